@@ -1,0 +1,129 @@
+/*
+ * The contract between host and guest: what lies where, and what it means.
+ *
+ * Both sides include this file and nothing else of each other. It follows docs/protocol.md,
+ * version 1. All fields are little-endian; every offset is asserted.
+ */
+#ifndef HALO_ABI_H
+#define HALO_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Guest memory. One address space, the same on every backend; what is not listed is unmapped. */
+#define HALO_RAM_BASE 0x10000000ull /* guests are linked to start here */
+#define HALO_PAGE 4096ull
+
+/* The boot page, read-only for the guest. Its address is the guest's first argument. */
+#define HALO_BOOT_MAGIC 0x544f4f424f4c4148ull /* "HALOBOOT" */
+#define HALO_BOOT_VERSION 1u
+
+enum halo_queue_index {
+    HALO_QUEUE_G2H = 0, /* the guest's requests */
+    HALO_QUEUE_COUNT = 1,
+};
+
+struct halo_boot_queue {
+    uint64_t desc;
+    uint64_t driver_event;
+    uint64_t device_event;
+    uint32_t size;
+    uint32_t reserved;
+};
+
+struct halo_boot {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t queue_count;
+    uint64_t features; /* ring extensions that are on; none exists yet */
+    uint64_t ram_base;
+    uint64_t ram_len;
+    uint64_t heap_base; /* zeroed memory that nothing else uses */
+    uint64_t heap_len;
+    uint64_t pool_base; /* memory for buffers that descriptors name */
+    uint64_t pool_len;
+    uint64_t doorbell; /* code: void doorbell(uint64_t op, uint64_t a, uint64_t b) */
+    uint64_t args;     /* arg_count strings, each with its zero byte, one after the other */
+    uint32_t args_len;
+    uint32_t arg_count;
+    struct halo_boot_queue queue[HALO_QUEUE_COUNT];
+};
+
+_Static_assert(offsetof(struct halo_boot, magic) == 0, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, version) == 8, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, queue_count) == 12, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, features) == 16, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, ram_base) == 24, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, ram_len) == 32, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, heap_base) == 40, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, heap_len) == 48, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, pool_base) == 56, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, pool_len) == 64, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, doorbell) == 72, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, args) == 80, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, args_len) == 88, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, arg_count) == 92, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, queue) == 96, "boot page layout");
+_Static_assert(sizeof(struct halo_boot_queue) == 32, "boot page layout");
+
+/* What a guest can ask for with the doorbell. Nothing is returned; all of them may leave the VM. */
+enum halo_doorbell {
+    HALO_DOORBELL_KICK = 1,  /* a: queue; there are new chains */
+    HALO_DOORBELL_WAIT = 2,  /* nothing to do until a queue moves */
+    HALO_DOORBELL_HALT = 3,  /* a: exit code, its low 8 bits count; does not come back */
+    HALO_DOORBELL_PANIC = 4, /* a: address of a message, b: its length; does not come back */
+};
+
+/* Longest panic message that a host looks at; the rest is cut. */
+#define HALO_PANIC_MAX 512u
+
+/*
+ * A message: the first 8 readable bytes of a request chain, and the first 8 writable ones of its
+ * answer. The payload follows, across buffers as they come.
+ */
+struct halo_message {
+    uint8_t kind;
+    uint8_t flags;
+    uint16_t request; /* the caller's, copied into the answer */
+    uint32_t length;  /* bytes of payload */
+};
+
+_Static_assert(sizeof(struct halo_message) == 8, "a message header is 8 bytes");
+
+enum halo_kind {
+    HALO_KIND_ANSWER = 2,       /* payload: what was asked for */
+    HALO_KIND_ERROR = 3,        /* payload: struct halo_stream_error */
+    HALO_KIND_STREAM_READ = 7,  /* payload: struct halo_stream_request; answer: the bytes */
+    HALO_KIND_STREAM_WRITE = 8, /* payload: struct halo_stream_request, then the bytes;
+                                   answer: struct halo_stream_written */
+};
+
+enum halo_message_flag {
+    HALO_MESSAGE_END = 1, /* in the answer to a read: the stream ends here, length is 0 */
+};
+
+struct halo_stream_request {
+    uint32_t handle;
+    uint32_t reserved; /* 0 */
+};
+
+struct halo_stream_written {
+    uint32_t length; /* bytes that were written: all of them */
+};
+
+struct halo_stream_error {
+    int32_t error; /* an errno of Linux */
+};
+
+_Static_assert(sizeof(struct halo_stream_request) == 8, "stream request layout");
+_Static_assert(sizeof(struct halo_stream_written) == 4, "stream answer layout");
+_Static_assert(sizeof(struct halo_stream_error) == 4, "stream answer layout");
+
+/* Streams that every guest has. */
+enum halo_standard_stream {
+    HALO_STDIN = 0,
+    HALO_STDOUT = 1,
+    HALO_STDERR = 2,
+};
+
+#endif

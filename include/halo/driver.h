@@ -1,0 +1,230 @@
+/*
+ * The driver's side of a packed virtqueue: the side that owns buffers and submits chains.
+ *
+ *     id = halo_driver_add(&driver, bufs, 1, 2);       one readable buffer, two writable ones
+ *     halo_driver_publish(&driver);                    the device sees all that was added
+ *     if (halo_driver_should_kick(&driver))
+ *         kick();
+ *     while (halo_driver_poll(&driver, &done) > 0)
+ *         finish(done.id, done.len);
+ *
+ * The id that add returns names the chain until poll gives it back: a caller keeps what belongs to
+ * a chain in flight in an array of its own, indexed by id. From then on the id may be handed out
+ * again: what is to outlive the chain must be kept elsewhere. The driver trusts the device no more
+ * than the device trusts the driver: everything that decides is private, the ring is only looked
+ * at.
+ */
+#ifndef HALO_DRIVER_H
+#define HALO_DRIVER_H
+
+#include <halo/ring.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the driver remembers of a buffer id. Private memory; the ring holds nothing it relies on. */
+struct halo_driver_chain {
+    uint64_t batch;    /* the batch that published it: one still staged cannot come back */
+    uint32_t capacity; /* writable bytes of the chain in flight */
+    uint16_t slots;    /* descriptors of the chain in flight; 0: the id is free */
+    uint16_t next;     /* the next free id, while this one is free */
+};
+
+struct halo_driver {
+    struct halo_ring_place place;
+    struct halo_driver_chain *chains; /* place.size entries, the caller's */
+    struct halo_cursor avail;         /* where the next descriptor goes */
+    struct halo_cursor published;     /* end of what the device can see: start of the batch */
+    struct halo_cursor used;          /* where the next used entry is expected */
+    uint32_t free_slots;              /* descriptors that belong to nobody */
+    uint32_t free_id;                 /* head of the list of free ids */
+    uint64_t batch;                   /* number of batches published so far */
+    uint64_t batch_meta;              /* withheld flags of the batch's first descriptor */
+    uint64_t staged;                  /* slots written since the last publish */
+    uint64_t unannounced;             /* slots published since the last kick decision */
+    struct halo_violation violation;  /* reason != 0: the queue is latched */
+};
+
+/* One buffer of a chain: an address as the device understands it, and a length in bytes. */
+struct halo_buf {
+    uint64_t addr;
+    uint32_t len;
+};
+
+/* A chain that came back. */
+struct halo_used {
+    uint16_t id;
+    uint32_t len; /* bytes the device says it wrote, never above the chain's writable bytes */
+};
+
+/*
+ * Start on a fresh (zeroed) ring, or start again after a reset that the device has confirmed.
+ * `chains` has place->size entries, is owned by the caller and must live as long as the driver.
+ * Returns 0, or HALO_EINVAL for a place that breaks its rules; then nothing was changed.
+ */
+int halo_driver_init(struct halo_driver *driver, const struct halo_ring_place *place,
+                     struct halo_driver_chain *chains);
+
+/* How many more descriptors can be added now. */
+static inline uint32_t halo_driver_room(const struct halo_driver *driver)
+{
+    return driver->free_slots;
+}
+
+/*
+ * Add a chain: `readable` buffers for the device to read, then `writable` ones for it to fill, one
+ * descriptor each. The device sees nothing before halo_driver_publish. virtio 1.2, 2.8.6, 2.8.21.
+ *
+ * Returns the chain's id, 0 to size - 1, or
+ *   HALO_EFULL    the ring has fewer than readable + writable slots left
+ *   HALO_EINVAL   no buffer at all, more than the ring has, or over 4 GiB - 1 of writable bytes
+ *   HALO_EBROKEN  the queue is latched
+ * and then nothing was changed (DRV-19). The array is not kept; the buffers belong to the device
+ * until halo_driver_poll returns the id.
+ */
+static inline int halo_driver_add(struct halo_driver *driver, const struct halo_buf *bufs,
+                                  uint32_t readable, uint32_t writable)
+{
+    const uint32_t size = driver->place.size;
+    const uint32_t total = readable + writable;
+    struct halo_cursor at = driver->avail;
+    struct halo_driver_chain *chain;
+    uint64_t capacity = 0;
+    uint32_t id = driver->free_id;
+
+    if (driver->violation.reason)
+        return HALO_EBROKEN;
+    if (total == 0 || readable > size || writable > size || total > size)
+        return HALO_EINVAL;
+    if (total > driver->free_slots)
+        return HALO_EFULL;
+    for (uint32_t i = readable; i < total; i++)
+        capacity += bufs[i].len;
+    if (capacity > UINT32_MAX)
+        return HALO_EINVAL;
+
+    for (uint32_t i = 0; i < total; i++) {
+        HALO_SHARED struct halo_desc *desc = &driver->place.desc[at.slot];
+        uint32_t flags = halo_cursor_available(at);
+        uint64_t meta;
+
+        flags |= i >= readable ? HALO_DESC_WRITE : 0;
+        flags |= i + 1 < total ? HALO_DESC_NEXT : 0;
+        meta = halo_meta(bufs[i].len, (uint16_t)id, (uint16_t)flags);
+        halo_shm_stage_addr(desc, bufs[i].addr);
+        if (driver->staged + i == 0) {
+            driver->batch_meta = meta;
+        } else {
+            halo_shm_stage_meta(desc, meta);
+        }
+        at = halo_cursor_advance(at, 1, size);
+    }
+    chain = &driver->chains[id];
+    driver->free_id = chain->next;
+    chain->batch = driver->batch;
+    chain->capacity = (uint32_t)capacity;
+    chain->slots = (uint16_t)total;
+    driver->avail = at;
+    driver->free_slots -= total;
+    driver->staged += total;
+    return (int)id;
+}
+
+/*
+ * Make everything added since the last publish visible at once, by storing the flags of its first
+ * descriptor last (WRAP-04). Nothing happens when nothing was added.
+ */
+static inline void halo_driver_publish(struct halo_driver *driver)
+{
+    if (driver->staged == 0)
+        return;
+    halo_shm_publish_meta(&driver->place.desc[driver->published.slot], driver->batch_meta);
+    driver->published = driver->avail;
+    driver->unannounced += driver->staged;
+    driver->staged = 0;
+    driver->batch++;
+}
+
+/*
+ * Must the device be kicked for what was published since this was last asked? Costs a full fence:
+ * ask once per batch, after publishing it. virtio 1.2, 2.8.14; EVT-07, EVT-09, DRV-16.
+ */
+static inline bool halo_driver_should_kick(struct halo_driver *driver)
+{
+    uint64_t count = driver->unannounced;
+    uint32_t word;
+
+    if (count == 0)
+        return false;
+    driver->unannounced = 0;
+    halo_shm_fence();
+    word = halo_shm_load_event(driver->place.device_event);
+    return halo_event_wanted(word, driver->published, count, driver->place.size);
+}
+
+/* Latch: keep the first violation and refuse everything from here on. Part of halo_driver_poll. */
+void halo_driver_latch(struct halo_driver *driver, enum halo_broken reason, uint64_t meta);
+
+static inline int halo_driver_break(struct halo_driver *driver, enum halo_broken reason,
+                                    uint64_t meta)
+{
+    halo_driver_latch(driver, reason, meta);
+    return HALO_EBROKEN;
+}
+
+/*
+ * Take the next chain that the device has used. virtio 1.2, 2.8.7, 2.8.21; DRV-01 to DRV-06.
+ *
+ * Returns 1 and fills `used`; 0 where there is none now (one load, nothing changes); HALO_EBROKEN
+ * where the device broke a rule, now or before: `driver->violation` tells, no chain is handed out,
+ * and the buffers in flight stay lent until a reset is confirmed.
+ */
+static inline int halo_driver_poll(struct halo_driver *driver, struct halo_used *used)
+{
+    struct halo_driver_chain *chain;
+    uint64_t meta;
+    uint32_t flags, id, len;
+
+    if (driver->violation.reason)
+        return HALO_EBROKEN;
+    meta = halo_shm_load_meta(&driver->place.desc[driver->used.slot]);
+    flags = halo_meta_flags(meta);
+    if ((flags & HALO_PHASE_MASK) != halo_cursor_used(driver->used))
+        return 0; /* DRV-11 */
+    id = halo_meta_id(meta);
+    if (flags & HALO_DESC_RESERVED)
+        return halo_driver_break(driver, HALO_BROKEN_RESERVED, meta);
+    if (id >= driver->place.size)
+        return halo_driver_break(driver, HALO_BROKEN_BAD_ID, meta); /* DRV-01 */
+    chain = &driver->chains[id];
+    if (chain->slots == 0 || chain->batch == driver->batch)
+        return halo_driver_break(driver, HALO_BROKEN_NOT_IN_FLIGHT, meta); /* DRV-02, DRV-03 */
+    len = flags & HALO_DESC_WRITE ? halo_meta_len(meta) : 0;               /* DRV-06 */
+    if (len > chain->capacity)
+        return halo_driver_break(driver, HALO_BROKEN_LENGTH, meta); /* DRV-04 */
+
+    used->id = (uint16_t)id;
+    used->len = len;
+    driver->used = halo_cursor_advance(driver->used, chain->slots, driver->place.size);
+    driver->free_slots += chain->slots;
+    chain->slots = 0;
+    chain->next = (uint16_t)driver->free_id;
+    driver->free_id = id;
+    return 1;
+}
+
+/*
+ * Before sleeping: ask for a notification when the next chain is used. Returns true where one is
+ * used already, or the queue is latched, so that the caller must not sleep (EVT-08).
+ */
+bool halo_driver_arm(struct halo_driver *driver);
+
+/* While polling: ask for no notifications. A late one may still come. */
+void halo_driver_disarm(struct halo_driver *driver);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

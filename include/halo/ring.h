@@ -1,0 +1,173 @@
+/*
+ * Packed virtqueue: what driver and device have in common.
+ *
+ * A ring is a table of descriptors and two event structures in memory that both sides share. The
+ * driver (in Halo: the guest) makes chains of buffers available; the device (the host) uses them
+ * and gives them back in any order. Layout and rules are those of virtio 1.2, chapter 2.8 "Packed
+ * Virtqueues", without indirect descriptors: any conforming peer can sit on the other end.
+ *
+ *     halo/driver.h    add, publish, should_kick; poll, arm, disarm
+ *     halo/device.h    poll, complete, publish, should_notify; arm, disarm
+ *
+ * Nothing here allocates, blocks or calls the operating system. All state is given by the caller
+ * and may be looked at. One side of a ring belongs to one thread at a time.
+ */
+#ifndef HALO_RING_H
+#define HALO_RING_H
+
+#include <halo/error.h>
+#include <halo/shm.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* virtio 1.2, 2.8.10: the largest ring, because an event offset has 15 bits. */
+#define HALO_RING_MAX 32768u
+
+/* virtio 1.2, 2.8.13: flags of a descriptor. */
+#define HALO_DESC_NEXT 0x0001u
+#define HALO_DESC_WRITE 0x0002u
+#define HALO_DESC_INDIRECT 0x0004u
+#define HALO_DESC_AVAIL 0x0080u
+#define HALO_DESC_USED 0x8000u
+#define HALO_DESC_RESERVED 0x7f78u /* must be zero while no extension is on */
+
+/* virtio 1.2, 2.8.14: flags of an event structure. 3 is reserved and is read as ALWAYS. */
+#define HALO_EVENT_ALWAYS 0u
+#define HALO_EVENT_NEVER 1u
+#define HALO_EVENT_AT_DESC 2u
+
+/*
+ * Where a ring lies, as seen from this side. Whoever made the memory decides this; a device never
+ * takes it from a driver. Descriptors are aligned to 16 bytes, event structures to 4; put each of
+ * the three on a cache line of its own. The memory starts zeroed and outlives both sides.
+ */
+struct halo_ring_place {
+    HALO_SHARED struct halo_desc *desc;          /* `size` descriptors */
+    HALO_SHARED struct halo_event *driver_event; /* written by the driver, read by the device */
+    HALO_SHARED struct halo_event *device_event; /* written by the device, read by the driver */
+    uint32_t size;                               /* 1 to HALO_RING_MAX, any number */
+};
+
+/* Which rule the other side broke. The queue latches; the code says what happened first. */
+enum halo_broken {
+    HALO_BROKEN_NOT = 0,
+    /* seen by a device */
+    HALO_BROKEN_TORN,         /* NEXT, but the following descriptor is not available */
+    HALO_BROKEN_OVERCOMMIT,   /* more descriptors than the ring has left */
+    HALO_BROKEN_INDIRECT,     /* INDIRECT, which was never offered */
+    HALO_BROKEN_RESERVED,     /* a reserved flag is set */
+    HALO_BROKEN_ORDER,        /* a device-readable buffer after a device-writable one */
+    HALO_BROKEN_TOO_LONG,     /* a chain that goes round the whole ring */
+    HALO_BROKEN_BAD_ID,       /* a buffer id that is not below the ring size */
+    HALO_BROKEN_DUPLICATE_ID, /* a buffer id that is still in flight */
+    /* seen by a driver (RESERVED and BAD_ID too) */
+    HALO_BROKEN_NOT_IN_FLIGHT, /* a used id that was not submitted, or came back before */
+    HALO_BROKEN_LENGTH,        /* a used length above the chain's writable bytes */
+};
+
+/* What is known about a broken ring: the offending descriptor, word for word as it was loaded. */
+struct halo_violation {
+    enum halo_broken reason;
+    uint16_t slot;
+    uint16_t id;
+    uint64_t addr; /* 0 where it was not loaded */
+    uint64_t meta;
+};
+
+/* The name of a reason, "TORN"; never NULL; static storage; any thread. */
+const char *halo_broken_name(enum halo_broken reason);
+
+/*
+ * A position in the ring that goes round and round. `phase` holds the AVAIL and USED bits of this
+ * lap's *available* descriptors: AVAIL alone on a lap with wrap counter 1, USED alone with 0.
+ */
+struct halo_cursor {
+    uint32_t slot;
+    uint32_t phase;
+};
+
+#define HALO_PHASE_MASK (HALO_DESC_AVAIL | HALO_DESC_USED)
+
+/* The cursor of a fresh ring: slot 0, wrap counter 1 (virtio 1.2, 2.8.1). */
+static inline struct halo_cursor halo_cursor_start(void)
+{
+    return (struct halo_cursor){0, HALO_DESC_AVAIL};
+}
+
+/* Move on by 1 to `size` slots. The wrap counter toggles when the end is passed (WRAP-02). */
+static inline struct halo_cursor halo_cursor_advance(struct halo_cursor at, uint32_t slots,
+                                                     uint32_t size)
+{
+    at.slot += slots;
+    if (at.slot >= size) {
+        at.slot -= size;
+        at.phase ^= HALO_PHASE_MASK;
+    }
+    return at;
+}
+
+/* The wrap counter of this lap, 1 or 0. */
+static inline uint32_t halo_cursor_wrap(struct halo_cursor at)
+{
+    return at.phase == HALO_DESC_AVAIL;
+}
+
+/* Flags that mark a descriptor of this lap as available, and as used. */
+static inline uint32_t halo_cursor_available(struct halo_cursor at)
+{
+    return at.phase;
+}
+
+static inline uint32_t halo_cursor_used(struct halo_cursor at)
+{
+    return at.phase == HALO_DESC_AVAIL ? HALO_PHASE_MASK : 0;
+}
+
+/* The event word "notify at this position" (virtio 1.2, 2.8.14). */
+static inline uint32_t halo_event_at(struct halo_cursor at)
+{
+    return at.slot | halo_cursor_wrap(at) << 15 | HALO_EVENT_AT_DESC << 16;
+}
+
+/*
+ * The notify decision: after the `count` slots that end just before `end` were written, does the
+ * other side's event word ask for a notification? virtio 1.2, 2.8.14 and EVT-01 to EVT-06.
+ *
+ * Positions are counted over two laps, 0 to 2 * size - 1, so that the wrap counter is part of the
+ * position. When in doubt the answer is yes: a spurious notification costs time, a lost one hangs.
+ */
+static inline bool halo_event_wanted(uint32_t word, struct halo_cursor end, uint64_t count,
+                                     uint32_t size)
+{
+    uint32_t flags = word >> 16 & 3;
+    uint32_t slot = word & 0x7fff;
+    uint32_t wrap = word >> 15 & 1;
+    uint32_t asked, last, behind;
+
+    if (count == 0 || flags == HALO_EVENT_NEVER)
+        return false;
+    if (flags != HALO_EVENT_AT_DESC || slot >= size)
+        return true;
+    asked = slot + (wrap ? 0 : size);
+    last = end.slot + (halo_cursor_wrap(end) ? 0 : size);
+    behind = last > asked ? last - asked : last + 2 * size - asked;
+    return behind <= count;
+}
+
+/* Returns HALO_EINVAL where a place breaks its rules, else 0: CFG-01, CFG-02, CFG-05. */
+int halo_ring_place_check(const struct halo_ring_place *place);
+
+/*
+ * Bytes of a table of `size` descriptors with both event structures, each of the three starting on
+ * a 64-byte line, and the place of such a ring in `memory` (zeroed, aligned to 64 bytes).
+ */
+size_t halo_ring_bytes(uint32_t size);
+int halo_ring_place_in(HALO_SHARED void *memory, uint32_t size, struct halo_ring_place *place);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

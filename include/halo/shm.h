@@ -1,0 +1,278 @@
+/*
+ * Shared memory: the one place that touches it.
+ *
+ * A ring lives in memory that an untrusted peer writes at any time. Everything Halo does with such
+ * memory goes through the functions below, and nothing outside this header holds an atomic, a
+ * volatile or a cast of a guest address. Each function touches a word exactly once.
+ *
+ * A descriptor is handled as two 64-bit words: `addr`, and `meta`, which packs len, id and flags.
+ * The flags decide who owns a descriptor, so one load of `meta` gives the owner's word together
+ * with everything it says: the check and the use can never see different values.
+ *
+ * Three flavours, chosen at compile time:
+ *  - the default, for hosts and guests: loads and stores of this file, inlined;
+ *  - HALO_SHM_TEST: the word functions are external, and a test supplies them, so that each access
+ *    can be scheduled, answered with a lie, or counted.
+ * Translation of guest addresses exists on the host alone; in a guest an address is a pointer.
+ *
+ * Pointers into shared memory carry HALO_SHARED: clang (noderef) and sparse (an address space)
+ * then refuse a direct access. gcc ignores it.
+ */
+#ifndef HALO_SHM_H
+#define HALO_SHM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__CHECKER__)
+#define HALO_SHARED __attribute__((noderef, address_space(__halo_shared)))
+#define HALO_SHM_FORCE __attribute__((force))
+#elif defined(__clang__)
+#define HALO_SHARED __attribute__((noderef))
+#define HALO_SHM_FORCE
+#else
+#define HALO_SHARED
+#define HALO_SHM_FORCE
+#endif
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "Halo's shared structures are little-endian and are accessed without conversion"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* virtio 1.2, 2.8.13: a descriptor on the wire, as the two words that are loaded and stored. */
+struct halo_desc {
+    uint64_t addr;
+    uint64_t meta; /* len: bits 0-31, id: bits 32-47, flags: bits 48-63 */
+};
+
+/* virtio 1.2, 2.8.14: an event suppression structure, as the one word that is loaded and stored. */
+struct halo_event {
+    uint32_t word; /* off_wrap: bits 0-15, flags: bits 16-31 */
+};
+
+_Static_assert(sizeof(struct halo_desc) == 16, "a descriptor is 16 bytes");
+_Static_assert(offsetof(struct halo_desc, meta) == 8, "len, id and flags follow addr");
+_Static_assert(sizeof(struct halo_event) == 4, "an event structure is 4 bytes");
+
+static inline uint64_t halo_meta(uint32_t len, uint16_t id, uint16_t flags)
+{
+    return (uint64_t)len | (uint64_t)id << 32 | (uint64_t)flags << 48;
+}
+
+static inline uint32_t halo_meta_len(uint64_t meta)
+{
+    return (uint32_t)meta;
+}
+
+static inline uint16_t halo_meta_id(uint64_t meta)
+{
+    return (uint16_t)(meta >> 32);
+}
+
+static inline uint16_t halo_meta_flags(uint64_t meta)
+{
+    return (uint16_t)(meta >> 48);
+}
+
+#ifdef HALO_SHM_TEST
+
+uint64_t halo_shm_load_meta(const HALO_SHARED struct halo_desc *desc);
+uint64_t halo_shm_load_addr(const HALO_SHARED struct halo_desc *desc);
+void halo_shm_stage_addr(HALO_SHARED struct halo_desc *desc, uint64_t addr);
+void halo_shm_stage_meta(HALO_SHARED struct halo_desc *desc, uint64_t meta);
+void halo_shm_publish_meta(HALO_SHARED struct halo_desc *desc, uint64_t meta);
+uint32_t halo_shm_load_event(const HALO_SHARED struct halo_event *event);
+void halo_shm_store_event(HALO_SHARED struct halo_event *event, uint32_t word);
+void halo_shm_fence(void);
+
+#else
+
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wunknown-warning-option"
+#pragma clang diagnostic ignored "-Wnoderef"
+#endif
+
+/*
+ * Load len, id and flags of a descriptor.
+ * Acquire: pairs with halo_shm_publish_meta of the other side. Without it the address of this
+ * descriptor, the rest of its chain, or the bytes of its buffers could be older than the flags.
+ */
+static inline uint64_t halo_shm_load_meta(const HALO_SHARED struct halo_desc *desc)
+{
+    return __atomic_load_n((const HALO_SHM_FORCE uint64_t *)&desc->meta, __ATOMIC_ACQUIRE);
+}
+
+/* Load the address. Relaxed: ordered after the load of meta by that load's acquire. */
+static inline uint64_t halo_shm_load_addr(const HALO_SHARED struct halo_desc *desc)
+{
+    return __atomic_load_n((const HALO_SHM_FORCE uint64_t *)&desc->addr, __ATOMIC_RELAXED);
+}
+
+/* Store the address of a descriptor that is not published yet. Relaxed: see publish. */
+static inline void halo_shm_stage_addr(HALO_SHARED struct halo_desc *desc, uint64_t addr)
+{
+    __atomic_store_n((HALO_SHM_FORCE uint64_t *)&desc->addr, addr, __ATOMIC_RELAXED);
+}
+
+/*
+ * Store meta of a descriptor that the other side cannot reach yet, because the first descriptor of
+ * the batch is still unpublished. Relaxed: the publish of that first descriptor orders it.
+ */
+static inline void halo_shm_stage_meta(HALO_SHARED struct halo_desc *desc, uint64_t meta)
+{
+    __atomic_store_n((HALO_SHM_FORCE uint64_t *)&desc->meta, meta, __ATOMIC_RELAXED);
+}
+
+/*
+ * Store meta of a batch's first descriptor: this makes the whole batch visible.
+ * Release: pairs with halo_shm_load_meta of the other side. Without it the peer could see the
+ * flags before an address, a later descriptor, or the contents of a buffer.
+ */
+static inline void halo_shm_publish_meta(HALO_SHARED struct halo_desc *desc, uint64_t meta)
+{
+    __atomic_store_n((HALO_SHM_FORCE uint64_t *)&desc->meta, meta, __ATOMIC_RELEASE);
+}
+
+/* Load offset, wrap and flags of an event structure in one piece; the caller has fenced. */
+static inline uint32_t halo_shm_load_event(const HALO_SHARED struct halo_event *event)
+{
+    return __atomic_load_n((const HALO_SHM_FORCE uint32_t *)&event->word, __ATOMIC_RELAXED);
+}
+
+/* Store offset, wrap and flags of an event structure in one piece; the caller fences. */
+static inline void halo_shm_store_event(HALO_SHARED struct halo_event *event, uint32_t word)
+{
+    __atomic_store_n((HALO_SHM_FORCE uint32_t *)&event->word, word, __ATOMIC_RELAXED);
+}
+
+/*
+ * Order an earlier store before a later load. Pairs with itself on the other side: one side
+ * publishes, fences and reads the event word; the other writes the event word, fences and reads
+ * the ring. Without either fence both may read the old value, and a wake-up is lost.
+ */
+static inline void halo_shm_fence(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
+
+#endif /* HALO_SHM_TEST */
+
+/* An address as a driver wrote it. It is a number: only halo_memory_span makes bytes of it. */
+struct halo_gpa {
+    uint64_t value;
+};
+
+/* What a device may do with a region. */
+enum halo_right {
+    HALO_MAY_READ = 1,
+    HALO_MAY_WRITE = 2,
+};
+
+/* One piece of guest memory that a driver may name in a descriptor. `host` is where it is here. */
+struct halo_region {
+    uint64_t base;
+    uint64_t len;
+    HALO_SHARED unsigned char *host;
+    uint32_t rights;
+};
+
+/* All such pieces, the one that is used most first. The caller owns the array. */
+struct halo_memory {
+    const struct halo_region *regions;
+    uint32_t region_count;
+};
+
+/* Bytes of shared memory that were checked: inside one region, with the right that was asked for.
+ */
+struct halo_span {
+    HALO_SHARED unsigned char *base;
+    size_t len;
+};
+
+/* Why halo_memory_span refused. */
+enum halo_span_error {
+    HALO_SPAN_OK = 0,
+    HALO_SPAN_RANGE = 1,      /* not wholly inside one region */
+    HALO_SPAN_PERMISSION = 2, /* inside, but the region lacks the right */
+};
+
+/*
+ * Turn a guest address and a length above zero into bytes, or say why not. Never adds foreign
+ * numbers: DEV-13, DEV-16.
+ */
+static inline enum halo_span_error halo_memory_span(const struct halo_memory *memory,
+                                                    struct halo_gpa gpa, uint32_t len,
+                                                    enum halo_right right, struct halo_span *span)
+{
+    for (uint32_t i = 0; i < memory->region_count; i++) {
+        const struct halo_region *region = &memory->regions[i];
+        uint64_t offset = gpa.value - region->base;
+
+        if (gpa.value < region->base || len > region->len || offset > region->len - len)
+            continue;
+        if (!(region->rights & (uint32_t)right))
+            return HALO_SPAN_PERMISSION;
+        span->base = region->host + offset;
+        span->len = len;
+        return HALO_SPAN_OK;
+    }
+    return HALO_SPAN_RANGE;
+}
+
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wunknown-warning-option"
+#pragma clang diagnostic ignored "-Wnoderef"
+#endif
+
+/*
+ * Copy from shared memory into private memory. The bytes are whatever the peer left there; what
+ * matters is that they change no more. The empty asm keeps the compiler from reading the source
+ * again when the copy is looked at (TOC-04, TOC-07).
+ */
+static inline void halo_shm_copy_in(void *to, const HALO_SHARED void *from, size_t len)
+{
+    __builtin_memcpy(to, (const HALO_SHM_FORCE void *)from, len);
+    __asm__ volatile("" : : "r"(to) : "memory");
+}
+
+/* Copy from private memory into shared memory. Not ordered: a publish must follow. */
+static inline void halo_shm_copy_out(HALO_SHARED void *to, const void *from, size_t len)
+{
+    __builtin_memcpy((HALO_SHM_FORCE void *)to, from, len);
+}
+
+/*
+ * The same bytes as a plain pointer, for a caller that hands them to the operating system
+ * (readv, writev) or that treats them as changing under its hands.
+ */
+static inline void *halo_shm_expose(HALO_SHARED void *shared)
+{
+    return (HALO_SHM_FORCE void *)shared;
+}
+
+/* Plain memory that is to become shared. */
+static inline HALO_SHARED void *halo_shm_share(void *memory)
+{
+    return (HALO_SHM_FORCE HALO_SHARED void *)memory;
+}
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

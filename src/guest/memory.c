@@ -1,0 +1,63 @@
+/* The memory functions that compilers count on. Long runs go to the processor's string unit. */
+#include <halo/guest.h>
+
+#define LONG_RUN 64
+
+void *memcpy(void *restrict to, const void *restrict from, size_t len)
+{
+    unsigned char *d = to;
+    const unsigned char *s = from;
+
+    if (len >= LONG_RUN) {
+        __asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(len) : : "memory");
+        return to;
+    }
+    for (size_t i = 0; i < len; i++)
+        d[i] = s[i];
+    return to;
+}
+
+void *memmove(void *to, const void *from, size_t len)
+{
+    unsigned char *d = to;
+    const unsigned char *s = from;
+
+    if ((uintptr_t)to - (uintptr_t)from >= len)
+        return memcpy(to, from, len);
+    for (size_t i = len; i > 0; i--)
+        d[i - 1] = s[i - 1];
+    return to;
+}
+
+void *memset(void *to, int byte, size_t len)
+{
+    unsigned char *d = to;
+
+    if (len >= LONG_RUN) {
+        __asm__ volatile("rep stosb" : "+D"(d), "+c"(len) : "a"(byte) : "memory");
+        return to;
+    }
+    for (size_t i = 0; i < len; i++)
+        d[i] = (unsigned char)byte;
+    return to;
+}
+
+int memcmp(const void *a, const void *b, size_t len)
+{
+    const unsigned char *x = a, *y = b;
+
+    for (size_t i = 0; i < len; i++) {
+        if (x[i] != y[i])
+            return x[i] < y[i] ? -1 : 1;
+    }
+    return 0;
+}
+
+size_t strlen(const char *text)
+{
+    size_t len = 0;
+
+    while (text[len])
+        len++;
+    return len;
+}

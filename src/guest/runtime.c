@@ -1,0 +1,59 @@
+/* Start and end of a guest. */
+#include "runtime.h"
+
+static const struct halo_boot *the_boot;
+
+const struct halo_boot *halo_boot(void)
+{
+    return the_boot;
+}
+
+void halo__doorbell(enum halo_doorbell op, uint64_t a, uint64_t b)
+{
+    void (*doorbell)(uint64_t, uint64_t, uint64_t) =
+        (void (*)(uint64_t, uint64_t, uint64_t))(uintptr_t)the_boot->doorbell;
+
+    doorbell(op, a, b);
+}
+
+_Noreturn void halo_panic(const char *text)
+{
+    for (;;)
+        halo__doorbell(HALO_DOORBELL_PANIC, (uintptr_t)text, strlen(text));
+}
+
+_Noreturn void halo_exit(int code)
+{
+    if (halo_flush() < 0 && code == 0)
+        code = 1;
+    for (;;)
+        halo__doorbell(HALO_DOORBELL_HALT, (uint64_t)code, 0);
+}
+
+/* argv, at the start of the heap: the strings lie in a page of their own already. */
+static char **make_argv(const struct halo_boot *boot)
+{
+    char **argv = (char **)(uintptr_t)boot->heap_base;
+    char *at = (char *)(uintptr_t)boot->args;
+
+    if ((boot->arg_count + 1ull) * sizeof(*argv) > boot->heap_len)
+        halo_panic("no memory for the arguments");
+    for (uint32_t i = 0; i < boot->arg_count; i++) {
+        argv[i] = at;
+        at += strlen(at) + 1;
+    }
+    argv[boot->arg_count] = NULL;
+    return argv;
+}
+
+/* Entered by the host with a stack and the boot page, as if called. */
+_Noreturn void _start(const struct halo_boot *boot);
+
+_Noreturn void _start(const struct halo_boot *boot)
+{
+    the_boot = boot;
+    if (boot->magic != HALO_BOOT_MAGIC || boot->version != HALO_BOOT_VERSION)
+        halo_panic("this guest was built for another version of Halo");
+    halo__stream_start(boot);
+    halo_exit(main((int)boot->arg_count, make_argv(boot)));
+}

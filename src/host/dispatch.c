@@ -1,0 +1,119 @@
+/*
+ * From chains to requests: the device loop. Exit once, drain all: whenever the host has control it
+ * takes everything that is there before the guest runs again.
+ */
+#include "sandbox.h"
+#include <errno.h>
+#include <poll.h>
+
+static int poison(struct halo_sandbox *box)
+{
+    const struct halo_violation *broken = &box->g2h.violation;
+
+    return halo__fail(box, HALO_EPOISONED,
+                      "the guest broke the ring: %s at slot %u, id %u (addr 0x%llx, meta 0x%llx)",
+                      halo_broken_name(broken->reason), broken->slot, broken->id,
+                      (unsigned long long)broken->addr, (unsigned long long)broken->meta);
+}
+
+/* A chain that was taken becomes a request; the spans are in it already. */
+static int accept_chain(struct halo_sandbox *box, const struct halo_chain *chain)
+{
+    struct halo_request *request = &box->requests[chain->token.id];
+    struct halo_stream *stream;
+    const char *why;
+
+    request->token = chain->token;
+    request->readable_count = chain->readable_count;
+    request->writable_count = chain->writable_count;
+    request->readable_len = chain->readable_len;
+    request->writable_len = chain->writable_len;
+    request->done = 0;
+    box->stats.requests++;
+    why = halo__stream_parse(request);
+    if (why)
+        return halo__fail(box, HALO_EPOISONED, "the guest sent %s", why);
+
+    if (request->stream.handle >= HALO_STREAM_COUNT) { /* STR-04: nothing is kept for it */
+        halo__stream_fail(&box->g2h, request, EBADF);
+        return 0;
+    }
+    stream = &box->streams[request->stream.handle];
+    if (request->message.kind == HALO_KIND_STREAM_READ ? !stream->may_read : !stream->may_write) {
+        halo__stream_fail(&box->g2h, request, EBADF);
+        return 0;
+    }
+    halo__stream_push(stream, request);
+    return 0;
+}
+
+static int take_all(struct halo_sandbox *box)
+{
+    struct halo_span spans[HALO_REQUEST_SPANS];
+    struct halo_chain chain;
+
+    /* At most one lap: a guest that refills while we drain does not hold us here (RES-02). */
+    for (uint32_t taken = 0; taken < HALO_RING_SIZE; taken++) {
+        int got = halo_device_poll(&box->g2h, &chain, spans, HALO_REQUEST_SPANS);
+        int error;
+
+        if (got == 0)
+            break;
+        if (got == HALO_EREJECT)
+            return halo__fail(
+                box, HALO_EPOISONED, "the guest named a buffer that it may not: %s at 0x%llx",
+                halo_reject_name(chain.reject), (unsigned long long)chain.where.value);
+        if (got < 0)
+            return poison(box);
+        for (uint32_t i = 0; i < chain.readable_count + chain.writable_count; i++)
+            box->requests[chain.token.id].spans[i] = spans[i];
+        error = accept_chain(box, &chain);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+int halo__drain(struct halo_sandbox *box)
+{
+    int error = take_all(box);
+
+    if (error)
+        return error;
+    for (uint32_t i = 0; i < HALO_STREAM_COUNT; i++)
+        halo__stream_serve(&box->streams[i], &box->g2h, &box->stats.bytes_in,
+                           &box->stats.bytes_out);
+    if (box->g2h.staged > 0)
+        box->answered = true;
+    halo_device_publish(&box->g2h);
+    return 0;
+}
+
+bool halo__has_pending(const struct halo_sandbox *box)
+{
+    for (uint32_t i = 0; i < HALO_STREAM_COUNT; i++) {
+        if (box->streams[i].first)
+            return true;
+    }
+    return false;
+}
+
+int halo__wait_pending(struct halo_sandbox *box, int64_t deadline)
+{
+    struct pollfd pollfds[HALO_STREAM_COUNT];
+    nfds_t count = 0;
+
+    for (uint32_t i = 0; i < HALO_STREAM_COUNT; i++) {
+        const struct halo_stream *stream = &box->streams[i];
+
+        if (stream->first)
+            pollfds[count++] = (struct pollfd){
+                .fd = stream->fd,
+                .events = stream->first->message.kind == HALO_KIND_STREAM_READ ? POLLIN : POLLOUT,
+            };
+    }
+    if (halo__now() >= deadline)
+        return HALO_ETIMEDOUT;
+    (void)poll(pollfds, count, halo__poll_timeout(deadline)); /* an interruption only looks again */
+    return 0;
+}

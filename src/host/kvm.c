@@ -1,0 +1,377 @@
+/*
+ * Backend "kvm": a micro-VM with one processor, no kernel and no devices. All guest code runs at
+ * CPL3; CPL0 holds a stub per fault. docs/platform.md tells why it is built like this.
+ */
+#define _GNU_SOURCE
+#include "kvm_tables.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KERNEL_SIGSET_LEN 8
+#define REPEAT_NS 10000000 /* how often the deadline's signal is sent again */
+
+struct kvm_machine {
+    int kvm, vm, vcpu;
+    struct kvm_run *run;
+    size_t run_len;
+    unsigned char *system;
+    uint64_t system_len;
+};
+
+static int failed(struct halo_sandbox *box, const char *what)
+{
+    return halo__fail(box, HALO_EHOST, "kvm: %s: %s", what, strerror(errno));
+}
+
+static int open_kvm(struct halo_sandbox *box, struct kvm_machine *machine)
+{
+    machine->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (machine->kvm < 0)
+        return halo__fail(box, HALO_ENOKVM,
+                          "/dev/kvm: %s; load the kvm module or join the group kvm, or use "
+                          "--backend process",
+                          strerror(errno));
+    if (ioctl(machine->kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION ||
+        !(ioctl(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS) ||
+        ioctl(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
+        return halo__fail(box, HALO_ENOKVM,
+                          "/dev/kvm: this kernel's KVM is too old; use --backend process");
+    return 0;
+}
+
+static int add_memory(struct halo_sandbox *box, const struct kvm_machine *machine, uint32_t slot,
+                      uint64_t guest, uint64_t len, void *host)
+{
+    struct kvm_userspace_memory_region region = {
+        .slot = slot,
+        .guest_phys_addr = guest,
+        .memory_size = len,
+        .userspace_addr = (uintptr_t)host,
+    };
+
+    if (ioctl(machine->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+        return failed(box, "cannot give the guest its memory");
+    return 0;
+}
+
+static int make_memory(struct halo_sandbox *box, struct kvm_machine *machine)
+{
+    int error;
+
+    machine->system_len = halo__kvm_tables_len(&box->layout);
+    machine->system =
+        mmap(NULL, machine->system_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (machine->system == MAP_FAILED) {
+        machine->system = NULL;
+        return halo__fail(box, HALO_ENOMEM, "kvm: no memory for page tables");
+    }
+    halo__kvm_tables_build(&box->layout, machine->system);
+    error = add_memory(box, machine, 0, KVM_SYSTEM_BASE, machine->system_len, machine->system);
+    if (!error)
+        error = add_memory(box, machine, 1, HALO_RAM_BASE, box->ram.len,
+                           halo_shm_expose(box->ram.host));
+    return error;
+}
+
+/* The guest sees the host's features, as far as this KVM can give them. */
+static int set_cpuid(struct halo_sandbox *box, const struct kvm_machine *machine)
+{
+    const uint32_t count = 256;
+    struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + count * sizeof(cpuid->entries[0]));
+    int error = 0;
+
+    if (!cpuid)
+        return halo__fail(box, HALO_ENOMEM, "kvm: no memory for processor features");
+    cpuid->nent = count;
+    if (ioctl(machine->kvm, KVM_GET_SUPPORTED_CPUID, cpuid) < 0 ||
+        ioctl(machine->vcpu, KVM_SET_CPUID2, cpuid) < 0)
+        error = failed(box, "cannot set the processor's features");
+    free(cpuid);
+    return error;
+}
+
+/* Straight into 64-bit mode at CPL3. */
+static int set_registers(struct halo_sandbox *box, const struct kvm_machine *machine)
+{
+    const struct kvm_segment code = {.limit = 0xffffffff,
+                                     .selector = KVM_SELECTOR_CODE,
+                                     .type = 11,
+                                     .present = 1,
+                                     .dpl = 3,
+                                     .s = 1,
+                                     .l = 1,
+                                     .g = 1};
+    const struct kvm_segment data = {.limit = 0xffffffff,
+                                     .selector = KVM_SELECTOR_DATA,
+                                     .type = 3,
+                                     .present = 1,
+                                     .dpl = 3,
+                                     .db = 1,
+                                     .s = 1,
+                                     .g = 1};
+    const struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs = {{.xcr = 0, .value = 7}}};
+    const struct kvm_regs regs = {
+        .rip = box->layout.entry,
+        .rsp = box->layout.stack_top - 8, /* as after a call: the ABI's alignment */
+        .rdi = box->layout.boot,
+        .rflags = 0x3002, /* IOPL 3: the doorbell is an `out` */
+    };
+    struct kvm_sregs sregs;
+
+    if (ioctl(machine->vcpu, KVM_GET_SREGS, &sregs) < 0)
+        return failed(box, "cannot read the processor's state");
+    sregs.cs = code;
+    sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+    sregs.tr = (struct kvm_segment){.base = KVM_TSS,
+                                    .limit = KVM_TSS_LIMIT,
+                                    .selector = KVM_SELECTOR_TSS,
+                                    .type = 11,
+                                    .present = 1};
+    sregs.ldt = (struct kvm_segment){.type = 2, .unusable = 1};
+    sregs.gdt = (struct kvm_dtable){.base = KVM_GDT, .limit = KVM_GDT_LIMIT};
+    sregs.idt = (struct kvm_dtable){.base = KVM_IDT, .limit = KVM_IDT_LIMIT};
+    sregs.cr0 = 0x80010033; /* PG WP NE ET MP PE */
+    sregs.cr3 = KVM_PML4;
+    sregs.cr4 = 0x40620; /* OSXSAVE OSXMMEXCPT OSFXSR PAE */
+    sregs.efer = 0xd00;  /* NXE LMA LME, and no SCE */
+    if (ioctl(machine->vcpu, KVM_SET_SREGS, &sregs) < 0)
+        return failed(box, "cannot set the processor's state");
+    if (ioctl(machine->vcpu, KVM_SET_XCRS, &xcrs) < 0)
+        return failed(box, "cannot enable vector registers");
+    if (ioctl(machine->vcpu, KVM_SET_REGS, &regs) < 0)
+        return failed(box, "cannot set registers");
+    return 0;
+}
+
+static int make_vcpu(struct halo_sandbox *box, struct kvm_machine *machine)
+{
+    int len = ioctl(machine->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+    void *run;
+    int error;
+
+    if (len < (int)sizeof(*machine->run))
+        return failed(box, "cannot learn the size of a vCPU");
+    machine->vcpu = ioctl(machine->vm, KVM_CREATE_VCPU, 0);
+    if (machine->vcpu < 0)
+        return failed(box, "cannot create a vCPU");
+    run = mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE, MAP_SHARED, machine->vcpu, 0);
+    if (run == MAP_FAILED)
+        return failed(box, "cannot map a vCPU");
+    machine->run = run;
+    machine->run_len = (size_t)len;
+    machine->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+    error = set_cpuid(box, machine);
+    return error ? error : set_registers(box, machine);
+}
+
+static int kvm_create(struct halo_sandbox *box)
+{
+    struct kvm_machine *machine = calloc(1, sizeof(*machine));
+    int error;
+
+    if (!machine)
+        return halo__fail(box, HALO_ENOMEM, "kvm: no memory");
+    machine->kvm = machine->vm = machine->vcpu = -1;
+    box->machine = machine;
+    error = open_kvm(box, machine);
+    if (error)
+        return error;
+    machine->vm = ioctl(machine->kvm, KVM_CREATE_VM, 0);
+    if (machine->vm < 0)
+        return failed(box, "cannot create a VM");
+    error = make_memory(box, machine);
+    return error ? error : make_vcpu(box, machine);
+}
+
+static void kvm_destroy(struct halo_sandbox *box)
+{
+    struct kvm_machine *machine = box->machine;
+
+    if (!machine)
+        return;
+    if (machine->run)
+        munmap(machine->run, machine->run_len);
+    if (machine->vcpu >= 0)
+        close(machine->vcpu);
+    if (machine->vm >= 0)
+        close(machine->vm);
+    if (machine->kvm >= 0)
+        close(machine->kvm);
+    if (machine->system)
+        munmap(machine->system, machine->system_len);
+    free(machine);
+    box->machine = NULL;
+}
+
+/*
+ * Have KVM_RUN interrupted at the deadline. SIGURG is blocked in this thread (by halo_run) except
+ * inside KVM_RUN, where the kernel swaps the mask: there it ends the run, and it stays pending, so
+ * it cannot be lost however early it comes. No handler is ever called.
+ */
+static int start_timer(struct halo_sandbox *box, const struct kvm_machine *machine,
+                       int64_t deadline, timer_t *timer)
+{
+    struct {
+        struct kvm_signal_mask mask;
+        unsigned char set[KERNEL_SIGSET_LEN];
+    } in_run = {.mask = {.len = KERNEL_SIGSET_LEN}};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
+    struct itimerspec when = {
+        .it_interval = {0, REPEAT_NS},
+        .it_value = {deadline / 1000000000, deadline % 1000000000},
+    };
+    sigset_t set;
+
+    pthread_sigmask(SIG_SETMASK, NULL, &set);
+    sigdelset(&set, SIGURG);
+    memcpy(in_run.mask.sigset, &set, KERNEL_SIGSET_LEN);
+    if (ioctl(machine->vcpu, KVM_SET_SIGNAL_MASK, &in_run) < 0)
+        return failed(box, "cannot set the signal mask of a vCPU");
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    if (timer_create(CLOCK_MONOTONIC, &event, timer) < 0)
+        return failed(box, "cannot create a timer");
+    if (timer_settime(*timer, TIMER_ABSTIME, &when, NULL) < 0) {
+        timer_delete(*timer);
+        return failed(box, "cannot set a timer");
+    }
+    return 0;
+}
+
+static void dead(struct halo_exit *exit, const char *why, uint64_t number)
+{
+    exit->kind = HALO_EXIT_DEAD;
+    (void)snprintf(exit->why, sizeof(exit->why), "%s (0x%llx)", why, (unsigned long long)number);
+}
+
+static bool has_error_code(uint32_t vector)
+{
+    return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 ||
+           vector == 29 || vector == 30;
+}
+
+/* The guest stands in a fault stub; the processor left a frame on the fault stack. */
+static int read_fault(struct halo_sandbox *box, struct kvm_machine *machine, struct halo_exit *exit)
+{
+    const struct kvm_regs *regs = &machine->run->s.regs.regs;
+    uint32_t vector = (uint32_t)((regs->rip - KVM_STUBS) / 16);
+    uint64_t frame[6] = {0}; /* [error code,] rip, cs, rflags, rsp, ss */
+    uint32_t words = has_error_code(vector) ? 6 : 5;
+    struct kvm_sregs sregs;
+
+    if (regs->rsp != KVM_STACK_TOP - words * 8) {
+        dead(exit, "a fault left no frame; stack", regs->rsp);
+        return 0;
+    }
+    /* The frame lies at the very top of the stack: right-aligned in the array. */
+    memcpy(frame + (6 - words), machine->system + (regs->rsp - KVM_SYSTEM_BASE), words * 8);
+    if (ioctl(machine->vcpu, KVM_GET_SREGS, &sregs) < 0)
+        return failed(box, "cannot read the processor's state");
+    exit->kind = HALO_EXIT_FAULT;
+    exit->fault = (struct halo_fault){
+        .vector = vector,
+        .error = (uint32_t)frame[0],
+        .address = vector == 14 ? sregs.cr2 : 0,
+        .rip = frame[1],
+        .rsp = frame[4],
+    };
+    return 0;
+}
+
+static int read_port_exit(struct halo_sandbox *box, struct kvm_machine *machine,
+                          struct halo_exit *exit)
+{
+    const struct kvm_run *run = machine->run;
+    const struct kvm_regs *regs = &run->s.regs.regs;
+    bool in_stub = regs->rip >= KVM_STUBS && regs->rip < KVM_STUBS + HALO_PAGE;
+
+    if (run->io.direction == KVM_EXIT_IO_OUT && run->io.port == KVM_FAULT_PORT && in_stub)
+        return read_fault(box, machine, exit);
+    if (run->io.direction == KVM_EXIT_IO_OUT && run->io.port == KVM_DOORBELL_PORT && !in_stub) {
+        exit->kind = HALO_EXIT_DOORBELL;
+        exit->op = regs->rdi;
+        exit->a = regs->rsi;
+        exit->b = regs->rdx;
+        return 0;
+    }
+    dead(exit, "it used an I/O port that does not exist", run->io.port);
+    return 0;
+}
+
+static int read_exit(struct halo_sandbox *box, struct kvm_machine *machine, struct halo_exit *exit)
+{
+    const struct kvm_run *run = machine->run;
+
+    switch (run->exit_reason) {
+    case KVM_EXIT_IO:
+        return read_port_exit(box, machine, exit);
+    case KVM_EXIT_MMIO:
+        dead(exit, "it touched memory that does not exist", run->mmio.phys_addr);
+        return 0;
+    case KVM_EXIT_SHUTDOWN: /* VM-01 */
+        dead(exit, "triple fault", 0);
+        return 0;
+    case KVM_EXIT_FAIL_ENTRY:
+        dead(exit, "the processor refused its state",
+             run->fail_entry.hardware_entry_failure_reason);
+        return 0;
+    case KVM_EXIT_INTERNAL_ERROR:
+        dead(exit, "KVM could not go on", run->internal.suberror);
+        return 0;
+    default:
+        dead(exit, "unexpected exit", run->exit_reason);
+        return 0;
+    }
+}
+
+static int kvm_run(struct halo_sandbox *box, int64_t deadline, struct halo_exit *exit)
+{
+    struct kvm_machine *machine = box->machine;
+    sigset_t urgent;
+    timer_t timer;
+    bool limited = deadline != HALO_FOREVER;
+    int error = 0;
+
+    sigemptyset(&urgent);
+    sigaddset(&urgent, SIGURG);
+    if (limited)
+        error = start_timer(box, machine, deadline, &timer);
+    if (error)
+        return error;
+    for (;;) {
+        if (limited && halo__now() >= deadline) {
+            exit->kind = HALO_EXIT_TIMEOUT;
+            break;
+        }
+        if (ioctl(machine->vcpu, KVM_RUN, 0) == 0) {
+            error = read_exit(box, machine, exit);
+            break;
+        }
+        if (errno != EINTR && errno != EAGAIN) {
+            dead(exit, "KVM failed", (uint64_t)errno);
+            break;
+        }
+        (void)sigtimedwait(&urgent, NULL, &(struct timespec){0, 0});
+    }
+    if (limited)
+        timer_delete(timer);
+    return error;
+}
+
+const struct halo_backend halo__kvm = {
+    .name = "kvm",
+    .doorbell = {0xe6, KVM_DOORBELL_PORT, 0xc3}, /* out %al, $port; ret */
+    .create = kvm_create,
+    .run = kvm_run,
+    .destroy = kvm_destroy,
+};

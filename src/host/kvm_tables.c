@@ -1,0 +1,158 @@
+/* Page tables and descriptor tables for a guest whose code all runs at CPL3. */
+#include "kvm_tables.h"
+#include <string.h>
+
+#define PTE_PRESENT 0x1ull
+#define PTE_WRITE 0x2ull
+#define PTE_USER 0x4ull
+#define PTE_SEEN 0x60ull /* accessed and dirty: preset, so that no walk has to write them */
+#define PTE_NX (1ull << 63)
+#define PTE_UPPER (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_SEEN)
+
+#define PAGE_TABLE_SPAN (2ull << 20)
+#define PAGE_DIRECTORY_SPAN (1ull << 30)
+
+/* The highest address that is mapped. */
+static uint64_t mapped_end(const struct halo_layout *layout)
+{
+    return layout->doorbell + HALO_PAGE;
+}
+
+static uint64_t directory_count(const struct halo_layout *layout)
+{
+    return (mapped_end(layout) + PAGE_DIRECTORY_SPAN - 1) / PAGE_DIRECTORY_SPAN;
+}
+
+/* One table for the system's own pages, which lie in the first 2 MiB, and those for RAM. */
+static uint64_t table_count(const struct halo_layout *layout)
+{
+    return 1 + (mapped_end(layout) - HALO_RAM_BASE + PAGE_TABLE_SPAN - 1) / PAGE_TABLE_SPAN;
+}
+
+uint64_t halo__kvm_tables_len(const struct halo_layout *layout)
+{
+    return KVM_PML4 - KVM_SYSTEM_BASE +
+           (2 + directory_count(layout) + table_count(layout)) * HALO_PAGE;
+}
+
+/* Page tables under construction: PML4, one PDPT, directories, the system's table, RAM's tables. */
+struct tables {
+    unsigned char *system;
+    uint64_t directories; /* guest address of the first */
+    uint64_t page_tables;
+};
+
+static void set_entry(const struct tables *tables, uint64_t table, uint64_t index, uint64_t entry)
+{
+    memcpy(tables->system + (table - KVM_SYSTEM_BASE) + index * 8, &entry, sizeof(entry));
+}
+
+/* The guest address of the page table that maps `address`. */
+static uint64_t page_table_of(const struct tables *tables, uint64_t address)
+{
+    if (address < HALO_RAM_BASE)
+        return tables->page_tables;
+    return tables->page_tables + (1 + (address - HALO_RAM_BASE) / PAGE_TABLE_SPAN) * HALO_PAGE;
+}
+
+static void map(const struct tables *tables, uint64_t base, uint64_t len, uint64_t flags)
+{
+    for (uint64_t at = base; at < base + len; at += HALO_PAGE) {
+        uint64_t table = page_table_of(tables, at);
+        uint64_t directory = tables->directories + at / PAGE_DIRECTORY_SPAN * HALO_PAGE;
+
+        set_entry(tables, directory, at / PAGE_TABLE_SPAN % 512, table | PTE_UPPER);
+        set_entry(tables, table, at / HALO_PAGE % 512, at | flags | PTE_PRESENT | PTE_SEEN);
+    }
+}
+
+static void build_page_tables(const struct halo_layout *layout, unsigned char *system)
+{
+    const struct tables tables = {
+        .system = system,
+        .directories = KVM_PML4 + 2 * HALO_PAGE,
+        .page_tables = KVM_PML4 + (2 + directory_count(layout)) * HALO_PAGE,
+    };
+    const uint64_t pdpt = KVM_PML4 + HALO_PAGE;
+
+    set_entry(&tables, KVM_PML4, 0, pdpt | PTE_UPPER);
+    for (uint64_t i = 0; i < directory_count(layout); i++)
+        set_entry(&tables, pdpt, i, (tables.directories + i * HALO_PAGE) | PTE_UPPER);
+
+    map(&tables, KVM_GDT, KVM_STUBS - KVM_GDT, PTE_WRITE | PTE_NX);
+    map(&tables, KVM_STUBS, HALO_PAGE, 0);
+    map(&tables, KVM_STACK, HALO_PAGE, PTE_WRITE | PTE_NX);
+    for (uint32_t i = 0; i < layout->range_count; i++) {
+        const struct halo_range *range = &layout->ranges[i];
+        uint64_t flags = PTE_USER;
+
+        flags |= range->prot & HALO_PROT_WRITE ? PTE_WRITE : 0;
+        flags |= range->prot & HALO_PROT_EXEC ? 0 : PTE_NX;
+        map(&tables, range->base, range->len, flags);
+    }
+}
+
+/* Selectors as Linux has them: some software KVM implementations count on it. */
+static void build_gdt(unsigned char *gdt)
+{
+    const uint64_t tss_low = (KVM_TSS_LIMIT & 0xffff) | (KVM_TSS & 0xffffff) << 16 | 0x8bull << 40 |
+                             (uint64_t)(KVM_TSS_LIMIT >> 16) << 48 | (KVM_TSS >> 24 & 0xff) << 56;
+    const uint64_t entries[] = {
+        0,
+        0,
+        0x00af9b000000ffffull, /* 0x10: kernel code, 64 bits */
+        0x00cf93000000ffffull, /* 0x18: kernel data */
+        0x00cffb000000ffffull, /* 0x23: user code, 32 bits */
+        0x00cff3000000ffffull, /* 0x2b: user data */
+        0x00affb000000ffffull, /* 0x33: user code, 64 bits */
+        0,
+        tss_low, /* 0x40: task state */
+        KVM_TSS >> 32,
+    };
+
+    _Static_assert(sizeof(entries) == KVM_GDT_LIMIT + 1, "the limit covers the table");
+    memcpy(gdt, entries, sizeof(entries));
+}
+
+/* Interrupt gates to the stubs, for CPL0 only: a guest's `int n` is a protection fault. */
+static void build_idt(unsigned char *idt)
+{
+    for (uint64_t vector = 0; vector < 256; vector++) {
+        uint64_t stub = KVM_STUBS + vector * 16;
+        uint64_t gate[2] = {
+            (stub & 0xffff) | 0x10ull << 16 | 0x8e00ull << 32 | (stub >> 16 & 0xffff) << 48,
+            stub >> 32,
+        };
+
+        memcpy(idt + vector * 16, gate, sizeof(gate));
+    }
+}
+
+/* `out %al, $port; hlt; jmp` to the start: the host tells the vector by where the guest stands. */
+static void build_stubs(unsigned char *stubs)
+{
+    static const unsigned char stub[] = {0xe6, KVM_FAULT_PORT, 0xf4, 0xeb, 0xfb};
+
+    for (unsigned vector = 0; vector < 256; vector++)
+        memcpy(stubs + vector * 16, stub, sizeof(stub));
+}
+
+/* A stack for faults, and an I/O bitmap without a bit set: ports may be used at CPL3. */
+static void build_tss(unsigned char *tss)
+{
+    const uint64_t stack = KVM_STACK_TOP;
+    const uint16_t bitmap = 0x68;
+
+    memcpy(tss + 4, &stack, sizeof(stack));
+    memcpy(tss + 102, &bitmap, sizeof(bitmap));
+    tss[KVM_TSS_LIMIT] = 0xff;
+}
+
+void halo__kvm_tables_build(const struct halo_layout *layout, unsigned char *system)
+{
+    build_page_tables(layout, system);
+    build_gdt(system + (KVM_GDT - KVM_SYSTEM_BASE));
+    build_idt(system + (KVM_IDT - KVM_SYSTEM_BASE));
+    build_tss(system + (KVM_TSS - KVM_SYSTEM_BASE));
+    build_stubs(system + (KVM_STUBS - KVM_SYSTEM_BASE));
+}

@@ -1,0 +1,36 @@
+/*
+ * What the processor of a KVM guest needs to find in memory: page tables, segment and interrupt
+ * descriptors, the task state, and a stub per fault. All of it lies in a memory of its own, outside
+ * the guest's RAM, in pages that code at CPL3 cannot touch.
+ */
+#ifndef HALO_SRC_KVM_TABLES_H
+#define HALO_SRC_KVM_TABLES_H
+
+#include "sandbox.h"
+
+/* Guest addresses, physical and virtual alike. */
+#define KVM_SYSTEM_BASE 0x100000ull
+#define KVM_GDT KVM_SYSTEM_BASE
+#define KVM_IDT (KVM_GDT + HALO_PAGE)
+#define KVM_TSS (KVM_IDT + HALO_PAGE) /* three pages: the state, then the I/O bitmap */
+#define KVM_STUBS (KVM_TSS + 3 * HALO_PAGE)
+#define KVM_STACK (KVM_STUBS + HALO_PAGE) /* one page, for fault frames */
+#define KVM_STACK_TOP (KVM_STACK + HALO_PAGE)
+#define KVM_PML4 KVM_STACK_TOP /* from here on: page tables, mapped nowhere */
+
+#define KVM_GDT_LIMIT 0x4fu
+#define KVM_IDT_LIMIT 0xfffu
+#define KVM_TSS_LIMIT 0x2068u
+
+#define KVM_SELECTOR_CODE 0x33u
+#define KVM_SELECTOR_DATA 0x2bu
+#define KVM_SELECTOR_TSS 0x40u
+
+#define KVM_FAULT_PORT 0xe0u
+#define KVM_DOORBELL_PORT 0xe1u
+
+/* Bytes of system memory for a layout, and how to fill that many zeroed bytes. */
+uint64_t halo__kvm_tables_len(const struct halo_layout *layout);
+void halo__kvm_tables_build(const struct halo_layout *layout, unsigned char *system);
+
+#endif

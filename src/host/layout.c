@@ -1,0 +1,190 @@
+/*
+ * Guest memory: one picture of it, from which every backend makes its mappings.
+ *
+ *     RAM_BASE  the program's segments
+ *               heap
+ *               (a page that is not mapped)
+ *               stack
+ *               (a page that is not mapped)
+ *               pool     buffers for descriptors
+ *               ring     descriptors and event structures; not for descriptors to name
+ *               args, boot page (read-only), doorbell (executable)
+ */
+#define _GNU_SOURCE
+#include "sandbox.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RIGHTS_ALL (HALO_MAY_READ | HALO_MAY_WRITE)
+
+static uint64_t pages(uint64_t len)
+{
+    return (len + HALO_PAGE - 1) / HALO_PAGE * HALO_PAGE;
+}
+
+int halo__layout_add(struct halo_sandbox *box, struct halo_range range)
+{
+    struct halo_layout *layout = &box->layout;
+
+    if (layout->range_count == HALO_RANGE_MAX)
+        return halo__fail(box, HALO_EGUEST, "the guest has too many segments");
+    layout->ranges[layout->range_count++] = range;
+    return 0;
+}
+
+static int make_ram(struct halo_sandbox *box, uint64_t len)
+{
+    void *host;
+
+    box->ram.fd = memfd_create("halo-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (box->ram.fd < 0)
+        return halo__fail(box, HALO_EHOST, "cannot make guest memory: %s", strerror(errno));
+    /* Sealed at its size: nobody can shorten it and have the host die of SIGBUS. */
+    if (ftruncate(box->ram.fd, (off_t)len) < 0 ||
+        fcntl(box->ram.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return halo__fail(box, HALO_EHOST, "cannot size guest memory: %s", strerror(errno));
+    host = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, box->ram.fd, 0);
+    if (host == MAP_FAILED)
+        return halo__fail(box, HALO_ENOMEM, "cannot map %llu bytes of guest memory: %s",
+                          (unsigned long long)len, strerror(errno));
+    box->ram.host = halo_shm_share(host);
+    box->ram.len = len;
+    return 0;
+}
+
+int halo__layout_begin(struct halo_sandbox *box, const struct halo_options *options)
+{
+    struct halo_layout *layout = &box->layout;
+    uint64_t len = options->ram_len ? options->ram_len : HALO_RAM_DEFAULT;
+    uint64_t end = HALO_RAM_BASE + len;
+    uint64_t args_len = 0;
+    int error;
+
+    if (len < HALO_RAM_MIN || len > HALO_RAM_MAX || len % HALO_PAGE)
+        return halo__fail(box, HALO_EINVAL, "guest memory must be %llu to %llu MiB in whole pages",
+                          HALO_RAM_MIN >> 20, HALO_RAM_MAX >> 20);
+    for (uint32_t i = 0; i < options->arg_count; i++)
+        args_len += strlen(options->args[i]) + 1;
+    if (args_len > HALO_ARGS_MAX)
+        return halo__fail(box, HALO_EINVAL, "the guest's arguments are longer than %u bytes",
+                          HALO_ARGS_MAX);
+    error = make_ram(box, len);
+    if (error)
+        return error;
+
+    layout->doorbell = end - HALO_PAGE;
+    layout->boot = layout->doorbell - HALO_PAGE;
+    layout->args_len = args_len;
+    layout->args = layout->boot - pages(args_len);
+    layout->ring = layout->args - pages(halo_ring_bytes(HALO_RING_SIZE));
+    layout->pool = layout->ring - HALO_POOL_LEN;
+    layout->stack_top = layout->pool - HALO_PAGE;
+    layout->limit = layout->stack_top - HALO_STACK_LEN - HALO_PAGE;
+    layout->image_end = HALO_RAM_BASE;
+    return 0;
+}
+
+/* Put bytes into guest memory, at an address that the host chose. */
+static void place(struct halo_sandbox *box, uint64_t address, const void *from, size_t len)
+{
+    halo_shm_copy_out(box->ram.host + (address - HALO_RAM_BASE), from, len);
+}
+
+static void write_boot_page(struct halo_sandbox *box, const struct halo_options *options)
+{
+    const struct halo_layout *layout = &box->layout;
+    const uint64_t events = layout->ring + halo_ring_bytes(HALO_RING_SIZE) - 128;
+    struct halo_boot boot = {
+        .magic = HALO_BOOT_MAGIC,
+        .version = HALO_BOOT_VERSION,
+        .queue_count = HALO_QUEUE_COUNT,
+        .ram_base = HALO_RAM_BASE,
+        .ram_len = box->ram.len,
+        .heap_base = layout->image_end,
+        .heap_len = layout->limit - layout->image_end,
+        .pool_base = layout->pool,
+        .pool_len = HALO_POOL_LEN,
+        .doorbell = layout->doorbell,
+        .args = layout->args,
+        .args_len = (uint32_t)layout->args_len,
+        .arg_count = options->arg_count,
+        .queue = {{
+            .desc = layout->ring,
+            .driver_event = events,
+            .device_event = events + 64,
+            .size = HALO_RING_SIZE,
+        }},
+    };
+    uint64_t at = layout->args;
+
+    place(box, layout->boot, &boot, sizeof(boot));
+    for (uint32_t i = 0; i < options->arg_count; i++) {
+        size_t len = strlen(options->args[i]) + 1;
+
+        place(box, at, options->args[i], len);
+        at += len;
+    }
+    place(box, layout->doorbell, box->backend->doorbell, sizeof(box->backend->doorbell));
+}
+
+/* The ranges that a descriptor may name, the pool first because nearly all name it. */
+static void make_regions(struct halo_sandbox *box)
+{
+    const struct halo_layout *layout = &box->layout;
+    uint32_t count = 0;
+
+    for (int pool = 1; pool >= 0; pool--) {
+        for (uint32_t i = 0; i < layout->range_count; i++) {
+            const struct halo_range *range = &layout->ranges[i];
+
+            if (!range->rights || (range->base == layout->pool) != pool)
+                continue;
+            box->regions[count++] = (struct halo_region){
+                .base = range->base,
+                .len = range->len,
+                .host = box->ram.host + (range->base - HALO_RAM_BASE),
+                .rights = range->rights,
+            };
+        }
+    }
+    box->memory = (struct halo_memory){box->regions, count};
+}
+
+int halo__layout_finish(struct halo_sandbox *box, const struct halo_options *options)
+{
+    const struct halo_layout *layout = &box->layout;
+    const struct halo_range ranges[] = {
+        {layout->image_end, layout->limit - layout->image_end, HALO_PROT_READ | HALO_PROT_WRITE,
+         RIGHTS_ALL},
+        {layout->stack_top - HALO_STACK_LEN, HALO_STACK_LEN, HALO_PROT_READ | HALO_PROT_WRITE,
+         RIGHTS_ALL},
+        {layout->pool, HALO_POOL_LEN, HALO_PROT_READ | HALO_PROT_WRITE, RIGHTS_ALL},
+        {layout->ring, layout->args - layout->ring, HALO_PROT_READ | HALO_PROT_WRITE, 0},
+        {layout->args, layout->doorbell - layout->args, HALO_PROT_READ, 0},
+        {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0},
+    };
+    struct halo_ring_place ring;
+    int error = 0;
+
+    for (uint32_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && !error; i++) {
+        if (ranges[i].len > 0)
+            error = halo__layout_add(box, ranges[i]);
+    }
+    if (error)
+        return error;
+    make_regions(box);
+    write_boot_page(box, options);
+
+    error =
+        halo_ring_place_in(box->ram.host + (layout->ring - HALO_RAM_BASE), HALO_RING_SIZE, &ring);
+    if (!error)
+        error = halo_device_init(&box->g2h, &ring, &box->memory, box->g2h_chains, UINT32_MAX);
+    if (error)
+        return halo__fail(box, error, "cannot set up the ring");
+    /* The guest always comes back by a wait: while it runs, nobody here listens for kicks. */
+    halo_device_disarm(&box->g2h);
+    return 0;
+}

@@ -1,0 +1,196 @@
+/*
+ * The ELF loader. The file is read once into private memory and only that copy is looked at; every
+ * field is checked before it is used, in 64 bits, by subtraction. Group ELF of hostile-cases.md.
+ *
+ * Accepted: a static x86-64 program linked at HALO_RAM_BASE. Sections are not parsed.
+ */
+#define _GNU_SOURCE
+#include "sandbox.h"
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SEGMENT_MAX 64u
+#define FILE_MAX (64ull << 20)
+
+struct guest_file {
+    unsigned char *bytes;
+    uint64_t len;
+};
+
+static int refuse(struct halo_sandbox *box, const char *path, const char *why)
+{
+    return halo__fail(box, HALO_EGUEST, "%s: not a guest that can be run: %s", path, why);
+}
+
+/* Read the whole file; what it turns into afterwards does not matter. */
+static int read_file(struct halo_sandbox *box, const char *path, struct guest_file *file)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int error = 0;
+    struct stat st;
+
+    if (fd < 0)
+        return halo__fail(box, HALO_EFILE, "%s: %s", path, strerror(errno));
+    if (fstat(fd, &st) < 0) {
+        error = halo__fail(box, HALO_EFILE, "%s: %s", path, strerror(errno));
+    } else if (S_ISDIR(st.st_mode)) {
+        error = halo__fail(box, HALO_EFILE, "%s: is a directory", path);
+    } else if (!S_ISREG(st.st_mode)) {
+        error = halo__fail(box, HALO_EFILE, "%s: is not a regular file", path);
+    } else if ((uint64_t)st.st_size > FILE_MAX) {
+        error = refuse(box, path, "the file is larger than 64 MiB");
+    } else {
+        file->len = (uint64_t)st.st_size;
+        file->bytes = malloc(file->len ? file->len : 1);
+        if (!file->bytes)
+            error = halo__fail(box, HALO_ENOMEM, "%s: no memory to read it", path);
+    }
+    for (uint64_t done = 0; !error && done < file->len;) {
+        ssize_t n = read(fd, file->bytes + done, file->len - done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            error = halo__fail(box, HALO_EFILE, "%s: %s", path, strerror(errno));
+        else if (n == 0)
+            file->len = done; /* it became shorter: what is there is what counts */
+        else
+            done += (uint64_t)n;
+    }
+    close(fd);
+    return error;
+}
+
+/* NULL, or what is wrong with the file header: ELF-01, ELF-02. */
+static const char *check_header(const struct guest_file *file, Elf64_Ehdr *header)
+{
+    if (file->len < sizeof(*header))
+        return "it is shorter than an ELF header";
+    memcpy(header, file->bytes, sizeof(*header));
+    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+        return "it is not an ELF file";
+    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
+        header->e_ident[EI_VERSION] != EV_CURRENT || header->e_version != EV_CURRENT)
+        return "it is not a 64-bit little-endian ELF file of version 1";
+    if (header->e_machine != EM_X86_64)
+        return "it is for another machine than x86-64";
+    if (header->e_type != ET_EXEC)
+        return "it is not a static program (link it with the guest library, at a fixed address)";
+    if (header->e_phentsize != sizeof(Elf64_Phdr))
+        return "its program headers have an unknown size";
+    if (header->e_phnum == 0 || header->e_phnum > SEGMENT_MAX)
+        return "it has no program headers, or more than 64";
+    if (header->e_phoff > file->len ||
+        header->e_phnum * sizeof(Elf64_Phdr) > file->len - header->e_phoff)
+        return "its program headers lie outside the file";
+    return NULL;
+}
+
+/* NULL, or what is wrong with a PT_LOAD segment: ELF-03 to ELF-08, ELF-10. */
+static const char *check_segment(const struct halo_layout *layout, const struct guest_file *file,
+                                 const Elf64_Phdr *segment)
+{
+    if (segment->p_offset > file->len || segment->p_filesz > file->len - segment->p_offset)
+        return "a segment lies outside the file";
+    if (segment->p_filesz > segment->p_memsz)
+        return "a segment is larger in the file than in memory";
+    if (segment->p_align & (segment->p_align - 1))
+        return "a segment's alignment is not a power of two";
+    if (segment->p_align > 1 && (segment->p_vaddr - segment->p_offset) % segment->p_align)
+        return "a segment's address and offset do not agree";
+    if ((segment->p_flags & PF_W) && (segment->p_flags & PF_X))
+        return "a segment is both writable and executable";
+    if (segment->p_vaddr < HALO_RAM_BASE || segment->p_vaddr > layout->limit ||
+        segment->p_memsz > layout->limit - segment->p_vaddr)
+        return "a segment lies outside the memory for programs";
+    /* In ascending order, and never two in one page: this also rules out overlap. */
+    if (segment->p_vaddr < layout->image_end)
+        return "segments overlap, share a page, or are not in ascending order";
+    return NULL;
+}
+
+static int load_segment(struct halo_sandbox *box, const char *path, const struct guest_file *file,
+                        const Elf64_Phdr *segment)
+{
+    struct halo_layout *layout = &box->layout;
+    const char *why = check_segment(layout, file, segment);
+    struct halo_range range;
+    uint64_t end;
+
+    if (why)
+        return refuse(box, path, why);
+    if (segment->p_memsz == 0)
+        return 0;
+    range.base = segment->p_vaddr / HALO_PAGE * HALO_PAGE;
+    end = (segment->p_vaddr + segment->p_memsz + HALO_PAGE - 1) / HALO_PAGE * HALO_PAGE;
+    range.len = end - range.base;
+    range.prot = HALO_PROT_READ;
+    range.rights = HALO_MAY_READ;
+    if (segment->p_flags & PF_W) {
+        range.prot |= HALO_PROT_WRITE;
+        range.rights |= HALO_MAY_WRITE;
+    }
+    if (segment->p_flags & PF_X)
+        range.prot |= HALO_PROT_EXEC;
+    layout->image_end = end;
+    halo_shm_copy_out(box->ram.host + (segment->p_vaddr - HALO_RAM_BASE),
+                      file->bytes + segment->p_offset, segment->p_filesz);
+    return halo__layout_add(box, range);
+}
+
+static bool entry_is_code(const struct halo_layout *layout, uint64_t entry)
+{
+    for (uint32_t i = 0; i < layout->range_count; i++) {
+        const struct halo_range *range = &layout->ranges[i];
+
+        if ((range->prot & HALO_PROT_EXEC) && entry >= range->base &&
+            entry - range->base < range->len)
+            return true;
+    }
+    return false;
+}
+
+static int load(struct halo_sandbox *box, const char *path, const struct guest_file *file)
+{
+    Elf64_Ehdr header;
+    const char *why = check_header(file, &header);
+    int error = 0;
+
+    if (why)
+        return refuse(box, path, why);
+    for (uint32_t i = 0; i < header.e_phnum && !error; i++) {
+        Elf64_Phdr segment;
+
+        memcpy(&segment, file->bytes + header.e_phoff + i * sizeof(segment), sizeof(segment));
+        if (segment.p_type == PT_LOAD)
+            error = load_segment(box, path, file, &segment);
+        else if (segment.p_type == PT_INTERP || segment.p_type == PT_DYNAMIC)
+            error = refuse(box, path, "it needs a dynamic linker"); /* ELF-11 */
+        else if (segment.p_type == PT_TLS)
+            error = refuse(box, path, "it has thread-local variables, which guests have not");
+        else if (segment.p_type == PT_GNU_STACK && (segment.p_flags & PF_X))
+            error = refuse(box, path, "it wants an executable stack"); /* ELF-08 */
+    }
+    if (error)
+        return error;
+    if (!entry_is_code(&box->layout, header.e_entry)) /* ELF-09 */
+        return refuse(box, path, "its entry point is not in executable memory");
+    box->layout.entry = header.e_entry;
+    return 0;
+}
+
+int halo__load(struct halo_sandbox *box, const char *path)
+{
+    struct guest_file file = {NULL, 0};
+    int error = read_file(box, path, &file);
+
+    if (!error)
+        error = load(box, path, &file);
+    free(file.bytes);
+    return error;
+}

@@ -1,0 +1,51 @@
+/* The driver's side of a ring: what is not hot. The rest is in halo/driver.h. */
+#include <halo/driver.h>
+
+int halo_driver_init(struct halo_driver *driver, const struct halo_ring_place *place,
+                     struct halo_driver_chain *chains)
+{
+    int error = halo_ring_place_check(place);
+
+    if (error)
+        return error;
+    *driver = (struct halo_driver){
+        .place = *place,
+        .chains = chains,
+        .avail = halo_cursor_start(),
+        .published = halo_cursor_start(),
+        .used = halo_cursor_start(),
+        .free_slots = place->size,
+    };
+    for (uint32_t id = 0; id < place->size; id++) {
+        /* The last id's `next` is never followed: there are never more chains than slots. */
+        chains[id] = (struct halo_driver_chain){.next = (uint16_t)(id + 1)};
+    }
+    return 0;
+}
+
+void halo_driver_latch(struct halo_driver *driver, enum halo_broken reason, uint64_t meta)
+{
+    driver->violation = (struct halo_violation){
+        .reason = reason,
+        .slot = (uint16_t)driver->used.slot,
+        .id = halo_meta_id(meta),
+        .meta = meta,
+    };
+}
+
+bool halo_driver_arm(struct halo_driver *driver)
+{
+    uint64_t meta;
+
+    if (driver->violation.reason)
+        return true;
+    halo_shm_store_event(driver->place.driver_event, halo_event_at(driver->used));
+    halo_shm_fence();
+    meta = halo_shm_load_meta(&driver->place.desc[driver->used.slot]);
+    return (halo_meta_flags(meta) & HALO_PHASE_MASK) == halo_cursor_used(driver->used);
+}
+
+void halo_driver_disarm(struct halo_driver *driver)
+{
+    halo_shm_store_event(driver->place.driver_event, HALO_EVENT_NEVER << 16);
+}

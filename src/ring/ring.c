@@ -1,0 +1,73 @@
+/* What both sides of a ring share and is not hot: placement, and names of violations. */
+#include <halo/ring.h>
+
+#define LINE 64u
+
+int halo_ring_place_check(const struct halo_ring_place *place)
+{
+    uintptr_t desc = (uintptr_t)halo_shm_expose(place->desc);
+    uintptr_t driver_event = (uintptr_t)halo_shm_expose(place->driver_event);
+    uintptr_t device_event = (uintptr_t)halo_shm_expose(place->device_event);
+
+    if (place->size == 0 || place->size > HALO_RING_MAX) /* CFG-01, CFG-02 */
+        return HALO_EINVAL;
+    if (!desc || !driver_event || !device_event)
+        return HALO_EINVAL;
+    if (desc % 16 || driver_event % 4 || device_event % 4) /* CFG-05 */
+        return HALO_EINVAL;
+    return 0;
+}
+
+static size_t table_bytes(uint32_t size)
+{
+    return ((size_t)size * sizeof(struct halo_desc) + LINE - 1) / LINE * LINE;
+}
+
+size_t halo_ring_bytes(uint32_t size)
+{
+    return table_bytes(size) + 2 * LINE;
+}
+
+int halo_ring_place_in(HALO_SHARED void *memory, uint32_t size, struct halo_ring_place *place)
+{
+    HALO_SHARED unsigned char *base = memory;
+    struct halo_ring_place result;
+
+    if (size == 0 || size > HALO_RING_MAX || (uintptr_t)halo_shm_expose(memory) % LINE)
+        return HALO_EINVAL;
+    result.desc = memory;
+    result.driver_event = (HALO_SHARED void *)(base + table_bytes(size));
+    result.device_event = (HALO_SHARED void *)(base + table_bytes(size) + LINE);
+    result.size = size;
+    *place = result;
+    return halo_ring_place_check(place);
+}
+
+const char *halo_broken_name(enum halo_broken reason)
+{
+    switch (reason) {
+    case HALO_BROKEN_NOT:
+        return "NOT";
+    case HALO_BROKEN_TORN:
+        return "TORN";
+    case HALO_BROKEN_OVERCOMMIT:
+        return "OVERCOMMIT";
+    case HALO_BROKEN_INDIRECT:
+        return "INDIRECT";
+    case HALO_BROKEN_RESERVED:
+        return "RESERVED";
+    case HALO_BROKEN_ORDER:
+        return "ORDER";
+    case HALO_BROKEN_TOO_LONG:
+        return "TOO_LONG";
+    case HALO_BROKEN_BAD_ID:
+        return "BAD_ID";
+    case HALO_BROKEN_DUPLICATE_ID:
+        return "DUPLICATE_ID";
+    case HALO_BROKEN_NOT_IN_FLIGHT:
+        return "NOT_IN_FLIGHT";
+    case HALO_BROKEN_LENGTH:
+        return "LENGTH";
+    }
+    return "UNKNOWN";
+}
