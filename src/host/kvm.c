@@ -27,6 +27,8 @@ struct kvm_machine {
     size_t run_len;
     unsigned char *system;
     uint64_t system_len;
+    timer_t timer; /* of the deadline, while inside halo_run */
+    bool has_timer;
 };
 
 static int failed(struct halo_sandbox *box, const char *what)
@@ -43,7 +45,8 @@ static int open_kvm(struct halo_sandbox *box, struct kvm_machine *machine)
                           "--backend process",
                           strerror(errno));
     if (ioctl(machine->kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION ||
-        !(ioctl(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS) ||
+        !((unsigned)ioctl(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) &
+          KVM_SYNC_X86_REGS) ||
         ioctl(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
         return halo__fail(box, HALO_ENOKVM,
                           "/dev/kvm: this kernel's KVM is too old; use --backend process");
@@ -217,14 +220,14 @@ static void kvm_destroy(struct halo_sandbox *box)
 /*
  * Have KVM_RUN interrupted at the deadline. SIGURG is blocked in this thread (by halo_run) except
  * inside KVM_RUN, where the kernel swaps the mask: there it ends the run, and it stays pending, so
- * it cannot be lost however early it comes. No handler is ever called.
+ * it cannot be lost however early it comes. No handler is ever called. RES-08.
  */
-static int start_timer(struct halo_sandbox *box, const struct kvm_machine *machine,
-                       int64_t deadline, timer_t *timer)
+static int kvm_enter(struct halo_sandbox *box, int64_t deadline)
 {
-    struct {
+    struct kvm_machine *machine = box->machine;
+    union {
         struct kvm_signal_mask mask;
-        unsigned char set[KERNEL_SIGSET_LEN];
+        unsigned char bytes[sizeof(struct kvm_signal_mask) + KERNEL_SIGSET_LEN];
     } in_run = {.mask = {.len = KERNEL_SIGSET_LEN}};
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
     struct itimerspec when = {
@@ -233,19 +236,29 @@ static int start_timer(struct halo_sandbox *box, const struct kvm_machine *machi
     };
     sigset_t set;
 
+    if (deadline == HALO_FOREVER)
+        return 0;
     pthread_sigmask(SIG_SETMASK, NULL, &set);
     sigdelset(&set, SIGURG);
-    memcpy(in_run.mask.sigset, &set, KERNEL_SIGSET_LEN);
+    memcpy(in_run.bytes + sizeof(struct kvm_signal_mask), &set, KERNEL_SIGSET_LEN);
     if (ioctl(machine->vcpu, KVM_SET_SIGNAL_MASK, &in_run) < 0)
         return failed(box, "cannot set the signal mask of a vCPU");
     event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-    if (timer_create(CLOCK_MONOTONIC, &event, timer) < 0)
+    if (timer_create(CLOCK_MONOTONIC, &event, &machine->timer) < 0)
         return failed(box, "cannot create a timer");
-    if (timer_settime(*timer, TIMER_ABSTIME, &when, NULL) < 0) {
-        timer_delete(*timer);
+    machine->has_timer = true;
+    if (timer_settime(machine->timer, TIMER_ABSTIME, &when, NULL) < 0)
         return failed(box, "cannot set a timer");
-    }
     return 0;
+}
+
+static void kvm_leave(struct halo_sandbox *box)
+{
+    struct kvm_machine *machine = box->machine;
+
+    if (machine->has_timer)
+        timer_delete(machine->timer);
+    machine->has_timer = false;
 }
 
 static void dead(struct halo_exit *exit, const char *why, uint64_t number)
@@ -338,40 +351,29 @@ static int kvm_run(struct halo_sandbox *box, int64_t deadline, struct halo_exit 
 {
     struct kvm_machine *machine = box->machine;
     sigset_t urgent;
-    timer_t timer;
-    bool limited = deadline != HALO_FOREVER;
-    int error = 0;
 
-    sigemptyset(&urgent);
-    sigaddset(&urgent, SIGURG);
-    if (limited)
-        error = start_timer(box, machine, deadline, &timer);
-    if (error)
-        return error;
-    for (;;) {
-        if (limited && halo__now() >= deadline) {
-            exit->kind = HALO_EXIT_TIMEOUT;
-            break;
-        }
-        if (ioctl(machine->vcpu, KVM_RUN, 0) == 0) {
-            error = read_exit(box, machine, exit);
-            break;
-        }
+    while (deadline == HALO_FOREVER || halo__now() < deadline) {
+        if (ioctl(machine->vcpu, KVM_RUN, 0) == 0)
+            return read_exit(box, machine, exit);
         if (errno != EINTR && errno != EAGAIN) {
             dead(exit, "KVM failed", (uint64_t)errno);
-            break;
+            return 0;
         }
+        /* The deadline's signal, or one of the host's own, whose handler has run by now. */
+        sigemptyset(&urgent);
+        sigaddset(&urgent, SIGURG);
         (void)sigtimedwait(&urgent, NULL, &(struct timespec){0, 0});
     }
-    if (limited)
-        timer_delete(timer);
-    return error;
+    exit->kind = HALO_EXIT_TIMEOUT;
+    return 0;
 }
 
 const struct halo_backend halo__kvm = {
     .name = "kvm",
     .doorbell = {0xe6, KVM_DOORBELL_PORT, 0xc3}, /* out %al, $port; ret */
     .create = kvm_create,
+    .enter = kvm_enter,
+    .leave = kvm_leave,
     .run = kvm_run,
     .destroy = kvm_destroy,
 };

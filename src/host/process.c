@@ -339,6 +339,19 @@ static void read_doorbell(const struct seccomp_notif *notified, struct halo_exit
     exit->b = args[2];
 }
 
+/* Deadlines are poll's timeouts: there is nothing to prepare. */
+static int process_enter(struct halo_sandbox *box, int64_t deadline)
+{
+    (void)box;
+    (void)deadline;
+    return 0;
+}
+
+static void process_leave(struct halo_sandbox *box)
+{
+    (void)box;
+}
+
 static int process_run(struct halo_sandbox *box, int64_t deadline, struct halo_exit *exit)
 {
     struct process_machine *machine = box->machine;
@@ -382,6 +395,8 @@ const struct halo_backend halo__process = {
             0xc3,       /* ret */
         },
     .create = process_create,
+    .enter = process_enter,
+    .leave = process_leave,
     .run = process_run,
     .destroy = process_destroy,
 };

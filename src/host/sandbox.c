@@ -264,11 +264,13 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
     sigpending(&pending);
     had_pipe = sigismember(&pending, SIGPIPE) == 1;
 
+    error = box->backend->enter(box, deadline);
     while (error == 0) {
         error = box->backend->run(box, deadline, &exit);
         if (error == 0)
             error = handle_exit(box, &exit, deadline, exit_code);
     }
+    box->backend->leave(box);
     if (error == HALO_ETIMEDOUT)
         halo__fail(box, error, "the guest was stopped: it did not end within its time limit");
 

@@ -79,6 +79,9 @@ struct halo_backend {
     unsigned char doorbell[16]; /* the code that the guest calls */
     /* Make the machine, ready to enter at layout.entry. box->machine is destroy's in any case. */
     int (*create)(struct halo_sandbox *box);
+    /* Around all runs of one halo_run: prepare for the deadline, on this thread. */
+    int (*enter)(struct halo_sandbox *box, int64_t deadline);
+    void (*leave)(struct halo_sandbox *box);
     /* Run until the guest leaves or the deadline (CLOCK_MONOTONIC, ns) passes. */
     int (*run)(struct halo_sandbox *box, int64_t deadline, struct halo_exit *exit);
     void (*destroy)(struct halo_sandbox *box);

@@ -1,15 +1,31 @@
 /* halo: the command. */
 #include "tool.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] = "usage: halo run [OPTIONS] GUEST [ARGS]   run a guest program\n"
                             "       halo --help | --version\n"
                             "\n"
                             "`halo run --help` lists the options.\n";
 
+/*
+ * A command may be started with some of its standard streams closed. Their numbers must not go to
+ * whatever is opened next, for the guest would be given that: they are taken by /dev/null, opened
+ * the wrong way round, so that using them is the error that it should be.
+ */
+static void keep_standard_numbers(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    keep_standard_numbers();
     if (argc < 2) {
         fputs(usage, stderr);
         return TOOL_EXIT_USAGE;

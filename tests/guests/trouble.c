@@ -1,0 +1,324 @@
+/* trouble: a guest that misbehaves in the way its first argument names. For end-to-end tests. */
+#include <halo/driver.h>
+#include <halo/guest.h>
+
+struct mode {
+    const char *name;
+    void (*run)(void);
+};
+
+static bool same(const char *a, const char *b)
+{
+    return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0;
+}
+
+static void touch(uint64_t address)
+{
+    *(volatile unsigned char *)(uintptr_t)address = 1;
+}
+
+static void ring_doorbell(uint64_t op, uint64_t a, uint64_t b)
+{
+    ((void (*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot()->doorbell)(op, a, b);
+}
+
+/* Faults. */
+
+static void null(void)
+{
+    touch(0);
+}
+
+static void unmapped(void)
+{
+    touch(0x7000000000ull);
+}
+
+static void write_code(void)
+{
+    touch((uintptr_t)&touch);
+}
+
+static void write_boot(void)
+{
+    touch((uintptr_t)halo_boot());
+}
+
+static void write_doorbell(void)
+{
+    touch(halo_boot()->doorbell);
+}
+
+static void run_data(void)
+{
+    static unsigned char code[] = {0xc3};
+
+    ((void (*)(void))(uintptr_t)code)();
+}
+
+static void run_stack(void)
+{
+    volatile unsigned char code[] = {0xc3};
+
+    ((void (*)(void))(uintptr_t)code)();
+}
+
+static void overflow(void)
+{
+    uint64_t below;
+
+    __asm__ volatile("mov %%rsp, %0" : "=r"(below));
+    for (int i = 0; i < 100; i++)
+        touch(below -= 4096);
+}
+
+static void divide(void)
+{
+    __asm__ volatile("xor %%ecx, %%ecx\n\tmov $1, %%eax\n\txor %%edx, %%edx\n\tdiv %%ecx"
+                     :
+                     :
+                     : "eax", "ecx", "edx");
+}
+
+static void undefined(void)
+{
+    __asm__ volatile("ud2");
+}
+
+static void privileged(void)
+{
+    __asm__ volatile("mov %%cr3, %%rax" : : : "rax");
+}
+
+static void halt(void)
+{
+    __asm__ volatile("hlt");
+}
+
+static void system_call(void)
+{
+    long result = 39; /* getpid */
+
+    __asm__ volatile("syscall" : "+a"(result) : : "rcx", "r11", "memory");
+}
+
+static void noncanonical(void)
+{
+    touch(0x8000000000000000ull);
+}
+
+static void port(void)
+{
+    __asm__ volatile("out %%al, $0x80" : : "a"(0));
+}
+
+static void forged_fault(void)
+{
+    __asm__ volatile("out %%al, $0xe0" : : "a"(0));
+}
+
+/* Endless things. */
+
+static void loop(void)
+{
+    for (;;)
+        __asm__ volatile("pause");
+}
+
+static void kick_storm(void)
+{
+    for (;;)
+        ring_doorbell(HALO_DOORBELL_KICK, 0, 0);
+}
+
+/* Bad use of the doorbell. */
+
+static void panic(void)
+{
+    halo_panic("the \033[31mmoon\n is full");
+}
+
+static void panic_nowhere(void)
+{
+    ring_doorbell(HALO_DOORBELL_PANIC, 0xffffffffffffff00ull, 400);
+}
+
+static void wait_for_nothing(void)
+{
+    ring_doorbell(HALO_DOORBELL_WAIT, 0, 0);
+    ring_doorbell(HALO_DOORBELL_WAIT, 0, 0);
+}
+
+static void unknown_doorbell(void)
+{
+    ring_doorbell(4711, 0, 0);
+}
+
+/* Bad descriptors, written straight into the ring: nothing of the runtime's is in flight yet. */
+
+static void descriptor(uint32_t slot, uint64_t addr, uint32_t len, uint16_t id, uint16_t flags)
+{
+    HALO_SHARED struct halo_desc *ring =
+        halo_shm_share((void *)(uintptr_t)halo_boot()->queue[HALO_QUEUE_G2H].desc);
+
+    halo_shm_stage_addr(&ring[slot], addr);
+    halo_shm_publish_meta(&ring[slot], halo_meta(len, id, flags | HALO_DESC_AVAIL));
+}
+
+static void kick(void)
+{
+    ring_doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_G2H, 0);
+}
+
+static void bad_id(void)
+{
+    descriptor(0, halo_boot()->pool_base, 16, 256, 0);
+    kick();
+}
+
+static void indirect(void)
+{
+    descriptor(0, halo_boot()->pool_base, 16, 0, HALO_DESC_INDIRECT);
+    kick();
+}
+
+static void endless_chain(void)
+{
+    for (uint32_t slot = 256; slot-- > 0;)
+        descriptor(slot, halo_boot()->pool_base, 16, 0, HALO_DESC_NEXT);
+    kick();
+}
+
+static void far_buffer(void)
+{
+    descriptor(0, 0xfffffffffffffff8ull, 16, 0, 0);
+    kick();
+}
+
+static void write_to_code(void)
+{
+    descriptor(1, (uintptr_t)&touch, 16, 0, HALO_DESC_WRITE);
+    descriptor(0, halo_boot()->pool_base, 16, 0, HALO_DESC_NEXT);
+    kick();
+}
+
+static void buffer_over_ring(void)
+{
+    descriptor(0, halo_boot()->queue[HALO_QUEUE_G2H].desc, 16, 0, HALO_DESC_WRITE);
+    kick();
+}
+
+/* Bad messages in sound chains. */
+
+static void message(uint8_t kind, uint32_t length, uint32_t handle, uint32_t readable,
+                    uint32_t writable)
+{
+    struct {
+        struct halo_message message;
+        struct halo_stream_request stream;
+    } request = {{.kind = kind, .length = length}, {.handle = handle}};
+
+    memcpy((void *)(uintptr_t)halo_boot()->pool_base, &request, sizeof(request));
+    if (writable)
+        descriptor(1, halo_boot()->pool_base + 4096, writable, 0, HALO_DESC_WRITE);
+    descriptor(0, halo_boot()->pool_base, readable, 0, writable ? HALO_DESC_NEXT : 0);
+    kick();
+}
+
+static void short_message(void)
+{
+    message(HALO_KIND_STREAM_READ, 8, HALO_STDIN, 15, 64);
+}
+
+static void no_room(void)
+{
+    message(HALO_KIND_STREAM_READ, 8, HALO_STDIN, 16, 0);
+}
+
+static void wrong_length(void)
+{
+    message(HALO_KIND_STREAM_READ, 9, HALO_STDIN, 16, 64);
+}
+
+static void unknown_kind(void)
+{
+    message(99, 8, HALO_STDIN, 16, 64);
+}
+
+/* Requests that the host refuses without taking offence. */
+
+static void expect_error(uint32_t handle)
+{
+    struct halo_reader reader;
+    const void *bytes;
+
+    if (halo_reader_open(&reader, handle) < 0)
+        halo_exit(10);
+    if (halo_reader_next(&reader, &bytes) != HALO_EIO)
+        halo_exit(11);
+    halo_exit(reader.os_error == 9 /* EBADF */ ? 0 : 12);
+}
+
+static void bad_handle(void)
+{
+    expect_error(1000000);
+}
+
+static void read_stdout(void)
+{
+    expect_error(HALO_STDOUT);
+}
+
+static void exit_7(void)
+{
+    halo_exit(7);
+}
+
+static const struct mode modes[] = {
+    {"null", null},
+    {"unmapped", unmapped},
+    {"write-code", write_code},
+    {"write-boot", write_boot},
+    {"write-doorbell", write_doorbell},
+    {"run-data", run_data},
+    {"run-stack", run_stack},
+    {"overflow", overflow},
+    {"divide", divide},
+    {"undefined", undefined},
+    {"privileged", privileged},
+    {"halt", halt},
+    {"syscall", system_call},
+    {"noncanonical", noncanonical},
+    {"port", port},
+    {"forged-fault", forged_fault},
+    {"loop", loop},
+    {"kick-storm", kick_storm},
+    {"panic", panic},
+    {"panic-nowhere", panic_nowhere},
+    {"wait-for-nothing", wait_for_nothing},
+    {"unknown-doorbell", unknown_doorbell},
+    {"bad-id", bad_id},
+    {"indirect", indirect},
+    {"endless-chain", endless_chain},
+    {"far-buffer", far_buffer},
+    {"write-to-code", write_to_code},
+    {"buffer-over-ring", buffer_over_ring},
+    {"short-message", short_message},
+    {"no-room", no_room},
+    {"wrong-length", wrong_length},
+    {"unknown-kind", unknown_kind},
+    {"bad-handle", bad_handle},
+    {"read-stdout", read_stdout},
+    {"exit-7", exit_7},
+};
+
+int main(int argc, char **argv)
+{
+    for (unsigned i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (same(argv[1], modes[i].name)) {
+            modes[i].run();
+            return 20; /* it should not have come back */
+        }
+    }
+    return 21;
+}
