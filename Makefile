@@ -3,7 +3,7 @@
 BUILD ?= build
 HALO = $(BUILD)/src/halo
 
-.PHONY: all run test clean deps deps-test format check-format test-qemu
+.PHONY: all run test bench clean deps deps-test test-qemu format
 
 all: $(BUILD)/build.ninja
 	@log=$$(ninja -C $(BUILD) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
@@ -18,6 +18,11 @@ run: deps all
 # Everything that decides whether Halo works; .ci/run calls this.
 test: deps-test
 	@tests/run
+
+# How fast the ring is: a table, and build/bench.json. PATTERN=ring.single takes one row.
+bench: deps $(BUILD)/build.ninja
+	@log=$$(ninja -C $(BUILD) bench/bench 2>&1) || { printf '%s\n' "$$log"; exit 1; }
+	@$(BUILD)/bench/bench --json $(BUILD)/bench.json $(PATTERN)
 
 # The KVM tests inside QEMU's emulated machine, on Debian's own kernel.
 test-qemu: deps-test all
