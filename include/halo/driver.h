@@ -133,11 +133,11 @@ static inline int halo_driver_add(struct halo_driver *driver, const struct halo_
 
 /*
  * Make everything added since the last publish visible at once, by storing the flags of its first
- * descriptor last (WRAP-04). Nothing happens when nothing was added.
+ * descriptor last (WRAP-04). Nothing happens when nothing was added, or when the queue is latched.
  */
 static inline void halo_driver_publish(struct halo_driver *driver)
 {
-    if (driver->staged == 0)
+    if (driver->staged == 0 || driver->violation.reason)
         return;
     halo_shm_publish_meta(&driver->place.desc[driver->published.slot], driver->batch_meta);
     driver->published = driver->avail;
@@ -155,7 +155,7 @@ static inline bool halo_driver_should_kick(struct halo_driver *driver)
     uint64_t count = driver->unannounced;
     uint32_t word;
 
-    if (count == 0)
+    if (count == 0 || driver->violation.reason)
         return false;
     driver->unannounced = 0;
     halo_shm_fence();

@@ -47,5 +47,6 @@ bool halo_driver_arm(struct halo_driver *driver)
 
 void halo_driver_disarm(struct halo_driver *driver)
 {
-    halo_shm_store_event(driver->place.driver_event, HALO_EVENT_NEVER << 16);
+    if (!driver->violation.reason)
+        halo_shm_store_event(driver->place.driver_event, HALO_EVENT_NEVER << 16);
 }
