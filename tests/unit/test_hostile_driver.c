@@ -329,6 +329,22 @@ static void dev_21_toc_02_slots_that_the_device_owns_are_not_read_again(void **s
     assert_int_equal(p->device.used.slot, 2);
 }
 
+static void a_used_entry_has_write_exactly_when_it_has_a_length(void **state)
+{
+    struct pair *p = *state;
+    struct halo_token tokens[2];
+
+    for (int i = 0; i < 2; i++) {
+        assert_true(submit(p, 0, 1) >= 0);
+        assert_int_equal(take(p), 1);
+        tokens[i] = p->chain.token;
+    }
+    complete(p, tokens[1], 0);
+    complete(p, tokens[0], 1);
+    assert_true(p->ring[0].meta == halo_meta(0, tokens[1].id, USED_1));
+    assert_true(p->ring[1].meta == halo_meta(1, tokens[0].id, USED_1 | WRITE));
+}
+
 static void id_01_an_id_outside_the_ring_is_broken(void **state)
 {
     struct pair *p = *state;
@@ -438,6 +454,7 @@ int main(void)
         TEST(dev_17_more_buffers_than_spans_are_rejected),
         TEST(dev_20_the_next_chain_is_left_alone_and_holes_are_nothing),
         TEST(dev_21_toc_02_slots_that_the_device_owns_are_not_read_again),
+        TEST(a_used_entry_has_write_exactly_when_it_has_a_length),
         TEST(id_01_an_id_outside_the_ring_is_broken),
         TEST(id_02_an_id_in_flight_is_broken),
         TEST(id_03_the_last_descriptor_gives_the_id),
