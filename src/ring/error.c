@@ -35,7 +35,7 @@ static const struct error_text *find(int error)
         if (texts[i].code == error)
             return &texts[i];
     }
-    return 0;
+    return (void *)0;
 }
 
 const char *halo_errname(int error)
