@@ -3,7 +3,7 @@
  * both. First every content of a tiny ring, from every state of its device; then long random
  * histories of hostile drivers and devices at many sizes.
  */
-#include "../unit/pair.h"
+#include "pair.h"
 #include "model.h"
 #include <stdio.h>
 

@@ -8,7 +8,7 @@
  * no word was loaded twice in one decision; nothing was stored but what the model wants, where it
  * wants it.
  */
-#include "../unit/pair.h"
+#include "pair.h"
 #include "model.h"
 #include <stdio.h>
 
