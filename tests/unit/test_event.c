@@ -355,6 +355,27 @@ static void evt_08_an_armed_device_is_woken_by_the_next_chain(void **state)
     }
 }
 
+/* Asked for is the next chain to take, wherever completions have got to. */
+static void evt_08_a_device_is_armed_behind_the_chains_that_it_has_taken(void **state)
+{
+    struct ring *ring = *state;
+
+    for (uint32_t start = 0; start < 2 * least(ring->size, 300); start++) {
+        uint32_t position = (start + 1) % (2 * ring->size);
+
+        ring_start_at(ring, start);
+        assert_in_range(ring_add(ring, 1, 0), 0, ring->size - 1);
+        halo_driver_publish(&ring->driver);
+        assert_int_equal(ring_take(ring), 1);
+        assert_true(halo_driver_should_kick(&ring->driver));
+        assert_false(halo_device_arm(&ring->device));
+        assert_int_equal(ring->device_event->word, halo_event_at(cursor_at(position, ring->size)));
+        assert_in_range(ring_add(ring, 1, 0), 0, ring->size - 1);
+        halo_driver_publish(&ring->driver);
+        assert_true(halo_driver_should_kick(&ring->driver));
+    }
+}
+
 /* Armed where the next entry is expected: entries that were seen already wake nobody. */
 static void arming_asks_for_the_next_entry_and_for_no_earlier_one(void **state)
 {
@@ -423,6 +444,7 @@ int main(void)
         AT_EVERY_SIZE(evt_09_each_decision_follows_the_word_of_its_moment),
         AT_EVERY_SIZE(evt_08_an_armed_driver_is_woken_by_the_next_used_entry),
         AT_EVERY_SIZE(evt_08_an_armed_device_is_woken_by_the_next_chain),
+        FROM_SIZE_2(evt_08_a_device_is_armed_behind_the_chains_that_it_has_taken),
         AT_EVERY_SIZE(arming_asks_for_the_next_entry_and_for_no_earlier_one),
         AT_EVERY_SIZE(a_disarmed_side_is_not_woken_until_it_arms_again),
         AT_EVERY_SIZE(a_side_that_never_armed_is_always_woken),

@@ -94,6 +94,7 @@ static void dev_13_an_end_over_2_to_the_64_does_not_wrap_to_a_low_address(void *
     assert_no_span(0, 4096, UINT64_MAX, 2);
     assert_no_span(0, 4096, UINT64_MAX - 1, 4);
     assert_no_span(0, UINT64_MAX, UINT64_MAX, 1);
+    assert_no_span(0x1000, UINT64_MAX, 0, 1); /* as if the region itself passed the end */
 }
 
 static void a_region_may_end_at_the_very_last_address(void **state)
