@@ -163,7 +163,8 @@ static inline bool halo_driver_should_kick(struct halo_driver *driver)
     return halo_event_wanted(word, driver->published, count, driver->place.size);
 }
 
-/* Latch: keep the first violation and refuse everything from here on. Part of halo_driver_poll. */
+/* Latch the queue: everything is refused from here on. Part of halo_driver_poll, which calls it
+ * once. */
 void halo_driver_latch(struct halo_driver *driver, enum halo_broken reason, uint64_t meta);
 
 static inline int halo_driver_break(struct halo_driver *driver, enum halo_broken reason,

@@ -31,7 +31,8 @@ enum halo_error {
 };
 
 /*
- * The name of a code, "HALO_EFULL", or "HALO_EUNKNOWN". Any thread; never NULL; static storage.
+ * The name of a code, "HALO_EFULL", or "HALO_EUNKNOWN"; "HALO_OK" for 0 and positive values. Any
+ * thread; never NULL; static storage.
  */
 const char *halo_errname(int error);
 

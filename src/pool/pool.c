@@ -10,7 +10,7 @@ int halo_pool_init(struct halo_pool *pool, void *base, uint32_t buf_len, uint32_
 
     if (buf_len == 0 || (buf_len & (buf_len - 1)) || count == 0 || count == TAKEN)
         return HALO_EINVAL;
-    if ((uintptr_t)base % align || count > SIZE_MAX / buf_len)
+    if (!base || (uintptr_t)base % align || count > (UINTPTR_MAX - (uintptr_t)base) / buf_len)
         return HALO_EINVAL;
     *pool = (struct halo_pool){
         .base = base,

@@ -83,7 +83,8 @@ int halo_device_poll(struct halo_device *device, struct halo_chain *chain, struc
                      uint32_t span_max)
 {
     const uint32_t size = device->place.size;
-    const uint32_t room = size - device->in_flight;
+    /* What was completed is the driver's again only when it is published. */
+    const uint32_t room = size - device->in_flight - (uint32_t)device->staged;
     struct halo_cursor at = device->avail;
     struct halo_device_chain *record;
     uint32_t flags, seen = 0;

@@ -3,17 +3,31 @@
 
 #define LINE 64u
 
+/* Two areas that neither overlap nor run past the end of the address space. */
+static bool apart(uintptr_t a, size_t a_len, uintptr_t b, size_t b_len)
+{
+    if (a_len > UINTPTR_MAX - a || b_len > UINTPTR_MAX - b)
+        return false;
+    return a + a_len <= b || b + b_len <= a;
+}
+
 int halo_ring_place_check(const struct halo_ring_place *place)
 {
     uintptr_t desc = (uintptr_t)halo_shm_expose(place->desc);
     uintptr_t driver_event = (uintptr_t)halo_shm_expose(place->driver_event);
     uintptr_t device_event = (uintptr_t)halo_shm_expose(place->device_event);
+    size_t desc_len = (size_t)place->size * sizeof(struct halo_desc);
+    size_t event_len = sizeof(struct halo_event);
 
     if (place->size == 0 || place->size > HALO_RING_MAX) /* CFG-01, CFG-02 */
         return HALO_EINVAL;
     if (!desc || !driver_event || !device_event)
         return HALO_EINVAL;
     if (desc % 16 || driver_event % 4 || device_event % 4) /* CFG-05 */
+        return HALO_EINVAL;
+    if (!apart(desc, desc_len, driver_event, event_len) || /* CFG-06 */
+        !apart(desc, desc_len, device_event, event_len) ||
+        !apart(driver_event, event_len, device_event, event_len))
         return HALO_EINVAL;
     return 0;
 }

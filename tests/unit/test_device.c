@@ -442,6 +442,24 @@ static void a_broken_device_publishes_nothing_that_it_had_staged(void **state)
     assert_int_equal(ring_collect(ring), 0);
 }
 
+/* Completed is not given back: until the publish the slots are not the driver's to fill again. */
+static void dev_22_a_driver_that_refills_before_the_publish_is_overcommitted(void **state)
+{
+    struct ring *ring = *state;
+    struct halo_token token;
+
+    for (uint64_t i = 0; i < ring->size; i++) {
+        offer_chain(ring, i, 1, (uint32_t)i);
+        assert_int_equal(ring_take(ring), 1);
+        token = ring->chain.token;
+        assert_int_equal(halo_device_complete(&ring->device, token, 0), 0);
+    }
+    offer_chain(ring, ring->size, 1, 0);
+    assert_int_equal(ring_take(ring), HALO_EBROKEN);
+    assert_int_equal(ring->device.staged, ring->size);
+    assert_device_latched(ring, HALO_BROKEN_OVERCOMMIT, ring->size);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,6 +481,7 @@ int main(void)
         AT_EVERY_SIZE(dev_21_a_head_that_is_taken_back_in_time_was_never_there),
         AT_EVERY_SIZE(dev_21_rewriting_what_the_device_owns_has_no_effect),
         AT_EVERY_SIZE(dev_22_a_full_ring_that_is_offered_again_is_overcommitted),
+        AT_EVERY_SIZE(dev_22_a_driver_that_refills_before_the_publish_is_overcommitted),
         AT_EVERY_SIZE(id_01_an_id_that_is_not_below_the_ring_size_breaks_the_queue),
         FROM_SIZE_2(id_02_an_id_that_is_still_in_flight_breaks_the_queue),
         AT_EVERY_SIZE(id_02_an_id_may_be_used_again_after_its_completion),
@@ -470,7 +489,7 @@ int main(void)
         AT_EVERY_SIZE(id_05_a_token_from_before_is_stale),
         AT_EVERY_SIZE(id_05_a_forged_token_is_stale),
         AT_EVERY_SIZE(more_than_the_writable_bytes_cannot_be_given_back),
-        AT_EVERY_SIZE(a_broken_device_publishes_nothing_that_it_had_staged),
+        FROM_SIZE_2(a_broken_device_publishes_nothing_that_it_had_staged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

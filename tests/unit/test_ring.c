@@ -218,6 +218,28 @@ static void wrap_02_passing_the_end_toggles_once_and_stays_in_range(void **state
     }
 }
 
+static void cfg_06_areas_that_overlap_are_refused(void **state)
+{
+    static _Alignas(64) unsigned char memory[256];
+    struct halo_ring_place good, bad;
+
+    (void)state;
+    assert_int_equal(halo_ring_place_in(halo_shm_share(memory), 4, &good), 0);
+    bad = good;
+    bad.driver_event = halo_shm_share(memory + 60); /* in the last descriptor */
+    assert_int_equal(halo_ring_place_check(&bad), HALO_EINVAL);
+    bad.driver_event = halo_shm_share(memory + 64); /* right behind it */
+    assert_int_equal(halo_ring_place_check(&bad), 0);
+    bad.device_event = bad.driver_event;
+    assert_int_equal(halo_ring_place_check(&bad), HALO_EINVAL);
+    bad = good;
+    bad.device_event = halo_shm_share(memory);
+    assert_int_equal(halo_ring_place_check(&bad), HALO_EINVAL);
+    bad = good;
+    bad.desc = halo_shm_share((void *)(UINTPTR_MAX - 63 + 16)); /* its end wraps to low memory */
+    assert_int_equal(halo_ring_place_check(&bad), HALO_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +248,7 @@ int main(void)
         cmocka_unit_test(cfg_03_cfg_04_every_size_from_1_to_32768_has_a_place),
         cmocka_unit_test(cfg_05_descriptors_that_are_not_aligned_to_16_are_refused),
         cmocka_unit_test(cfg_05_event_structures_that_are_not_aligned_to_4_are_refused),
+        cmocka_unit_test(cfg_06_areas_that_overlap_are_refused),
         cmocka_unit_test(the_least_alignment_that_virtio_asks_for_is_accepted),
         cmocka_unit_test(cfg_05_memory_that_does_not_start_on_a_line_is_no_place),
         cmocka_unit_test(a_place_without_one_of_its_parts_is_refused),
