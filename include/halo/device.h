@@ -29,6 +29,12 @@ struct halo_device_chain {
     uint32_t slots;      /* descriptors of the chain in flight; 0: the id is free */
 };
 
+/* Names a chain that was taken; stale as soon as it is completed or the device is reset (ID-05). */
+struct halo_token {
+    uint32_t generation;
+    uint16_t id;
+};
+
 struct halo_device {
     struct halo_ring_place place;
     const struct halo_memory *memory; /* what a driver may name in a descriptor */
@@ -41,13 +47,8 @@ struct halo_device {
     uint64_t batch_meta;              /* withheld: the first used entry of the batch */
     uint64_t staged;                  /* slots completed since the last publish */
     uint64_t unannounced;             /* slots published since the last notify decision */
+    struct halo_token newest;         /* of the chain that was taken last */
     struct halo_violation violation;  /* reason != 0: the queue is latched */
-};
-
-/* Names a chain that was taken; stale as soon as it is completed or the device is reset (ID-05). */
-struct halo_token {
-    uint32_t generation;
-    uint16_t id;
 };
 
 /* Why the buffers of a chain were not acceptable. */
@@ -102,6 +103,13 @@ int halo_device_init(struct halo_device *device, const struct halo_ring_place *p
  */
 int halo_device_poll(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
                      uint32_t span_max);
+
+/*
+ * Put the chain that was taken last back, as if it had not been taken: the next poll finds it again
+ * and judges it anew. For a device that lacks what it needs to serve it now (WRAP-05).
+ * Returns 0, HALO_ESTALE for any other token, or HALO_EBROKEN; then nothing was changed.
+ */
+int halo_device_rewind(struct halo_device *device, struct halo_token token);
 
 /*
  * Give a chain back with `written` bytes, counted from the start of its writable part. The driver

@@ -43,6 +43,7 @@ struct halo_driver {
     uint64_t batch_meta;              /* withheld flags of the batch's first descriptor */
     uint64_t staged;                  /* slots written since the last publish */
     uint64_t unannounced;             /* slots published since the last kick decision */
+    uint32_t failed;                  /* ids below it were handed out by halo_driver_fail */
     struct halo_violation violation;  /* reason != 0: the queue is latched */
 };
 
@@ -223,6 +224,21 @@ bool halo_driver_arm(struct halo_driver *driver);
 
 /* While polling: ask for no notifications. A late one may still come. */
 void halo_driver_disarm(struct halo_driver *driver);
+
+/*
+ * Before a reset: latch the queue from this side (HALO_BROKEN_STOPPED; nothing changes where it is
+ * latched already). Nothing is written to the ring. The device may go on using what is in flight
+ * until it has confirmed the reset (RST-04): the buffers stay lent, and halo_driver_init waits.
+ */
+void halo_driver_stop(struct halo_driver *driver);
+
+/*
+ * Of a latched queue: the next chain that will never come back, so that whoever waits for it can
+ * be told. Hands out each chain that was added and not polled exactly once (DRV-20): returns 1 and
+ * its id, 0 when there is no other, or HALO_ESTATE where the queue is not latched. Its buffers stay
+ * lent as above.
+ */
+int halo_driver_fail(struct halo_driver *driver, uint16_t *id);
 
 #ifdef __cplusplus
 }

@@ -26,7 +26,7 @@ enum halo_error {
     HALO_EFILE = -12,     /* a file could not be opened or read */
     HALO_EHOST = -13,     /* the operating system refused something that Halo needs */
     HALO_ENOKVM = -14,    /* no usable /dev/kvm */
-    HALO_ESTATE = -15,    /* the call is not possible in the sandbox's present state */
+    HALO_ESTATE = -15,    /* the call is not possible in the present state */
     HALO_EIO = -16,       /* an end point failed; its errno is reported beside this code */
 };
 

@@ -6,8 +6,9 @@
  * and gives them back in any order. Layout and rules are those of virtio 1.2, chapter 2.8 "Packed
  * Virtqueues", without indirect descriptors: any conforming peer can sit on the other end.
  *
- *     halo/driver.h    add, publish, should_kick; poll, arm, disarm
- *     halo/device.h    poll, complete, publish, should_notify; arm, disarm
+ *     halo/draft.h     a chain's buffers, in an order that the compiler checks
+ *     halo/driver.h    add, publish, should_kick; poll, arm, disarm; stop, fail
+ *     halo/device.h    poll, complete, publish, should_notify; arm, disarm; rewind
  *
  * Nothing here allocates, blocks or calls the operating system. All state is given by the caller
  * and may be looked at. One side of a ring belongs to one thread at a time.
@@ -65,6 +66,8 @@ enum halo_broken {
     /* seen by a driver (RESERVED and BAD_ID too) */
     HALO_BROKEN_NOT_IN_FLIGHT, /* a used id that was not submitted, or came back before */
     HALO_BROKEN_LENGTH,        /* a used length above the chain's writable bytes */
+    /* no fault of the other side */
+    HALO_BROKEN_STOPPED, /* halo_driver_stop was called */
 };
 
 /* What is known about a broken ring: the offending descriptor, word for word as it was loaded. */
@@ -105,6 +108,18 @@ static inline struct halo_cursor halo_cursor_advance(struct halo_cursor at, uint
         at.slot -= size;
         at.phase ^= HALO_PHASE_MASK;
     }
+    return at;
+}
+
+/* Move back by 1 to `size` slots: what halo_cursor_advance did, undone (WRAP-05). */
+static inline struct halo_cursor halo_cursor_retreat(struct halo_cursor at, uint32_t slots,
+                                                     uint32_t size)
+{
+    if (at.slot < slots) {
+        at.slot += size;
+        at.phase ^= HALO_PHASE_MASK;
+    }
+    at.slot -= slots;
     return at;
 }
 
@@ -165,6 +180,16 @@ int halo_ring_place_check(const struct halo_ring_place *place);
  */
 size_t halo_ring_bytes(uint32_t size);
 int halo_ring_place_in(HALO_SHARED void *memory, uint32_t size, struct halo_ring_place *place);
+
+/*
+ * The place of a ring of `size` whose addresses the driver chose, as it tells them to a virtio
+ * transport. Each area must be aligned and lie wholly inside one region of `memory`: descriptors in
+ * one that may be read and written, the driver's event structure in one that may be read, the
+ * device's in one that may be written. HALO_EINVAL else, with `place` as it was: CFG-06, CFG-10.
+ */
+int halo_ring_place_at(const struct halo_memory *memory, uint32_t size, struct halo_gpa desc,
+                       struct halo_gpa driver_event, struct halo_gpa device_event,
+                       struct halo_ring_place *place);
 
 #ifdef __cplusplus
 }

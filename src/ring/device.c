@@ -140,6 +140,7 @@ int halo_device_poll(struct halo_device *device, struct halo_chain *chain, struc
     record->generation++;
     record->capacity = chain->reject ? 0 : (uint32_t)chain->writable_len;
     chain->token = (struct halo_token){record->generation, id};
+    device->newest = chain->token;
     chain->slots = (uint16_t)seen;
     device->in_flight += seen;
     device->avail = halo_cursor_advance(at, 1, size);
@@ -150,6 +151,21 @@ int halo_device_poll(struct halo_device *device, struct halo_chain *chain, struc
         return HALO_EREJECT;
     }
     return 1;
+}
+
+int halo_device_rewind(struct halo_device *device, struct halo_token token)
+{
+    struct halo_device_chain *record = &device->chains[device->newest.id];
+
+    if (device->violation.reason)
+        return HALO_EBROKEN;
+    if (token.id != device->newest.id || token.generation != device->newest.generation ||
+        record->slots == 0)
+        return HALO_ESTALE;
+    device->avail = halo_cursor_retreat(device->avail, record->slots, device->place.size);
+    device->in_flight -= record->slots;
+    record->slots = 0;
+    return 0;
 }
 
 bool halo_device_arm(struct halo_device *device)

@@ -50,3 +50,24 @@ void halo_driver_disarm(struct halo_driver *driver)
     if (!driver->violation.reason)
         halo_shm_store_event(driver->place.driver_event, HALO_EVENT_NEVER << 16);
 }
+
+void halo_driver_stop(struct halo_driver *driver)
+{
+    if (!driver->violation.reason)
+        halo_driver_latch(driver, HALO_BROKEN_STOPPED, 0);
+}
+
+int halo_driver_fail(struct halo_driver *driver, uint16_t *id)
+{
+    if (!driver->violation.reason)
+        return HALO_ESTATE;
+    while (driver->failed < driver->place.size) {
+        uint32_t candidate = driver->failed++;
+
+        if (driver->chains[candidate].slots) {
+            *id = (uint16_t)candidate;
+            return 1;
+        }
+    }
+    return 0;
+}

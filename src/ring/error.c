@@ -25,7 +25,7 @@ static const struct error_text texts[] = {
     {HALO_EHOST, "HALO_EHOST", "the operating system refused something that Halo needs"},
     {HALO_ENOKVM, "HALO_ENOKVM",
      "no usable /dev/kvm; load the kvm module, join the group kvm, or use the process backend"},
-    {HALO_ESTATE, "HALO_ESTATE", "not possible in the present state of the sandbox"},
+    {HALO_ESTATE, "HALO_ESTATE", "not possible in the present state of the sandbox or queue"},
     {HALO_EIO, "HALO_EIO", "an end point failed"},
 };
 

@@ -57,6 +57,41 @@ int halo_ring_place_in(HALO_SHARED void *memory, uint32_t size, struct halo_ring
     return halo_ring_place_check(place);
 }
 
+/* `len` bytes at `gpa` for a device that does all of `rights` with them; NULL where it may not. */
+static HALO_SHARED void *area(const struct halo_memory *memory, struct halo_gpa gpa, size_t len,
+                              uint32_t rights)
+{
+    static const enum halo_right each[] = {HALO_MAY_READ, HALO_MAY_WRITE};
+    struct halo_span span = {0};
+
+    for (uint32_t i = 0; i < 2; i++) {
+        if ((rights & (uint32_t)each[i]) &&
+            halo_memory_span(memory, gpa, (uint32_t)len, each[i], &span) != HALO_SPAN_OK)
+            return (void *)0;
+    }
+    return span.base;
+}
+
+int halo_ring_place_at(const struct halo_memory *memory, uint32_t size, struct halo_gpa desc,
+                       struct halo_gpa driver_event, struct halo_gpa device_event,
+                       struct halo_ring_place *place)
+{
+    struct halo_ring_place result = {.size = size};
+    int error;
+
+    if (size == 0 || size > HALO_RING_MAX || desc.value % 16 || driver_event.value % 4 ||
+        device_event.value % 4)
+        return HALO_EINVAL;
+    result.desc =
+        area(memory, desc, size * sizeof(struct halo_desc), HALO_MAY_READ | HALO_MAY_WRITE);
+    result.driver_event = area(memory, driver_event, sizeof(struct halo_event), HALO_MAY_READ);
+    result.device_event = area(memory, device_event, sizeof(struct halo_event), HALO_MAY_WRITE);
+    error = halo_ring_place_check(&result); /* refuses the areas that are not there, too */
+    if (!error)
+        *place = result;
+    return error;
+}
+
 const char *halo_broken_name(enum halo_broken reason)
 {
     switch (reason) {
@@ -82,6 +117,8 @@ const char *halo_broken_name(enum halo_broken reason)
         return "NOT_IN_FLIGHT";
     case HALO_BROKEN_LENGTH:
         return "LENGTH";
+    case HALO_BROKEN_STOPPED:
+        return "STOPPED";
     }
     return "UNKNOWN";
 }

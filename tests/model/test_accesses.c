@@ -278,6 +278,23 @@ static void a_latched_queue_touches_nothing(void **state)
     assert_int_equal(trace_count, 0);
 }
 
+static void rst_05_stop_fail_rewind_and_reset_touch_no_shared_memory(void **state)
+{
+    struct pair *p = *state;
+    uint16_t id;
+
+    submit(p, 1, 1);
+    assert_int_equal(take(p), 1);
+    begin(false);
+    assert_int_equal(halo_device_rewind(&p->device, p->chain.token), 0);
+    halo_driver_stop(&p->driver);
+    assert_int_equal(halo_driver_fail(&p->driver, &id), 1);
+    assert_int_equal(halo_driver_init(&p->driver, &p->place, p->driver_chains), 0);
+    assert_int_equal(halo_device_init(&p->device, &p->place, &p->ram, p->device_chains, UINT32_MAX),
+                     0);
+    assert_int_equal(trace_count, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -290,6 +307,7 @@ int main(void)
         TEST(evt_08_arm_then_fence_then_look_again),
         TEST(wrap_04_the_first_flags_of_a_batch_are_stored_once_and_last),
         TEST(a_latched_queue_touches_nothing),
+        TEST(rst_05_stop_fail_rewind_and_reset_touch_no_shared_memory),
     };
 
     return cmocka_run_group_tests_name("accesses", tests, NULL, NULL);

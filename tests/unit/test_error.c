@@ -82,13 +82,13 @@ static void every_broken_rule_has_its_own_name(void **state)
 {
     static const char *const names[] = {
         "NOT",      "TORN",   "OVERCOMMIT",   "INDIRECT",      "RESERVED", "ORDER",
-        "TOO_LONG", "BAD_ID", "DUPLICATE_ID", "NOT_IN_FLIGHT", "LENGTH",
+        "TOO_LONG", "BAD_ID", "DUPLICATE_ID", "NOT_IN_FLIGHT", "LENGTH",   "STOPPED",
     };
 
     (void)state;
-    for (int i = 0; i <= HALO_BROKEN_LENGTH; i++)
+    for (int i = 0; i <= HALO_BROKEN_STOPPED; i++)
         assert_string_equal(halo_broken_name((enum halo_broken)i), names[i]);
-    assert_string_equal(halo_broken_name((enum halo_broken)(HALO_BROKEN_LENGTH + 1)), "UNKNOWN");
+    assert_string_equal(halo_broken_name((enum halo_broken)(HALO_BROKEN_STOPPED + 1)), "UNKNOWN");
 }
 
 static void every_reason_to_reject_has_its_own_name(void **state)
