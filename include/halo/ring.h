@@ -93,13 +93,34 @@ struct halo_cursor {
 
 #define HALO_PHASE_MASK (HALO_DESC_AVAIL | HALO_DESC_USED)
 
+/*
+ * Comments that start with an at sign are contracts; tests/proofs proves them. halo_position counts
+ * slots over two laps, 0 to 2 * size - 1, so that the wrap counter is part of it.
+ */
+/*@ predicate halo_cursor_sound(struct halo_cursor at, integer size) =
+        at.slot < size && (at.phase == HALO_DESC_AVAIL || at.phase == HALO_DESC_USED);
+
+    logic integer halo_position(struct halo_cursor at, integer size) =
+        at.slot + (at.phase == HALO_DESC_AVAIL ? 0 : size);
+*/
+
 /* The cursor of a fresh ring: slot 0, wrap counter 1 (virtio 1.2, 2.8.1). */
+/*@ assigns \nothing;
+    ensures \forall integer size; size >= 1 ==>
+        halo_cursor_sound(\result, size) && halo_position(\result, size) == 0;
+*/
 static inline struct halo_cursor halo_cursor_start(void)
 {
     return (struct halo_cursor){0, HALO_DESC_AVAIL};
 }
 
 /* Move on by 1 to `size` slots. The wrap counter toggles when the end is passed (WRAP-02). */
+/*@ requires 1 <= slots <= size <= HALO_RING_MAX && halo_cursor_sound(at, size);
+    assigns \nothing;
+    ensures halo_cursor_sound(\result, size);
+    ensures \result.phase != at.phase <==> at.slot + slots >= size;
+    ensures halo_position(\result, size) == (halo_position(at, size) + slots) % (2 * size);
+*/
 static inline struct halo_cursor halo_cursor_advance(struct halo_cursor at, uint32_t slots,
                                                      uint32_t size)
 {
@@ -112,6 +133,11 @@ static inline struct halo_cursor halo_cursor_advance(struct halo_cursor at, uint
 }
 
 /* Move back by 1 to `size` slots: what halo_cursor_advance did, undone (WRAP-05). */
+/*@ requires 1 <= slots <= size <= HALO_RING_MAX && halo_cursor_sound(at, size);
+    assigns \nothing;
+    ensures halo_cursor_sound(\result, size);
+    ensures (halo_position(\result, size) + slots) % (2 * size) == halo_position(at, size);
+*/
 static inline struct halo_cursor halo_cursor_retreat(struct halo_cursor at, uint32_t slots,
                                                      uint32_t size)
 {
@@ -124,23 +150,45 @@ static inline struct halo_cursor halo_cursor_retreat(struct halo_cursor at, uint
 }
 
 /* The wrap counter of this lap, 1 or 0. */
+/*@ assigns \nothing;
+    ensures \result == (at.phase == HALO_DESC_AVAIL ? 1 : 0);
+*/
 static inline uint32_t halo_cursor_wrap(struct halo_cursor at)
 {
     return at.phase == HALO_DESC_AVAIL;
 }
 
 /* Flags that mark a descriptor of this lap as available, and as used. */
+/*@ assigns \nothing;
+    ensures \result == at.phase;
+*/
 static inline uint32_t halo_cursor_available(struct halo_cursor at)
 {
     return at.phase;
 }
 
+/*@ assigns \nothing;
+    ensures \result == (at.phase == HALO_DESC_AVAIL ? HALO_PHASE_MASK : 0);
+*/
 static inline uint32_t halo_cursor_used(struct halo_cursor at)
 {
     return at.phase == HALO_DESC_AVAIL ? HALO_PHASE_MASK : 0;
 }
 
+/* What an event word says (virtio 1.2, 2.8.14): when to notify, and the position for AT_DESC. */
+/*@ logic integer halo_event_mode(integer word) = word >> 16 & 3;
+    logic integer halo_event_slot(integer word) = word & 0x7fff;
+    logic integer halo_event_position(integer word, integer size) =
+        halo_event_slot(word) + ((word >> 15 & 1) != 0 ? 0 : size);
+*/
+
 /* The event word "notify at this position" (virtio 1.2, 2.8.14). */
+/*@ requires at.slot < HALO_RING_MAX;
+    assigns \nothing;
+    ensures halo_event_mode(\result) == HALO_EVENT_AT_DESC;
+    ensures halo_event_slot(\result) == at.slot;
+    ensures \forall integer size; halo_event_position(\result, size) == halo_position(at, size);
+*/
 static inline uint32_t halo_event_at(struct halo_cursor at)
 {
     return at.slot | halo_cursor_wrap(at) << 15 | HALO_EVENT_AT_DESC << 16;
@@ -153,6 +201,16 @@ static inline uint32_t halo_event_at(struct halo_cursor at)
  * Positions are counted over two laps, 0 to 2 * size - 1, so that the wrap counter is part of the
  * position. When in doubt the answer is yes: a spurious notification costs time, a lost one hangs.
  */
+/*@ predicate halo_written(integer position, integer end, integer count, integer size) =
+        \exists integer back, laps;
+            1 <= back <= count && position == end - back + laps * (2 * size);
+*/
+/*@ requires 1 <= size <= HALO_RING_MAX && halo_cursor_sound(end, size);
+    assigns \nothing;
+    ensures \result <==> count > 0 && halo_event_mode(word) != HALO_EVENT_NEVER &&
+        (halo_event_mode(word) == HALO_EVENT_AT_DESC && halo_event_slot(word) < size ==>
+            halo_written(halo_event_position(word, size), halo_position(end, size), count, size));
+*/
 static inline bool halo_event_wanted(uint32_t word, struct halo_cursor end, uint64_t count,
                                      uint32_t size)
 {

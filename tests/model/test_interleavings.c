@@ -442,7 +442,7 @@ static bool is_new_state(void)
     uint64_t key[2] = {1, 1};
 
     mix_bytes(key, w.p->memory, w.p->memory_len);
-    mix(key, w.called[0] | w.called[1] << 1 | w.spurious << 2);
+    mix(key, w.spurious * 4 + w.called[0] * 2u + w.called[1]);
     for (uint32_t i = 0; i < SIDES; i++) {
         const struct side *side = &w.sides[i];
 
@@ -552,7 +552,7 @@ static void explore_all(uint32_t size_max, uint32_t chains_max, bool buffers)
             for (s.slots = 1; s.slots <= s.size; s.slots++) {
                 for (s.batch = 1; s.batch <= s.size / s.slots && s.batch <= s.chains; s.batch++) {
                     for (uint32_t flags = 0; flags < 8; flags++) {
-                        s.late = flags & 1;
+                        s.late = (flags & 1) != 0;
                         s.disarms = flags & 2;
                         s.spurious = flags & 4;
                         explore(s, buffers);
