@@ -3,7 +3,7 @@
 BUILD ?= build
 HALO = $(BUILD)/src/halo
 
-.PHONY: all run test bench clean deps deps-test test-qemu format
+.PHONY: all run test fuzz bench clean deps deps-test test-qemu format
 
 all: $(BUILD)/build.ninja
 	@log=$$(ninja -C $(BUILD) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
@@ -18,6 +18,11 @@ run: deps all
 # Everything that decides whether Halo works; .ci/run calls this.
 test: deps-test
 	@tests/run
+
+# Look for inputs that break the ring, SECONDS for each of the targets of tests/fuzz.
+SECONDS ?= 60
+fuzz: deps-test
+	@tests/fuzz/run $(SECONDS)
 
 # How fast the ring is: a table, and build/bench.json. PATTERN=ring.single takes one row.
 bench: deps $(BUILD)/build.ninja

@@ -1,0 +1,12 @@
+/* A hostile driver, as long as the input lasts, before the device and its reference model. */
+#include "../model/duel.h"
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct duel *d = fuzz_duel(&data, &len);
+
+    while (d && d->input_len > 0)
+        hostile_driver_step(d);
+    return 0;
+}
