@@ -421,6 +421,19 @@ static void a_side_that_never_armed_is_always_woken(void **state)
     }
 }
 
+static void a_side_that_latches_before_it_decides_does_not_notify(void **state)
+{
+    struct ring *ring = *state;
+
+    ring_round_trip(ring, 1, 0); /* both have published, neither has decided */
+    offer(ring, 1, DATA_BASE, 1, ring->size, 0);
+    assert_int_equal(ring_take(ring), HALO_EBROKEN);
+    halo_driver_stop(&ring->driver);
+    assert_true(ring->driver.unannounced > 0 && ring->device.unannounced > 0);
+    assert_false(halo_device_should_notify(&ring->device));
+    assert_false(halo_driver_should_kick(&ring->driver));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +461,7 @@ int main(void)
         AT_EVERY_SIZE(arming_asks_for_the_next_entry_and_for_no_earlier_one),
         AT_EVERY_SIZE(a_disarmed_side_is_not_woken_until_it_arms_again),
         AT_EVERY_SIZE(a_side_that_never_armed_is_always_woken),
+        AT_EVERY_SIZE(a_side_that_latches_before_it_decides_does_not_notify),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

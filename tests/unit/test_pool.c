@@ -80,6 +80,14 @@ static void memory_that_is_not_aligned_to_the_buffer_length_is_refused(void **st
     }
 }
 
+static void memory_that_is_not_there_or_runs_past_the_address_space_is_refused(void **state)
+{
+    (void)state;
+    assert_init_refused(NULL, BUF_LEN, COUNT);
+    assert_init_refused((void *)(UINTPTR_MAX - COUNT * BUF_LEN + 1), BUF_LEN, COUNT);
+    assert_init_refused((void *)(UINTPTR_MAX - 4095), 4096, 2);
+}
+
 static void no_more_than_a_page_of_alignment_is_asked_for(void **state)
 {
     /* Never touched: the pool leaves the buffers alone. */
@@ -333,6 +341,7 @@ int main(void)
         TEST(a_buffer_length_that_is_no_power_of_two_is_refused),
         TEST(a_pool_of_no_buffers_or_of_too_many_is_refused),
         TEST(memory_that_is_not_aligned_to_the_buffer_length_is_refused),
+        TEST(memory_that_is_not_there_or_runs_past_the_address_space_is_refused),
         TEST(no_more_than_a_page_of_alignment_is_asked_for),
         TEST(every_power_of_two_up_to_2_gib_is_a_buffer_length),
         TEST(all_buffers_can_be_had_are_apart_and_fill_the_memory),

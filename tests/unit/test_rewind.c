@@ -38,6 +38,7 @@ static void wrap_05_a_chain_of_any_length_goes_back_whole(void **state)
             assert_int_not_equal(ring->chain.token.generation, first.generation);
             assert_device(ring, start + slots, slots);
             assert_int_equal(halo_device_complete(&ring->device, first, 0), HALO_ESTALE);
+            assert_int_equal(halo_device_rewind(&ring->device, first), HALO_ESTALE);
             ring_give(ring, ring->chain.token, 0);
             halo_device_publish(&ring->device);
             assert_int_equal(ring_collect(ring), 1);

@@ -238,6 +238,21 @@ static void cfg_06_areas_that_overlap_are_refused(void **state)
     bad = good;
     bad.desc = halo_shm_share((void *)(UINTPTR_MAX - 63 + 16)); /* its end wraps to low memory */
     assert_int_equal(halo_ring_place_check(&bad), HALO_EINVAL);
+    bad = good;
+    bad.device_event = halo_shm_share((void *)(UINTPTR_MAX - 3));
+    assert_int_equal(halo_ring_place_check(&bad), HALO_EINVAL);
+}
+
+static void areas_may_follow_each_other_in_any_order(void **state)
+{
+    static _Alignas(64) unsigned char memory[256];
+    struct halo_ring_place place = {.size = 4};
+
+    (void)state;
+    place.device_event = halo_shm_share(memory);
+    place.driver_event = halo_shm_share(memory + 4);
+    place.desc = halo_shm_share(memory + 16);
+    assert_int_equal(halo_ring_place_check(&place), 0);
 }
 
 int main(void)
@@ -249,6 +264,7 @@ int main(void)
         cmocka_unit_test(cfg_05_descriptors_that_are_not_aligned_to_16_are_refused),
         cmocka_unit_test(cfg_05_event_structures_that_are_not_aligned_to_4_are_refused),
         cmocka_unit_test(cfg_06_areas_that_overlap_are_refused),
+        cmocka_unit_test(areas_may_follow_each_other_in_any_order),
         cmocka_unit_test(the_least_alignment_that_virtio_asks_for_is_accepted),
         cmocka_unit_test(cfg_05_memory_that_does_not_start_on_a_line_is_no_place),
         cmocka_unit_test(a_place_without_one_of_its_parts_is_refused),

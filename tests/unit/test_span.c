@@ -169,6 +169,18 @@ static void a_buffer_may_lie_in_any_region_but_never_across_two(void **state)
                      HALO_SPAN_PERMISSION);
 }
 
+static void toc_04_what_was_copied_changes_no_more(void **state)
+{
+    static unsigned char shared[8] = "before";
+    char copy[8];
+
+    (void)state;
+    halo_shm_copy_in(copy, halo_shm_share(shared), sizeof(shared));
+    halo_shm_copy_out(halo_shm_share(shared), "after!", 7);
+    assert_string_equal(copy, "before");
+    assert_string_equal((char *)shared, "after!");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +192,7 @@ int main(void)
         cmocka_unit_test(without_regions_and_in_empty_ones_there_is_nothing),
         cmocka_unit_test(dev_16_the_right_that_is_asked_for_must_be_there),
         cmocka_unit_test(a_buffer_may_lie_in_any_region_but_never_across_two),
+        cmocka_unit_test(toc_04_what_was_copied_changes_no_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
