@@ -74,8 +74,11 @@ static inline int ring_open(void **state)
     ring->memory_len = halo_ring_bytes(size);
     ring->memory = aligned_alloc(64, ring->memory_len);
     ring->before = calloc(1, ring->memory_len);
-    ring->driver_chains = calloc(size, sizeof(*ring->driver_chains));
-    ring->device_chains = calloc(size, sizeof(*ring->device_chains));
+    /* One record too many, which says that it is in use: whoever looks there is found out. */
+    ring->driver_chains = calloc(size + 1, sizeof(*ring->driver_chains));
+    ring->device_chains = calloc(size + 1, sizeof(*ring->device_chains));
+    ring->driver_chains[size].slots = 1;
+    ring->device_chains[size].slots = 1;
     ring->bufs = calloc(size, sizeof(*ring->bufs));
     ring->spans = calloc(size, sizeof(*ring->spans));
     ring->tokens = calloc(size, sizeof(*ring->tokens));

@@ -84,6 +84,7 @@ static void drv_09_a_driver_that_stops_is_latched_and_its_buffers_stay_lent(void
     halo_driver_publish(&ring->driver);
     halo_driver_stop(&ring->driver);
     assert_int_equal(ring->driver.violation.reason, HALO_BROKEN_STOPPED);
+    assert_true(ring->driver.violation.meta == 0 && ring->driver.violation.addr == 0);
     ring_remember(ring);
     assert_int_equal(ring_add(ring, 1, 0), HALO_EBROKEN);
     halo_driver_publish(&ring->driver);
