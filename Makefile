@@ -3,7 +3,7 @@
 BUILD ?= build
 HALO = $(BUILD)/src/halo
 
-.PHONY: all run test fuzz bench clean deps deps-test test-qemu format
+.PHONY: all run test fuzz peers bench clean deps deps-test test-qemu format
 
 all: $(BUILD)/build.ninja
 	@log=$$(ninja -C $(BUILD) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
@@ -23,6 +23,11 @@ test: deps-test
 SECONDS ?= 60
 fuzz: deps-test
 	@tests/fuzz/run $(SECONDS)
+
+# Linux's packed driver, built from Debian's kernel source, drives Halo's device.
+peers: deps all
+	@tools/deps peers
+	@tests/peers/linux $(BUILD)
 
 # How fast the ring is: a table, and build/bench.json. PATTERN=ring.single takes one row.
 bench: deps $(BUILD)/build.ninja

@@ -30,7 +30,7 @@ PROGRAMS = ['unit/test_device', 'unit/test_driver', 'unit/test_event', 'unit/tes
             'unit/test_pool', 'model/test_accesses', 'unit/test_life_cycle', 'model/test_small_scope',
             'model/test_against_model', 'model/test_state_space', 'model/test_every_load',
             'model/test_interleavings']
-COMMANDS = []
+COMMANDS = [['tests/binaries/run', '--sources'], ['tests/relacy/run', '--sources']]
 TEST_FLAVOUR = ('accesses', 'every_load', 'interleavings')
 NEEDS_MODEL = ('small_scope', 'against_model', 'every_load')
 

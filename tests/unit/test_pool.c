@@ -82,10 +82,14 @@ static void memory_that_is_not_aligned_to_the_buffer_length_is_refused(void **st
 
 static void memory_that_is_not_there_or_runs_past_the_address_space_is_refused(void **state)
 {
+    struct halo_pool pool;
+    uint32_t next;
+
     (void)state;
     assert_init_refused(NULL, BUF_LEN, COUNT);
     assert_init_refused((void *)(UINTPTR_MAX - COUNT * BUF_LEN + 1), BUF_LEN, COUNT);
     assert_init_refused((void *)(UINTPTR_MAX - 4095), 4096, 2);
+    assert_int_equal(halo_pool_init(&pool, (void *)(UINTPTR_MAX - 8191), 4096, 1, &next), 0);
 }
 
 static void no_more_than_a_page_of_alignment_is_asked_for(void **state)

@@ -243,6 +243,17 @@ static void cfg_06_areas_that_overlap_are_refused(void **state)
     assert_int_equal(halo_ring_place_check(&bad), HALO_EINVAL);
 }
 
+static void a_ring_takes_its_table_and_two_lines(void **state)
+{
+    (void)state;
+    assert_int_equal(halo_ring_bytes(1), 64 + 128);
+    assert_int_equal(halo_ring_bytes(4), 64 + 128);
+    assert_int_equal(halo_ring_bytes(5), 128 + 128);
+    assert_int_equal(halo_ring_bytes(255), 4096 + 128);
+    assert_int_equal(halo_ring_bytes(256), 4096 + 128);
+    assert_int_equal(halo_ring_bytes(32768), 524288 + 128);
+}
+
 static void areas_may_follow_each_other_in_any_order(void **state)
 {
     static _Alignas(64) unsigned char memory[256];
@@ -265,6 +276,7 @@ int main(void)
         cmocka_unit_test(cfg_05_event_structures_that_are_not_aligned_to_4_are_refused),
         cmocka_unit_test(cfg_06_areas_that_overlap_are_refused),
         cmocka_unit_test(areas_may_follow_each_other_in_any_order),
+        cmocka_unit_test(a_ring_takes_its_table_and_two_lines),
         cmocka_unit_test(the_least_alignment_that_virtio_asks_for_is_accepted),
         cmocka_unit_test(cfg_05_memory_that_does_not_start_on_a_line_is_no_place),
         cmocka_unit_test(a_place_without_one_of_its_parts_is_refused),

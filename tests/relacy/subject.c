@@ -1,0 +1,163 @@
+/* The ring's unchanged sources, with each access to shared memory handed on to the model checker.
+ */
+#include "subject.h"
+
+#include <halo/device.h>
+#include <halo/driver.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BASE 0x1000u
+
+static _Alignas(64) unsigned char memory[SUBJECT_SIZE_MAX * 16 + 128];
+static unsigned char ram[4096];
+static const struct halo_region region = {BASE, sizeof(ram), ram, HALO_MAY_WRITE};
+static const struct halo_memory guest = {&region, 1};
+static struct halo_ring_place place;
+static struct halo_driver driver;
+static struct halo_device device;
+static struct halo_driver_chain driver_chains[SUBJECT_SIZE_MAX];
+static struct halo_device_chain device_chains[SUBJECT_SIZE_MAX];
+static struct halo_token tokens[SUBJECT_SIZE_MAX];
+
+static uint32_t slot_of(const HALO_SHARED struct halo_desc *desc)
+{
+    return (uint32_t)(desc - place.desc);
+}
+
+static uint32_t side_of(const HALO_SHARED struct halo_event *event)
+{
+    return event == place.device_event;
+}
+
+uint64_t halo_shm_load_meta(const HALO_SHARED struct halo_desc *desc)
+{
+    return shared_load_meta(slot_of(desc));
+}
+
+uint64_t halo_shm_load_addr(const HALO_SHARED struct halo_desc *desc)
+{
+    return shared_load_addr(slot_of(desc));
+}
+
+void halo_shm_stage_addr(HALO_SHARED struct halo_desc *desc, uint64_t addr)
+{
+    shared_stage_addr(slot_of(desc), addr);
+}
+
+void halo_shm_stage_meta(HALO_SHARED struct halo_desc *desc, uint64_t meta)
+{
+    shared_stage_meta(slot_of(desc), meta);
+}
+
+void halo_shm_publish_meta(HALO_SHARED struct halo_desc *desc, uint64_t meta)
+{
+    shared_publish_meta(slot_of(desc), meta);
+}
+
+uint32_t halo_shm_load_event(const HALO_SHARED struct halo_event *event)
+{
+    return shared_load_event(side_of(event));
+}
+
+void halo_shm_store_event(HALO_SHARED struct halo_event *event, uint32_t word)
+{
+    shared_store_event(side_of(event), word);
+}
+
+void halo_shm_fence(void)
+{
+    shared_fence();
+}
+
+void subject_start(uint32_t size)
+{
+    memset(device_chains, 0, sizeof(device_chains));
+    if (halo_ring_place_in(halo_shm_share(memory), size, &place) ||
+        halo_driver_init(&driver, &place, driver_chains) ||
+        halo_device_init(&device, &place, &guest, device_chains, sizeof(ram)))
+        abort();
+}
+
+int driver_add(const uint64_t *addrs, uint32_t count)
+{
+    struct halo_buf bufs[SUBJECT_SIZE_MAX];
+
+    for (uint32_t i = 0; i < count; i++)
+        bufs[i] = (struct halo_buf){BASE + addrs[i], 1};
+    return halo_driver_add(&driver, bufs, 0, count);
+}
+
+void driver_publish(void)
+{
+    halo_driver_publish(&driver);
+}
+
+int driver_should_kick(void)
+{
+    return halo_driver_should_kick(&driver);
+}
+
+int driver_poll(uint16_t *id, uint32_t *len)
+{
+    struct halo_used used;
+    int got = halo_driver_poll(&driver, &used);
+
+    if (got == 1) {
+        *id = used.id;
+        *len = used.len;
+    }
+    return got;
+}
+
+int driver_arm(void)
+{
+    return halo_driver_arm(&driver);
+}
+
+void driver_disarm(void)
+{
+    halo_driver_disarm(&driver);
+}
+
+int device_poll(uint16_t *id, uint32_t *slots, uint64_t *addrs)
+{
+    struct halo_chain chain;
+    struct halo_span spans[SUBJECT_SIZE_MAX];
+    int got = halo_device_poll(&device, &chain, spans, SUBJECT_SIZE_MAX);
+
+    if (got == 1) {
+        *id = chain.token.id;
+        *slots = chain.slots;
+        tokens[chain.token.id] = chain.token;
+        for (uint32_t i = 0; i < chain.writable_count; i++)
+            addrs[i] = (uint64_t)(spans[i].base - region.host);
+    }
+    return got;
+}
+
+int device_complete(uint16_t id, uint32_t len)
+{
+    return halo_device_complete(&device, tokens[id], len);
+}
+
+void device_publish(void)
+{
+    halo_device_publish(&device);
+}
+
+int device_should_notify(void)
+{
+    return halo_device_should_notify(&device);
+}
+
+int device_arm(void)
+{
+    return halo_device_arm(&device);
+}
+
+void device_disarm(void)
+{
+    halo_device_disarm(&device);
+}
