@@ -3,7 +3,7 @@
 BUILD ?= build
 HALO = $(BUILD)/src/halo
 
-.PHONY: all run test fuzz peers bench clean deps deps-test test-qemu format
+.PHONY: all run test verify fuzz peers bench clean deps deps-test test-qemu format
 
 all: $(BUILD)/build.ninja
 	@log=$$(ninja -C $(BUILD) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
@@ -18,6 +18,11 @@ run: deps all
 # Everything that decides whether Halo works; .ci/run calls this.
 test: deps-test
 	@tests/run
+
+# All that is known of the ring's correctness: proofs, coverage, mutants and peers too; some 40 minutes.
+verify: deps-test
+	@tools/deps verify peers
+	@tests/run --all
 
 # Look for inputs that break the ring, SECONDS for each of the targets of tests/fuzz.
 SECONDS ?= 60

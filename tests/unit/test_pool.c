@@ -15,7 +15,7 @@
 struct fixture {
     struct halo_pool pool;
     unsigned char *memory; /* exactly as long as the pool */
-    uint32_t next[COUNT];
+    uint32_t next[COUNT + 1]; /* the last says "taken": whoever looks there is found out */
 };
 
 static int open_pool(void **state)
@@ -23,6 +23,7 @@ static int open_pool(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
 
     f->memory = aligned_alloc(4096, 4096);
+    f->next[COUNT] = UINT32_MAX;
     *state = f;
     return halo_pool_init(&f->pool, f->memory, BUF_LEN, COUNT, f->next);
 }
