@@ -174,6 +174,17 @@ static void dev_07_indirect_breaks_the_queue_wherever_it_stands(void **state)
                            HALO_BROKEN_INDIRECT);
 }
 
+static void dev_08_a_sound_indirect_table_breaks_the_queue_too(void **state)
+{
+    struct ring *ring = *state;
+    const struct halo_desc table = {DATA_BASE + 4096, halo_meta(8, 0, 0)};
+
+    memcpy(ring->data, &table, sizeof(table));
+    offer(ring, 0, DATA_BASE, sizeof(table), 0, HALO_DESC_INDIRECT);
+    assert_int_equal(ring_take(ring), HALO_EBROKEN);
+    assert_device_latched(ring, HALO_BROKEN_INDIRECT, 0);
+}
+
 static void dev_09_each_reserved_flag_breaks_the_queue_wherever_it_stands(void **state)
 {
     static const int reserved[] = {3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14};
@@ -473,6 +484,7 @@ int main(void)
         FROM_SIZE_2(dev_05_a_chain_with_a_descriptor_that_is_not_available_is_torn),
         AT_EVERY_SIZE(dev_06_a_head_that_is_not_available_in_this_lap_is_nothing),
         AT_EVERY_SIZE(dev_07_indirect_breaks_the_queue_wherever_it_stands),
+        AT_EVERY_SIZE(dev_08_a_sound_indirect_table_breaks_the_queue_too),
         AT_EVERY_SIZE(dev_09_each_reserved_flag_breaks_the_queue_wherever_it_stands),
         FROM_SIZE_2(dev_10_a_readable_buffer_after_a_writable_one_breaks_the_queue),
         FROM_SIZE_2(dev_10_an_empty_buffer_keeps_its_place_in_the_order),

@@ -151,6 +151,41 @@ static void drv_05_a_length_below_what_was_lent_is_passed_on_as_it_is(void **sta
     }
 }
 
+static void drv_07_what_was_claimed_but_not_written_is_what_the_driver_left_there(void **state)
+{
+    struct ring *ring = *state;
+    const struct halo_buf buf = {DATA_BASE, 8};
+
+    memcpy(ring->data, "my own!", 8);
+    assert_in_range(halo_driver_add(&ring->driver, &buf, 0, 1), 0, ring->size - 1);
+    halo_driver_publish(&ring->driver);
+    answer(ring, 0, 8, 0, HALO_DESC_WRITE);
+    assert_int_equal(ring_collect(ring), 1);
+    assert_int_equal(ring->used.len, 8);
+    assert_string_equal((char *)ring->data, "my own!");
+}
+
+static void drv_08_a_used_entry_that_changes_when_it_was_taken_has_no_effect(void **state)
+{
+    struct ring *ring = *state;
+
+    for (uint32_t i = 0; i < 2 * ring->size; i++) {
+        uint16_t id;
+
+        assert_in_range(ring_add(ring, 1, 0), 0, ring->size - 1);
+        halo_driver_publish(&ring->driver);
+        assert_int_equal(ring_take(ring), 1);
+        id = ring->chain.token.id;
+        ring_give(ring, ring->chain.token, 0);
+        halo_device_publish(&ring->device);
+        assert_int_equal(ring_collect(ring), 1);
+        answer(ring, i, UINT32_MAX, ring->size + 7, HALO_DESC_WRITE);
+        assert_int_equal(ring->used.id, id);
+        assert_int_equal(ring->used.len, 0);
+        assert_int_equal(halo_driver_room(&ring->driver), ring->size);
+    }
+}
+
 static void drv_14_notifications_without_work_find_nothing_and_change_nothing(void **state)
 {
     struct ring *ring = *state;
@@ -210,6 +245,8 @@ int main(void)
         AT_EVERY_SIZE(rst_04_stopping_a_broken_queue_keeps_the_first_reason),
         AT_EVERY_SIZE(rst_04_after_a_confirmed_reset_all_ids_and_slots_are_back),
         AT_EVERY_SIZE(drv_05_a_length_below_what_was_lent_is_passed_on_as_it_is),
+        AT_EVERY_SIZE(drv_07_what_was_claimed_but_not_written_is_what_the_driver_left_there),
+        AT_EVERY_SIZE(drv_08_a_used_entry_that_changes_when_it_was_taken_has_no_effect),
         AT_EVERY_SIZE(drv_14_notifications_without_work_find_nothing_and_change_nothing),
         AT_EVERY_SIZE(drv_15_a_device_that_wants_no_kicks_is_found_by_polling),
         AT_EVERY_SIZE(cfg_09_what_was_published_before_the_device_started_is_not_lost),

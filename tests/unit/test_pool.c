@@ -14,7 +14,7 @@
 
 struct fixture {
     struct halo_pool pool;
-    unsigned char *memory; /* exactly as long as the pool */
+    unsigned char *memory;    /* exactly as long as the pool */
     uint32_t next[COUNT + 1]; /* the last says "taken": whoever looks there is found out */
 };
 

@@ -49,7 +49,7 @@ static void assert_size_refused(uint32_t size)
     assert_refused(&place);
 }
 
-static void cfg_01_a_ring_without_descriptors_is_refused(void **state)
+static void cfg_01_drv_17_a_ring_without_descriptors_is_refused(void **state)
 {
     (void)state;
     assert_size_refused(0);
@@ -269,7 +269,7 @@ static void areas_may_follow_each_other_in_any_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cfg_01_a_ring_without_descriptors_is_refused),
+        cmocka_unit_test(cfg_01_drv_17_a_ring_without_descriptors_is_refused),
         cmocka_unit_test(cfg_02_a_ring_of_more_than_32768_descriptors_is_refused),
         cmocka_unit_test(cfg_03_cfg_04_every_size_from_1_to_32768_has_a_place),
         cmocka_unit_test(cfg_05_descriptors_that_are_not_aligned_to_16_are_refused),
