@@ -78,12 +78,14 @@ struct halo_chain {
 
 /*
  * Start on a fresh (zeroed) ring. `memory` and `chains` (place->size entries, zeroed before the
- * first use ever) are the caller's and must live as long as the device. `len_max` bounds the bytes
- * of one chain, readable and writable together, at most 2^32 - 1.
- * Returns 0, or HALO_EINVAL for a place that breaks its rules; then nothing was changed.
+ * first use ever and never again) are the caller's and must live as long as the device. `len_max`
+ * bounds the bytes of one chain, readable and writable together, at most 2^32 - 1. Returns 0, or
+ * HALO_EINVAL for a place that breaks its rules; then nothing was changed.
  *
  * The same call resets: all cursors start again, nothing is in flight, and every token from before
- * is stale (RST-02, RST-03). The ring must be zeroed first.
+ * is stale (RST-02, RST-03). The ring must be zeroed first, and the device be done with all spans
+ * from before: a stale token cannot complete a chain, but a span is a pointer. A token is told from
+ * a later one with its id by 32 bits: do not keep one for as long as 2^32 chains take.
  */
 int halo_device_init(struct halo_device *device, const struct halo_ring_place *place,
                      const struct halo_memory *memory, struct halo_device_chain *chains,
@@ -117,6 +119,25 @@ int halo_device_rewind(struct halo_device *device, struct halo_token token);
  * Returns 0, or HALO_ESTALE for a token that is not in flight, HALO_EINVAL where `written` is above
  * the chain's writable bytes, HALO_EBROKEN when latched; then nothing was changed.
  */
+/*@ requires \valid(device) && 1 <= device->place.size <= HALO_RING_MAX;
+    requires \valid(device->place.desc + (0 .. device->place.size - 1));
+    requires \valid(device->chains + (0 .. device->place.size - 1));
+    requires \separated(device, device->place.desc + (0 .. device->place.size - 1),
+        device->chains + (0 .. device->place.size - 1));
+    requires halo_cursor_sound(device->used, device->place.size);
+    requires device->in_flight + device->staged <= device->place.size;
+    requires \forall integer id; 0 <= id < device->place.size ==>
+        device->chains[id].slots <= device->in_flight;
+    assigns *device, device->place.desc[device->used.slot].meta, device->chains[token.id].slots;
+    ensures device->in_flight + device->staged == \old(device->in_flight + device->staged);
+    ensures halo_cursor_sound(device->used, device->place.size);
+    ensures \result == 0 ==> device->chains[token.id].slots == 0 &&
+        device->staged == \old(device->staged) + \old(device->chains[token.id].slots) &&
+        halo_position(device->used, device->place.size) ==
+            (halo_position(\old(device->used), device->place.size) +
+             \old(device->chains[token.id].slots)) % (2 * device->place.size);
+    ensures \result != 0 ==> *device == \old(*device);
+*/
 static inline int halo_device_complete(struct halo_device *device, struct halo_token token,
                                        uint32_t written)
 {

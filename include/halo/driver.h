@@ -178,6 +178,10 @@ static inline int halo_driver_break(struct halo_driver *driver, enum halo_broken
 /*
  * Take the next chain that the device has used. virtio 1.2, 2.8.7, 2.8.21; DRV-01 to DRV-06.
  *
+ * The buffers are the caller's again, but a device that breaks rules may still write to them, and
+ * may claim bytes that it never wrote: copy what is to be judged, then judge the copy (DRV-07,
+ * DRV-08).
+ *
  * Returns 1 and fills `used`; 0 where there is none now (one load, nothing changes); HALO_EBROKEN
  * where the device broke a rule, now or before: `driver->violation` tells, no chain is handed out,
  * and the buffers in flight stay lent until a reset is confirmed.

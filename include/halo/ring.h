@@ -4,7 +4,9 @@
  * A ring is a table of descriptors and two event structures in memory that both sides share. The
  * driver (in Halo: the guest) makes chains of buffers available; the device (the host) uses them
  * and gives them back in any order. Layout and rules are those of virtio 1.2, chapter 2.8 "Packed
- * Virtqueues", without indirect descriptors: any conforming peer can sit on the other end.
+ * Virtqueues", without indirect descriptors: any conforming peer can sit on the other end. A virtio
+ * transport offers VIRTIO_F_VERSION_1, VIRTIO_F_RING_PACKED and VIRTIO_F_EVENT_IDX, and insists on
+ * all three: arming asks for a notification at a descriptor, which is what EVENT_IDX allows.
  *
  *     halo/draft.h     a chain's buffers, in an order that the compiler checks
  *     halo/driver.h    add, publish, should_kick; poll, arm, disarm; stop, fail
@@ -175,20 +177,7 @@ static inline uint32_t halo_cursor_used(struct halo_cursor at)
     return at.phase == HALO_DESC_AVAIL ? HALO_PHASE_MASK : 0;
 }
 
-/* What an event word says (virtio 1.2, 2.8.14): when to notify, and the position for AT_DESC. */
-/*@ logic integer halo_event_mode(integer word) = word >> 16 & 3;
-    logic integer halo_event_slot(integer word) = word & 0x7fff;
-    logic integer halo_event_position(integer word, integer size) =
-        halo_event_slot(word) + ((word >> 15 & 1) != 0 ? 0 : size);
-*/
-
 /* The event word "notify at this position" (virtio 1.2, 2.8.14). */
-/*@ requires at.slot < HALO_RING_MAX;
-    assigns \nothing;
-    ensures halo_event_mode(\result) == HALO_EVENT_AT_DESC;
-    ensures halo_event_slot(\result) == at.slot;
-    ensures \forall integer size; halo_event_position(\result, size) == halo_position(at, size);
-*/
 static inline uint32_t halo_event_at(struct halo_cursor at)
 {
     return at.slot | halo_cursor_wrap(at) << 15 | HALO_EVENT_AT_DESC << 16;
@@ -201,7 +190,12 @@ static inline uint32_t halo_event_at(struct halo_cursor at)
  * Positions are counted over two laps, 0 to 2 * size - 1, so that the wrap counter is part of the
  * position. When in doubt the answer is yes: a spurious notification costs time, a lost one hangs.
  */
-/*@ predicate halo_written(integer position, integer end, integer count, integer size) =
+/*@ logic integer halo_event_mode(integer word) = word >> 16 & 3;
+    logic integer halo_event_slot(integer word) = word & 0x7fff;
+    logic integer halo_event_position(integer word, integer size) =
+        halo_event_slot(word) + ((word >> 15 & 1) != 0 ? 0 : size);
+
+    predicate halo_just_written(integer position, integer end, integer count, integer size) =
         \exists integer back, laps;
             1 <= back <= count && position == end - back + laps * (2 * size);
 */
@@ -209,7 +203,8 @@ static inline uint32_t halo_event_at(struct halo_cursor at)
     assigns \nothing;
     ensures \result <==> count > 0 && halo_event_mode(word) != HALO_EVENT_NEVER &&
         (halo_event_mode(word) == HALO_EVENT_AT_DESC && halo_event_slot(word) < size ==>
-            halo_written(halo_event_position(word, size), halo_position(end, size), count, size));
+            halo_just_written(halo_event_position(word, size), halo_position(end, size), count,
+                size));
 */
 static inline bool halo_event_wanted(uint32_t word, struct halo_cursor end, uint64_t count,
                                      uint32_t size)

@@ -206,14 +206,43 @@ enum halo_span_error {
     HALO_SPAN_PERMISSION = 2, /* inside, but the region lacks the right */
 };
 
+/* A contract, proved by tests/proofs, as all comments of this form. Sums in it do not overflow. */
+/*@ predicate halo_inside(struct halo_region region, integer address, integer len) =
+        region.base <= address && address + len <= region.base + region.len;
+*/
+
 /*
  * Turn a guest address and a length above zero into bytes, or say why not. Never adds foreign
  * numbers: DEV-13, DEV-16.
  */
+/*@ requires \valid_read(memory) && \valid(span);
+    requires \valid_read(memory->regions + (0 .. memory->region_count - 1));
+    requires \separated(span, memory, memory->regions + (0 .. memory->region_count - 1));
+    assigns *span;
+    ensures \result == HALO_SPAN_OK ==>
+        \exists integer i; 0 <= i < memory->region_count &&
+            halo_inside(memory->regions[i], gpa.value, len) &&
+            (memory->regions[i].rights & right) != 0 && span->len == len &&
+            span->base == memory->regions[i].host + (gpa.value - memory->regions[i].base);
+    ensures \result == HALO_SPAN_PERMISSION ==>
+        \exists integer i; 0 <= i < memory->region_count &&
+            halo_inside(memory->regions[i], gpa.value, len) &&
+            (memory->regions[i].rights & right) == 0;
+    ensures \result == HALO_SPAN_RANGE ==>
+        \forall integer i; 0 <= i < memory->region_count ==>
+            !halo_inside(memory->regions[i], gpa.value, len);
+    ensures \result != HALO_SPAN_OK ==> *span == \old(*span);
+*/
 static inline enum halo_span_error halo_memory_span(const struct halo_memory *memory,
                                                     struct halo_gpa gpa, uint32_t len,
                                                     enum halo_right right, struct halo_span *span)
 {
+    /*@ loop invariant 0 <= i <= memory->region_count;
+        loop invariant \forall integer j; 0 <= j < i ==>
+            !halo_inside(memory->regions[j], gpa.value, len);
+        loop assigns i;
+        loop variant memory->region_count - i;
+    */
     for (uint32_t i = 0; i < memory->region_count; i++) {
         const struct halo_region *region = &memory->regions[i];
         uint64_t offset = gpa.value - region->base;

@@ -40,7 +40,25 @@ static int broken(struct halo_device *device, enum halo_broken reason, struct ha
     return HALO_EBROKEN;
 }
 
+/* The spans and the bytes of a chain stay below their limits, and sums of them do not overflow. */
+/*@ predicate within_limits(struct halo_chain *chain, integer len_max, integer span_max) =
+        chain->readable_len + chain->writable_len <= len_max &&
+        chain->readable_count + chain->writable_count <= span_max;
+*/
+
 /* Take one buffer into the chain, or remember why it, or one before it, is not acceptable. */
+/*@ requires \valid_read(device) && \valid(chain) && \valid(spans + (0 .. span_max - 1));
+    requires \valid_read(device->memory) && \valid_read(device->memory->regions +
+        (0 .. device->memory->region_count - 1));
+    requires \separated(chain, spans + (0 .. span_max - 1), device, device->memory,
+        device->memory->regions + (0 .. device->memory->region_count - 1));
+    requires device->len_max <= UINT32_MAX && within_limits(chain, device->len_max, span_max);
+    assigns *chain, spans[0 .. span_max - 1];
+    ensures within_limits(chain, device->len_max, span_max);
+    ensures chain->reject == HALO_REJECT_NOT ==>
+        chain->readable_len + chain->writable_len ==
+            \old(chain->readable_len + chain->writable_len) + len;
+*/
 static void take_buffer(const struct halo_device *device, struct halo_chain *chain,
                         struct halo_span *spans, uint32_t span_max, struct halo_gpa gpa,
                         uint32_t len, bool writable)

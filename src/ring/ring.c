@@ -4,6 +4,10 @@
 #define LINE 64u
 
 /* Two areas that neither overlap nor run past the end of the address space. */
+/*@ assigns \nothing;
+    ensures \result <==> a + a_len <= UINTPTR_MAX && b + b_len <= UINTPTR_MAX &&
+        (a + a_len <= b || b + b_len <= a);
+*/
 static bool apart(uintptr_t a, size_t a_len, uintptr_t b, size_t b_len)
 {
     if (a_len > UINTPTR_MAX - a || b_len > UINTPTR_MAX - b)
@@ -79,8 +83,7 @@ int halo_ring_place_at(const struct halo_memory *memory, uint32_t size, struct h
     struct halo_ring_place result = {.size = size};
     int error;
 
-    if (size == 0 || size > HALO_RING_MAX || desc.value % 16 || driver_event.value % 4 ||
-        device_event.value % 4)
+    if (size > HALO_RING_MAX || desc.value % 16 || driver_event.value % 4 || device_event.value % 4)
         return HALO_EINVAL;
     result.desc =
         area(memory, desc, size * sizeof(struct halo_desc), HALO_MAY_READ | HALO_MAY_WRITE);

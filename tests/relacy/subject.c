@@ -12,7 +12,7 @@
 
 static _Alignas(64) unsigned char memory[SUBJECT_SIZE_MAX * 16 + 128];
 static unsigned char ram[4096];
-static const struct halo_region region = {BASE, sizeof(ram), ram, HALO_MAY_WRITE};
+static const struct halo_region region = {BASE, sizeof(ram), ram, HALO_MAY_READ | HALO_MAY_WRITE};
 static const struct halo_memory guest = {&region, 1};
 static struct halo_ring_place place;
 static struct halo_driver driver;
@@ -80,13 +80,41 @@ void subject_start(uint32_t size)
         abort();
 }
 
-int driver_add(const uint64_t *addrs, uint32_t count)
+/* Holds at every access to shared memory, for both sides then have finished or not begun a change.
+ */
+int subject_sound(void)
+{
+    uint32_t lent = 0, taken = 0;
+
+    for (uint32_t id = 0; id < place.size; id++) {
+        if (device_chains[id].slots && device_chains[id].slots != driver_chains[id].slots)
+            return 0;
+        lent += driver_chains[id].slots;
+        taken += device_chains[id].slots;
+    }
+    return !driver.violation.reason && !device.violation.reason &&
+           driver.free_slots + lent == place.size && device.in_flight == taken &&
+           device.in_flight + device.staged <= lent;
+}
+
+int subject_at_rest(void)
+{
+    return driver.free_slots == place.size && driver.staged == 0 && device.in_flight == 0 &&
+           device.staged == 0;
+}
+
+int driver_add(const uint64_t *addrs, uint32_t readable, uint32_t writable)
 {
     struct halo_buf bufs[SUBJECT_SIZE_MAX];
 
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < readable + writable; i++)
         bufs[i] = (struct halo_buf){BASE + addrs[i], 1};
-    return halo_driver_add(&driver, bufs, 0, count);
+    return halo_driver_add(&driver, bufs, readable, writable);
+}
+
+uint32_t driver_room(void)
+{
+    return halo_driver_room(&driver);
 }
 
 void driver_publish(void)
@@ -121,7 +149,7 @@ void driver_disarm(void)
     halo_driver_disarm(&driver);
 }
 
-int device_poll(uint16_t *id, uint32_t *slots, uint64_t *addrs)
+int device_poll(uint16_t *id, uint32_t *readable, uint32_t *writable, uint64_t *addrs)
 {
     struct halo_chain chain;
     struct halo_span spans[SUBJECT_SIZE_MAX];
@@ -129,9 +157,10 @@ int device_poll(uint16_t *id, uint32_t *slots, uint64_t *addrs)
 
     if (got == 1) {
         *id = chain.token.id;
-        *slots = chain.slots;
+        *readable = chain.readable_count;
+        *writable = chain.writable_count;
         tokens[chain.token.id] = chain.token;
-        for (uint32_t i = 0; i < chain.writable_count; i++)
+        for (uint32_t i = 0; i < chain.readable_count + chain.writable_count; i++)
             addrs[i] = (uint64_t)(spans[i].base - region.host);
     }
     return got;

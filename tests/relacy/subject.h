@@ -14,8 +14,14 @@ extern "C" {
 /* Both sides of a fresh ring of `size`, on which words have no place: only their numbers matter. */
 void subject_start(uint32_t size);
 
-/* The driver. `addrs` are the chain's writable buffers. */
-int driver_add(const uint64_t *addrs, uint32_t count);
+/* Do the private records of both sides agree, and has neither called the other broken? */
+int subject_sound(void);
+/* Has every chain come home? */
+int subject_at_rest(void);
+
+/* The driver. `addrs` are the chain's buffers, one byte each, the readable ones first. */
+int driver_add(const uint64_t *addrs, uint32_t readable, uint32_t writable);
+uint32_t driver_room(void);
 void driver_publish(void);
 int driver_should_kick(void);
 int driver_poll(uint16_t *id, uint32_t *len); /* 1, 0 or below 0 */
@@ -23,7 +29,7 @@ int driver_arm(void);
 void driver_disarm(void);
 
 /* The device. A chain is named by its id while it is out. */
-int device_poll(uint16_t *id, uint32_t *slots, uint64_t *addrs);
+int device_poll(uint16_t *id, uint32_t *readable, uint32_t *writable, uint64_t *addrs);
 int device_complete(uint16_t id, uint32_t len);
 void device_publish(void);
 int device_should_notify(void);

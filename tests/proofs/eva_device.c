@@ -1,0 +1,105 @@
+/*
+ * The device: from every state in which it can be, with whatever it reads, each operation makes no
+ * run-time error and leaves such a state again. SIZE is the ring's.
+ */
+#include "eva.h"
+
+#include "ring/device.c"
+
+#define SPANS 2
+#define BYTES 64
+
+static struct halo_device device;
+static struct halo_device_chain chains[SIZE];
+static unsigned char bytes[BYTES];
+static struct halo_region region = {.base = 0x1000, .len = BYTES, .host = bytes};
+static const struct halo_memory memory = {.regions = &region, .region_count = 1};
+
+/* Every slot belongs to the driver, to one chain in flight, or to the batch that is staged. */
+static void check(void)
+{
+    uint32_t slots = 0;
+
+    for (uint32_t id = 0; id < SIZE; id++)
+        slots += chains[id].slots;
+    demand(device.in_flight == slots);
+    demand(device.staged <= SIZE && slots + device.staged <= SIZE);
+    demand(device.newest.id < SIZE);
+    demand(cursor_is_sound(device.avail));
+    demand(cursor_is_sound(device.used));
+    demand(cursor_is_sound(device.published));
+}
+
+static void begin(void)
+{
+    uint32_t slots = 0;
+
+    demand(halo_device_init(&device, &place, &memory, chains, UINT32_MAX) == 0);
+    check();
+    region.rights = (uint32_t)any;
+    for (uint32_t id = 0; id < SIZE; id++) {
+        chains[id].capacity = (uint32_t)any;
+        chains[id].generation = (uint32_t)any;
+        chains[id].slots = choose(SIZE - slots);
+        slots += chains[id].slots;
+    }
+    device.len_max = (uint32_t)any;
+    device.in_flight = slots;
+    device.staged = choose(SIZE - slots);
+    device.unannounced = any;
+    device.batch_meta = any;
+    device.newest = (struct halo_token){(uint32_t)any, (uint16_t)choose(SIZE - 1)};
+    device.avail = any_cursor();
+    device.used = any_cursor();
+    device.published = any_cursor();
+    device.violation.reason = (enum halo_broken)(any % 2);
+}
+
+/* Touch every span. That it lies in its region to its last byte is WP's to prove. */
+static void serve(const struct halo_chain *chain, const struct halo_span *spans)
+{
+    demand(chain->readable_count + chain->writable_count <= SPANS);
+    for (uint32_t i = 0; i < chain->readable_count + chain->writable_count; i++) {
+        spans[i].base[0]++;
+    }
+}
+
+int main(void)
+{
+    struct halo_span spans[SPANS];
+    struct halo_chain chain;
+    struct halo_token token;
+
+    begin();
+    switch (choose(7)) {
+    case 0:
+        if (halo_device_poll(&device, &chain, spans, SPANS) == 1)
+            serve(&chain, spans);
+        break;
+    case 1:
+        token = (struct halo_token){(uint32_t)any, any_id()};
+        halo_device_complete(&device, token, (uint32_t)any);
+        break;
+    case 2:
+        halo_device_publish(&device);
+        break;
+    case 3:
+        halo_device_should_notify(&device);
+        break;
+    case 4:
+        halo_device_arm(&device);
+        break;
+    case 5:
+        halo_device_disarm(&device);
+        break;
+    case 6:
+        token = (struct halo_token){(uint32_t)any, any_id()};
+        halo_device_rewind(&device, token);
+        break;
+    case 7:
+        demand(halo_device_init(&device, &place, &memory, chains, UINT32_MAX) == 0);
+        break;
+    }
+    check();
+    return 0;
+}

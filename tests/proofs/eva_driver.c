@@ -1,0 +1,136 @@
+/*
+ * The driver: from every state in which it can be, with whatever it reads, each operation makes no
+ * run-time error and leaves such a state again. SIZE is the ring's.
+ */
+#include "eva.h"
+
+#include "ring/driver.c"
+
+static struct halo_driver driver;
+static struct halo_driver_chain chains[SIZE];
+
+/*
+ * Every slot is free, or belongs to one chain; those of the chains of this batch are staged. Every
+ * id that no chain has stands in the list of free ids once.
+ */
+static void check(void)
+{
+    bool listed[SIZE] = {0};
+    uint32_t slots = 0, staged = 0, in_flight = 0, id = driver.free_id;
+
+    for (uint32_t i = 0; i < SIZE; i++) {
+        slots += chains[i].slots;
+        staged += chains[i].batch == driver.batch ? chains[i].slots : 0;
+        in_flight += chains[i].slots ? 1 : 0;
+    }
+    demand(driver.free_slots + slots == SIZE);
+    demand(driver.staged == staged);
+    for (uint32_t i = in_flight; i < SIZE; i++) {
+        demand(id < SIZE);
+        demand(chains[id].slots == 0 && !listed[id]);
+        listed[id] = true;
+        id = chains[id].next;
+    }
+    demand(cursor_is_sound(driver.avail));
+    demand(cursor_is_sound(driver.published));
+    demand(cursor_is_sound(driver.used));
+}
+
+/* False where a choice was none. */
+static bool begin(void)
+{
+    bool listed[SIZE] = {0};
+    uint32_t slots = 0, free_ids = 0, last = SIZE;
+
+    demand(halo_driver_init(&driver, &place, chains) == 0);
+    check();
+    driver.batch = 3;
+    for (uint32_t id = 0; id < SIZE; id++) {
+        uint32_t count = choose(SIZE - slots);
+        bool is_staged = count > 0 && choose(1);
+
+        chains[id].capacity = (uint32_t)any;
+        chains[id].slots = (uint16_t)count;
+        chains[id].batch = is_staged ? driver.batch : within(2);
+        chains[id].next = (uint16_t)any;
+        driver.staged += is_staged ? count : 0;
+        slots += count;
+        free_ids += count == 0 ? 1 : 0;
+    }
+    driver.free_slots = SIZE - slots;
+    driver.free_id = (uint16_t)any;
+    for (; free_ids > 0; free_ids--) {
+        uint32_t id = choose(SIZE - 1);
+
+        if (chains[id].slots || listed[id])
+            return false;
+        listed[id] = true;
+        if (last == SIZE)
+            driver.free_id = id;
+        else
+            chains[last].next = (uint16_t)id;
+        last = id;
+    }
+    driver.avail = any_cursor();
+    driver.published = any_cursor();
+    driver.used = any_cursor();
+    driver.batch_meta = any;
+    driver.unannounced = any;
+    driver.failed = within(SIZE);
+    driver.violation.reason = (enum halo_broken)(any % 2);
+    return true;
+}
+
+/* A number of buffers: those that may fit one by one, the others all at once. */
+static uint32_t any_count(void)
+{
+    uint32_t count = choose(SIZE + 1);
+
+    return count <= SIZE ? count : SIZE + 1 + within(UINT32_MAX - SIZE - 2);
+}
+
+int main(void)
+{
+    struct halo_buf bufs[SIZE];
+    struct halo_used used;
+    uint32_t readable;
+    uint16_t id;
+
+    for (uint32_t i = 0; i < SIZE; i++)
+        bufs[i] = (struct halo_buf){any, (uint32_t)any};
+    if (!begin())
+        return 0;
+    switch (choose(8)) {
+    case 0:
+        readable = any_count();
+        halo_driver_add(&driver, bufs, readable, any_count());
+        break;
+    case 1:
+        halo_driver_publish(&driver);
+        break;
+    case 2:
+        halo_driver_should_kick(&driver);
+        break;
+    case 3:
+        if (halo_driver_poll(&driver, &used) == 1)
+            demand(used.id < SIZE);
+        break;
+    case 4:
+        halo_driver_arm(&driver);
+        break;
+    case 5:
+        halo_driver_disarm(&driver);
+        break;
+    case 6:
+        halo_driver_stop(&driver);
+        break;
+    case 7:
+        halo_driver_fail(&driver, &id);
+        break;
+    case 8:
+        demand(halo_driver_init(&driver, &place, chains) == 0);
+        break;
+    }
+    check();
+    return 0;
+}
