@@ -19,7 +19,7 @@ run: deps all
 test: deps-test
 	@tests/run
 
-# All that is known of the ring's correctness: proofs, coverage, mutants and peers too; some 40 minutes.
+# All that is known of the ring's correctness: proofs, coverage, mutants and peers too; an hour or more.
 verify: deps-test
 	@tools/deps verify peers
 	@tests/run --all
