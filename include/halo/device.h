@@ -26,20 +26,17 @@ extern "C" {
 struct halo_device_chain {
     uint32_t capacity;   /* writable bytes of the chain in flight */
     uint32_t generation; /* grows with every chain that used this id, and is never reset */
-    uint32_t slots;      /* descriptors of the chain in flight; 0: the id is free */
-};
-
-/* Names a chain that was taken; stale as soon as it is completed or the device is reset (ID-05). */
-struct halo_token {
-    uint32_t generation;
-    uint16_t id;
+    uint16_t slots;      /* descriptors of the chain in flight; 0: the id is free */
+    uint16_t is_inline;  /* its request came inline: its answer may go so */
 };
 
 struct halo_device {
     struct halo_ring_place place;
     const struct halo_memory *memory; /* what a driver may name in a descriptor */
     struct halo_device_chain *chains; /* place.size entries, the caller's */
-    uint64_t len_max;                 /* most bytes that one chain may carry */
+    uint32_t len_max;                 /* most bytes that one chain may carry */
+    uint32_t features;                /* HALO_FEATURE_…, those that are on */
+    uint32_t refused;                 /* flags that an available descriptor must not have */
     struct halo_cursor avail;         /* where the next chain starts */
     struct halo_cursor used;          /* where the next used entry goes */
     struct halo_cursor published;     /* end of the used entries that the driver can see */
@@ -47,7 +44,7 @@ struct halo_device {
     uint64_t batch_meta;              /* withheld: the first used entry of the batch */
     uint64_t staged;                  /* slots completed since the last publish */
     uint64_t unannounced;             /* slots published since the last notify decision */
-    struct halo_token newest;         /* of the chain that was taken last */
+    uint16_t newest;                  /* id of the chain that was taken last */
     struct halo_violation violation;  /* reason != 0: the queue is latched */
 };
 
@@ -74,6 +71,10 @@ struct halo_chain {
     uint64_t writable_len;
     enum halo_reject reject; /* set where halo_device_poll returned HALO_EREJECT */
     struct halo_gpa where;   /* with it: the address of the buffer that was refused */
+    /* With HALO_FEATURE_INLINE_REQUEST: */
+    bool is_inline;     /* the request lies in the descriptor; readable_count is 0 */
+    uint8_t inline_len; /* its bytes, 0 to HALO_INLINE_REQUEST_MAX, in inline_bytes */
+    unsigned char inline_bytes[HALO_INLINE_REQUEST_MAX];
 };
 
 /*
@@ -92,6 +93,16 @@ int halo_device_init(struct halo_device *device, const struct halo_ring_place *p
                      uint64_t len_max);
 
 /*
+ * Turn on extensions (HALO_FEATURE_…) after halo_device_init and before the first poll, the same
+ * ones as the driver. Returns 0, or HALO_EINVAL for ones that do not exist or do not go together.
+ */
+int halo_device_extend(struct halo_device *device, uint32_t features);
+
+/* The walk over a chain whose first descriptor is available: the rest of halo_device_poll. */
+int halo_device_take(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
+                     uint32_t span_max, uint64_t meta);
+
+/*
  * Take the next chain. virtio 1.2, 2.8.6, 2.8.22; groups DEV, ID and TOC.
  *
  * Returns
@@ -103,8 +114,18 @@ int halo_device_init(struct halo_device *device, const struct halo_ring_place *p
  *                 is latched and shared memory is not touched again.
  * `spans` has room for `span_max` entries. Zero-length buffers take no span (DEV-11).
  */
-int halo_device_poll(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
-                     uint32_t span_max);
+static inline int halo_device_poll(struct halo_device *device, struct halo_chain *chain,
+                                   struct halo_span *spans, uint32_t span_max)
+{
+    uint64_t meta;
+
+    if (device->violation.reason)
+        return HALO_EBROKEN;
+    meta = halo_shm_load_meta(&device->place.desc[device->avail.slot]); /* TOC-01: once */
+    if ((halo_meta_flags(meta) & HALO_PHASE_MASK) != halo_cursor_available(device->avail))
+        return 0; /* DEV-06 */
+    return halo_device_take(device, chain, spans, span_max, meta);
+}
 
 /*
  * Put the chain that was taken last back, as if it had not been taken: the next poll finds it again
@@ -114,10 +135,8 @@ int halo_device_poll(struct halo_device *device, struct halo_chain *chain, struc
 int halo_device_rewind(struct halo_device *device, struct halo_token token);
 
 /*
- * Give a chain back with `written` bytes, counted from the start of its writable part. The driver
- * sees it after halo_device_publish. virtio 1.2, 2.8.8; WRAP-03.
- * Returns 0, or HALO_ESTALE for a token that is not in flight, HALO_EINVAL where `written` is above
- * the chain's writable bytes, HALO_EBROKEN when latched; then nothing was changed.
+ * What the three ways to give a chain back share: `extra` is 0, HALO_DESC_INLINE or
+ * HALO_DESC_TRUNCATED, and `word` goes with the latter two.
  */
 /*@ requires \valid(device) && 1 <= device->place.size <= HALO_RING_MAX;
     requires \valid(device->place.desc + (0 .. device->place.size - 1));
@@ -128,7 +147,7 @@ int halo_device_rewind(struct halo_device *device, struct halo_token token);
     requires device->in_flight + device->staged <= device->place.size;
     requires \forall integer id; 0 <= id < device->place.size ==>
         device->chains[id].slots <= device->in_flight;
-    assigns *device, device->place.desc[device->used.slot].meta, device->chains[token.id].slots;
+    assigns *device, device->place.desc[device->used.slot], device->chains[token.id].slots;
     ensures device->in_flight + device->staged == \old(device->in_flight + device->staged);
     ensures halo_cursor_sound(device->used, device->place.size);
     ensures \result == 0 ==> device->chains[token.id].slots == 0 &&
@@ -138,11 +157,11 @@ int halo_device_rewind(struct halo_device *device, struct halo_token token);
              \old(device->chains[token.id].slots)) % (2 * device->place.size);
     ensures \result != 0 ==> *device == \old(*device);
 */
-static inline int halo_device_complete(struct halo_device *device, struct halo_token token,
-                                       uint32_t written)
+static inline int halo_device_retire(struct halo_device *device, struct halo_token token,
+                                     uint32_t len, uint32_t extra, uint64_t word)
 {
     struct halo_device_chain *record;
-    uint32_t flags = halo_cursor_used(device->used);
+    uint32_t flags = halo_cursor_used(device->used) | extra;
     uint64_t meta;
 
     if (device->violation.reason)
@@ -152,11 +171,14 @@ static inline int halo_device_complete(struct halo_device *device, struct halo_t
     record = &device->chains[token.id];
     if (record->slots == 0 || record->generation != token.generation)
         return HALO_ESTALE;
-    if (written > record->capacity)
+    if (extra == HALO_DESC_INLINE ? !record->is_inline || len > HALO_INLINE_ANSWER_MAX
+                                  : len > record->capacity)
         return HALO_EINVAL;
 
-    flags |= written > 0 ? HALO_DESC_WRITE : 0;
-    meta = halo_meta(written, token.id, (uint16_t)flags);
+    flags |= len > 0 ? HALO_DESC_WRITE : 0;
+    meta = halo_meta(len, token.id, (uint16_t)flags);
+    if (extra)
+        halo_shm_stage_addr(&device->place.desc[device->used.slot], word);
     if (device->staged == 0)
         device->batch_meta = meta;
     else
@@ -166,6 +188,50 @@ static inline int halo_device_complete(struct halo_device *device, struct halo_t
     device->in_flight -= record->slots;
     record->slots = 0;
     return 0;
+}
+
+/*
+ * Give a chain back with `written` bytes, counted from the start of its writable part. The driver
+ * sees it after halo_device_publish. virtio 1.2, 2.8.8; WRAP-03.
+ * Returns 0, or HALO_ESTALE for a token that is not in flight, HALO_EINVAL where `written` is above
+ * the chain's writable bytes, HALO_EBROKEN when latched; then nothing was changed.
+ */
+static inline int halo_device_complete(struct halo_device *device, struct halo_token token,
+                                       uint32_t written)
+{
+    return halo_device_retire(device, token, written, 0, 0);
+}
+
+/*
+ * Give a chain back whose request came inline, with an answer of `len` bytes, at most
+ * HALO_INLINE_ANSWER_MAX, that lies in the used entry itself: no buffer is touched. Returns what
+ * halo_device_complete does; HALO_EINVAL also where the request was not inline, or
+ * HALO_FEATURE_INLINE_ANSWER is off.
+ */
+static inline int halo_device_complete_inline(struct halo_device *device, struct halo_token token,
+                                              const void *bytes, uint32_t len)
+{
+    uint64_t word = 0;
+
+    if (len > HALO_INLINE_ANSWER_MAX || !(device->features & HALO_FEATURE_INLINE_ANSWER))
+        return HALO_EINVAL;
+    for (uint32_t i = 0; i < len; i++)
+        word |= (uint64_t)((const unsigned char *)bytes)[i] << 8 * i;
+    return halo_device_retire(device, token, len, HALO_DESC_INLINE, word);
+}
+
+/*
+ * Give a chain back with the first `written` bytes of an answer that has `full_len` and did not
+ * fit. Returns what halo_device_complete does; HALO_EINVAL also where HALO_FEATURE_TRUNCATED is
+ * off.
+ */
+static inline int halo_device_complete_truncated(struct halo_device *device,
+                                                 struct halo_token token, uint32_t written,
+                                                 uint64_t full_len)
+{
+    if (!(device->features & HALO_FEATURE_TRUNCATED))
+        return HALO_EINVAL;
+    return halo_device_retire(device, token, written, HALO_DESC_TRUNCATED, full_len);
 }
 
 /*

@@ -28,7 +28,7 @@ struct halo_driver_chain {
     uint64_t batch;    /* the batch that published it: one still staged cannot come back */
     uint32_t capacity; /* writable bytes of the chain in flight */
     uint16_t slots;    /* descriptors of the chain in flight; 0: the id is free */
-    uint16_t next;     /* the next free id, while this one is free */
+    uint16_t next;     /* free: the next free id; in flight: HALO_DESC_INLINE for such a request */
 };
 
 struct halo_driver {
@@ -44,6 +44,8 @@ struct halo_driver {
     uint64_t staged;                  /* slots written since the last publish */
     uint64_t unannounced;             /* slots published since the last kick decision */
     uint32_t failed;                  /* ids below it were handed out by halo_driver_fail */
+    uint32_t features;                /* HALO_FEATURE_…, those that are on */
+    uint32_t refused;                 /* flags that a used entry must not have */
     struct halo_violation violation;  /* reason != 0: the queue is latched */
 };
 
@@ -57,6 +59,10 @@ struct halo_buf {
 struct halo_used {
     uint16_t id;
     uint32_t len; /* bytes the device says it wrote, never above the chain's writable bytes */
+    /* With an extension: HALO_DESC_INLINE where `word` holds the answer's `len` bytes, the first
+     * one lowest; HALO_DESC_TRUNCATED where it is what the answer's full length is said to be. */
+    uint32_t kind;
+    uint64_t word;
 };
 
 /*
@@ -67,10 +73,72 @@ struct halo_used {
 int halo_driver_init(struct halo_driver *driver, const struct halo_ring_place *place,
                      struct halo_driver_chain *chains);
 
+/*
+ * Turn on extensions (HALO_FEATURE_…) after halo_driver_init and before the first chain, the same
+ * ones as the device. Returns 0, or HALO_EINVAL for ones that do not exist or do not go together.
+ */
+int halo_driver_extend(struct halo_driver *driver, uint32_t features);
+
 /* How many more descriptors can be added now. */
 static inline uint32_t halo_driver_room(const struct halo_driver *driver)
 {
     return driver->free_slots;
+}
+
+/*
+ * A chain is written to the ring in three steps, which halo_driver_add and the like are made of.
+ * Begin makes sure that nothing can fail; then every one of `total` descriptors is put, the last
+ * without HALO_DESC_NEXT; commit makes it part of the batch. Nothing else may come in between.
+ */
+struct halo_driver_put {
+    struct halo_cursor at;
+    uint32_t id;
+    bool withhold; /* the next descriptor is the batch's first: its flags are stored last */
+};
+
+static inline int halo_driver_begin(const struct halo_driver *driver, uint32_t total,
+                                    struct halo_driver_put *put)
+{
+    if (driver->violation.reason)
+        return HALO_EBROKEN;
+    if (total - 1 >= driver->free_slots) /* so is none at all */
+        return total == 0 || total > driver->place.size ? HALO_EINVAL : HALO_EFULL;
+    put->at = driver->avail;
+    put->id = driver->free_id;
+    put->withhold = driver->staged == 0;
+    return 0;
+}
+
+static inline void halo_driver_put(struct halo_driver *driver, struct halo_driver_put *put,
+                                   uint64_t addr, uint32_t len, uint32_t flags)
+{
+    HALO_SHARED struct halo_desc *desc = &driver->place.desc[put->at.slot];
+    const uint64_t meta =
+        halo_meta(len, (uint16_t)put->id, (uint16_t)(flags | halo_cursor_available(put->at)));
+
+    halo_shm_stage_addr(desc, addr);
+    if (put->withhold)
+        driver->batch_meta = meta;
+    else
+        halo_shm_stage_meta(desc, meta);
+    put->withhold = false;
+    put->at = halo_cursor_advance(put->at, 1, driver->place.size);
+}
+
+static inline int halo_driver_commit(struct halo_driver *driver, const struct halo_driver_put *put,
+                                     uint32_t total, uint32_t capacity, uint32_t kind)
+{
+    struct halo_driver_chain *chain = &driver->chains[put->id];
+
+    driver->free_id = chain->next;
+    chain->batch = driver->batch;
+    chain->capacity = capacity;
+    chain->slots = (uint16_t)total;
+    chain->next = (uint16_t)kind;
+    driver->avail = put->at;
+    driver->free_slots -= total;
+    driver->staged += total;
+    return (int)put->id;
 }
 
 /*
@@ -87,49 +155,67 @@ static inline uint32_t halo_driver_room(const struct halo_driver *driver)
 static inline int halo_driver_add(struct halo_driver *driver, const struct halo_buf *bufs,
                                   uint32_t readable, uint32_t writable)
 {
-    const uint32_t size = driver->place.size;
     const uint32_t total = readable + writable;
-    struct halo_cursor at = driver->avail;
-    struct halo_driver_chain *chain;
+    struct halo_driver_put put;
     uint64_t capacity = 0;
-    uint32_t id = driver->free_id;
+    int error;
 
-    if (driver->violation.reason)
-        return HALO_EBROKEN;
-    if (total == 0 || readable > size || writable > size || total > size)
-        return HALO_EINVAL;
-    if (total > driver->free_slots)
-        return HALO_EFULL;
+    if (readable > HALO_RING_MAX || writable > HALO_RING_MAX)
+        return driver->violation.reason ? HALO_EBROKEN : HALO_EINVAL;
+    error = halo_driver_begin(driver, total, &put);
+    if (error)
+        return error;
     for (uint32_t i = readable; i < total; i++)
         capacity += bufs[i].len;
     if (capacity > UINT32_MAX)
         return HALO_EINVAL;
+    for (uint32_t i = 0; i < total; i++)
+        halo_driver_put(driver, &put, bufs[i].addr, bufs[i].len,
+                        (i >= readable ? HALO_DESC_WRITE : 0u) |
+                            (i + 1 < total ? HALO_DESC_NEXT : 0u));
+    return halo_driver_commit(driver, &put, total, (uint32_t)capacity, 0);
+}
 
-    for (uint32_t i = 0; i < total; i++) {
-        HALO_SHARED struct halo_desc *desc = &driver->place.desc[at.slot];
-        uint32_t flags = halo_cursor_available(at);
-        uint64_t meta;
+/*
+ * Add a chain whose request of `len` bytes, 0 to HALO_INLINE_REQUEST_MAX, lies in its first
+ * descriptor, followed by `writable` buffers. An answer of up to HALO_INLINE_ANSWER_MAX bytes needs
+ * none of them. Returns what halo_driver_add does; HALO_EINVAL also where `len` is more, or
+ * HALO_FEATURE_INLINE_REQUEST is off. docs/protocol.md, section 2.
+ */
+static inline int halo_driver_add_inline(struct halo_driver *driver, const void *bytes,
+                                         uint32_t len, const struct halo_buf *bufs,
+                                         uint32_t writable)
+{
+    struct halo_driver_put put;
+    uint64_t capacity = 0, addr = 0;
+    uint32_t last = 0;
+    int error;
 
-        flags |= i >= readable ? HALO_DESC_WRITE : 0;
-        flags |= i + 1 < total ? HALO_DESC_NEXT : 0;
-        meta = halo_meta(bufs[i].len, (uint16_t)id, (uint16_t)flags);
-        halo_shm_stage_addr(desc, bufs[i].addr);
-        if (driver->staged + i == 0) {
-            driver->batch_meta = meta;
-        } else {
-            halo_shm_stage_meta(desc, meta);
-        }
-        at = halo_cursor_advance(at, 1, size);
+    if (driver->violation.reason)
+        return HALO_EBROKEN;
+    if (!(driver->features & HALO_FEATURE_INLINE_REQUEST) || len > HALO_INLINE_REQUEST_MAX ||
+        writable >= HALO_RING_MAX)
+        return HALO_EINVAL;
+    error = halo_driver_begin(driver, 1 + writable, &put);
+    if (error)
+        return error;
+    for (uint32_t i = 0; i < writable; i++)
+        capacity += bufs[i].len;
+    if (capacity > UINT32_MAX)
+        return HALO_EINVAL;
+    if (len <= sizeof(addr)) {
+        __builtin_memcpy(&addr, bytes, len);
+    } else {
+        __builtin_memcpy(&addr, bytes, sizeof(addr));
+        __builtin_memcpy(&last, (const unsigned char *)bytes + sizeof(addr), len - sizeof(addr));
     }
-    chain = &driver->chains[id];
-    driver->free_id = chain->next;
-    chain->batch = driver->batch;
-    chain->capacity = (uint32_t)capacity;
-    chain->slots = (uint16_t)total;
-    driver->avail = at;
-    driver->free_slots -= total;
-    driver->staged += total;
-    return (int)id;
+    halo_driver_put(driver, &put, addr, last,
+                    HALO_DESC_INLINE | len << HALO_DESC_INLINE_LEN |
+                        (writable ? HALO_DESC_NEXT : 0u));
+    for (uint32_t i = 0; i < writable; i++)
+        halo_driver_put(driver, &put, bufs[i].addr, bufs[i].len,
+                        HALO_DESC_WRITE | (i + 1 < writable ? HALO_DESC_NEXT : 0u));
+    return halo_driver_commit(driver, &put, 1 + writable, (uint32_t)capacity, HALO_DESC_INLINE);
 }
 
 /*
@@ -188,18 +274,19 @@ static inline int halo_driver_break(struct halo_driver *driver, enum halo_broken
  */
 static inline int halo_driver_poll(struct halo_driver *driver, struct halo_used *used)
 {
+    HALO_SHARED struct halo_desc *desc = &driver->place.desc[driver->used.slot];
     struct halo_driver_chain *chain;
     uint64_t meta;
     uint32_t flags, id, len;
 
     if (driver->violation.reason)
         return HALO_EBROKEN;
-    meta = halo_shm_load_meta(&driver->place.desc[driver->used.slot]);
+    meta = halo_shm_load_meta(desc);
     flags = halo_meta_flags(meta);
     if ((flags & HALO_PHASE_MASK) != halo_cursor_used(driver->used))
         return 0; /* DRV-11 */
     id = halo_meta_id(meta);
-    if (flags & HALO_DESC_RESERVED)
+    if (flags & driver->refused)
         return halo_driver_break(driver, HALO_BROKEN_RESERVED, meta);
     if (id >= driver->place.size)
         return halo_driver_break(driver, HALO_BROKEN_BAD_ID, meta); /* DRV-01 */
@@ -207,8 +294,15 @@ static inline int halo_driver_poll(struct halo_driver *driver, struct halo_used 
     if (chain->slots == 0 || chain->batch == driver->batch)
         return halo_driver_break(driver, HALO_BROKEN_NOT_IN_FLIGHT, meta); /* DRV-02, DRV-03 */
     len = flags & HALO_DESC_WRITE ? halo_meta_len(meta) : 0;               /* DRV-06 */
-    if (len > chain->capacity)
-        return halo_driver_break(driver, HALO_BROKEN_LENGTH, meta); /* DRV-04 */
+    used->kind = flags & (HALO_DESC_INLINE | HALO_DESC_TRUNCATED);
+    if (used->kind) {
+        if (used->kind != HALO_DESC_TRUNCATED &&
+            (used->kind != HALO_DESC_INLINE || chain->next != HALO_DESC_INLINE))
+            return halo_driver_break(driver, HALO_BROKEN_INLINE, meta); /* EXT-05, EXT-06 */
+        used->word = halo_shm_load_addr(desc);
+    }
+    if (len > (used->kind == HALO_DESC_INLINE ? HALO_INLINE_ANSWER_MAX : chain->capacity))
+        return halo_driver_break(driver, HALO_BROKEN_LENGTH, meta); /* DRV-04, EXT-04 */
 
     used->id = (uint16_t)id;
     used->len = len;

@@ -36,6 +36,24 @@ extern "C" {
 #define HALO_DESC_USED 0x8000u
 #define HALO_DESC_RESERVED 0x7f78u /* must be zero while no extension is on */
 
+/*
+ * Extensions of docs/protocol.md, section 2; with all of them off a ring is plain virtio. Both
+ * sides of a ring turn on the same ones (halo_driver_extend, halo_device_extend), as the boot page
+ * says.
+ */
+#define HALO_FEATURE_INLINE_REQUEST 0x1u /* up to 12 bytes of a request inside its descriptor */
+#define HALO_FEATURE_INLINE_ANSWER 0x2u  /* up to 8 bytes of an answer inside the used entry */
+#define HALO_FEATURE_TRUNCATED 0x4u      /* a used entry says that an answer did not fit */
+#define HALO_FEATURES_ALL 0x7u
+
+#define HALO_DESC_INLINE 0x0100u    /* addr and len hold bytes, or addr does in a used entry */
+#define HALO_DESC_TRUNCATED 0x2000u /* used: the answer did not fit, addr is its full length */
+#define HALO_DESC_INLINE_LEN 9      /* available and inline: bits 9 to 12, how many bytes */
+#define HALO_DESC_INLINE_BITS (HALO_DESC_INLINE | 15u << HALO_DESC_INLINE_LEN)
+
+#define HALO_INLINE_REQUEST_MAX 12u
+#define HALO_INLINE_ANSWER_MAX 8u
+
 /* virtio 1.2, 2.8.14: flags of an event structure. 3 is reserved and is read as ALWAYS. */
 #define HALO_EVENT_ALWAYS 0u
 #define HALO_EVENT_NEVER 1u
@@ -65,11 +83,18 @@ enum halo_broken {
     HALO_BROKEN_TOO_LONG,     /* a chain that goes round the whole ring */
     HALO_BROKEN_BAD_ID,       /* a buffer id that is not below the ring size */
     HALO_BROKEN_DUPLICATE_ID, /* a buffer id that is still in flight */
-    /* seen by a driver (RESERVED and BAD_ID too) */
+    HALO_BROKEN_INLINE,       /* an inline descriptor in the wrong place, or with a wrong length */
+    /* seen by a driver (RESERVED, BAD_ID and INLINE too) */
     HALO_BROKEN_NOT_IN_FLIGHT, /* a used id that was not submitted, or came back before */
     HALO_BROKEN_LENGTH,        /* a used length above the chain's writable bytes */
     /* no fault of the other side */
     HALO_BROKEN_STOPPED, /* halo_driver_stop was called */
+};
+
+/* Names a chain in flight; stale as soon as it is done or its side is reset (ID-05). */
+struct halo_token {
+    uint32_t generation;
+    uint16_t id;
 };
 
 /* What is known about a broken ring: the offending descriptor, word for word as it was loaded. */
@@ -222,6 +247,32 @@ static inline bool halo_event_wanted(uint32_t word, struct halo_cursor end, uint
     last = end.slot + (halo_cursor_wrap(end) ? 0 : size);
     behind = last > asked ? last - asked : last + 2 * size - asked;
     return behind <= count;
+}
+
+/*
+ * The flags of a used entry that a driver must refuse, with these features on, and those of an
+ * available descriptor that a device must refuse.
+ */
+static inline uint32_t halo_features_used_reserved(uint32_t features)
+{
+    uint32_t reserved = HALO_DESC_RESERVED;
+
+    reserved &= features & HALO_FEATURE_INLINE_ANSWER ? ~HALO_DESC_INLINE : ~0u;
+    reserved &= features & HALO_FEATURE_TRUNCATED ? ~HALO_DESC_TRUNCATED : ~0u;
+    return reserved;
+}
+
+static inline uint32_t halo_features_available_reserved(uint32_t features)
+{
+    return features & HALO_FEATURE_INLINE_REQUEST ? HALO_DESC_RESERVED & ~HALO_DESC_INLINE_BITS
+                                                  : HALO_DESC_RESERVED;
+}
+
+/* These features exist, and inline answers go with inline requests. */
+static inline bool halo_features_sound(uint32_t features)
+{
+    return !(features & ~HALO_FEATURES_ALL) &&
+           (!(features & HALO_FEATURE_INLINE_ANSWER) || (features & HALO_FEATURE_INLINE_REQUEST));
 }
 
 /* Returns HALO_EINVAL where a place breaks its rules, else 0: CFG-01, CFG-02, CFG-05. */

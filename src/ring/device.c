@@ -15,7 +15,8 @@ int halo_device_init(struct halo_device *device, const struct halo_ring_place *p
         .place = *place,
         .memory = memory,
         .chains = chains,
-        .len_max = len_max,
+        .len_max = (uint32_t)len_max,
+        .refused = HALO_DESC_INDIRECT | halo_features_available_reserved(0),
         .avail = halo_cursor_start(),
         .used = halo_cursor_start(),
         .published = halo_cursor_start(),
@@ -24,6 +25,15 @@ int halo_device_init(struct halo_device *device, const struct halo_ring_place *p
         chains[id].slots = 0;
         chains[id].generation++; /* tokens from before are stale: ID-05 */
     }
+    return 0;
+}
+
+int halo_device_extend(struct halo_device *device, uint32_t features)
+{
+    if (!halo_features_sound(features))
+        return HALO_EINVAL;
+    device->features = features;
+    device->refused = HALO_DESC_INDIRECT | halo_features_available_reserved(features);
     return 0;
 }
 
@@ -40,102 +50,140 @@ static int broken(struct halo_device *device, enum halo_broken reason, struct ha
     return HALO_EBROKEN;
 }
 
-/* The spans and the bytes of a chain stay below their limits, and sums of them do not overflow. */
-/*@ predicate within_limits(struct halo_chain *chain, integer len_max, integer span_max) =
-        chain->readable_len + chain->writable_len <= len_max &&
-        chain->readable_count + chain->writable_count <= span_max;
+/*
+ * What the walk over a chain has found so far. A chain that is not acceptable is walked to its end
+ * all the same, for the ring's own rules go first; `left` is 0 from then on.
+ */
+struct walk {
+    struct halo_span *spans, *next, *end; /* all, the first that is free, behind the last */
+    uint32_t left;                        /* bytes that the chain may still have */
+    enum halo_reject reject;
+};
+
+/*@ predicate walk_sound(struct walk *walk) =
+        walk->spans <= walk->next <= walk->end &&
+        \valid(walk->spans + (0 .. walk->end - walk->spans - 1));
 */
 
-/* Take one buffer into the chain, or remember why it, or one before it, is not acceptable. */
-/*@ requires \valid_read(device) && \valid(chain) && \valid(spans + (0 .. span_max - 1));
-    requires \valid_read(device->memory) && \valid_read(device->memory->regions +
-        (0 .. device->memory->region_count - 1));
-    requires \separated(chain, spans + (0 .. span_max - 1), device, device->memory,
-        device->memory->regions + (0 .. device->memory->region_count - 1));
-    requires device->len_max <= UINT32_MAX && within_limits(chain, device->len_max, span_max);
-    assigns *chain, spans[0 .. span_max - 1];
-    ensures within_limits(chain, device->len_max, span_max);
-    ensures chain->reject == HALO_REJECT_NOT ==>
-        chain->readable_len + chain->writable_len ==
-            \old(chain->readable_len + chain->writable_len) + len;
+/* A buffer that cannot be taken: empty, or one for which the chain is refused. */
+/*@ requires \valid(walk) && \valid(chain) && \separated(walk, chain);
+    assigns walk->next, walk->left, walk->reject, chain->where;
+    ensures len == 0 || \old(walk->reject) != HALO_REJECT_NOT ==>
+        walk->next == \old(walk->next) && walk->left == \old(walk->left) &&
+        walk->reject == \old(walk->reject);
+    ensures len > 0 && \old(walk->reject) == HALO_REJECT_NOT ==>
+        walk->next == walk->spans && walk->left == 0 && walk->reject == reject;
 */
-static void take_buffer(const struct halo_device *device, struct halo_chain *chain,
-                        struct halo_span *spans, uint32_t span_max, struct halo_gpa gpa,
-                        uint32_t len, bool writable)
+static void skip_buffer(struct walk *walk, struct halo_chain *chain, struct halo_gpa gpa,
+                        uint32_t len, enum halo_reject reject)
 {
-    uint32_t count = chain->readable_count + chain->writable_count;
-    enum halo_right right = writable ? HALO_MAY_WRITE : HALO_MAY_READ;
-    enum halo_reject reject = HALO_REJECT_NOT;
-
-    if (len == 0 || chain->reject) /* DEV-11: neither translated nor touched */
+    if (len == 0 || walk->reject) /* DEV-11: neither translated nor touched */
         return;
-    if (len > device->len_max - chain->readable_len - chain->writable_len) { /* DEV-12 */
-        reject = HALO_REJECT_LENGTH;
-    } else if (count == span_max) { /* DEV-17 */
-        reject = HALO_REJECT_SEGMENTS;
-    } else {
-        switch (halo_memory_span(device->memory, gpa, len, right, &spans[count])) {
-        case HALO_SPAN_OK:
-            break;
-        case HALO_SPAN_RANGE: /* DEV-13 */
-            reject = HALO_REJECT_RANGE;
-            break;
-        case HALO_SPAN_PERMISSION: /* DEV-16 */
-            reject = HALO_REJECT_PERMISSION;
-            break;
-        }
-    }
-    if (reject) {
-        chain->reject = reject;
-        chain->where = gpa;
-    } else if (writable) {
-        chain->writable_count++;
-        chain->writable_len += len;
-    } else {
-        chain->readable_count++;
-        chain->readable_len += len;
-    }
+    walk->reject = reject;
+    walk->next = walk->spans;
+    walk->left = 0;
+    chain->where = gpa;
 }
 
-int halo_device_poll(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
-                     uint32_t span_max)
+/* Take one buffer into the chain, or remember why it, or one before it, is not acceptable. */
+/*@ requires \valid_read(device) && \valid(chain) && \valid(walk) && walk_sound(walk);
+    requires \valid_read(device->memory) && \valid_read(device->memory->regions +
+        (0 .. device->memory->region_count - 1));
+    requires \separated(chain, walk, walk->spans + (0 .. walk->end - walk->spans - 1), device,
+        device->memory, device->memory->regions + (0 .. device->memory->region_count - 1));
+    requires right == HALO_MAY_READ || right == HALO_MAY_WRITE;
+    assigns *walk, *walk->next, chain->where;
+    ensures walk_sound(walk) && walk->spans == \old(walk->spans) && walk->end == \old(walk->end);
+    ensures walk->left <= \old(walk->left);
+    ensures walk->reject == HALO_REJECT_NOT ==> walk->left == \old(walk->left) - len;
+*/
+static inline void take_buffer(const struct halo_device *device, struct halo_chain *chain,
+                               struct walk *walk, struct halo_gpa gpa, uint32_t len,
+                               enum halo_right right)
+{
+    enum halo_reject reject;
+
+    if (len - 1 >= walk->left) { /* DEV-12, and an empty one */
+        skip_buffer(walk, chain, gpa, len, HALO_REJECT_LENGTH);
+        return;
+    }
+    if (walk->next == walk->end) { /* DEV-17 */
+        skip_buffer(walk, chain, gpa, len, HALO_REJECT_SEGMENTS);
+        return;
+    }
+    switch (halo_memory_span(device->memory, gpa, len, right, walk->next)) {
+    case HALO_SPAN_OK:
+        walk->next++;
+        walk->left -= len;
+        return;
+    case HALO_SPAN_PERMISSION: /* DEV-16 */
+        reject = HALO_REJECT_PERMISSION;
+        break;
+    default: /* DEV-13 */
+        reject = HALO_REJECT_RANGE;
+    }
+    skip_buffer(walk, chain, gpa, len, reject);
+}
+
+/* The bytes of an inline request. False where it breaks the rules of one: EXT-01, EXT-02. */
+static bool take_inline(struct halo_chain *chain, uint64_t addr, uint64_t meta)
+{
+    const uint32_t flags = halo_meta_flags(meta);
+    const uint32_t len = flags >> HALO_DESC_INLINE_LEN & 15;
+    const uint32_t last = halo_meta_len(meta);
+
+    if (!(flags & HALO_DESC_INLINE) || (flags & HALO_DESC_WRITE) || len > HALO_INLINE_REQUEST_MAX)
+        return false;
+    __builtin_memcpy(chain->inline_bytes, &addr, sizeof(addr));
+    __builtin_memcpy(chain->inline_bytes + sizeof(addr), &last, sizeof(last));
+    chain->inline_len = (uint8_t)len;
+    chain->is_inline = true;
+    return true;
+}
+
+int halo_device_take(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
+                     uint32_t span_max, uint64_t meta)
 {
     const uint32_t size = device->place.size;
     /* What was completed is the driver's again only when it is published. */
     const uint32_t room = size - device->in_flight - (uint32_t)device->staged;
     struct halo_cursor at = device->avail;
+    struct walk walk = {spans, spans, spans + span_max, device->len_max, HALO_REJECT_NOT};
     struct halo_device_chain *record;
-    uint32_t flags, seen = 0;
-    uint64_t addr = 0, meta;
+    uint32_t flags = halo_meta_flags(meta), room_left = room, direction = 0;
+    uint64_t addr;
     uint16_t id;
 
-    if (device->violation.reason)
-        return HALO_EBROKEN;
-    meta = halo_shm_load_meta(&device->place.desc[at.slot]); /* TOC-01: the only load of it */
-    flags = halo_meta_flags(meta);
-    if ((flags & HALO_PHASE_MASK) != halo_cursor_available(at))
-        return 0; /* DEV-06 */
     if (room == 0)
         return broken(device, HALO_BROKEN_OVERCOMMIT, at, 0, meta); /* DEV-22 */
-
-    *chain = (struct halo_chain){.reject = HALO_REJECT_NOT};
-    for (bool was_writable = false;;) {
-        bool writable = flags & HALO_DESC_WRITE;
-
+    chain->is_inline = false;
+    for (;;) {
         addr = halo_shm_load_addr(&device->place.desc[at.slot]);
-        if (flags & HALO_DESC_INDIRECT)
-            return broken(device, HALO_BROKEN_INDIRECT, at, addr, meta); /* DEV-07 */
-        if (flags & HALO_DESC_RESERVED)
-            return broken(device, HALO_BROKEN_RESERVED, at, addr, meta); /* DEV-09 */
-        if (was_writable && !writable)
-            return broken(device, HALO_BROKEN_ORDER, at, addr, meta); /* DEV-10 */
-        was_writable = writable;
-        take_buffer(device, chain, spans, span_max, (struct halo_gpa){addr}, halo_meta_len(meta),
-                    writable);
-        seen++;
+        if (flags & device->refused) /* DEV-07, DEV-09 */
+            return broken(device,
+                          flags & HALO_DESC_INDIRECT ? HALO_BROKEN_INDIRECT : HALO_BROKEN_RESERVED,
+                          at, addr, meta);
+        if ((flags & HALO_DESC_WRITE) != direction) {
+            if (direction) /* DEV-10, EXT-03: and after an inline request */
+                return broken(device, HALO_BROKEN_ORDER, at, addr, meta);
+            direction = HALO_DESC_WRITE;
+            chain->readable_count = (uint32_t)(walk.next - spans);
+            chain->readable_len = device->len_max - walk.left;
+        }
+        if (flags & HALO_DESC_INLINE_BITS) { /* never where the extension is off */
+            if (room_left < room || !take_inline(chain, addr, meta))
+                return broken(device, HALO_BROKEN_INLINE, at, addr, meta);
+            direction = HALO_DESC_WRITE;
+            chain->readable_count = 0;
+            chain->readable_len = 0;
+        } else {
+            take_buffer(device, chain, &walk, (struct halo_gpa){addr}, halo_meta_len(meta),
+                        direction ? HALO_MAY_WRITE : HALO_MAY_READ);
+        }
+        room_left--;
         if (!(flags & HALO_DESC_NEXT))
             break;
-        if (seen == room) /* DEV-01, DEV-03: no more loads than there can be descriptors */
+        if (room_left == 0) /* DEV-01, DEV-03: no more loads than there can be descriptors */
             return broken(device, room == size ? HALO_BROKEN_TOO_LONG : HALO_BROKEN_OVERCOMMIT, at,
                           addr, meta);
         at = halo_cursor_advance(at, 1, size);
@@ -152,19 +200,32 @@ int halo_device_poll(struct halo_device *device, struct halo_chain *chain, struc
     if (record->slots)
         return broken(device, HALO_BROKEN_DUPLICATE_ID, at, addr, meta); /* ID-02 */
 
-    if (!chain->reject && chain->readable_len + chain->writable_len == 0)
-        chain->reject = HALO_REJECT_EMPTY_CHAIN; /* DEV-11 */
-    record->slots = seen;
+    if (!direction) {
+        chain->readable_count = (uint32_t)(walk.next - spans);
+        chain->readable_len = device->len_max - walk.left;
+    }
+    if (walk.next == spans && !chain->is_inline && !walk.reject) { /* DEV-11 */
+        walk.reject = HALO_REJECT_EMPTY_CHAIN;
+        chain->where = (struct halo_gpa){0};
+    }
+    if (walk.reject) {
+        walk.left = device->len_max;
+        chain->readable_count = 0;
+        chain->readable_len = 0;
+    }
+    chain->writable_count = (uint32_t)(walk.next - spans) - chain->readable_count;
+    chain->writable_len = device->len_max - walk.left - chain->readable_len;
+    chain->reject = walk.reject;
+    chain->slots = (uint16_t)(room - room_left);
+    record->slots = chain->slots;
+    record->is_inline = chain->is_inline;
     record->generation++;
-    record->capacity = chain->reject ? 0 : (uint32_t)chain->writable_len;
+    record->capacity = (uint32_t)chain->writable_len;
     chain->token = (struct halo_token){record->generation, id};
-    device->newest = chain->token;
-    chain->slots = (uint16_t)seen;
-    device->in_flight += seen;
+    device->newest = id;
+    device->in_flight += room - room_left;
     device->avail = halo_cursor_advance(at, 1, size);
-    if (chain->reject) {
-        chain->readable_count = chain->writable_count = 0;
-        chain->readable_len = chain->writable_len = 0;
+    if (walk.reject) {
         halo_device_complete(device, chain->token, 0);
         return HALO_EREJECT;
     }
@@ -173,12 +234,11 @@ int halo_device_poll(struct halo_device *device, struct halo_chain *chain, struc
 
 int halo_device_rewind(struct halo_device *device, struct halo_token token)
 {
-    struct halo_device_chain *record = &device->chains[device->newest.id];
+    struct halo_device_chain *record = &device->chains[device->newest];
 
     if (device->violation.reason)
         return HALO_EBROKEN;
-    if (token.id != device->newest.id || token.generation != device->newest.generation ||
-        record->slots == 0)
+    if (token.id != device->newest || token.generation != record->generation || record->slots == 0)
         return HALO_ESTALE;
     device->avail = halo_cursor_retreat(device->avail, record->slots, device->place.size);
     device->in_flight -= record->slots;

@@ -15,11 +15,21 @@ int halo_driver_init(struct halo_driver *driver, const struct halo_ring_place *p
         .published = halo_cursor_start(),
         .used = halo_cursor_start(),
         .free_slots = place->size,
+        .refused = halo_features_used_reserved(0),
     };
     for (uint32_t id = 0; id < place->size; id++) {
         /* The last id's `next` is never followed: there are never more chains than slots. */
         chains[id] = (struct halo_driver_chain){.next = (uint16_t)(id + 1)};
     }
+    return 0;
+}
+
+int halo_driver_extend(struct halo_driver *driver, uint32_t features)
+{
+    if (!halo_features_sound(features))
+        return HALO_EINVAL;
+    driver->features = features;
+    driver->refused = halo_features_used_reserved(features);
     return 0;
 }
 

@@ -116,6 +116,8 @@ const char *halo_broken_name(enum halo_broken reason)
         return "BAD_ID";
     case HALO_BROKEN_DUPLICATE_ID:
         return "DUPLICATE_ID";
+    case HALO_BROKEN_INLINE:
+        return "INLINE";
     case HALO_BROKEN_NOT_IN_FLIGHT:
         return "NOT_IN_FLIGHT";
     case HALO_BROKEN_LENGTH:

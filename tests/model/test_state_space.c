@@ -167,13 +167,14 @@ static void leave(void)
     }
     if (free_ids == 0)
         now.driver.free_id = 0;
-    /* The records' generations are 0 now, so a newest chain that is out has 0, and none has 1. */
-    if (with_events || now.device_chains[now.device.newest.id].slots == 0 ||
-        p->device_chains[now.device.newest.id].generation != now.device.newest.generation) {
-        now.device.newest = (struct halo_token){1, 0};
+    /* Where the newest chain cannot go back any more, all that matters is that its id is free. */
+    if (with_events || now.device_chains[now.device.newest].slots == 0) {
+        for (now.device.newest = 0; now.device.newest + 1u < size; now.device.newest++) {
+            if (with_events || now.device_chains[now.device.newest].slots == 0)
+                break;
+        }
     } else {
-        now.device.newest.generation = 0;
-        from = halo_cursor_retreat(from, now.device_chains[now.device.newest.id].slots, size);
+        from = halo_cursor_retreat(from, now.device_chains[now.device.newest].slots, size);
     }
     /* Of a slot that holds neither a chain to be taken nor a used entry, only the phase matters;
        the newest chain may be put back. */
@@ -307,9 +308,9 @@ static bool device_publishes(void)
 
 static bool device_rewinds(void)
 {
-    struct halo_token newest = p->device.newest;
+    const struct halo_token newest = {p->device_chains[p->device.newest].generation,
+                                      p->device.newest};
 
-    newest.generation = p->device_chains[newest.id].generation;
     if (halo_device_rewind(&p->device, newest) != 0)
         return false;
     memmove(now.offered.ids + 1, now.offered.ids, N_MAX - 1);

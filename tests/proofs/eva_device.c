@@ -24,7 +24,7 @@ static void check(void)
         slots += chains[id].slots;
     demand(device.in_flight == slots);
     demand(device.staged <= SIZE && slots + device.staged <= SIZE);
-    demand(device.newest.id < SIZE);
+    demand(device.newest < SIZE);
     demand(cursor_is_sound(device.avail));
     demand(cursor_is_sound(device.used));
     demand(cursor_is_sound(device.published));
@@ -37,10 +37,12 @@ static void begin(void)
     demand(halo_device_init(&device, &place, &memory, chains, UINT32_MAX) == 0);
     check();
     region.rights = (uint32_t)any;
+    (void)halo_device_extend(&device, (uint32_t)any);
     for (uint32_t id = 0; id < SIZE; id++) {
         chains[id].capacity = (uint32_t)any;
         chains[id].generation = (uint32_t)any;
-        chains[id].slots = choose(SIZE - slots);
+        chains[id].slots = (uint16_t)choose(SIZE - slots);
+        chains[id].is_inline = (uint16_t)any;
         slots += chains[id].slots;
     }
     device.len_max = (uint32_t)any;
@@ -48,7 +50,7 @@ static void begin(void)
     device.staged = choose(SIZE - slots);
     device.unannounced = any;
     device.batch_meta = any;
-    device.newest = (struct halo_token){(uint32_t)any, (uint16_t)choose(SIZE - 1)};
+    device.newest = (uint16_t)choose(SIZE - 1);
     device.avail = any_cursor();
     device.used = any_cursor();
     device.published = any_cursor();

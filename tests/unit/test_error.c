@@ -81,8 +81,8 @@ static void zero_and_counts_are_success(void **state)
 static void every_broken_rule_has_its_own_name(void **state)
 {
     static const char *const names[] = {
-        "NOT",      "TORN",   "OVERCOMMIT",   "INDIRECT",      "RESERVED", "ORDER",
-        "TOO_LONG", "BAD_ID", "DUPLICATE_ID", "NOT_IN_FLIGHT", "LENGTH",   "STOPPED",
+        "NOT",    "TORN",         "OVERCOMMIT", "INDIRECT",      "RESERVED", "ORDER",   "TOO_LONG",
+        "BAD_ID", "DUPLICATE_ID", "INLINE",     "NOT_IN_FLIGHT", "LENGTH",   "STOPPED",
     };
 
     (void)state;
