@@ -125,6 +125,12 @@ static inline void halo_driver_put(struct halo_driver *driver, struct halo_drive
     put->at = halo_cursor_advance(put->at, 1, driver->place.size);
 }
 
+/* Flags of a descriptor that holds an inline request of `len` bytes. */
+static inline uint32_t halo_driver_inline_flags(uint32_t len)
+{
+    return HALO_DESC_INLINE | len << HALO_DESC_INLINE_LEN;
+}
+
 static inline int halo_driver_commit(struct halo_driver *driver, const struct halo_driver_put *put,
                                      uint32_t total, uint32_t capacity, uint32_t kind)
 {
@@ -210,8 +216,7 @@ static inline int halo_driver_add_inline(struct halo_driver *driver, const void 
         __builtin_memcpy(&last, (const unsigned char *)bytes + sizeof(addr), len - sizeof(addr));
     }
     halo_driver_put(driver, &put, addr, last,
-                    HALO_DESC_INLINE | len << HALO_DESC_INLINE_LEN |
-                        (writable ? HALO_DESC_NEXT : 0u));
+                    halo_driver_inline_flags(len) | (writable ? HALO_DESC_NEXT : 0u));
     for (uint32_t i = 0; i < writable; i++)
         halo_driver_put(driver, &put, bufs[i].addr, bufs[i].len,
                         HALO_DESC_WRITE | (i + 1 < writable ? HALO_DESC_NEXT : 0u));

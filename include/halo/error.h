@@ -28,6 +28,7 @@ enum halo_error {
     HALO_ENOKVM = -14,    /* no usable /dev/kvm */
     HALO_ESTATE = -15,    /* the call is not possible in the present state */
     HALO_EIO = -16,       /* an end point failed; its errno is reported beside this code */
+    HALO_EBUSY = -17,     /* in use: a buffer that is lent, a queue that is calling its notifier */
 };
 
 /*

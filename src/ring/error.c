@@ -27,6 +27,7 @@ static const struct error_text texts[] = {
      "no usable /dev/kvm; load the kvm module, join the group kvm, or use the process backend"},
     {HALO_ESTATE, "HALO_ESTATE", "not possible in the present state of the sandbox or queue"},
     {HALO_EIO, "HALO_EIO", "an end point failed"},
+    {HALO_EBUSY, "HALO_EBUSY", "in use just now; wait until the other use of it has ended"},
 };
 
 static const struct error_text *find(int error)

@@ -1,0 +1,235 @@
+/* The device's end of a queue: reading requests, writing answers. */
+#include <halo/receiver.h>
+
+int halo_receiver_init(struct halo_receiver *receiver, const struct halo_receiver_config *config,
+                       struct halo_device_chain *chains)
+{
+    struct halo_receiver result = {
+        .in_flight_max = config->in_flight_max ? config->in_flight_max : config->place.size,
+        .notifier = config->notifier,
+    };
+    int error;
+
+    if (!halo_features_sound(config->features))
+        return HALO_EINVAL;
+    error =
+        halo_device_init(&result.device, &config->place, config->memory, chains, config->len_max);
+    if (error)
+        return error;
+    (void)halo_device_extend(&result.device, config->features);
+    *receiver = result;
+    return 0;
+}
+
+int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *request,
+                       struct halo_span *spans, uint32_t span_max)
+{
+    int got;
+
+    if (receiver->notifying)
+        return HALO_EBUSY;
+    if (receiver->stats.in_flight >= receiver->in_flight_max) {
+        receiver->stats.full++;
+        return HALO_EFULL;
+    }
+    got = halo_device_poll(&receiver->device, &request->chain, spans, span_max);
+    if (got <= 0) {
+        receiver->stats.rejected += got == HALO_EREJECT;
+        return got;
+    }
+    receiver->stats.requests++;
+    receiver->stats.in_flight++;
+    request->spans = spans;
+    request->read_span = 0;
+    request->read_offset = 0;
+    request->write_span = request->chain.readable_count;
+    request->write_offset = 0;
+    request->answer_len = 0;
+    request->may_inline =
+        request->chain.is_inline && (receiver->device.features & HALO_FEATURE_INLINE_ANSWER) != 0;
+    request->open = true;
+    return 1;
+}
+
+size_t halo_received_read(struct halo_received *request, void *to, size_t max)
+{
+    unsigned char *at = to;
+    size_t done = 0;
+
+    if (!request->open)
+        return 0;
+    if (request->chain.is_inline) {
+        done = request->chain.inline_len - (size_t)request->read_offset;
+        done = done < max ? done : max;
+        __builtin_memcpy(to, request->chain.inline_bytes + request->read_offset, done);
+        request->read_offset += done;
+        return done;
+    }
+    while (done < max && request->read_span < request->chain.readable_count) {
+        const struct halo_span *span = &request->spans[request->read_span];
+        size_t some = span->len - (size_t)request->read_offset;
+
+        some = some < max - done ? some : max - done;
+        halo_shm_copy_in(at + done, span->base + request->read_offset, some); /* TOC-08 */
+        done += some;
+        request->read_offset += some;
+        if (request->read_offset == span->len) {
+            request->read_span++;
+            request->read_offset = 0;
+        }
+    }
+    return done;
+}
+
+/* Move the place of writing on; the room is known to be there. */
+static void advance(struct halo_received *request, uint64_t len)
+{
+    while (len > 0) {
+        const uint64_t left = request->spans[request->write_span].len - request->write_offset;
+
+        if (len < left) {
+            request->write_offset += len;
+            return;
+        }
+        len -= left;
+        request->write_span++;
+        request->write_offset = 0;
+    }
+}
+
+/* Bytes that still fit into the writable spans. */
+static uint64_t room_left(const struct halo_received *request)
+{
+    return request->answer_len < request->chain.writable_len
+               ? request->chain.writable_len - request->answer_len
+               : 0;
+}
+
+int halo_received_write(struct halo_received *request, const void *from, size_t len)
+{
+    const unsigned char *at = from;
+    uint64_t fits = room_left(request);
+    size_t left;
+
+    if (!request->open)
+        return HALO_ESTALE;
+    if (len > INT32_MAX)
+        return HALO_EINVAL;
+    fits = fits < len ? fits : len;
+    if (request->may_inline) {
+        /* A copy of the first bytes, for an answer that ends soon enough to go inline. */
+        for (uint64_t i = 0; i < len && request->answer_len + i < HALO_INLINE_ANSWER_MAX; i++)
+            request->short_answer[request->answer_len + i] = at[i];
+    }
+    for (left = (size_t)fits; left > 0;) {
+        const struct halo_span *span = &request->spans[request->write_span];
+        const uint64_t here = span->len - request->write_offset;
+        const size_t some = here < left ? (size_t)here : left;
+
+        halo_shm_copy_out(span->base + request->write_offset, at, some);
+        advance(request, some);
+        at += some;
+        left -= some;
+    }
+    request->answer_len += len;
+    if (request->may_inline && request->answer_len <= HALO_INLINE_ANSWER_MAX)
+        return (int)len;
+    return (int)fits;
+}
+
+uint32_t halo_received_room(const struct halo_received *request, struct halo_span *spans,
+                            uint32_t max)
+{
+    const uint32_t end = request->chain.readable_count + request->chain.writable_count;
+    uint64_t skip = request->write_offset;
+    uint32_t count = 0;
+
+    if (!request->open || room_left(request) == 0)
+        return 0;
+    for (uint32_t i = request->write_span; i < end && count < max; i++, count++) {
+        spans[count].base = request->spans[i].base + skip;
+        spans[count].len = request->spans[i].len - (size_t)skip;
+        skip = 0;
+    }
+    return count;
+}
+
+int halo_received_wrote(struct halo_received *request, uint64_t len)
+{
+    if (!request->open)
+        return HALO_ESTALE;
+    if (len > room_left(request))
+        return HALO_EINVAL;
+    advance(request, len);
+    request->answer_len += len;
+    request->may_inline = request->may_inline && len == 0; /* the bytes are in the spans alone */
+    return 0;
+}
+
+int halo_receiver_complete(struct halo_receiver *receiver, struct halo_received *request)
+{
+    struct halo_device *device = &receiver->device;
+    const uint64_t len = request->answer_len, room = request->chain.writable_len;
+    const bool is_cut = len > room;
+    int error;
+
+    if (receiver->notifying)
+        return HALO_EBUSY;
+    if (!request->open)
+        return HALO_ESTALE;
+    if (request->may_inline && len <= HALO_INLINE_ANSWER_MAX)
+        error = halo_device_complete_inline(device, request->chain.token, request->short_answer,
+                                            (uint32_t)len);
+    else if (is_cut && (device->features & HALO_FEATURE_TRUNCATED))
+        error = halo_device_complete_truncated(device, request->chain.token, (uint32_t)room, len);
+    else
+        error = halo_device_complete(device, request->chain.token, (uint32_t)(is_cut ? room : len));
+    if (error)
+        return error;
+    request->open = false;
+    receiver->stats.answers++;
+    receiver->stats.in_flight--;
+    receiver->stats.truncated += is_cut && !(request->may_inline && len <= HALO_INLINE_ANSWER_MAX);
+    return 0;
+}
+
+int halo_receiver_rewind(struct halo_receiver *receiver, struct halo_received *request)
+{
+    int error;
+
+    if (receiver->notifying)
+        return HALO_EBUSY;
+    if (!request->open)
+        return HALO_ESTALE;
+    error = halo_device_rewind(&receiver->device, request->chain.token);
+    if (error)
+        return error;
+    request->open = false;
+    receiver->stats.requests--;
+    receiver->stats.in_flight--;
+    return 0;
+}
+
+int halo_receiver_flush(struct halo_receiver *receiver)
+{
+    if (receiver->notifying)
+        return HALO_EBUSY;
+    if (receiver->device.violation.reason)
+        return HALO_EBROKEN;
+    receiver->stats.batches += receiver->device.staged > 0;
+    halo_device_publish(&receiver->device);
+    if (!halo_device_should_notify(&receiver->device))
+        return 0;
+    receiver->stats.notifications++;
+    if (receiver->notifier.notify) {
+        receiver->notifying = true;
+        receiver->notifier.notify(receiver->notifier.context, &receiver->stats);
+        receiver->notifying = false;
+    }
+    return 1;
+}
+
+struct halo_queue_stats halo_receiver_stats(const struct halo_receiver *receiver)
+{
+    return receiver->stats;
+}
