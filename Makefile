@@ -3,7 +3,7 @@
 BUILD ?= build
 HALO = $(BUILD)/src/halo
 
-.PHONY: all run test verify fuzz peers bench clean deps deps-test test-qemu format
+.PHONY: all run test verify fuzz peers bench bench-count build-bench clean deps deps-test test-qemu format
 
 all: $(BUILD)/build.ninja
 	@log=$$(ninja -C $(BUILD) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
@@ -34,10 +34,18 @@ peers: deps all
 	@tools/deps peers
 	@tests/peers/linux $(BUILD)
 
-# How fast the ring is: a table, and build/bench.json. PATTERN=ring.single takes one row.
-bench: deps $(BUILD)/build.ninja
-	@log=$$(ninja -C $(BUILD) bench/bench 2>&1) || { printf '%s\n' "$$log"; exit 1; }
-	@$(BUILD)/bench/bench --json $(BUILD)/bench.json $(PATTERN)
+# How fast Halo is, beside its neighbours: a table, and build/bench.json. PATTERN=ring takes some rows.
+# `tools/deps neighbours` installs those neighbours that come as packages.
+bench: deps build-bench
+	@$(BUILD)/bench/halo-bench --json $(BUILD)/bench.json $(PATTERN)
+
+# Instructions for each operation, which repeat where times do not.
+bench-count: deps-test build-bench
+	@bench/count $(BUILD)
+
+build-bench: $(BUILD)/build.ninja
+	@log=$$(meson setup --reconfigure $(BUILD) && ninja -C $(BUILD) all bench/halo-bench && \
+		bench/linux_build $(BUILD)) || { printf '%s\n' "$$log"; exit 1; }
 
 # The KVM tests inside QEMU's emulated machine, on Debian's own kernel.
 test-qemu: all

@@ -300,6 +300,7 @@ static inline int halo_driver_poll(struct halo_driver *driver, struct halo_used 
         return halo_driver_break(driver, HALO_BROKEN_NOT_IN_FLIGHT, meta); /* DRV-02, DRV-03 */
     len = flags & HALO_DESC_WRITE ? halo_meta_len(meta) : 0;               /* DRV-06 */
     used->kind = flags & (HALO_DESC_INLINE | HALO_DESC_TRUNCATED);
+    used->word = 0;
     if (used->kind) {
         if (used->kind != HALO_DESC_TRUNCATED &&
             (used->kind != HALO_DESC_INLINE || chain->next != HALO_DESC_INLINE))

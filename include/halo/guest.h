@@ -55,9 +55,9 @@ struct halo_reader {
 };
 
 /*
- * Start to read `handle` (HALO_STDIN). Posts HALO_READER_DEPTH buffers, or as many as there are.
- * The reader must stay where it is until halo_reader_close. Returns 0, or HALO_ENOMEM where not one
- * buffer is left.
+ * Start to read `handle` (HALO_STDIN). Posts HALO_READER_DEPTH buffers, or as many as there are but
+ * for one, which is left for writes. The reader must stay where it is until halo_reader_close.
+ * Returns 0, or HALO_ENOMEM where not one buffer is left.
  */
 int halo_reader_open(struct halo_reader *reader, uint32_t handle);
 

@@ -53,30 +53,33 @@ int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *req
 
 size_t halo_received_read(struct halo_received *request, void *to, size_t max)
 {
+    const struct halo_chain *chain = &request->chain;
     unsigned char *at = to;
     size_t done = 0;
 
     if (!request->open)
         return 0;
-    if (request->chain.is_inline) {
-        done = request->chain.inline_len - (size_t)request->read_offset;
+    if (chain->is_inline) {
+        done = chain->inline_len - (size_t)request->read_offset;
         done = done < max ? done : max;
-        __builtin_memcpy(to, request->chain.inline_bytes + request->read_offset, done);
+        __builtin_memcpy(to, chain->inline_bytes + request->read_offset, done);
         request->read_offset += done;
         return done;
     }
-    while (done < max && request->read_span < request->chain.readable_count) {
+    while (request->read_span < chain->readable_count) {
         const struct halo_span *span = &request->spans[request->read_span];
-        size_t some = span->len - (size_t)request->read_offset;
+        const size_t left = span->len - (size_t)request->read_offset;
+        const size_t some = left < max ? left : max;
 
-        some = some < max - done ? some : max - done;
         halo_shm_copy_in(at + done, span->base + request->read_offset, some); /* TOC-08 */
         done += some;
-        request->read_offset += some;
-        if (request->read_offset == span->len) {
-            request->read_span++;
-            request->read_offset = 0;
+        max -= some;
+        if (some < left) {
+            request->read_offset += some;
+            break;
         }
+        request->read_span++;
+        request->read_offset = 0;
     }
     return done;
 }
@@ -105,16 +108,13 @@ static uint64_t room_left(const struct halo_received *request)
                : 0;
 }
 
-int halo_received_write(struct halo_received *request, const void *from, size_t len)
+/* An answer that does not fit the span that is being written, or that may go inline. */
+__attribute__((noinline)) static int write_pieces(struct halo_received *request,
+                                                  const unsigned char *at, size_t len)
 {
-    const unsigned char *at = from;
     uint64_t fits = room_left(request);
     size_t left;
 
-    if (!request->open)
-        return HALO_ESTALE;
-    if (len > INT32_MAX)
-        return HALO_EINVAL;
     fits = fits < len ? fits : len;
     if (request->may_inline) {
         /* A copy of the first bytes, for an answer that ends soon enough to go inline. */
@@ -135,6 +135,27 @@ int halo_received_write(struct halo_received *request, const void *from, size_t 
     if (request->may_inline && request->answer_len <= HALO_INLINE_ANSWER_MAX)
         return (int)len;
     return (int)fits;
+}
+
+int halo_received_write(struct halo_received *request, const void *from, size_t len)
+{
+    const struct halo_span *span = &request->spans[request->write_span];
+
+    if (!request->open)
+        return HALO_ESTALE;
+    if (len > INT32_MAX)
+        return HALO_EINVAL;
+    /* While there is room there is a span, and what fits into it fits. */
+    if (request->may_inline || room_left(request) == 0 || len > span->len - request->write_offset)
+        return write_pieces(request, from, len);
+    halo_shm_copy_out(span->base + request->write_offset, from, len);
+    request->answer_len += len;
+    request->write_offset += len;
+    if (request->write_offset == span->len) {
+        request->write_span++;
+        request->write_offset = 0;
+    }
+    return (int)len;
 }
 
 uint32_t halo_received_room(const struct halo_received *request, struct halo_span *spans,

@@ -47,7 +47,7 @@ int halo_sender_init(struct halo_sender *sender, const struct halo_sender_config
 /* --- Parts ------------------------------------------------------------------------------------ */
 
 /* Give one part's memory back to whom it belongs, and the part itself. Returns the next one. */
-static uint32_t free_part(struct halo_sender *sender, uint32_t index)
+static inline uint32_t free_part(struct halo_sender *sender, uint32_t index)
 {
     struct halo_part *part = &sender->parts[index];
     const uint32_t next = part->next;
@@ -74,8 +74,8 @@ static uint32_t free_some(struct halo_sender *sender, uint32_t index, uint32_t c
 }
 
 /* Put memory at the end of a request that is being built; there is a part for it. */
-static void append(struct halo_send *send, void *base, uint32_t len, enum halo_part_owner owner,
-                   bool writable)
+static inline void append(struct halo_send *send, void *base, uint32_t len,
+                          enum halo_part_owner owner, bool writable)
 {
     struct halo_sender *sender = send->sender;
     const uint32_t index = sender->free_part;
@@ -184,6 +184,14 @@ static int may_add(const struct halo_send *send, bool writable)
     return 0;
 }
 
+/* One buffer for all of `len` bytes and a part for it, or NULL: then there are harder ways. */
+static inline void *take_whole(struct halo_sender *sender, size_t len, uint32_t *have)
+{
+    if (sender->free_parts == 0 || len > UINT32_MAX)
+        return NULL;
+    return sender->provider->alloc(sender->provider, (uint32_t)len, (uint32_t)len, HALO_LENT, have);
+}
+
 /* A buffer of the provider and a part for it; where there is none, once more after a harvest. */
 static void *take_buffer(struct halo_sender *sender, uint32_t min, uint32_t want, uint32_t *len)
 {
@@ -233,29 +241,22 @@ int halo_send_readable(struct halo_send *send, uint32_t len, void **at)
     return 0;
 }
 
-int halo_send_write(struct halo_send *send, const void *bytes, size_t len)
+/* Bytes beyond the first buffer, or into one that has some already. */
+__attribute__((noinline)) static int write_pieces(struct halo_send *send, const unsigned char *from,
+                                                  size_t len)
 {
     const struct halo_send before = *send;
-    const unsigned char *from = bytes;
-    uint32_t last_len = 0;
-    int error = may_add(send, false);
+    struct halo_part *last = &send->sender->parts[send->last];
+    const uint32_t last_len = send->readable_count > 0 ? last->len : 0;
 
-    if (error)
-        return error;
-    if (len == 0)
-        return HALO_EINVAL;
     if (send->spare > 0) {
-        struct halo_part *last = &send->sender->parts[send->last];
         const uint32_t some = send->spare < len ? send->spare : (uint32_t)len;
 
-        last_len = last->len;
         __builtin_memcpy(last->base + last->len, from, some);
         last->len += some;
         send->spare -= some;
         from += some;
         len -= some;
-    } else if (send->readable_count > 0) {
-        last_len = send->sender->parts[send->last].len;
     }
     while (len > 0) {
         const uint32_t want = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
@@ -276,18 +277,32 @@ int halo_send_write(struct halo_send *send, const void *bytes, size_t len)
     return 0;
 }
 
-int halo_send_writable(struct halo_send *send, uint64_t len)
+int halo_send_write(struct halo_send *send, const void *bytes, size_t len)
 {
-    const struct halo_send before = *send;
-    int error = may_add(send, true);
-    uint32_t last_len;
+    int error = may_add(send, false);
+    uint32_t have;
+    void *buf;
 
     if (error)
         return error;
-    if (len == 0 || len > UINT32_MAX - send->capacity)
+    if (len == 0)
         return HALO_EINVAL;
-    last_len =
+    buf = send->readable_count == 0 ? take_whole(send->sender, len, &have) : NULL;
+    if (!buf)
+        return write_pieces(send, bytes, len);
+    append(send, buf, (uint32_t)len, HALO_PART_POOL, false);
+    send->spare = have - (uint32_t)len;
+    __builtin_memcpy(buf, bytes, len);
+    return 0;
+}
+
+/* Room for an answer that one buffer does not hold. */
+__attribute__((noinline)) static int add_pieces(struct halo_send *send, uint64_t len)
+{
+    const struct halo_send before = *send;
+    const uint32_t last_len =
         send->readable_count + send->writable_count > 0 ? send->sender->parts[send->last].len : 0;
+
     while (len > 0) {
         uint32_t have;
         void *buf = take_buffer(send->sender, 1, (uint32_t)len, &have);
@@ -301,7 +316,23 @@ int halo_send_writable(struct halo_send *send, uint64_t len)
         append(send, buf, have, HALO_PART_POOL, true);
         len -= have;
     }
-    send->spare = 0;
+    return 0;
+}
+
+int halo_send_writable(struct halo_send *send, uint64_t len)
+{
+    int error = may_add(send, true);
+    uint32_t have;
+    void *buf;
+
+    if (error)
+        return error;
+    if (len == 0 || len > UINT32_MAX - send->capacity)
+        return HALO_EINVAL;
+    buf = take_whole(send->sender, len, &have);
+    if (!buf)
+        return add_pieces(send, len);
+    append(send, buf, (uint32_t)len, HALO_PART_POOL, true);
     return 0;
 }
 
@@ -443,8 +474,9 @@ int halo_send_submit(struct halo_send *send, uint64_t context, struct halo_token
     return 0;
 }
 
-int halo_sender_request(struct halo_sender *sender, const void *bytes, size_t len,
-                        uint64_t answer_len, uint64_t context, struct halo_token *token)
+__attribute__((flatten)) int halo_sender_request(struct halo_sender *sender, const void *bytes,
+                                                 size_t len, uint64_t answer_len, uint64_t context,
+                                                 struct halo_token *token)
 {
     const uint32_t features = sender->driver.features;
     struct halo_send send;
@@ -575,7 +607,8 @@ static void hand_out(struct halo_sender *sender, uint32_t index, struct halo_ans
     answer->word = request->word;
 }
 
-int halo_sender_poll(struct halo_sender *sender, struct halo_answer *answer)
+__attribute__((flatten)) int halo_sender_poll(struct halo_sender *sender,
+                                              struct halo_answer *answer)
 {
     struct halo_used used;
     uint32_t index = sender->first_answered;
@@ -708,7 +741,8 @@ static void free_request(struct halo_sender *sender, uint32_t index)
     sender->free_requests++;
 }
 
-int halo_answer_free(struct halo_sender *sender, struct halo_answer *answer)
+__attribute__((flatten)) int halo_answer_free(struct halo_sender *sender,
+                                              struct halo_answer *answer)
 {
     const struct halo_sender_request *request = find_request(sender, answer->token);
 

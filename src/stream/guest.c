@@ -9,6 +9,9 @@
 #define RING_MAX 256u
 #define FRAME_COUNT 128u /* requests in flight at most */
 #define BUF_MAX 128u
+/* Buffers that readers leave alone: what they read ahead must not keep a write from ever going out.
+ */
+#define WRITE_RESERVE 1u
 
 /* Request and answer headers, in shared memory: one 64-byte buffer of the small pool. */
 struct request {
@@ -206,7 +209,7 @@ int halo_reader_open(struct halo_reader *reader, uint32_t handle)
 {
     *reader = (struct halo_reader){.handle = handle};
     while (reader->count < HALO_READER_DEPTH) {
-        void *buf = halo_pool_alloc(&queue.bufs);
+        void *buf = queue.bufs.free_count > WRITE_RESERVE ? halo_pool_alloc(&queue.bufs) : NULL;
         struct frame *frame = buf ? halo_pool_alloc(&queue.frames) : NULL;
 
         if (!frame) {

@@ -5,10 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char usage[] = "usage: halo run [OPTIONS] GUEST [ARGS]   run a guest program\n"
-                            "       halo --help | --version\n"
-                            "\n"
-                            "`halo run --help` lists the options.\n";
+static const char usage[] =
+    "usage: halo run [OPTIONS] GUEST [ARGS]   run a guest program\n"
+    "       halo bench [OPTIONS] [PATTERN]     measure Halo on this machine\n"
+    "       halo --help | --version\n"
+    "\n"
+    "`halo run --help` and `halo bench --help` list the options.\n";
 
 /*
  * A command may be started with some of its standard streams closed. Their numbers must not go to
@@ -23,6 +25,28 @@ static void keep_standard_numbers(void)
     }
 }
 
+/*
+ * The benchmark is a program of its own, for its neighbours need libraries that nobody else does.
+ * It lies beside this one once both are installed, or where the build puts it.
+ */
+static int run_bench(char **argv)
+{
+    static const char *const places[] = {"halo-bench", "../bench/halo-bench"};
+    char path[4096];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 64);
+
+    while (len > 0 && path[len - 1] != '/')
+        len--;
+    if (len > 0) {
+        for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+            strcpy(path + len, places[i]);
+            (void)execv(path, argv);
+        }
+    }
+    fputs("halo: halo-bench is not here; `make bench` builds it\n", stderr);
+    return TOOL_EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     keep_standard_numbers();
@@ -32,6 +56,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "run") == 0)
         return tool_run(argc - 1, argv + 1);
+    if (strcmp(argv[1], "bench") == 0)
+        return run_bench(argv + 1);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         fputs(usage, stdout);
         return 0;

@@ -1,0 +1,80 @@
+/*
+ * The benchmark harness: rows, their neighbours, and what both are measured with.
+ *
+ * A row is one thing that Halo does; its neighbour does the same with other means, in the same run,
+ * in turns. A time on a shared machine means little by itself, a ratio within one run does.
+ */
+#ifndef HALO_BENCH_H
+#define HALO_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Who stands beside a row. The first one is its neighbour proper, with which it is compared. */
+struct bench_neighbour {
+    const char *name;
+    double (*sample)(void);
+    /* Whether it can be had; else why not, one sentence. NULL: it always can. */
+    const char *(*absent)(void);
+};
+
+#define BENCH_NEIGHBOURS 3
+
+struct bench_row {
+    const char *name; /* "queue.rpc64": stable, other tools know it */
+    const char *what;
+    /* ns for one operation, averaged over some thousands of them. */
+    double (*sample)(void);
+    /* That many operations and nothing else, for callgrind; NULL where more than one thread works.
+     */
+    void (*count)(uint64_t operations);
+    struct bench_neighbour neighbours[BENCH_NEIGHBOURS];
+    bool crosses_cores; /* one- and two-line floors are taken around each sample */
+};
+
+/* The rows of each file; the last one has no name. */
+extern const struct bench_row bench_ring_rows[], bench_queue_rows[], bench_pool_rows[];
+
+/* --- What samples are made of ----------------------------------------------------------------- */
+
+double bench_now_ns(void);
+
+/* Print and exit: a benchmark that went wrong has no figure. */
+void bench_must(bool condition, const char *what);
+
+void bench_relax(void);
+
+/*
+ * Run `body(rounds)`, which returns ns for one round, while `peer` runs on another core. The peer
+ * returns when bench_stopped says so.
+ */
+double bench_with_peer(void *(*peer)(void *), double (*body)(uint32_t), uint32_t rounds);
+bool bench_stopped(void);
+
+/* ns to hand one cache line, or two, to another core and back. */
+double bench_one_line(void);
+double bench_two_lines(void);
+
+/* --- Neighbours, one file each ---------------------------------------------------------------- */
+
+double bench_memcpy_pair(size_t len); /* two copies of len bytes each, ns */
+double bench_pipe_pair(size_t len);   /* len bytes through a pipe and back through another, ns */
+
+const char *bench_rte_absent(void);
+double bench_rte_single(void); /* enqueue and dequeue twice: there and back */
+double bench_rte_batch32(void);
+double bench_rte_stream(void);
+double bench_rte_pingpong(void);
+
+const char *bench_uring_absent(void);
+double bench_uring_nop(void);
+double bench_uring_nop_batch64(void);
+
+const char *bench_linux_absent(void);
+double bench_linux_single(void); /* the kernel's packed driver, with a device that checks nothing */
+double bench_linux_batch32(void);
+double bench_linux_stream(void);
+double bench_linux_pingpong(void);
+
+#endif

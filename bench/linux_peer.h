@@ -1,0 +1,18 @@
+/* What the library with the kernel's driver has to offer. */
+#ifndef HALO_BENCH_LINUX_PEER_H
+#define HALO_BENCH_LINUX_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct linux_peer {
+    bool (*open)(uint32_t size); /* an empty queue, no notifications */
+    void (*close)(void);
+    uint32_t (*submit)(uint32_t count); /* one readable segment each; how many went in */
+    uint32_t (*serve)(void);            /* the device: everything that is there */
+    uint32_t (*reap)(void);             /* the driver: everything that came back */
+};
+
+extern const struct linux_peer linux_peer;
+
+#endif

@@ -1,0 +1,191 @@
+/* The ring alone: descriptors without payload, on one thread and on two. */
+#include "bench.h"
+#include <halo/device.h>
+#include <halo/driver.h>
+#include <string.h>
+
+#define SIZE 256u
+#define BURST 32u
+
+static _Alignas(4096) unsigned char shared[SIZE * 16 + 128];
+static unsigned char payload[4096];
+static struct halo_driver driver;
+static struct halo_driver_chain driver_chains[SIZE];
+/* What two threads write shares no line. */
+static _Alignas(128) struct halo_device device;
+static _Alignas(128) struct halo_device_chain device_chains[SIZE];
+static _Alignas(128) struct halo_region region;
+static const struct halo_memory memory = {&region, 1};
+
+static void start(void)
+{
+    struct halo_ring_place place;
+
+    memset(shared, 0, sizeof(shared));
+    region = (struct halo_region){(uintptr_t)payload, sizeof(payload), halo_shm_share(payload),
+                                  HALO_MAY_READ | HALO_MAY_WRITE};
+    bench_must(halo_ring_place_in(halo_shm_share(shared), SIZE, &place) == 0, "no place");
+    bench_must(halo_driver_init(&driver, &place, driver_chains) == 0, "no driver");
+    bench_must(halo_device_init(&device, &place, &memory, device_chains, UINT32_MAX) == 0,
+               "no device");
+}
+
+static void submit(uint32_t count)
+{
+    const struct halo_buf buf = {(uintptr_t)payload, 64};
+
+    for (uint32_t i = 0; i < count; i++)
+        bench_must(halo_driver_add(&driver, &buf, 1, 0) >= 0, "the ring is full");
+    halo_driver_publish(&driver);
+}
+
+/* Take what is there, give it back, return how many. */
+static uint32_t serve(void)
+{
+    struct halo_span spans[4];
+    struct halo_chain chain;
+    uint32_t count = 0;
+    int got;
+
+    while ((got = halo_device_poll(&device, &chain, spans, 4)) > 0) {
+        bench_must(halo_device_complete(&device, chain.token, 0) == 0, "cannot complete");
+        count++;
+    }
+    bench_must(got == 0, "the device found a broken ring");
+    halo_device_publish(&device);
+    return count;
+}
+
+static uint32_t reap(void)
+{
+    struct halo_used used;
+    uint32_t count = 0;
+    int got;
+
+    while ((got = halo_driver_poll(&driver, &used)) > 0)
+        count++;
+    bench_must(got == 0, "the driver found a broken ring");
+    return count;
+}
+
+static void work(uint64_t rounds, uint32_t batch)
+{
+    start();
+    for (uint64_t i = 0; i < rounds; i++) {
+        submit(batch);
+        bench_must(serve() == batch && reap() == batch, "an element was lost");
+    }
+}
+
+static void single(uint64_t operations)
+{
+    work(operations, 1);
+}
+
+static void batch64(uint64_t operations)
+{
+    work(operations / 64, 64);
+}
+
+static double single_sample(void)
+{
+    double begin = bench_now_ns();
+
+    single(8000);
+    return (bench_now_ns() - begin) / 8000;
+}
+
+static double batch64_sample(void)
+{
+    double begin = bench_now_ns();
+
+    batch64(12800);
+    return (bench_now_ns() - begin) / 12800;
+}
+
+/* --- Two threads ------------------------------------------------------------------------------ */
+
+static void *peer(void *unused)
+{
+    (void)unused;
+    while (!bench_stopped()) {
+        if (serve() == 0)
+            bench_relax();
+    }
+    return NULL;
+}
+
+static double one_in_flight(uint32_t rounds)
+{
+    double begin = bench_now_ns();
+
+    for (uint32_t i = 0; i < rounds; i++) {
+        submit(1);
+        while (reap() == 0)
+            bench_relax();
+    }
+    return (bench_now_ns() - begin) / rounds;
+}
+
+static double bursts(uint32_t rounds)
+{
+    double begin = bench_now_ns();
+    uint32_t sent = 0, done = 0;
+
+    while (done < rounds) {
+        if (sent < rounds && halo_driver_room(&driver) >= BURST) {
+            submit(BURST);
+            sent += BURST;
+        }
+        done += reap();
+    }
+    return (bench_now_ns() - begin) / done;
+}
+
+static double pingpong_sample(void)
+{
+    start();
+    return bench_with_peer(peer, one_in_flight, 2000);
+}
+
+static double stream_sample(void)
+{
+    start();
+    return bench_with_peer(peer, bursts, 64 * 320);
+}
+
+const struct bench_row bench_ring_rows[] = {
+    {.name = "ring.single",
+     .what = "submit, take, complete, reap",
+     .sample = single_sample,
+     .count = single,
+     .neighbours = {{"Linux's packed driver, trivial device", bench_linux_single,
+                     bench_linux_absent},
+                    {"rte_ring, there and back", bench_rte_single, bench_rte_absent},
+                    {"io_uring, a request that does nothing", bench_uring_nop,
+                     bench_uring_absent}}},
+    {.name = "ring.batch64",
+     .what = "the same in batches of 64",
+     .sample = batch64_sample,
+     .count = batch64,
+     .neighbours = {{"Linux's packed driver, batches of 32", bench_linux_batch32,
+                     bench_linux_absent},
+                    {"rte_ring, there and back, bursts of 32", bench_rte_batch32, bench_rte_absent},
+                    {"io_uring, batches of 64", bench_uring_nop_batch64, bench_uring_absent}}},
+    {.name = "ring.stream",
+     .what = "there and back between two cores, bursts of 32",
+     .sample = stream_sample,
+     .neighbours = {{"Linux's packed driver, trivial device", bench_linux_stream,
+                     bench_linux_absent},
+                    {"rte_ring, there and back", bench_rte_stream, bench_rte_absent}},
+     .crosses_cores = true},
+    {.name = "ring.pingpong",
+     .what = "the same, one in flight",
+     .sample = pingpong_sample,
+     .neighbours = {{"two cache lines", bench_two_lines, NULL},
+                    {"Linux's packed driver, trivial device", bench_linux_pingpong,
+                     bench_linux_absent},
+                    {"rte_ring, there and back", bench_rte_pingpong, bench_rte_absent}},
+     .crosses_cores = true},
+    {.name = NULL},
+};
