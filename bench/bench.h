@@ -24,8 +24,9 @@ struct bench_neighbour {
 struct bench_row {
     const char *name; /* "queue.rpc64": stable, other tools know it */
     const char *what;
-    /* ns for one operation, averaged over some thousands of them. */
+    /* ns for one operation, averaged over some thousands of them; see bench_timed. */
     double (*sample)(void);
+    uint64_t bytes; /* that an operation moves: the row is told in GB/s. 0: in ns */
     /* That many operations and nothing else, for callgrind; NULL where more than one thread works.
      */
     void (*count)(uint64_t operations);
@@ -41,13 +42,46 @@ extern const struct bench_row bench_ring_rows[], bench_queue_rows[], bench_pool_
 double bench_now_ns(void);
 
 /* Print and exit: a benchmark that went wrong has no figure. */
-void bench_must(bool condition, const char *what);
+_Noreturn void bench_fail(const char *what);
 
-void bench_relax(void);
+/* Inline, for it stands in loops that are measured. */
+static inline void bench_must(bool condition, const char *what)
+{
+    if (__builtin_expect(!condition, 0))
+        bench_fail(what);
+}
+
+static inline void bench_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* A sample is taken in slices: its figure is their mean, and the 99th percentile is of slices. */
+#define BENCH_SLICES 8
 
 /*
- * Run `body(rounds)`, which returns ns for one round, while `peer` runs on another core. The peer
- * returns when bench_stopped says so.
+ * One sample of `work`, in ns for one operation: BENCH_SLICES times `operations`. Where work has to
+ * prepare something, or to clean up, it says so: the clock runs from bench_begin to bench_end.
+ */
+double bench_timed(void (*work)(uint64_t operations), uint64_t operations);
+void bench_begin(void);
+void bench_end(void);
+
+/* Every slice since bench_slices_forget, at most BENCH_SLICES of them. */
+void bench_slices_forget(void);
+int bench_slices(const double **slices);
+
+/* Whether this process may use two cores; where it may not, nothing below works. */
+bool bench_two_cores(void);
+
+/* Stay on the first of these cores from here on. */
+void bench_stay(void);
+
+/*
+ * One sample of `body(rounds)`, which returns ns for one round and leaves nothing in flight, while
+ * `peer` runs on the other core; BENCH_SLICES times. The peer returns when bench_stopped says so.
  */
 double bench_with_peer(void *(*peer)(void *), double (*body)(uint32_t), uint32_t rounds);
 bool bench_stopped(void);

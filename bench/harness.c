@@ -1,4 +1,4 @@
-/* Clocks, threads and floors. */
+/* Clocks, slices, threads and floors. */
 #define _GNU_SOURCE
 #include "bench.h"
 #include <pthread.h>
@@ -16,21 +16,69 @@ double bench_now_ns(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-void bench_must(bool condition, const char *what)
+void bench_fail(const char *what)
 {
-    if (!condition) {
-        fprintf(stderr, "halo bench: %s\n", what);
-        exit(1);
+    fprintf(stderr, "halo bench: %s\n", what);
+    exit(1);
+}
+
+/* --- Slices ----------------------------------------------------------------------------------- */
+
+static struct {
+    double all[BENCH_SLICES];
+    int count;
+    double begin, end;
+} slices;
+
+void bench_slices_forget(void)
+{
+    slices.count = 0;
+}
+
+int bench_slices(const double **all)
+{
+    *all = slices.all;
+    return slices.count;
+}
+
+static void add_slice(double ns)
+{
+    if (slices.count < BENCH_SLICES)
+        slices.all[slices.count++] = ns;
+}
+
+void bench_begin(void)
+{
+    slices.begin = bench_now_ns();
+}
+
+void bench_end(void)
+{
+    slices.end = bench_now_ns();
+}
+
+double bench_timed(void (*work)(uint64_t operations), uint64_t operations)
+{
+    double sum = 0;
+
+    for (int i = 0; i < BENCH_SLICES; i++) {
+        double ns;
+
+        slices.end = 0;
+        bench_begin();
+        work(operations);
+        if (slices.end == 0)
+            bench_end();
+        ns = (slices.end - slices.begin) / (double)operations;
+        add_slice(ns);
+        sum += ns;
     }
+    return sum / BENCH_SLICES;
 }
 
-void bench_relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
+/* --- Two threads ------------------------------------------------------------------------------ */
 
+/* What two threads write shares no line, nor the pair of lines that is fetched at once. */
 static struct {
     _Alignas(128) int stop;
     _Alignas(128) uint32_t ping, ping_copy;
@@ -42,13 +90,44 @@ bool bench_stopped(void)
     return __atomic_load_n(&lines.stop, __ATOMIC_RELAXED);
 }
 
-static void pin(int cpu)
+/* The first two cores that this process was given. */
+static const size_t *cores(void)
+{
+    static size_t found[2];
+    static int count = -1;
+    cpu_set_t set;
+
+    if (count >= 0)
+        return count == 2 ? found : NULL;
+    count = 0;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return NULL;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && count < 2; cpu++) {
+        if (CPU_ISSET(cpu, &set))
+            found[count++] = cpu;
+    }
+    return count == 2 ? found : NULL;
+}
+
+bool bench_two_cores(void)
+{
+    return cores() != NULL;
+}
+
+static void pin(int which)
 {
     cpu_set_t set;
 
     CPU_ZERO(&set);
-    CPU_SET((size_t)cpu, &set);
-    (void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set); /* where there is a choice */
+    CPU_SET(cores()[which], &set);
+    bench_must(pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0,
+               "a thread cannot be kept on its core");
+}
+
+void bench_stay(void)
+{
+    if (bench_two_cores())
+        pin(0);
 }
 
 static void *pinned_peer(void *peer)
@@ -60,17 +139,24 @@ static void *pinned_peer(void *peer)
 double bench_with_peer(void *(*peer)(void *), double (*body)(uint32_t), uint32_t rounds)
 {
     pthread_t thread;
-    double result;
+    double sum = 0;
 
     __atomic_store_n(&lines.stop, 0, __ATOMIC_RELAXED);
-    pin(0);
+    bench_stay();
     bench_must(pthread_create(&thread, NULL, pinned_peer, &peer) == 0, "no second thread");
-    (void)body(rounds / 10 + 1);
-    result = body(rounds);
+    (void)body(rounds); /* until both are awake */
+    for (int i = 0; i < BENCH_SLICES; i++) {
+        const double ns = body(rounds);
+
+        add_slice(ns);
+        sum += ns;
+    }
     __atomic_store_n(&lines.stop, 1, __ATOMIC_RELAXED);
     pthread_join(thread, NULL);
-    return result;
+    return sum / BENCH_SLICES;
 }
+
+/* --- Floors ----------------------------------------------------------------------------------- */
 
 /* The peer answers on its own line, or on the one that it was asked on. */
 static bool same_line;
@@ -113,12 +199,12 @@ double bench_one_line(void)
 {
     memset(&lines, 0, sizeof(lines));
     same_line = true;
-    return bench_with_peer(answer_lines, ask_lines, 1000);
+    return bench_with_peer(answer_lines, ask_lines, 200);
 }
 
 double bench_two_lines(void)
 {
     memset(&lines, 0, sizeof(lines));
     same_line = false;
-    return bench_with_peer(answer_lines, ask_lines, 1000);
+    return bench_with_peer(answer_lines, ask_lines, 200);
 }

@@ -37,32 +37,40 @@ static const struct linux_peer *library_peer(void)
 
 const char *bench_linux_absent(void)
 {
-    return library_peer() ? NULL : "built without linux-source-6.1";
+    return library_peer() ? NULL : "no linux.so that can be loaded; bench/linux_build makes it";
 }
 
-static double one_thread(uint32_t batch)
+static void one_thread(uint64_t operations, uint32_t batch)
 {
     const struct linux_peer *peer = library_peer();
-    double begin;
 
     bench_must(peer->open(256), "the kernel's driver refuses");
-    begin = bench_now_ns();
-    for (uint32_t i = 0; i < 8000; i += batch)
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i += batch)
         bench_must(peer->submit(batch) == batch && peer->serve() == batch && peer->reap() == batch,
                    "the kernel's driver lost an element");
-    begin = (bench_now_ns() - begin) / 8000;
+    bench_end();
     peer->close();
-    return begin;
+}
+
+static void single(uint64_t operations)
+{
+    one_thread(operations, 1);
+}
+
+static void batch32(uint64_t operations)
+{
+    one_thread(operations, 32);
 }
 
 double bench_linux_single(void)
 {
-    return one_thread(1);
+    return bench_timed(single, 1000);
 }
 
 double bench_linux_batch32(void)
 {
-    return one_thread(32);
+    return bench_timed(batch32, 1600);
 }
 
 static void *serve(void *unused)
@@ -120,10 +128,10 @@ static double two_threads(double (*body)(uint32_t), uint32_t rounds)
 
 double bench_linux_stream(void)
 {
-    return two_threads(bursts, 64 * 320);
+    return two_threads(bursts, 32 * 160);
 }
 
 double bench_linux_pingpong(void)
 {
-    return two_threads(one_in_flight, 2000);
+    return two_threads(one_in_flight, 250);
 }

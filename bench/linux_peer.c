@@ -14,9 +14,13 @@ struct descriptor {
     uint16_t id, flags;
 };
 
-static struct peer_driver driver;
-static unsigned char payload[64];
-static uint32_t slot, wrap;
+/* What the two threads write shares no line, nor the pair of lines that is fetched at once. */
+static _Alignas(128) struct peer_driver driver;
+static _Alignas(128) unsigned char payload[64];
+static struct {
+    _Alignas(128) uint32_t slot;
+    uint32_t wrap;
+} device; /* a whole pair: its size is a multiple of its alignment */
 
 void *peer_pages(size_t len)
 {
@@ -41,8 +45,8 @@ static bool open_queue(uint32_t size)
     peer_driver_disable_cb(&driver);
     memcpy((void *)(uintptr_t)driver.device_event, &never, sizeof(never));
     peer_driver_prepare(&segment);
-    slot = 0;
-    wrap = 1;
+    device.slot = 0;
+    device.wrap = 1;
     return true;
 }
 
@@ -66,16 +70,16 @@ static uint32_t serve(void)
     uint32_t count = 0;
 
     for (;; count++) {
-        struct descriptor *at = &table[slot];
+        struct descriptor *at = &table[device.slot];
         const uint32_t flags = __atomic_load_n(&at->flags, __ATOMIC_ACQUIRE);
 
-        if ((flags & (AVAIL | USED)) != (wrap ? AVAIL : USED))
+        if ((flags & (AVAIL | USED)) != (device.wrap ? AVAIL : USED))
             return count;
         at->len = 0;
-        __atomic_store_n(&at->flags, (uint16_t)(wrap ? AVAIL | USED : 0), __ATOMIC_RELEASE);
-        if (++slot == driver.size) {
-            slot = 0;
-            wrap ^= 1;
+        __atomic_store_n(&at->flags, (uint16_t)(device.wrap ? AVAIL | USED : 0), __ATOMIC_RELEASE);
+        if (++device.slot == driver.size) {
+            device.slot = 0;
+            device.wrap ^= 1;
         }
     }
 }

@@ -13,6 +13,6 @@ struct linux_peer {
     uint32_t (*reap)(void);             /* the driver: everything that came back */
 };
 
-extern const struct linux_peer linux_peer;
+extern const struct linux_peer linux_peer __attribute__((visibility("default")));
 
 #endif

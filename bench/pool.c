@@ -16,7 +16,8 @@ static void pair(uint64_t operations)
     bench_must(
         halo_tiers_init(&tiers, memory, HALO_TIER_SMALL, COUNT, HALO_TIER_LARGE, COUNT, next) == 0,
         "no pool");
-    for (uint64_t i = 0; i < operations; i++) {
+    bench_begin();
+    for (uint64_t i = 0; i < operations / 2; i++) {
         void *one = halo_buffer_alloc(provider, 64), *other = halo_buffer_alloc(provider, 4096);
 
         bench_must(one && other && halo_buffer_free(provider, one) == 0 &&
@@ -27,24 +28,23 @@ static void pair(uint64_t operations)
 
 static double pair_sample(void)
 {
-    double begin = bench_now_ns();
-
-    pair(20000);
-    return (bench_now_ns() - begin) / 40000;
+    return bench_timed(pair, 5000);
 }
 
-static double malloc_sample(void)
+static void malloc_pair(uint64_t operations)
 {
-    double begin = bench_now_ns();
-
-    for (int i = 0; i < 20000; i++) {
+    for (uint64_t i = 0; i < operations / 2; i++) {
         void *one = malloc(64), *other = malloc(4096);
 
         __asm__ volatile("" : : "r"(one), "r"(other) : "memory");
         free(one);
         free(other);
     }
-    return (bench_now_ns() - begin) / 40000;
+}
+
+static double malloc_sample(void)
+{
+    return bench_timed(malloc_pair, 5000);
 }
 
 const struct bench_row bench_pool_rows[] = {

@@ -46,6 +46,7 @@ static void start(uint32_t features)
                                tiers_next) == 0,
                "no pool");
     bench_must(halo_sender_init(&guest, &guest_config, guest_memory) == 0, "no sender");
+    bench_begin();
 }
 
 /* The host: copy the request in, copy an answer of `len` bytes out. */
@@ -154,52 +155,44 @@ static void rpc256k(uint64_t n)
     rpc_long(n, 256u << 10);
 }
 
-static double timed(void (*work)(uint64_t), uint64_t operations)
-{
-    double begin = bench_now_ns();
-
-    work(operations);
-    return (bench_now_ns() - begin) / (double)operations;
-}
-
 static double rpc64_sample(void)
 {
-    return timed(rpc64, 6400);
+    return bench_timed(rpc64, 800);
 }
 
 static double rpc64_batch32_sample(void)
 {
-    return timed(rpc64_batch32, 6400);
+    return bench_timed(rpc64_batch32, 800);
 }
 
 static double scalar_sample(void)
 {
-    return timed(scalar, 6400);
+    return bench_timed(scalar, 800);
 }
 
 static double scalar_inline_sample(void)
 {
-    return timed(scalar_inline, 6400);
+    return bench_timed(scalar_inline, 800);
 }
 
 static double scalar_batch32_sample(void)
 {
-    return timed(scalar_batch32, 6400);
+    return bench_timed(scalar_batch32, 800);
 }
 
 static double scalar_inline_batch32_sample(void)
 {
-    return timed(scalar_inline_batch32, 6400);
+    return bench_timed(scalar_inline_batch32, 800);
 }
 
 static double rpc64k_sample(void)
 {
-    return timed(rpc64k, 200);
+    return bench_timed(rpc64k, 25);
 }
 
 static double rpc256k_sample(void)
 {
-    return timed(rpc256k, 50);
+    return bench_timed(rpc256k, 8);
 }
 
 static double pipe64_sample(void)

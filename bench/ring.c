@@ -8,10 +8,10 @@
 #define BURST 32u
 
 static _Alignas(4096) unsigned char shared[SIZE * 16 + 128];
-static unsigned char payload[4096];
-static struct halo_driver driver;
-static struct halo_driver_chain driver_chains[SIZE];
-/* What two threads write shares no line. */
+static _Alignas(4096) unsigned char payload[4096];
+/* What two threads write shares no line, nor the pair of lines that is fetched at once. */
+static _Alignas(128) struct halo_driver driver;
+static _Alignas(128) struct halo_driver_chain driver_chains[SIZE];
 static _Alignas(128) struct halo_device device;
 static _Alignas(128) struct halo_device_chain device_chains[SIZE];
 static _Alignas(128) struct halo_region region;
@@ -28,6 +28,7 @@ static void start(void)
     bench_must(halo_driver_init(&driver, &place, driver_chains) == 0, "no driver");
     bench_must(halo_device_init(&device, &place, &memory, device_chains, UINT32_MAX) == 0,
                "no device");
+    bench_begin();
 }
 
 static void submit(uint32_t count)
@@ -89,18 +90,12 @@ static void batch64(uint64_t operations)
 
 static double single_sample(void)
 {
-    double begin = bench_now_ns();
-
-    single(8000);
-    return (bench_now_ns() - begin) / 8000;
+    return bench_timed(single, 1000);
 }
 
 static double batch64_sample(void)
 {
-    double begin = bench_now_ns();
-
-    batch64(12800);
-    return (bench_now_ns() - begin) / 12800;
+    return bench_timed(batch64, 1600);
 }
 
 /* --- Two threads ------------------------------------------------------------------------------ */
@@ -145,13 +140,13 @@ static double bursts(uint32_t rounds)
 static double pingpong_sample(void)
 {
     start();
-    return bench_with_peer(peer, one_in_flight, 2000);
+    return bench_with_peer(peer, one_in_flight, 250);
 }
 
 static double stream_sample(void)
 {
     start();
-    return bench_with_peer(peer, bursts, 64 * 320);
+    return bench_with_peer(peer, bursts, 32 * 160);
 }
 
 const struct bench_row bench_ring_rows[] = {

@@ -52,6 +52,7 @@ static void start(void)
                        rte_ring_init((struct rte_ring *)(void *)memory[i], "bench", SIZE,
                                      RING_F_SP_ENQ | RING_F_SC_DEQ) == 0,
                    "no rte_ring");
+    bench_begin();
 }
 
 const char *bench_rte_absent(void)
@@ -70,28 +71,35 @@ static uint32_t take(struct rte_ring *ring, struct element *elements, uint32_t c
     return rte_ring_sc_dequeue_burst_elem(ring, elements, sizeof(*elements), count, NULL);
 }
 
-static double one_thread(uint32_t batch)
+static void one_thread(uint64_t operations, uint32_t batch)
 {
     struct element elements[BURST] = {{{1, 2}}};
-    double begin;
 
     start();
-    begin = bench_now_ns();
-    for (uint32_t i = 0; i < 8000; i += batch)
+    for (uint64_t i = 0; i < operations; i += batch)
         bench_must(put(there, elements, batch) == batch && take(there, elements, batch) == batch &&
                        put(back, elements, batch) == batch && take(back, elements, batch) == batch,
                    "rte_ring lost an element");
-    return (bench_now_ns() - begin) / 8000;
+}
+
+static void single(uint64_t operations)
+{
+    one_thread(operations, 1);
+}
+
+static void batch32(uint64_t operations)
+{
+    one_thread(operations, BURST);
 }
 
 double bench_rte_single(void)
 {
-    return one_thread(1);
+    return bench_timed(single, 1000);
 }
 
 double bench_rte_batch32(void)
 {
-    return one_thread(BURST);
+    return bench_timed(batch32, 100 * BURST);
 }
 
 static void *peer(void *unused)
@@ -143,13 +151,13 @@ static double one_in_flight(uint32_t rounds)
 double bench_rte_stream(void)
 {
     start();
-    return bench_with_peer(peer, bursts, 64 * 320);
+    return bench_with_peer(peer, bursts, 160 * BURST);
 }
 
 double bench_rte_pingpong(void)
 {
     start();
-    return bench_with_peer(peer, one_in_flight, 2000);
+    return bench_with_peer(peer, one_in_flight, 250);
 }
 
 #endif

@@ -124,6 +124,7 @@ static inline int halo_device_poll(struct halo_device *device, struct halo_chain
     meta = halo_shm_load_meta(&device->place.desc[device->avail.slot]); /* TOC-01: once */
     if ((halo_meta_flags(meta) & HALO_PHASE_MASK) != halo_cursor_available(device->avail))
         return 0; /* DEV-06 */
+    halo_shm_prefetch(&device->place.desc[device->avail.slot]);
     return halo_device_take(device, chain, spans, span_max, meta);
 }
 
@@ -215,8 +216,7 @@ static inline int halo_device_complete_inline(struct halo_device *device, struct
 
     if (len > HALO_INLINE_ANSWER_MAX || !(device->features & HALO_FEATURE_INLINE_ANSWER))
         return HALO_EINVAL;
-    for (uint32_t i = 0; i < len; i++)
-        word |= (uint64_t)((const unsigned char *)bytes)[i] << 8 * i;
+    __builtin_memcpy(&word, bytes, len);
     return halo_device_retire(device, token, len, HALO_DESC_INLINE, word);
 }
 

@@ -290,6 +290,7 @@ static inline int halo_driver_poll(struct halo_driver *driver, struct halo_used 
     flags = halo_meta_flags(meta);
     if ((flags & HALO_PHASE_MASK) != halo_cursor_used(driver->used))
         return 0; /* DRV-11 */
+    halo_shm_prefetch(desc);
     id = halo_meta_id(meta);
     if (flags & driver->refused)
         return halo_driver_break(driver, HALO_BROKEN_RESERVED, meta);

@@ -79,7 +79,15 @@ static inline uint16_t halo_meta_flags(uint64_t meta)
     return (uint16_t)(meta >> 48);
 }
 
+/* How many descriptors ahead halo_shm_prefetch asks: four cache lines. Measured: docs/bench.md. */
+#define HALO_SHM_AHEAD 16u
+
 #ifdef HALO_SHM_TEST
+
+static inline void halo_shm_prefetch(const HALO_SHARED struct halo_desc *desc)
+{
+    (void)desc;
+}
 
 uint64_t halo_shm_load_meta(const HALO_SHARED struct halo_desc *desc);
 uint64_t halo_shm_load_addr(const HALO_SHARED struct halo_desc *desc);
@@ -97,6 +105,18 @@ void halo_shm_fence(void);
 #pragma clang diagnostic ignored "-Wunknown-warning-option"
 #pragma clang diagnostic ignored "-Wnoderef"
 #endif
+
+/*
+ * Ask for the cache line of a descriptor HALO_SHM_AHEAD further on, which may lie behind the table:
+ * only a hint, nothing is read. A descriptor that the other core has just written is far away, and
+ * work on one is too long for the processor to look ahead to the next line by itself.
+ */
+static inline void halo_shm_prefetch(const HALO_SHARED struct halo_desc *desc)
+{
+    const uintptr_t at = (uintptr_t)(const HALO_SHM_FORCE struct halo_desc *)desc;
+
+    __builtin_prefetch((const void *)(at + HALO_SHM_AHEAD * sizeof(struct halo_desc)));
+}
 
 /*
  * Load len, id and flags of a descriptor.

@@ -116,10 +116,11 @@ __attribute__((noinline)) static int write_pieces(struct halo_received *request,
     size_t left;
 
     fits = fits < len ? fits : len;
-    if (request->may_inline) {
+    if (request->may_inline && request->answer_len < HALO_INLINE_ANSWER_MAX) {
         /* A copy of the first bytes, for an answer that ends soon enough to go inline. */
-        for (uint64_t i = 0; i < len && request->answer_len + i < HALO_INLINE_ANSWER_MAX; i++)
-            request->short_answer[request->answer_len + i] = at[i];
+        const size_t room = HALO_INLINE_ANSWER_MAX - (size_t)request->answer_len;
+
+        __builtin_memcpy(request->short_answer + request->answer_len, at, len < room ? len : room);
     }
     for (left = (size_t)fits; left > 0;) {
         const struct halo_span *span = &request->spans[request->write_span];

@@ -1,0 +1,90 @@
+/*
+ * A sender from the inside: what its two files share.
+ *
+ *     send.c      building requests, submitting them
+ *     answer.c    answers, waiting, the end of a queue
+ */
+#ifndef HALO_SRC_QUEUE_SENDER_H
+#define HALO_SRC_QUEUE_SENDER_H
+
+#include <halo/sender.h>
+
+#define NONE UINT16_MAX /* no request, no part */
+
+/* --- Parts ------------------------------------------------------------------------------------ */
+
+/* Give one part's memory back to whom it belongs, and the part itself. Returns the next one. */
+static inline uint32_t free_part(struct halo_sender *sender, uint32_t index)
+{
+    struct halo_part *part = &sender->parts[index];
+    const uint32_t next = part->next;
+
+    if (part->owner == HALO_PART_POOL) {
+        (void)sender->provider->free(sender->provider, part->base, HALO_LENT);
+    } else if (part->owner == HALO_PART_BORROWED) {
+        uint32_t len;
+        void *buf = sender->provider->find(sender->provider, part->base, &len);
+
+        (void)sender->provider->hand_over(sender->provider, buf, HALO_LENT);
+    }
+    part->next = (uint16_t)sender->free_part;
+    sender->free_part = index;
+    sender->free_parts++;
+    return next;
+}
+
+static inline uint32_t free_some(struct halo_sender *sender, uint32_t index, uint32_t count)
+{
+    for (; count > 0; count--)
+        index = free_part(sender, index);
+    return index;
+}
+
+/* --- Taking answers in ------------------------------------------------------------------------ */
+
+/* One chain that came back: what the device read is free, what it wrote is the answer's. */
+static inline uint32_t answer_came(struct halo_sender *sender, const struct halo_used *used)
+{
+    const uint32_t index = sender->by_id[used->id];
+    struct halo_sender_request *request = &sender->requests[index];
+
+    request->first = (uint16_t)free_some(sender, request->first, request->readable_count);
+    request->readable_count = 0;
+    request->state = HALO_REQUEST_ANSWERED;
+    request->len = used->len;
+    request->kind = (uint16_t)used->kind;
+    request->word = used->word;
+    sender->stats.in_flight--;
+    sender->stats.answers++;
+    sender->stats.truncated += used->kind == HALO_DESC_TRUNCATED;
+    return index;
+}
+
+static inline void remember_answer(struct halo_sender *sender, uint32_t index)
+{
+    struct halo_sender_request *request = &sender->requests[index];
+
+    request->prev = (uint16_t)sender->last_answered;
+    request->next = NONE;
+    if (sender->last_answered == NONE)
+        sender->first_answered = index;
+    else
+        sender->requests[sender->last_answered].next = (uint16_t)index;
+    sender->last_answered = index;
+    sender->answered++;
+}
+
+/* Take in all that the device has used. Returns how many, or HALO_EBROKEN. */
+static inline int harvest(struct halo_sender *sender)
+{
+    struct halo_used used;
+    int count = 0, got;
+
+    while ((got = halo_driver_poll(&sender->driver, &used)) > 0) {
+        remember_answer(sender, answer_came(sender, &used));
+        count++;
+    }
+    return count > 0 ? count : got;
+}
+
+#endif
