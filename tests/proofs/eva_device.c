@@ -68,12 +68,13 @@ static void serve(const struct halo_chain *chain, const struct halo_span *spans)
 
 int main(void)
 {
+    static const unsigned char answer[HALO_INLINE_ANSWER_MAX] = {1, 2, 3};
     struct halo_span spans[SPANS];
     struct halo_chain chain;
     struct halo_token token;
 
     begin();
-    switch (choose(7)) {
+    switch (choose(9)) {
     case 0:
         if (halo_device_poll(&device, &chain, spans, SPANS) == 1)
             serve(&chain, spans);
@@ -99,6 +100,14 @@ int main(void)
         halo_device_rewind(&device, token);
         break;
     case 7:
+        token = (struct halo_token){(uint32_t)any, any_id()};
+        halo_device_complete_inline(&device, token, answer, within(HALO_INLINE_ANSWER_MAX + 1));
+        break;
+    case 8:
+        token = (struct halo_token){(uint32_t)any, any_id()};
+        halo_device_complete_truncated(&device, token, (uint32_t)any, any);
+        break;
+    case 9:
         demand(halo_device_init(&device, &place, &memory, chains, UINT32_MAX) == 0);
         break;
     }

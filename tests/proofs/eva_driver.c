@@ -71,6 +71,7 @@ static bool begin(void)
             chains[last].next = (uint16_t)id;
         last = id;
     }
+    (void)halo_driver_extend(&driver, within(HALO_FEATURES_ALL + 1));
     driver.avail = any_cursor();
     driver.published = any_cursor();
     driver.used = any_cursor();
@@ -91,6 +92,7 @@ static uint32_t any_count(void)
 
 int main(void)
 {
+    static const unsigned char bytes[HALO_INLINE_REQUEST_MAX] = {1, 2, 3};
     struct halo_buf bufs[SIZE];
     struct halo_used used;
     uint32_t readable;
@@ -100,7 +102,7 @@ int main(void)
         bufs[i] = (struct halo_buf){any, (uint32_t)any};
     if (!begin())
         return 0;
-    switch (choose(8)) {
+    switch (choose(9)) {
     case 0:
         readable = any_count();
         halo_driver_add(&driver, bufs, readable, any_count());
@@ -128,6 +130,10 @@ int main(void)
         halo_driver_fail(&driver, &id);
         break;
     case 8:
+        halo_driver_add_inline(&driver, bytes, within(HALO_INLINE_REQUEST_MAX + 1), bufs,
+                               any_count());
+        break;
+    case 9:
         demand(halo_driver_init(&driver, &place, chains) == 0);
         break;
     }
