@@ -1,0 +1,208 @@
+/* A queue with both of its ends in one program, for tests: tiny buffers, everything counted. */
+#ifndef QUEUE_FIXTURE_H
+#define QUEUE_FIXTURE_H
+
+#include <halo/receiver.h>
+#include <halo/sender.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RING 8u
+#define SMALL 16u
+#define LARGE 64u
+#define SMALL_COUNT 8u
+#define LARGE_COUNT 4u
+#define REQUESTS 6u
+#define PARTS 12u
+
+struct queue {
+    _Alignas(4096) unsigned char ring[4096];
+    _Alignas(4096) unsigned char pool[LARGE * LARGE_COUNT + SMALL * SMALL_COUNT];
+    unsigned char elsewhere[256]; /* shared, and not the pool's */
+    struct halo_region regions[2];
+    struct halo_memory memory;
+    struct halo_ring_place place;
+    struct halo_tiers tiers;
+    uint32_t next[SMALL_COUNT + LARGE_COUNT];
+    struct halo_sender sender;
+    _Alignas(8) unsigned char memory_of_sender[HALO_SENDER_BYTES(RING, REQUESTS, PARTS)];
+    struct halo_receiver receiver;
+    struct halo_device_chain chains[RING];
+    struct halo_received request; /* of the last take */
+    struct halo_span spans[16];
+    struct halo_answer answer; /* of the last poll */
+    /* the hooks, and what they saw */
+    int notified_receiver, notified_sender, received, waited;
+    uint64_t deadline;
+    int wait_result;
+    bool receive_result;
+    void (*in_notifier)(struct queue *);
+    void (*in_wait)(struct queue *);
+    void (*in_receive)(struct queue *);
+};
+
+static inline void queue_notify_receiver(void *context, const struct halo_queue_stats *stats)
+{
+    struct queue *q = context;
+
+    assert_ptr_equal(stats, &q->sender.stats);
+    q->notified_receiver++;
+    if (q->in_notifier)
+        q->in_notifier(q);
+}
+
+static inline void queue_notify_sender(void *context, const struct halo_queue_stats *stats)
+{
+    struct queue *q = context;
+
+    assert_ptr_equal(stats, &q->receiver.stats);
+    q->notified_sender++;
+    if (q->in_notifier)
+        q->in_notifier(q);
+}
+
+static inline bool queue_receive(void *context)
+{
+    struct queue *q = context;
+
+    q->received++;
+    if (q->in_receive)
+        q->in_receive(q);
+    return q->receive_result;
+}
+
+static inline int queue_wait(void *context, uint64_t deadline)
+{
+    struct queue *q = context;
+
+    q->waited++;
+    q->deadline = deadline;
+    if (q->in_wait)
+        q->in_wait(q);
+    return q->wait_result;
+}
+
+static inline struct halo_sender_config queue_sender_config(struct queue *q, uint32_t features)
+{
+    return (struct halo_sender_config){.place = q->place,
+                                       .provider = &q->tiers.provider,
+                                       .features = features,
+                                       .request_count = REQUESTS,
+                                       .part_count = PARTS,
+                                       .notifier = {queue_notify_receiver, q},
+                                       .waiter = {queue_receive, queue_wait, q}};
+}
+
+static inline struct halo_receiver_config queue_receiver_config(struct queue *q, uint32_t features)
+{
+    return (struct halo_receiver_config){.place = q->place,
+                                         .memory = &q->memory,
+                                         .len_max = 1000,
+                                         .features = features,
+                                         .notifier = {queue_notify_sender, q}};
+}
+
+static inline void queue_start(struct queue *q, uint32_t features)
+{
+    const struct halo_sender_config sender = queue_sender_config(q, features);
+    const struct halo_receiver_config receiver = queue_receiver_config(q, features);
+
+    memset(q->ring, 0, sizeof(q->ring));
+    assert_int_equal(
+        halo_tiers_init(&q->tiers, q->pool, SMALL, SMALL_COUNT, LARGE, LARGE_COUNT, q->next), 0);
+    assert_int_equal(halo_sender_init(&q->sender, &sender, q->memory_of_sender), 0);
+    assert_int_equal(halo_receiver_init(&q->receiver, &receiver, q->chains), 0);
+}
+
+static inline int queue_open(void **state)
+{
+    struct queue *q = aligned_alloc(4096, (sizeof(*q) + 4095) / 4096 * 4096);
+    const uint32_t all = HALO_MAY_READ | HALO_MAY_WRITE;
+
+    memset(q, 0, sizeof(*q));
+    q->regions[0] =
+        (struct halo_region){(uintptr_t)q->pool, sizeof(q->pool), halo_shm_share(q->pool), all};
+    q->regions[1] = (struct halo_region){(uintptr_t)q->elsewhere, sizeof(q->elsewhere),
+                                         halo_shm_share(q->elsewhere), all};
+    q->memory = (struct halo_memory){q->regions, 2};
+    assert_int_equal(halo_ring_place_in(halo_shm_share(q->ring), RING, &q->place), 0);
+    q->wait_result = HALO_ETIMEDOUT;
+    queue_start(q, 0);
+    *state = q;
+    return 0;
+}
+
+/* Nothing is in use any more. */
+static inline void assert_queue_idle(const struct queue *q)
+{
+    assert_int_equal(q->tiers.small.free_count, SMALL_COUNT);
+    assert_int_equal(q->tiers.large.free_count, LARGE_COUNT);
+    assert_int_equal(q->sender.free_parts, PARTS);
+    assert_int_equal(q->sender.free_requests, REQUESTS);
+    assert_int_equal(q->sender.answered, 0);
+    assert_int_equal(q->sender.stats.in_flight, 0);
+    assert_int_equal(q->receiver.stats.in_flight, 0);
+    assert_int_equal(halo_sender_room(&q->sender), RING);
+}
+
+static inline int queue_close(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+/* --- The common steps ------------------------------------------------------------------------- */
+
+static inline struct halo_token queue_ask(struct queue *q, const char *text, uint64_t answer_len)
+{
+    struct halo_token token;
+
+    assert_int_equal(
+        halo_sender_request(&q->sender, text, strlen(text), answer_len, (uint64_t)text[0], &token),
+        0);
+    return token;
+}
+
+static inline int queue_take(struct queue *q)
+{
+    return halo_receiver_poll(&q->receiver, &q->request, q->spans, 16);
+}
+
+/* Take the next request, which must be `text`, and answer it. */
+static inline void queue_serve(struct queue *q, const char *text, const char *answer)
+{
+    char got[512] = {0};
+
+    assert_int_equal(queue_take(q), 1);
+    assert_int_equal(halo_received_len(&q->request), strlen(text));
+    assert_int_equal(halo_received_read(&q->request, got, sizeof(got)), strlen(text));
+    assert_string_equal(got, text);
+    (void)halo_received_write(&q->request, answer, strlen(answer));
+    assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+}
+
+static inline void assert_answer(struct queue *q, const char *text)
+{
+    char got[512] = {0};
+
+    assert_int_equal(q->answer.len, strlen(text));
+    assert_int_equal(halo_answer_read(&q->sender, &q->answer, got, sizeof(got)), strlen(text));
+    assert_string_equal(got, text);
+    assert_int_equal(halo_answer_read(&q->sender, &q->answer, got, sizeof(got)), 0);
+}
+
+static inline void queue_expect(struct queue *q, const char *text)
+{
+    assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
+    assert_answer(q, text);
+    assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, queue_open, queue_close)
+
+#endif
