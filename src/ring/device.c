@@ -55,24 +55,24 @@ static int broken(struct halo_device *device, enum halo_broken reason, struct ha
  * all the same, for the ring's own rules go first; `left` is 0 from then on.
  */
 struct walk {
-    struct halo_span *spans, *next, *end; /* all, the first that is free, behind the last */
-    uint32_t left;                        /* bytes that the chain may still have */
+    struct halo_span *spans;
+    uint32_t count, max; /* spans that are in use, and that there are */
+    uint32_t left;       /* bytes that the chain may still have */
     enum halo_reject reject;
 };
 
 /*@ predicate walk_sound(struct walk *walk) =
-        walk->spans <= walk->next <= walk->end &&
-        \valid(walk->spans + (0 .. walk->end - walk->spans - 1));
+        walk->count <= walk->max && \valid(walk->spans + (0 .. walk->max - 1));
 */
 
 /* A buffer that cannot be taken: empty, or one for which the chain is refused. */
 /*@ requires \valid(walk) && \valid(chain) && \separated(walk, chain);
-    assigns walk->next, walk->left, walk->reject, chain->where;
+    assigns walk->count, walk->left, walk->reject, chain->where;
     ensures len == 0 || \old(walk->reject) != HALO_REJECT_NOT ==>
-        walk->next == \old(walk->next) && walk->left == \old(walk->left) &&
+        walk->count == \old(walk->count) && walk->left == \old(walk->left) &&
         walk->reject == \old(walk->reject);
     ensures len > 0 && \old(walk->reject) == HALO_REJECT_NOT ==>
-        walk->next == walk->spans && walk->left == 0 && walk->reject == reject;
+        walk->count == 0 && walk->left == 0 && walk->reject == reject;
 */
 static void skip_buffer(struct walk *walk, struct halo_chain *chain, struct halo_gpa gpa,
                         uint32_t len, enum halo_reject reject)
@@ -80,7 +80,7 @@ static void skip_buffer(struct walk *walk, struct halo_chain *chain, struct halo
     if (len == 0 || walk->reject) /* DEV-11: neither translated nor touched */
         return;
     walk->reject = reject;
-    walk->next = walk->spans;
+    walk->count = 0;
     walk->left = 0;
     chain->where = gpa;
 }
@@ -89,11 +89,11 @@ static void skip_buffer(struct walk *walk, struct halo_chain *chain, struct halo
 /*@ requires \valid_read(device) && \valid(chain) && \valid(walk) && walk_sound(walk);
     requires \valid_read(device->memory) && \valid_read(device->memory->regions +
         (0 .. device->memory->region_count - 1));
-    requires \separated(chain, walk, walk->spans + (0 .. walk->end - walk->spans - 1), device,
-        device->memory, device->memory->regions + (0 .. device->memory->region_count - 1));
+    requires \separated(chain, walk, walk->spans + (0 .. walk->max - 1), device, device->memory,
+        device->memory->regions + (0 .. device->memory->region_count - 1));
     requires right == HALO_MAY_READ || right == HALO_MAY_WRITE;
-    assigns *walk, *walk->next, chain->where;
-    ensures walk_sound(walk) && walk->spans == \old(walk->spans) && walk->end == \old(walk->end);
+    assigns walk->count, walk->left, walk->reject, walk->spans[walk->count], chain->where;
+    ensures walk->count <= walk->max;
     ensures walk->left <= \old(walk->left);
     ensures walk->reject == HALO_REJECT_NOT ==> walk->left == \old(walk->left) - len;
 */
@@ -107,13 +107,13 @@ static inline void take_buffer(const struct halo_device *device, struct halo_cha
         skip_buffer(walk, chain, gpa, len, HALO_REJECT_LENGTH);
         return;
     }
-    if (walk->next == walk->end) { /* DEV-17 */
+    if (walk->count == walk->max) { /* DEV-17 */
         skip_buffer(walk, chain, gpa, len, HALO_REJECT_SEGMENTS);
         return;
     }
-    switch (halo_memory_span(device->memory, gpa, len, right, walk->next)) {
+    switch (halo_memory_span(device->memory, gpa, len, right, &walk->spans[walk->count])) {
     case HALO_SPAN_OK:
-        walk->next++;
+        walk->count++;
         walk->left -= len;
         return;
     case HALO_SPAN_PERMISSION: /* DEV-16 */
@@ -148,7 +148,7 @@ int halo_device_take(struct halo_device *device, struct halo_chain *chain, struc
     /* What was completed is the driver's again only when it is published. */
     const uint32_t room = size - device->in_flight - (uint32_t)device->staged;
     struct halo_cursor at = device->avail;
-    struct walk walk = {spans, spans, spans + span_max, device->len_max, HALO_REJECT_NOT};
+    struct walk walk = {spans, 0, span_max, device->len_max, HALO_REJECT_NOT};
     struct halo_device_chain *record;
     uint32_t flags = halo_meta_flags(meta), room_left = room, direction = 0;
     uint64_t addr;
@@ -167,7 +167,7 @@ int halo_device_take(struct halo_device *device, struct halo_chain *chain, struc
             if (direction) /* DEV-10, EXT-03: and after an inline request */
                 return broken(device, HALO_BROKEN_ORDER, at, addr, meta);
             direction = HALO_DESC_WRITE;
-            chain->readable_count = (uint32_t)(walk.next - spans);
+            chain->readable_count = walk.count;
             chain->readable_len = device->len_max - walk.left;
         }
         if (flags & HALO_DESC_INLINE_BITS) { /* never where the extension is off */
@@ -201,10 +201,10 @@ int halo_device_take(struct halo_device *device, struct halo_chain *chain, struc
         return broken(device, HALO_BROKEN_DUPLICATE_ID, at, addr, meta); /* ID-02 */
 
     if (!direction) {
-        chain->readable_count = (uint32_t)(walk.next - spans);
+        chain->readable_count = walk.count;
         chain->readable_len = device->len_max - walk.left;
     }
-    if (walk.next == spans && !chain->is_inline && !walk.reject) { /* DEV-11 */
+    if (walk.count == 0 && !chain->is_inline && !walk.reject) { /* DEV-11 */
         walk.reject = HALO_REJECT_EMPTY_CHAIN;
         chain->where = (struct halo_gpa){0};
     }
@@ -213,7 +213,7 @@ int halo_device_take(struct halo_device *device, struct halo_chain *chain, struc
         chain->readable_count = 0;
         chain->readable_len = 0;
     }
-    chain->writable_count = (uint32_t)(walk.next - spans) - chain->readable_count;
+    chain->writable_count = walk.count - chain->readable_count;
     chain->writable_len = device->len_max - walk.left - chain->readable_len;
     chain->reject = walk.reject;
     chain->slots = (uint16_t)(room - room_left);
