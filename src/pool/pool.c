@@ -41,7 +41,7 @@ static int hand_over(struct halo_pool *pool, const void *buf, enum halo_holder f
     const uint64_t index = halo_pool_index(pool, buf);
     uint32_t len;
 
-    if (find(pool, buf, &len) != buf)
+    if (!buf || find(pool, buf, &len) != buf)
         return HALO_EINVAL;
     if (pool->next[index] != HALO_POOL_TAKEN - (uint32_t)from)
         return from == HALO_HELD ? HALO_EBUSY : HALO_EINVAL;
@@ -162,7 +162,7 @@ int halo_buffer_resize(struct halo_provider *provider, void **buf, uint32_t used
     void *moved;
     int error;
 
-    if (provider->find(provider, *buf, &have) != *buf || used > have || len == 0)
+    if (!*buf || provider->find(provider, *buf, &have) != *buf || used > have || len == 0)
         return HALO_EINVAL;
     /* Out of the program's hands and back: one that is lent is refused. */
     error = provider->hand_over(provider, *buf, HALO_HELD);
