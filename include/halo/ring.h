@@ -257,8 +257,10 @@ static inline uint32_t halo_features_used_reserved(uint32_t features)
 {
     uint32_t reserved = HALO_DESC_RESERVED;
 
-    reserved &= features & HALO_FEATURE_INLINE_ANSWER ? ~HALO_DESC_INLINE : ~0u;
-    reserved &= features & HALO_FEATURE_TRUNCATED ? ~HALO_DESC_TRUNCATED : ~0u;
+    if (features & HALO_FEATURE_INLINE_ANSWER)
+        reserved &= ~HALO_DESC_INLINE;
+    if (features & HALO_FEATURE_TRUNCATED)
+        reserved &= ~HALO_DESC_TRUNCATED;
     return reserved;
 }
 

@@ -12,7 +12,7 @@
 
 #define REQUESTS 300u
 #define SEEDS 60u
-#define STEPS_MAX 2000000u /* of a run; the longest has a tenth of it */
+#define STEPS_MAX 200000u /* of a run; ten times what the longest needs */
 #define STACK_LEN 262144u
 #define BUFFERED_MAX 12u
 

@@ -24,6 +24,7 @@ struct queue {
     _Alignas(4096) unsigned char ring[4096];
     _Alignas(4096) unsigned char pool[LARGE * LARGE_COUNT + SMALL * SMALL_COUNT];
     unsigned char elsewhere[256]; /* shared, and not the pool's */
+    uint32_t part_count;          /* of the sender, up to PARTS */
     struct halo_region regions[2];
     struct halo_memory memory;
     struct halo_ring_place place;
@@ -93,7 +94,7 @@ static inline struct halo_sender_config queue_sender_config(struct queue *q, uin
                                        .provider = &q->tiers.provider,
                                        .features = features,
                                        .request_count = REQUESTS,
-                                       .part_count = PARTS,
+                                       .part_count = q->part_count,
                                        .notifier = {queue_notify_receiver, q},
                                        .waiter = {queue_receive, queue_wait, q}};
 }
@@ -132,6 +133,7 @@ static inline int queue_open(void **state)
     q->memory = (struct halo_memory){q->regions, 2};
     assert_int_equal(halo_ring_place_in(halo_shm_share(q->ring), RING, &q->place), 0);
     q->wait_result = HALO_ETIMEDOUT;
+    q->part_count = PARTS;
     queue_start(q, 0);
     *state = q;
     return 0;
@@ -142,7 +144,7 @@ static inline void assert_queue_idle(const struct queue *q)
 {
     assert_int_equal(q->tiers.small.free_count, SMALL_COUNT);
     assert_int_equal(q->tiers.large.free_count, LARGE_COUNT);
-    assert_int_equal(q->sender.free_parts, PARTS);
+    assert_int_equal(q->sender.free_parts, q->part_count);
     assert_int_equal(q->sender.free_requests, REQUESTS);
     assert_int_equal(q->sender.answered, 0);
     assert_int_equal(q->sender.stats.in_flight, 0);

@@ -66,7 +66,60 @@ static void an_inline_request_arrives_whole(void **state)
             assert_int_equal(ring_collect(ring), 1);
             assert_int_equal(ring->used.id, id);
             assert_int_equal(ring->used.kind, 0);
+            assert_int_equal(ring->used.word, 0);
             assert_int_equal(ring->used.len, writable ? 100 : 0);
+        }
+    }
+}
+
+/* What the program has left on its stack does not go out with them. */
+static void bytes_behind_an_inline_request_are_zero(void **state)
+{
+    struct ring *ring = *state;
+
+    for (uint32_t len = 0; len <= HALO_INLINE_REQUEST_MAX; len++) {
+        unsigned char raw[HALO_INLINE_REQUEST_MAX];
+        uint32_t last;
+
+        start_with(ring, HALO_FEATURES_ALL, 0);
+        assert_int_equal(halo_driver_add_inline(&ring->driver, bytes, len, NULL, 0), 0);
+        halo_driver_publish(&ring->driver);
+        last = halo_meta_len(ring->desc[0].meta);
+        memcpy(raw, &ring->desc[0].addr, 8);
+        memcpy(raw + 8, &last, 4);
+        for (uint32_t i = 0; i < HALO_INLINE_REQUEST_MAX; i++)
+            assert_int_equal(raw[i], i < len ? bytes[i] : 0);
+    }
+}
+
+/* Up to three buffers for the answer, of which the device may claim each byte and no more. */
+static void several_buffers_follow_an_inline_request(void **state)
+{
+    struct ring *ring = *state;
+    const struct halo_buf room[] = {{DATA_BASE, 10}, {DATA_BASE + 100, 20}, {DATA_BASE + 200, 30}};
+
+    for (uint32_t writable = 0; writable <= 3; writable++) {
+        const uint32_t capacity = 10 * writable * (writable + 1) / 2;
+
+        for (uint32_t more = 0; more < 2; more++) {
+            start_with(ring, HALO_FEATURES_ALL, ring->size - 2);
+            assert_in_range(halo_driver_add_inline(&ring->driver, bytes, 5, room, writable), 0,
+                            ring->size - 1);
+            halo_driver_publish(&ring->driver);
+            assert_int_equal(ring_take(ring), 1);
+            assert_int_equal(ring->chain.slots, 1 + writable);
+            assert_int_equal(ring->chain.writable_count, writable);
+            assert_int_equal(ring->chain.writable_len, capacity);
+            for (uint32_t i = 0; i < writable; i++) {
+                assert_ptr_equal(ring->spans[i].base, ring->data + (size_t)100 * i);
+                assert_int_equal(ring->spans[i].len, 10 * (i + 1));
+            }
+            answer(ring, ring->size - 2, capacity + more, ring->chain.token.id, HALO_DESC_WRITE);
+            assert_int_equal(ring_collect(ring), more ? HALO_EBROKEN : 1);
+            if (more)
+                assert_driver_latched(ring, HALO_BROKEN_LENGTH, ring->size - 2);
+            else
+                assert_int_equal(ring->used.len, capacity);
         }
     }
 }
@@ -216,6 +269,9 @@ static void what_is_too_much_is_refused(void **state)
     assert_int_equal(halo_device_complete(&ring->device, ring->chain.token, 1), HALO_EINVAL);
     halo_driver_stop(&ring->driver);
     assert_int_equal(halo_driver_add_inline(&ring->driver, bytes, 1, NULL, 0), HALO_EBROKEN);
+    assert_int_equal(halo_driver_add_inline(&ring->driver, bytes, 99, huge, 1), HALO_EBROKEN);
+    assert_int_equal(halo_driver_add(&ring->driver, huge, HALO_RING_MAX + 1, 0), HALO_EBROKEN);
+    assert_int_equal(halo_driver_add(&ring->driver, huge, 0, HALO_RING_MAX + 1), HALO_EBROKEN);
 }
 
 /* --- Violations ------------------------------------------------------------------------------- */
@@ -374,6 +430,9 @@ int main(void)
         AT(2, an_inline_request_arrives_whole),
         AT(3, an_inline_request_arrives_whole),
         AT(255, an_inline_request_arrives_whole),
+        AT_EVERY_SIZE(bytes_behind_an_inline_request_are_zero),
+        AT(4, several_buffers_follow_an_inline_request),
+        AT(64, several_buffers_follow_an_inline_request),
         AT(1, an_inline_answer_arrives_whole),
         AT(3, an_inline_answer_arrives_whole),
         AT(64, an_inline_answer_arrives_whole),

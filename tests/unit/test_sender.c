@@ -419,6 +419,34 @@ static void request_records_run_out_until_answers_are_freed(void **state)
     assert_int_equal(halo_sender_request(&q->sender, "x", 1, 0, 0, NULL), HALO_EFULL);
 }
 
+static void an_answer_that_comes_meanwhile_frees_no_part_by_itself(void **state)
+{
+    struct queue *q = *state;
+    struct halo_send first, second;
+
+    q->part_count = 2;
+    queue_start(q, 0);
+    halo_send_begin(&first, &q->sender);
+    assert_int_equal(halo_send_writable(&first, 8), 0);
+    assert_int_equal(halo_send_submit(&first, 0, NULL), 0);
+    halo_send_begin(&second, &q->sender);
+    assert_int_equal(halo_send_lend_readable(&second, q->elsewhere, 8), 0);
+    halo_sender_flush(&q->sender);
+    assert_int_equal(queue_take(q), 1);
+    assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+    halo_receiver_flush(&q->receiver);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(halo_send_lend_readable(&second, q->elsewhere, 8), HALO_ENOMEM);
+        assert_int_equal(halo_send_lend_writable(&second, q->elsewhere, 8), HALO_ENOMEM);
+        assert_int_equal(q->sender.free_parts, 0);
+    }
+    assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
+    assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
+    assert_int_equal(halo_send_lend_writable(&second, q->elsewhere, 8), 0);
+    halo_send_drop(&second);
+    assert_queue_idle(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +467,7 @@ int main(void)
         TEST(under_pressure_nothing_that_came_back_is_lost),
         TEST(a_full_ring_takes_answers_in_before_it_refuses),
         TEST(request_records_run_out_until_answers_are_freed),
+        TEST(an_answer_that_comes_meanwhile_frees_no_part_by_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
