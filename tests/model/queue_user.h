@@ -54,6 +54,8 @@ struct user {
     uint32_t features;
     uint32_t serial; /* of the next request */
     struct sent sent[REQUESTS];
+    struct halo_token old[16]; /* of answers that were freed */
+    uint32_t old_count;
     struct halo_send send; /* being built */
     bool building;
     uint32_t send_key, send_len; /* its bytes so far */
@@ -400,7 +402,17 @@ static void free_answer(struct user *u)
     assert_int_equal(halo_answer_free(&u->q->sender, &sent->answer), 0);
     assert_int_equal(halo_answer_free(&u->q->sender, &copy), HALO_ESTALE);
     assert_int_equal(halo_sender_take(&u->q->sender, sent->token, &copy), HALO_ESTALE);
+    u->old[u->old_count++ % 16] = sent->token;
     sent->state = SENT_NOT;
+}
+
+/* A token from before is stale, whatever has its place by now. */
+static void take_old(struct user *u)
+{
+    struct halo_answer answer;
+
+    if (u->old_count >= 16)
+        assert_int_equal(halo_sender_take(&u->q->sender, u->old[choose(16)], &answer), HALO_ESTALE);
 }
 
 static void sender_step(struct user *u)
@@ -431,6 +443,7 @@ static void sender_step(struct user *u)
             u->flushed = u->submitted;
         return;
     case 8:
+        take_old(u);
         take_answer(u, true);
         return;
     case 9:

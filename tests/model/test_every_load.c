@@ -10,42 +10,14 @@
  */
 #include "pair.h"
 #include "model.h"
+#include "paths.h"
 #include <stdio.h>
 
-#define CHOICES_MAX 64
 #define LEN 8u
 
 static const struct model_region model_regions[] = {{RAM_BASE, RAM_LEN, true, true},
                                                     {ROM_BASE, ROM_LEN, true, false}};
 static const struct model_config config = {UINT32_MAX, 8, 2, model_regions};
-
-/* The choices of this run, and how many there were to choose from at each. */
-static struct {
-    uint32_t taken[CHOICES_MAX], of[CHOICES_MAX];
-    uint32_t depth;
-    uint64_t runs;
-} path;
-
-static uint32_t choose(uint32_t of)
-{
-    assert_true(path.depth < CHOICES_MAX);
-    path.of[path.depth] = of;
-    return path.taken[path.depth++];
-}
-
-/* To the next path, in the order of a depth-first search. False after the last. */
-static bool next_path(void)
-{
-    path.runs++;
-    for (; path.depth > 0; path.depth--) {
-        if (++path.taken[path.depth - 1] < path.of[path.depth - 1]) {
-            path.depth = 0;
-            return true;
-        }
-        path.taken[path.depth - 1] = 0;
-    }
-    return false;
-}
 
 static struct pair *p;
 static struct model_device device;
@@ -318,7 +290,7 @@ static void all_histories(uint32_t size, uint32_t operations, void (*history)(ui
     p = pair_new(size);
     assert_true(model_device_init(&device, size, &config));
     assert_true(model_driver_init(&driver, size));
-    memset(&path, 0, sizeof(path));
+    path_start();
     do
         history(operations);
     while (next_path());
