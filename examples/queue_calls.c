@@ -96,11 +96,17 @@ static int guest_main(uint64_t count, uint64_t *sum)
 
 int main(int argc, char **argv)
 {
-    const uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000;
+    const char *text = argc > 1 ? argv[1] : "10000";
+    char *end;
+    const uint64_t count = strtoull(text, &end, 10);
     struct halo_ring_place place;
     uint64_t exits = 0, sum = 0;
     int error;
 
+    if (argc > 2 || end == text || *end) {
+        fprintf(stderr, "usage: queue_calls [COUNT]\n");
+        return 2;
+    }
     host_region = (struct halo_region){(uintptr_t)buffers, sizeof(buffers), halo_shm_share(buffers),
                                        HALO_MAY_READ | HALO_MAY_WRITE};
     error = halo_ring_place_in(halo_shm_share(ring), RING, &place);

@@ -42,6 +42,8 @@ static void host_serve(void)
         for (uint32_t i = 0; i < count; i++)
             iov[i] = (struct iovec){halo_shm_expose(room[i].base), room[i].len};
         len = readv(STDIN_FILENO, iov, (int)count);
+        if (len < 0)
+            perror("queue_stream: cannot read");
         halo_received_wrote(&request, len > 0 ? (uint64_t)len : 0); /* nothing: the end */
         halo_receiver_complete(&host, &request);
     }
@@ -86,8 +88,10 @@ static int guest_main(uint64_t *bytes)
             first++;
             *bytes += answer.len;
             ended = ended || answer.len == 0;
-            while (halo_answer_span(&guest, &answer, &span))
-                fwrite(halo_shm_expose(span.base), 1, span.len, stdout);
+            while (halo_answer_span(&guest, &answer, &span)) {
+                if (fwrite(halo_shm_expose(span.base), 1, span.len, stdout) != span.len)
+                    return HALO_EIO;
+            }
             halo_answer_free(&guest, &answer);
         }
         if (got < 0)

@@ -172,8 +172,7 @@ static inline int halo_device_retire(struct halo_device *device, struct halo_tok
     record = &device->chains[token.id];
     if (record->slots == 0 || record->generation != token.generation)
         return HALO_ESTALE;
-    if (extra == HALO_DESC_INLINE ? !record->is_inline || len > HALO_INLINE_ANSWER_MAX
-                                  : len > record->capacity)
+    if (extra == HALO_DESC_INLINE ? !record->is_inline : len > record->capacity)
         return HALO_EINVAL;
 
     flags |= len > 0 ? HALO_DESC_WRITE : 0;

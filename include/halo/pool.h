@@ -173,7 +173,8 @@ struct halo_piece {
 /*
  * Buffers for `len` bytes in all, in up to `max` pieces; the last one's length is cut to what is
  * needed. Returns how many, or HALO_ENOMEM where the buffers or the pieces do not suffice,
- * HALO_EINVAL for a `len` of 0; then nothing is taken. Free each piece's base by itself.
+ * HALO_EINVAL for a `len` of 0 or a `max` above INT32_MAX; then nothing is taken. Free each piece's
+ * base by itself.
  */
 int halo_buffer_scatter(struct halo_provider *provider, uint64_t len, struct halo_piece *pieces,
                         uint32_t max);

@@ -185,13 +185,13 @@ int halo_buffer_scatter(struct halo_provider *provider, uint64_t len, struct hal
 {
     uint32_t count = 0;
 
-    if (len == 0)
+    if (len == 0 || max > INT32_MAX)
         return HALO_EINVAL;
     while (len > 0) {
         struct halo_piece *piece = &pieces[count];
         const uint32_t want = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
 
-        if (count == max || count == INT32_MAX ||
+        if (count == max ||
             !(piece->base = provider->alloc(provider, 1, want, HALO_HELD, &piece->len))) {
             while (count > 0)
                 (void)provider->free(provider, pieces[--count].base, HALO_HELD);

@@ -192,6 +192,7 @@ int halo_receiver_complete(struct halo_receiver *receiver, struct halo_received 
 {
     struct halo_device *device = &receiver->device;
     const uint64_t len = request->answer_len, room = request->chain.writable_len;
+    const bool goes_inline = request->may_inline && len <= HALO_INLINE_ANSWER_MAX;
     const bool is_cut = len > room;
     int error;
 
@@ -199,7 +200,7 @@ int halo_receiver_complete(struct halo_receiver *receiver, struct halo_received 
         return HALO_EBUSY;
     if (!request->open)
         return HALO_ESTALE;
-    if (request->may_inline && len <= HALO_INLINE_ANSWER_MAX)
+    if (goes_inline)
         error = halo_device_complete_inline(device, request->chain.token, request->short_answer,
                                             (uint32_t)len);
     else if (is_cut && (device->features & HALO_FEATURE_TRUNCATED))
@@ -211,7 +212,7 @@ int halo_receiver_complete(struct halo_receiver *receiver, struct halo_received 
     request->open = false;
     receiver->stats.answers++;
     receiver->stats.in_flight--;
-    receiver->stats.truncated += is_cut && !(request->may_inline && len <= HALO_INLINE_ANSWER_MAX);
+    receiver->stats.truncated += is_cut && !goes_inline;
     return 0;
 }
 

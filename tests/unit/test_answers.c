@@ -496,6 +496,84 @@ static void a_broken_ring_reaches_everybody_who_waits(void **state)
     halo_send_drop(&send);
 }
 
+static void break_the_ring(struct queue *q)
+{
+    for (uint32_t i = 0; i < RING; i++)
+        halo_shm_publish_meta(&q->place.desc[i],
+                              halo_meta(0, 9999, HALO_DESC_AVAIL | HALO_DESC_USED));
+}
+
+static void a_ring_that_breaks_while_we_wait_ends_it(void **state)
+{
+    struct queue *q = *state;
+    struct halo_token token = queue_ask(q, "x", 8);
+
+    q->in_notifier = break_the_ring;
+    assert_int_equal(halo_sender_wait(&q->sender, HALO_DEADLINE_NEVER), HALO_EBROKEN);
+    assert_int_equal(halo_sender_wait(&q->sender, HALO_DEADLINE_NEVER), HALO_EBROKEN);
+    assert_int_equal(halo_sender_take_wait(&q->sender, token, HALO_DEADLINE_NEVER, &q->answer),
+                     HALO_EBROKEN);
+    assert_int_equal(q->sender.driver.violation.reason, HALO_BROKEN_BAD_ID);
+}
+
+static void serve_in_wait(struct queue *q)
+{
+    q->wait_result = 0;
+    serve_all(q);
+}
+
+/* All records are in use: those in flight come home, but only freeing their answers helps. */
+static void waiting_to_submit_ends_where_only_freeing_helps(void **state)
+{
+    struct queue *q = *state;
+    struct halo_send send;
+
+    q->in_wait = serve_in_wait;
+    queue_start(q, HALO_FEATURES_ALL); /* inline: no part is used up */
+    for (uint32_t i = 0; i < REQUESTS; i++)
+        queue_ask(q, "x", 8);
+    halo_send_begin(&send, &q->sender);
+    assert_int_equal(halo_send_inline(&send, "y", 1), 0);
+    assert_int_equal(halo_send_submit_wait(&send, 'y', HALO_DEADLINE_NEVER, NULL), HALO_EFULL);
+    assert_int_equal(q->waited, 1);
+    assert_int_equal(q->sender.answered, REQUESTS);
+    queue_expect(q, "x!");
+    assert_int_equal(halo_send_submit_wait(&send, 'y', HALO_DEADLINE_NEVER, NULL), 0);
+}
+
+static void take_one(struct queue *q)
+{
+    serve_all(q);
+    assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
+}
+
+static void waiting_ends_when_an_answer_is_taken_meanwhile(void **state)
+{
+    struct queue *q = *state;
+
+    queue_ask(q, "x", 8);
+    q->in_receive = take_one;
+    q->receive_result = true;
+    assert_int_equal(halo_sender_wait(&q->sender, HALO_DEADLINE_NEVER), 0);
+    assert_int_equal(q->received, 1);
+    assert_answer(q, "x!");
+    assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
+    assert_queue_idle(q);
+}
+
+static void id_05_a_token_that_was_never_given_is_stale(void **state)
+{
+    struct queue *q = *state;
+
+    for (uint16_t id = 0; id < REQUESTS; id++) {
+        q->answer.token =
+            (struct halo_token){1, id}; /* which the next one in its place will have */
+        assert_int_equal(halo_sender_take(&q->sender, q->answer.token, &q->answer), HALO_ESTALE);
+        assert_int_equal(halo_answer_free(&q->sender, &q->answer), HALO_ESTALE);
+    }
+    assert_queue_idle(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -516,6 +594,10 @@ int main(void)
         TEST(drv_20_each_lost_request_is_told_of_once),
         TEST(a_reset_takes_everything_back),
         TEST(a_broken_ring_reaches_everybody_who_waits),
+        TEST(a_ring_that_breaks_while_we_wait_ends_it),
+        TEST(waiting_to_submit_ends_where_only_freeing_helps),
+        TEST(waiting_ends_when_an_answer_is_taken_meanwhile),
+        TEST(id_05_a_token_that_was_never_given_is_stale),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,6 +305,8 @@ static void no_more_pieces_are_made_than_there_is_room_for(void **state)
     struct halo_piece pieces[4] = {{NULL, 0}, {NULL, 0}, {NULL, 0}, {(void *)f, 99}};
 
     assert_int_equal(halo_buffer_scatter(f->provider, 1, pieces, 0), HALO_ENOMEM);
+    assert_int_equal(halo_buffer_scatter(f->provider, 1, pieces, (uint32_t)INT32_MAX + 1),
+                     HALO_EINVAL);
     assert_int_equal(halo_buffer_scatter(f->provider, 3 * LARGE + 1, pieces, 3), HALO_ENOMEM);
     assert_int_equal(free_bytes(f), BYTES);
     assert_int_equal(halo_buffer_scatter(f->provider, 3 * LARGE, pieces, 3), 3);

@@ -420,6 +420,8 @@ static void id_05_a_forged_token_is_stale(void **state)
     }
     token.id = 0xffff;
     assert_complete_refused(ring, token, 0, HALO_ESTALE);
+    token = (struct halo_token){0, (uint16_t)ring->size}; /* the record behind the last */
+    assert_complete_refused(ring, token, 0, HALO_ESTALE);
     ring_give(ring, ring->chain.token, 0);
 }
 

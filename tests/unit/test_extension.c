@@ -238,6 +238,16 @@ static void what_is_off_cannot_be_used(void **state)
     assert_ring_unchanged(ring);
     assert_int_equal(ring->device.in_flight, 1);
     ring_give(ring, token, 0);
+
+    start_with(ring, HALO_FEATURE_INLINE_REQUEST, 0); /* but no inline answer */
+    assert_in_range(halo_driver_add_inline(&ring->driver, bytes, 1, NULL, 0), 0, ring->size - 1);
+    halo_driver_publish(&ring->driver);
+    assert_int_equal(ring_take(ring), 1);
+    ring_remember(ring);
+    assert_int_equal(halo_device_complete_inline(&ring->device, ring->chain.token, bytes, 1),
+                     HALO_EINVAL);
+    assert_ring_unchanged(ring);
+    ring_give(ring, ring->chain.token, 0);
 }
 
 static void what_is_too_much_is_refused(void **state)

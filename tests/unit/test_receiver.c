@@ -313,6 +313,55 @@ static void bytes_that_were_put_into_the_spans_do_not_go_inline(void **state)
     assert_queue_idle(q);
 }
 
+/* Only what is short enough in the end goes inline, in however many pieces it was written. */
+static void an_inline_answer_is_written_in_any_pieces(void **state)
+{
+    struct queue *q = *state;
+
+    queue_start(q, HALO_FEATURES_ALL);
+    for (size_t len = 0; len <= 14; len++) {
+        for (size_t step = 1; step <= 7; step++) {
+            char expected[13] = {0};
+
+            queue_ask(q, "inline", 12);
+            halo_sender_flush(&q->sender);
+            assert_int_equal(queue_take(q), 1);
+            for (size_t i = 0; i < len; i += step) {
+                const size_t some = step < len - i ? step : len - i;
+
+                assert_int_equal(halo_received_write(&q->request, &"ABCDEFGHIJKLMN"[i], some),
+                                 i + some <= 12 ? some
+                                 : i < 12       ? 12 - i
+                                                : 0);
+            }
+            assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+            halo_receiver_flush(&q->receiver);
+            assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
+            assert_int_equal(q->answer.is_inline, len <= HALO_INLINE_ANSWER_MAX);
+            assert_int_equal(q->answer.truncated, len > 12);
+            assert_int_equal(q->answer.full_len, len);
+            memcpy(expected, "ABCDEFGHIJKL", len < 12 ? len : 12);
+            assert_answer(q, expected);
+            assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
+        }
+    }
+}
+
+static void an_inline_request_may_have_its_answer_in_a_buffer_only(void **state)
+{
+    struct queue *q = *state;
+
+    queue_start(q, HALO_FEATURE_INLINE_REQUEST);
+    queue_ask(q, "inline", 4);
+    assert_int_equal(q->tiers.small.free_count, SMALL_COUNT - 1);
+    halo_sender_flush(&q->sender);
+    queue_serve(q, "inline", "1234");
+    halo_receiver_flush(&q->receiver);
+    queue_expect(q, "1234");
+    assert_false(q->answer.is_inline);
+    assert_queue_idle(q);
+}
+
 static void an_answer_too_long_for_its_room_is_flagged_with_its_length(void **state)
 {
     struct queue *q = *state;
@@ -597,6 +646,8 @@ int main(void)
         TEST(a_copy_of_a_request_cannot_answer_it_again),
         TEST(the_room_for_an_answer_can_be_filled_where_it_lies),
         TEST(bytes_that_were_put_into_the_spans_do_not_go_inline),
+        TEST(an_inline_answer_is_written_in_any_pieces),
+        TEST(an_inline_request_may_have_its_answer_in_a_buffer_only),
         TEST(an_answer_too_long_for_its_room_is_flagged_with_its_length),
         TEST(requests_are_answered_in_any_order),
         TEST(res_06_no_more_requests_are_taken_than_allowed),

@@ -447,6 +447,73 @@ static void an_answer_that_comes_meanwhile_frees_no_part_by_itself(void **state)
     assert_queue_idle(q);
 }
 
+static void an_answer_that_comes_meanwhile_frees_no_buffer_by_itself(void **state)
+{
+    struct queue *q = *state;
+    struct halo_send send;
+    void *at;
+
+    halo_send_begin(&send, &q->sender); /* all that there is, for an answer */
+    assert_int_equal(halo_send_writable(&send, LARGE * LARGE_COUNT), 0);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(halo_send_writable(&send, SMALL), 0);
+    assert_int_equal(halo_send_submit(&send, 0, NULL), 0);
+    halo_sender_flush(&q->sender);
+    for (uint32_t i = 0; i < SMALL_COUNT - 4; i++)
+        assert_non_null(halo_buffer_alloc(&q->tiers.provider, SMALL));
+    assert_int_equal(queue_take(q), 1);
+    assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+    halo_receiver_flush(&q->receiver);
+    halo_send_begin(&send, &q->sender);
+    assert_int_equal(halo_send_readable(&send, 1, &at), HALO_ENOMEM);
+    assert_int_equal(q->sender.answered, 1);
+    assert_int_equal(halo_sender_stats(&q->sender).empty, 1);
+}
+
+static void room_for_a_long_answer_may_come_first(void **state)
+{
+    struct queue *q = *state;
+    struct halo_send send;
+
+    halo_send_begin(&send, &q->sender);
+    assert_int_equal(halo_send_writable(&send, 100000), HALO_ENOMEM);
+    assert_queue_idle(q);
+    assert_int_equal(halo_send_writable(&send, 3 * LARGE + 5), 0);
+    assert_int_equal(halo_send_submit(&send, 0, NULL), 0);
+    halo_sender_flush(&q->sender);
+    assert_int_equal(queue_take(q), 1);
+    assert_int_equal(q->request.chain.writable_len, 3 * LARGE + 5);
+    assert_int_equal(halo_received_write(&q->request, long_text, 70), 70);
+    assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+    halo_receiver_flush(&q->receiver);
+    assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
+    for (uint64_t left = 70; left > 0;) { /* no more of the buffers than there is an answer */
+        struct halo_span span;
+
+        assert_int_equal(halo_answer_span(&q->sender, &q->answer, &span), 1);
+        assert_int_equal(span.len, left < LARGE ? left : LARGE);
+        left -= span.len;
+        assert_int_equal(q->answer.left, left);
+    }
+    assert_int_equal(halo_answer_span(&q->sender, &q->answer, q->spans), 0);
+    assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
+    assert_queue_idle(q);
+}
+
+/* Where lengths have 64 bits. */
+static void more_than_4_gib_are_too_much_for_the_pool_and_nothing_else(void **state)
+{
+    struct queue *q = *state;
+    char *bytes = calloc(1, sizeof(q->pool));
+    struct halo_send send;
+
+    halo_send_begin(&send, &q->sender);
+    assert_int_equal(halo_send_write(&send, bytes, (size_t)UINT32_MAX + 2), HALO_ENOMEM);
+    assert_int_equal(halo_send_writable(&send, (uint64_t)UINT32_MAX + 1), HALO_EINVAL);
+    assert_queue_idle(q);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +535,9 @@ int main(void)
         TEST(a_full_ring_takes_answers_in_before_it_refuses),
         TEST(request_records_run_out_until_answers_are_freed),
         TEST(an_answer_that_comes_meanwhile_frees_no_part_by_itself),
+        TEST(an_answer_that_comes_meanwhile_frees_no_buffer_by_itself),
+        TEST(room_for_a_long_answer_may_come_first),
+        TEST(more_than_4_gib_are_too_much_for_the_pool_and_nothing_else),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
