@@ -199,10 +199,9 @@ static inline int halo_driver_add_inline(struct halo_driver *driver, const void 
 
     if (driver->violation.reason)
         return HALO_EBROKEN;
-    if (!(driver->features & HALO_FEATURE_INLINE_REQUEST) || len > HALO_INLINE_REQUEST_MAX ||
-        writable >= HALO_RING_MAX)
+    if (!(driver->features & HALO_FEATURE_INLINE_REQUEST) || len > HALO_INLINE_REQUEST_MAX)
         return HALO_EINVAL;
-    error = halo_driver_begin(driver, 1 + writable, &put);
+    error = halo_driver_begin(driver, 1 + writable, &put); /* 0 where it wraps, which is refused */
     if (error)
         return error;
     for (uint32_t i = 0; i < writable; i++)
