@@ -45,6 +45,27 @@ static void areas_inside_their_regions_are_found(void **state)
     assert_int_equal(place.size, SIZE);
 }
 
+static void the_largest_ring_and_none_larger_is_found(void **state)
+{
+    const size_t len = HALO_RING_MAX * 16 + 64;
+    unsigned char *large = aligned_alloc(64, len);
+    const struct halo_region region = {BASE, len, halo_shm_share(large),
+                                       HALO_MAY_READ | HALO_MAY_WRITE};
+    const struct halo_memory all = {&region, 1};
+    const struct halo_gpa events = {BASE + len - 64}, others = {BASE + len - 4};
+    struct halo_ring_place place;
+
+    (void)state;
+    assert_int_equal(
+        halo_ring_place_at(&all, HALO_RING_MAX, (struct halo_gpa){BASE}, events, others, &place),
+        0);
+    assert_int_equal(place.size, HALO_RING_MAX);
+    assert_int_equal(halo_ring_place_at(&all, HALO_RING_MAX + 1, (struct halo_gpa){BASE}, events,
+                                        others, &place),
+                     HALO_EINVAL);
+    free(large);
+}
+
 static void cfg_06_areas_outside_memory_across_its_end_or_a_hole_are_refused(void **state)
 {
     const uint64_t outside[] = {0,        BASE - 16,  BASE + LEN - 16, BASE + LEN,
@@ -101,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(areas_inside_their_regions_are_found),
+        cmocka_unit_test(the_largest_ring_and_none_larger_is_found),
         cmocka_unit_test(cfg_06_areas_outside_memory_across_its_end_or_a_hole_are_refused),
         cmocka_unit_test(cfg_06_areas_without_the_right_are_refused),
         cmocka_unit_test(cfg_05_misaligned_areas_are_refused),
