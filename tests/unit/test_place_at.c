@@ -100,6 +100,30 @@ static void cfg_05_misaligned_areas_are_refused(void **state)
     }
 }
 
+/* What the driver chose has to be aligned, wherever the host has mapped it. */
+static void cfg_05_addresses_that_are_misaligned_for_the_driver_are_refused(void **state)
+{
+    struct halo_ring_place place;
+
+    (void)state;
+    for (uint32_t off = 0; off < 16; off++) {
+        const struct halo_region odd[] = {
+            {BASE, LEN, bytes + off, HALO_MAY_READ | HALO_MAY_WRITE},
+            {ROM, LEN, bytes + LEN + 16, HALO_MAY_READ | HALO_MAY_WRITE},
+        };
+        const struct halo_memory all = {odd, 2};
+        const struct halo_gpa aligned = {ROM}, first = {ROM + 1024}, second = {ROM + 2048};
+        const struct halo_gpa shifted = {BASE + 64 - off}; /* host memory is aligned there */
+
+        assert_int_equal(halo_ring_place_at(&all, SIZE, shifted, first, second, &place),
+                         off == 0 ? 0 : HALO_EINVAL);
+        assert_int_equal(halo_ring_place_at(&all, SIZE, aligned, shifted, second, &place),
+                         off % 4 == 0 ? 0 : HALO_EINVAL);
+        assert_int_equal(halo_ring_place_at(&all, SIZE, aligned, first, shifted, &place),
+                         off % 4 == 0 ? 0 : HALO_EINVAL);
+    }
+}
+
 static void cfg_06_areas_that_overlap_are_refused(void **state)
 {
     (void)state;
@@ -126,6 +150,7 @@ int main(void)
         cmocka_unit_test(cfg_06_areas_outside_memory_across_its_end_or_a_hole_are_refused),
         cmocka_unit_test(cfg_06_areas_without_the_right_are_refused),
         cmocka_unit_test(cfg_05_misaligned_areas_are_refused),
+        cmocka_unit_test(cfg_05_addresses_that_are_misaligned_for_the_driver_are_refused),
         cmocka_unit_test(cfg_06_areas_that_overlap_are_refused),
         cmocka_unit_test(cfg_10_a_size_is_judged_before_it_is_narrowed),
     };
