@@ -29,6 +29,13 @@ enum halo_error {
     HALO_ESTATE = -15,    /* the call is not possible in the present state */
     HALO_EIO = -16,       /* an end point failed; its errno is reported beside this code */
     HALO_EBUSY = -17,     /* in use: a buffer that is lent, a queue that is calling its notifier */
+    HALO_ENAME = -18,     /* no function has this name */
+    HALO_ETYPE = -19,     /* a value, or a function, of another type */
+    HALO_ECOUNT = -20,    /* more or fewer arguments than the function has */
+    HALO_ESIZE = -21,     /* a value, or all together, longer than the limit */
+    HALO_EDEPTH = -22,    /* calls inside calls, deeper than the limit */
+    HALO_EMESSAGE = -23,  /* bytes that are no message */
+    HALO_ECALL = -24,     /* the function was called and failed; its own code and text tell why */
 };
 
 /*

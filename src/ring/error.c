@@ -28,6 +28,13 @@ static const struct error_text texts[] = {
     {HALO_ESTATE, "HALO_ESTATE", "not possible in the present state of the sandbox or queue"},
     {HALO_EIO, "HALO_EIO", "an end point failed"},
     {HALO_EBUSY, "HALO_EBUSY", "in use just now; wait until the other use of it has ended"},
+    {HALO_ENAME, "HALO_ENAME", "no function has this name; provide it before the guest starts"},
+    {HALO_ETYPE, "HALO_ETYPE", "a value or a function is of another type than its signature says"},
+    {HALO_ECOUNT, "HALO_ECOUNT", "more or fewer arguments than the function has"},
+    {HALO_ESIZE, "HALO_ESIZE", "a value is longer than the limit"},
+    {HALO_EDEPTH, "HALO_EDEPTH", "calls inside calls are deeper than the limit"},
+    {HALO_EMESSAGE, "HALO_EMESSAGE", "bytes that are no message"},
+    {HALO_ECALL, "HALO_ECALL", "the function was called and failed; its code and text tell why"},
 };
 
 static const struct error_text *find(int error)

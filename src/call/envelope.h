@@ -1,0 +1,53 @@
+/*
+ * The envelope of a call, an answer or an error: values as bytes (call.proto), by nanopb, the same
+ * code on both sides. Every field is bounded, and what is read is as suspicious of a guest as of a
+ * host: fields in order, each once, of the types that the signature says, and nothing behind them.
+ *
+ * Strings and bytes above HALO_SHORT_MAX are only announced here. Their bytes follow the envelope,
+ * in the order of the arguments: the caller puts them there, and finds them by the values' lengths.
+ */
+#ifndef HALO_SRC_CALL_ENVELOPE_H
+#define HALO_SRC_CALL_ENVELOPE_H
+
+#include <halo/value.h>
+
+/* Longest string or bytes inside an envelope. */
+#define HALO_SHORT_MAX 256u
+
+/* Longest text of an error; a longer one is cut. */
+#define HALO_ERROR_TEXT_MAX 256u
+
+/* Longest envelope: each value has at most two tags and two lengths besides its bytes. */
+#define HALO_ENVELOPE_MAX (8u + HALO_ARGUMENTS_MAX * (8u + HALO_SHORT_MAX))
+
+/* It is announced, and its bytes are not in the envelope. */
+static inline bool halo__is_raw(const struct halo_value *value)
+{
+    return value->type >= HALO_STR && value->len > HALO_SHORT_MAX;
+}
+
+/*
+ * Write an envelope to `to`, which has HALO_ENVELOPE_MAX bytes; returns its length. The values have
+ * been checked against the signature (halo_values_check); `function` is not 0, nor is `code`.
+ */
+size_t halo__encode_call(unsigned char *to, uint32_t function, const struct halo_value *args,
+                         uint32_t count);
+size_t halo__encode_result(unsigned char *to, const struct halo_value *result);
+size_t halo__encode_error(unsigned char *to, int32_t code, const char *text);
+
+/*
+ * Read an envelope in private memory, which is changed: strings get their zero byte in it, and the
+ * values point into it. All return 0, or HALO_EMESSAGE for bytes that follow no rule.
+ *
+ * Of a call the function comes first, in the first *used bytes; then its arguments, by its
+ * signature: HALO_ECOUNT for more or fewer, HALO_ETYPE for one of another type. A value that is raw
+ * has its length, and NULL for its bytes; *raw is the sum of these lengths.
+ */
+int halo__decode_function(unsigned char *bytes, size_t len, uint32_t *function, size_t *used);
+int halo__decode_arguments(unsigned char *bytes, size_t len, const struct halo_signature *signature,
+                           struct halo_value *args, uint64_t *raw);
+int halo__decode_result(unsigned char *bytes, size_t len, enum halo_type type,
+                        struct halo_value *result, uint64_t *raw);
+int halo__decode_error(unsigned char *bytes, size_t len, int32_t *code, const char **text);
+
+#endif

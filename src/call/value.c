@@ -1,0 +1,79 @@
+/* Types, values and signatures; the same for both sides. */
+#include <halo/value.h>
+
+static const char *const type_names[HALO_TYPE_COUNT] = {"void", "i32", "u32",  "i64", "u64",
+                                                        "f32",  "f64", "bool", "str", "bytes"};
+
+const char *halo_type_name(enum halo_type type)
+{
+    return (unsigned)type < HALO_TYPE_COUNT ? type_names[type] : "unknown";
+}
+
+bool halo_signature_sound(const struct halo_signature *signature)
+{
+    if (signature->arg_count > HALO_ARGUMENTS_MAX || signature->types[0] >= HALO_TYPE_COUNT)
+        return false;
+    for (uint32_t i = 1; i <= signature->arg_count; i++) {
+        if (signature->types[i] == HALO_VOID || signature->types[i] >= HALO_TYPE_COUNT)
+            return false;
+    }
+    return true;
+}
+
+bool halo_signature_equal(const struct halo_signature *a, const struct halo_signature *b)
+{
+    if (a->arg_count != b->arg_count)
+        return false;
+    for (uint32_t i = 0; i <= a->arg_count; i++) {
+        if (a->types[i] != b->types[i])
+            return false;
+    }
+    return true;
+}
+
+static char *append(char *to, const char *from)
+{
+    while (*from)
+        *to++ = *from++;
+    return to;
+}
+
+const char *halo_signature_text(const struct halo_signature *signature, char *text)
+{
+    char *at = append(text, halo_type_name(signature->types[0]));
+
+    *at++ = '(';
+    for (uint32_t i = 1; i <= signature->arg_count; i++) {
+        if (i > 1)
+            at = append(at, ", ");
+        at = append(at, halo_type_name(signature->types[i]));
+    }
+    *at++ = ')';
+    *at = '\0';
+    return text;
+}
+
+int halo_values_check(const struct halo_signature *signature, const struct halo_value *args,
+                      size_t count, uint32_t *which)
+{
+    if (count != signature->arg_count)
+        return HALO_ECOUNT;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct halo_value *value = &args[i];
+
+        *which = i;
+        if ((unsigned)value->type != signature->types[1 + i])
+            return HALO_ETYPE;
+        if (value->type == HALO_STR) {
+            if (!value->str)
+                return HALO_EINVAL;
+            for (size_t k = 0; k < value->len; k++) {
+                if (!value->str[k])
+                    return HALO_EINVAL;
+            }
+        }
+        if (value->type == HALO_BYTES && !value->bytes && value->len > 0)
+            return HALO_EINVAL;
+    }
+    return 0;
+}

@@ -1,0 +1,60 @@
+/* Any bytes as the envelope of a call: refused, or a call that comes back the same once it is
+ * written. */
+#include "../../src/call/envelope.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static int decode(unsigned char *bytes, size_t len, const struct halo_signature *signature,
+                  uint32_t *function, struct halo_value *args, uint64_t *raw)
+{
+    size_t used;
+    int error = halo__decode_function(bytes, len, function, &used);
+
+    return error ? error : halo__decode_arguments(bytes + used, len - used, signature, args, raw);
+}
+
+static void assert_same(const struct halo_value *a, const struct halo_value *b)
+{
+    assert(a->type == b->type && a->len == b->len);
+    if (halo__is_raw(a))
+        assert(!a->bytes && !b->bytes);
+    else if (a->type >= HALO_STR)
+        assert(memcmp(a->bytes, b->bytes, a->len) == 0);
+    else
+        assert(a->u64 == b->u64);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct halo_signature signature = {.arg_count = 0};
+    struct halo_value args[HALO_ARGUMENTS_MAX], again[HALO_ARGUMENTS_MAX];
+    unsigned char written[HALO_ENVELOPE_MAX], *bytes;
+    uint32_t function, function_again;
+    uint64_t raw, raw_again;
+    size_t written_len;
+
+    if (len == 0)
+        return 0;
+    signature.arg_count = data[0] % (HALO_ARGUMENTS_MAX + 1);
+    if (len < 1u + signature.arg_count)
+        return 0;
+    for (uint32_t i = 1; i <= signature.arg_count; i++)
+        signature.types[i] = (uint8_t)(1 + data[i] % (HALO_TYPE_COUNT - 1));
+    data += 1 + signature.arg_count;
+    len -= 1 + signature.arg_count;
+    bytes = malloc(len); /* exactly as long: ASan watches both ends */
+    memcpy(bytes, data, len);
+    if (decode(bytes, len, &signature, &function, args, &raw) == 0) {
+        written_len = halo__encode_call(written, function, args, signature.arg_count);
+        assert(written_len <= len); /* theirs may have had longer numbers */
+        assert(decode(written, written_len, &signature, &function_again, again, &raw_again) == 0);
+        assert(function == function_again && raw == raw_again);
+        for (uint32_t i = 0; i < signature.arg_count; i++)
+            assert_same(&args[i], &again[i]);
+    }
+    free(bytes);
+    return 0;
+}
