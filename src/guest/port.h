@@ -1,0 +1,46 @@
+/*
+ * The guest's end of the queue to the host: one sender, which streams and calls share, and the only
+ * place where the guest waits.
+ *
+ * The pool of the boot page is cut in two: buffers of 256 and 4096 bytes for messages, which the
+ * sender takes, and HALO_STREAM_BUF ones for streams, which are lent to it.
+ */
+#ifndef HALO_SRC_GUEST_PORT_H
+#define HALO_SRC_GUEST_PORT_H
+
+#include <halo/abi.h>
+#include <halo/pool.h>
+#include <halo/sender.h>
+
+/* What a request's context points to: who waits for the answer. */
+struct halo__op {
+    /* It came. Returns whether it is the op's to free; else it is freed behind this call. */
+    bool (*answered)(struct halo__op *op, struct halo_answer *answer);
+};
+
+extern struct halo_sender halo__port;
+
+/* The memory behind the message buffers, for streams. */
+struct halo__port_rest {
+    void *base;
+    uint64_t len;
+};
+
+struct halo__port_rest halo__port_start(const struct halo_boot *boot);
+
+/* Make visible what was submitted. Leaves the guest only where the host asked for kicks. */
+void halo__port_flush(void);
+
+/* Hand every answer that is there to its op. Returns whether there was one. */
+bool halo__port_take(void);
+
+/* The same, and where there is none leave the guest until there is. */
+void halo__port_wait(void);
+
+/* Submit; where there is no room, wait until there is. */
+void halo__port_submit(struct halo_send *send, struct halo__op *op);
+
+/* End the guest where the host has broken a rule, or offers what cannot be used. */
+void halo__check(int error, const char *what);
+
+#endif
