@@ -30,7 +30,9 @@ static int accept_chain(struct halo_sandbox *box, const struct halo_chain *chain
     request->writable_len = chain->writable_len;
     request->done = 0;
     box->stats.requests++;
-    why = halo__stream_parse(request);
+    why = halo__request_parse(request);
+    if (!why)
+        why = halo__stream_parse(request);
     if (why)
         return halo__fail(box, HALO_EPOISONED, "the guest sent %s", why);
 

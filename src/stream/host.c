@@ -8,46 +8,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #define HEADER_LEN (sizeof(struct halo_message) + sizeof(struct halo_stream_request))
-#define ANSWER_MIN (sizeof(struct halo_message) + sizeof(struct halo_stream_error))
 
 static const struct halo_span *writable_spans(const struct halo_request *request)
 {
     return request->spans + request->readable_count;
-}
-
-/* Gather `len` bytes at `offset` of some spans into private memory; they are known to be there. */
-static void copy_in(void *to, const struct halo_span *span, uint64_t offset, size_t len)
-{
-    unsigned char *at = to;
-
-    for (; offset >= span->len; span++)
-        offset -= span->len;
-    for (; len > 0; span++, offset = 0) {
-        size_t part = span->len - offset < len ? span->len - offset : len;
-
-        halo_shm_copy_in(at, span->base + offset, part);
-        at += part;
-        len -= part;
-    }
-}
-
-/* Scatter `len` bytes over spans, from their start; there is room for them. */
-static void copy_out(const struct halo_span *span, const void *from, size_t len)
-{
-    const unsigned char *at = from;
-
-    for (; len > 0; span++) {
-        size_t part = span->len < len ? span->len : len;
-
-        halo_shm_copy_out(span->base, at, part);
-        at += part;
-        len -= part;
-    }
 }
 
 /* Spans without their first `skip` bytes, at most `limit` bytes, as the operating system wants. */
@@ -75,24 +43,15 @@ static int iovecs(struct iovec *iov, const struct halo_span *spans, uint32_t cou
 
 const char *halo__stream_parse(struct halo_request *request)
 {
-    uint64_t payload;
-
     if (request->readable_len < HEADER_LEN) /* DEV-18 */
-        return "a request shorter than its header";
-    if (request->writable_len < ANSWER_MIN) /* DEV-19 */
-        return "a request without room for its answer";
-    copy_in(&request->message, request->spans, 0, sizeof(request->message)); /* TOC-04 */
-    copy_in(&request->stream, request->spans, sizeof(request->message), sizeof(request->stream));
-    payload = request->readable_len - sizeof(request->message);
-    if (request->message.flags != 0)
-        return "a message with unknown flags";
-    if (request->message.length != payload) /* STR-07 */
-        return "a message whose length is not that of its chain";
+        return "a stream request shorter than its header";
+    halo__request_read(request, sizeof(request->message), &request->stream,
+                       sizeof(request->stream)); /* TOC-04 */
     if (request->stream.reserved != 0)
         return "a message with a reserved field that is not zero";
     switch (request->message.kind) {
     case HALO_KIND_STREAM_READ:
-        return payload == sizeof(request->stream) ? NULL : "a read request with data";
+        return request->readable_len == HEADER_LEN ? NULL : "a read request with data";
     case HALO_KIND_STREAM_WRITE:
         return NULL;
     default:
@@ -110,29 +69,19 @@ void halo__stream_push(struct halo_stream *stream, struct halo_request *request)
     stream->last = request;
 }
 
-/* Write the answer's header, and a short payload where there is one, and give the chain back. */
-static void answer(struct halo_device *device, struct halo_request *request, enum halo_kind kind,
-                   uint8_t flags, const void *payload, uint32_t len)
+/* Answer with a short payload, for which every request has room. */
+static void answer(struct halo_device *device, const struct halo_request *request,
+                   enum halo_kind kind, const void *payload, uint32_t len)
 {
-    unsigned char reply[ANSWER_MIN];
-    struct halo_message message = {(uint8_t)kind, flags, request->message.request, len};
-    size_t reply_len = sizeof(message);
-
-    memcpy(reply, &message, sizeof(message));
-    if (payload) {
-        memcpy(reply + reply_len, payload, len);
-        reply_len += len;
-    }
-    copy_out(writable_spans(request), reply, reply_len);
-    /* The token is our own and the length is within the chain: this can only fail when latched. */
-    (void)halo_device_complete(device, request->token, (uint32_t)sizeof(message) + len);
+    halo__request_write(request, sizeof(request->message), payload, len);
+    halo__request_answer(device, request, kind, 0, len);
 }
 
 void halo__stream_fail(struct halo_device *device, struct halo_request *request, int error)
 {
     struct halo_stream_error payload = {error};
 
-    answer(device, request, HALO_KIND_ERROR, 0, &payload, sizeof(payload));
+    answer(device, request, HALO_KIND_ERROR, &payload, sizeof(payload));
 }
 
 static bool is_ready(const struct halo_stream *stream, short events)
@@ -178,7 +127,8 @@ static bool serve_read(struct halo_stream *stream, struct halo_device *device,
         return true;
     }
     *in += (uint64_t)n;
-    answer(device, request, HALO_KIND_ANSWER, n == 0 ? HALO_MESSAGE_END : 0, NULL, (uint32_t)n);
+    halo__request_answer(device, request, HALO_KIND_ANSWER, n == 0 ? HALO_MESSAGE_END : 0,
+                         (uint32_t)n);
     return true;
 }
 
@@ -208,7 +158,7 @@ static bool serve_write(struct halo_stream *stream, struct halo_device *device,
         request->done += (uint64_t)n;
         *out += (uint64_t)n;
     }
-    answer(device, request, HALO_KIND_ANSWER, 0, &written, sizeof(written));
+    answer(device, request, HALO_KIND_ANSWER, &written, sizeof(written));
     return true;
 }
 

@@ -2,26 +2,9 @@
 #ifndef HALO_SRC_STREAM_HOST_H
 #define HALO_SRC_STREAM_HOST_H
 
-#include <halo/abi.h>
-#include <halo/device.h>
+#include "../host/request.h"
 
 #define HALO_STREAM_COUNT 3u
-#define HALO_REQUEST_SPANS 32u /* most buffers of one chain */
-
-/*
- * A chain that was taken and is not answered yet. Fixed in size, one per buffer id, so that a
- * guest cannot make the host grow (RES-06).
- */
-struct halo_request {
-    struct halo_token token;
-    struct halo_message message; /* private copy of the header: the only one that is looked at */
-    struct halo_stream_request stream;
-    struct halo_span spans[HALO_REQUEST_SPANS]; /* the readable ones, then the writable ones */
-    uint32_t readable_count, writable_count;
-    uint64_t readable_len, writable_len;
-    uint64_t done;             /* bytes that went out to the end point so far */
-    struct halo_request *next; /* in the stream's queue */
-};
 
 /* An end point, and its requests in the order in which they came. */
 struct halo_stream {
@@ -32,7 +15,7 @@ struct halo_stream {
     struct halo_request *first, *last;
 };
 
-/* Copy the request's headers in and judge them: NULL, or what cannot be understood. */
+/* Copy the stream's header in and judge it: NULL, or what cannot be understood. */
 const char *halo__stream_parse(struct halo_request *request);
 
 void halo__stream_push(struct halo_stream *stream, struct halo_request *request);

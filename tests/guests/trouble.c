@@ -227,7 +227,7 @@ static void message(uint8_t kind, uint32_t length, uint32_t handle, uint32_t rea
 
 static void short_message(void)
 {
-    message(HALO_KIND_STREAM_READ, 8, HALO_STDIN, 15, 64);
+    message(HALO_KIND_STREAM_READ, 7, HALO_STDIN, 15, 64);
 }
 
 static void no_room(void)
