@@ -66,6 +66,21 @@ _Static_assert(offsetof(struct halo_boot, arg_count) == 92, "boot page layout");
 _Static_assert(offsetof(struct halo_boot, queue) == 96, "boot page layout");
 _Static_assert(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 
+/*
+ * What the register fs points to, in the boot page's second half: what compilers for x86-64 expect
+ * of a thread, so that their stack protector works in guests.
+ */
+#define HALO_THREAD_OFFSET 2048u
+
+struct halo_thread {
+    uint64_t self; /* its own address */
+    uint64_t unused[4];
+    uint64_t canary; /* random */
+};
+
+_Static_assert(offsetof(struct halo_thread, canary) == 0x28, "the ABI's");
+_Static_assert(sizeof(struct halo_boot) <= HALO_THREAD_OFFSET, "they share a page");
+
 /* What a guest can ask for with the doorbell. Nothing is returned; all of them may leave the VM. */
 enum halo_doorbell {
     HALO_DOORBELL_KICK = 1,  /* a: queue; there are new chains */
@@ -91,11 +106,14 @@ struct halo_message {
 _Static_assert(sizeof(struct halo_message) == 8, "a message header is 8 bytes");
 
 enum halo_kind {
-    HALO_KIND_ANSWER = 2,       /* payload: what was asked for */
-    HALO_KIND_ERROR = 3,        /* payload: struct halo_stream_error */
+    HALO_KIND_CALL = 1,         /* payload: struct halo_call_head, envelope, raw segments */
+    HALO_KIND_ANSWER = 2,       /* payload: what was asked for; of a call, as in a call */
+    HALO_KIND_ERROR = 3,        /* payload: struct halo_stream_error; of a call, an envelope */
     HALO_KIND_STREAM_READ = 7,  /* payload: struct halo_stream_request; answer: the bytes */
     HALO_KIND_STREAM_WRITE = 8, /* payload: struct halo_stream_request, then the bytes;
                                    answer: struct halo_stream_written */
+    HALO_KIND_CONTROL = 10,     /* payload: struct halo_hello; once, before any call.
+                                   answer: an int32_t for each import */
 };
 
 enum halo_message_flag {
@@ -118,6 +136,46 @@ struct halo_stream_error {
 _Static_assert(sizeof(struct halo_stream_request) == 8, "stream request layout");
 _Static_assert(sizeof(struct halo_stream_written) == 4, "stream answer layout");
 _Static_assert(sizeof(struct halo_stream_error) == 4, "stream answer layout");
+
+/*
+ * Calls. The envelope is a message of src/call/call.proto; behind it lie the strings and bytes that
+ * it only announces, in the order of the arguments.
+ */
+struct halo_call_head {
+    uint32_t envelope_len;
+    uint32_t reserved; /* 0 */
+};
+
+_Static_assert(sizeof(struct halo_call_head) == 8, "call layout");
+
+/* Room for the answer that a call has to have: header, and an error with a text of this length. */
+#define HALO_ERROR_TEXT_MAX 200u
+#define HALO_CALL_ROOM_MIN (sizeof(struct halo_message) + 16u + HALO_ERROR_TEXT_MAX)
+
+/* Most functions of one side, and bytes of a name, of 1 to this many. */
+#define HALO_FUNCTIONS_MAX 256u
+#define HALO_FUNCTION_NAME_MAX 63u
+
+/*
+ * What a guest says before its main program starts: the functions of the host that it is going to
+ * call. The host answers with an index from 1 for each of them, or a negative error: HALO_ENAME,
+ * HALO_ETYPE.
+ */
+struct halo_hello {
+    uint32_t import_count;
+    uint32_t reserved; /* 0 */
+};
+
+/* Each import, followed by its name, without a zero byte. */
+struct halo_hello_function {
+    uint8_t name_len;
+    uint8_t arg_count;
+    uint8_t types[9]; /* enum halo_type: the result's, then the arguments'; 0 behind them */
+    uint8_t reserved; /* 0 */
+};
+
+_Static_assert(sizeof(struct halo_hello) == 8, "hello layout");
+_Static_assert(sizeof(struct halo_hello_function) == 12, "hello layout");
 
 /* Streams that every guest has. */
 enum halo_standard_stream {

@@ -24,6 +24,7 @@
 
 #include <halo/abi.h>
 #include <halo/error.h>
+#include <halo/value.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -84,11 +85,84 @@ int halo_flush(void);
 /* The errno of the first write to `handle` that failed, or 0. */
 int halo_write_error(uint32_t handle);
 
+/* --- Functions of the host -------------------------------------------------------------------- */
+
+/* A function of the host's that this program calls. Declare it by HALO_IMPORT alone. */
+struct halo_import {
+    const char *name;
+    struct halo_signature signature;
+    int32_t index; /* the host's, from before main; or why there is none: HALO_ENAME, HALO_ETYPE */
+};
+
+/*
+ * Import a function, in a file, by its name and signature, the result's type first:
+ *
+ *     HALO_IMPORT(lookup, "host.lookup", HALO_I64, HALO_STR);
+ */
+#define HALO_IMPORT(variable, function_name, ...)                      \
+    static struct halo_import variable                                 \
+        __attribute__((section("halo_imports"), used, aligned(8))) = { \
+            .name = function_name, .signature = HALO_FN(__VA_ARGS__)}
+
+struct halo_answer;
+
+/* Who waits for an answer. Private. */
+struct halo_op {
+    bool (*answered)(struct halo_op *op, struct halo_answer *answer);
+};
+
+/*
+ * A call, from its start until the program is done with its result. The program's own; it must stay
+ * where it is until the answer has come. Any number of them may be in flight.
+ */
+struct halo_future {
+    struct halo_op op; /* private */
+    const struct halo_import *import;
+    bool done;                /* the answer has come; what follows is valid */
+    int error;                /* 0, or why there is no result */
+    int32_t code;             /* with HALO_ECALL: the function's own code, above 0 */
+    const char *text;         /* with an error: words for it, never NULL */
+    struct halo_value result; /* text and bytes lie in the future */
+    unsigned char bytes[320]; /* private */
+};
+
+/*
+ * Start a call. It goes out when the program next waits, flushes or ends, with all others that were
+ * started until then. Strings and bytes of up to 256 bytes are copied; longer ones stay the
+ * caller's and must not change until the answer has come.
+ *
+ * Returns 0, or HALO_ENAME, HALO_ETYPE where the host has no such function, or has it with another
+ * signature; HALO_ECOUNT, HALO_ETYPE, HALO_EINVAL for arguments that are not the signature's. Then
+ * nothing was sent, and the future is done, with this error. Where there is no room for it now,
+ * waits until there is.
+ */
+int halo_start(struct halo_future *future, const struct halo_import *import,
+               const struct halo_value *args, size_t count);
+
+/* Has the answer come? Takes in what is there, and never leaves the guest. */
+bool halo_ready(struct halo_future *future);
+
+/*
+ * Wait for the answer: returns future->error. That is what halo_start returned, HALO_ECALL where
+ * the function failed, HALO_ESIZE where an argument or the result is too long for the other side,
+ * or another refusal of the host's. After one exit of the guest all answers are there that the host
+ * had: waiting for the next future may need none.
+ */
+int halo_wait(struct halo_future *future);
+
+/* Start and wait: halo_call(&future, &lookup, halo_str("x"), halo_i64(3)). */
+#define halo_call(future, import, ...)                                          \
+    ((void)halo_start(future, import, (const struct halo_value[]){__VA_ARGS__}, \
+                      sizeof((const struct halo_value[]){__VA_ARGS__}) /        \
+                          sizeof(struct halo_value)),                           \
+     halo_wait(future))
+
 /* The usual memory functions; a compiler may call them by itself. */
 void *memcpy(void *restrict to, const void *restrict from, size_t len);
 void *memmove(void *to, const void *from, size_t len);
 void *memset(void *to, int byte, size_t len);
 int memcmp(const void *a, const void *b, size_t len);
+void *memchr(const void *from, int byte, size_t len);
 size_t strlen(const char *text);
 
 #endif

@@ -23,6 +23,7 @@
 
 #include <halo/abi.h>
 #include <halo/error.h>
+#include <halo/value.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -78,6 +79,49 @@ void halo_close(struct halo_sandbox *box);
  */
 int halo_attach(struct halo_sandbox *box, uint32_t handle, int fd);
 
+/* --- Functions for the guest ------------------------------------------------------------------ */
+
+/* A call of the guest's, while it is being served. */
+struct halo_call;
+
+/*
+ * A function that the guest may call, on the thread that runs it. `args` are as the signature says,
+ * private copies that last until it returns: the guest can no longer change them. It ends with one
+ * halo_return or halo_fail; where there is no result, neither is needed. It must not run, close or
+ * provide for the same sandbox, and is not interrupted at the time limit.
+ */
+typedef void halo_function(struct halo_call *call, const struct halo_value *args, void *context);
+
+/*
+ * Let the guest call `function` as `name`, of 1 to HALO_FUNCTION_NAME_MAX bytes. Before halo_run.
+ *
+ *     static const struct halo_signature lookup_type = HALO_FN(HALO_I64, HALO_STR);
+ *     halo_provide(box, "host.lookup", &lookup_type, lookup, table);
+ *
+ * Name and signature are copied; `context` comes back with each call. Returns 0, or HALO_EINVAL for
+ * a name or signature that breaks its rules, or a name that is taken; HALO_EFULL for more than
+ * HALO_FUNCTIONS_MAX; HALO_ESTATE after halo_run; HALO_ENOMEM.
+ */
+int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_signature *signature,
+                 halo_function *function, void *context);
+
+/*
+ * Answer the call. The value is copied at once. Returns 0; HALO_ETYPE where it is not of the
+ * signature's type, HALO_EINVAL where it is no sound value, HALO_ESIZE where the guest has no room
+ * for it: then the guest gets that error instead. HALO_ESTATE where the call was answered before.
+ */
+int halo_return(struct halo_call *call, struct halo_value value);
+
+/*
+ * Fail the call: the guest gets HALO_ECALL with this code, above 0, and the first
+ * HALO_ERROR_TEXT_MAX bytes of the text. Returns 0, HALO_EINVAL for another code, HALO_ESTATE where
+ * the call was answered before.
+ */
+int halo_fail(struct halo_call *call, int32_t code, const char *text);
+
+/* The sandbox that the call came from. */
+struct halo_sandbox *halo_call_sandbox(struct halo_call *call);
+
 #define HALO_FOREVER INT64_MAX
 
 /*
@@ -125,6 +169,7 @@ struct halo_stats {
     uint64_t requests; /* chains taken from the guest */
     uint64_t exits;    /* times the guest was left, for whatever reason */
     uint64_t kicks, waits;
+    uint64_t calls;      /* of the host's functions */
     uint64_t bytes_in;   /* bytes that the guest read from its streams */
     uint64_t bytes_out;  /* bytes that it wrote to them */
     uint64_t elapsed_ns; /* inside halo_run */

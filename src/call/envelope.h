@@ -9,13 +9,11 @@
 #ifndef HALO_SRC_CALL_ENVELOPE_H
 #define HALO_SRC_CALL_ENVELOPE_H
 
+#include <halo/abi.h>
 #include <halo/value.h>
 
 /* Longest string or bytes inside an envelope. */
 #define HALO_SHORT_MAX 256u
-
-/* Longest text of an error; a longer one is cut. */
-#define HALO_ERROR_TEXT_MAX 256u
 
 /* Longest envelope: each value has at most two tags and two lengths besides its bytes. */
 #define HALO_ENVELOPE_MAX (8u + HALO_ARGUMENTS_MAX * (8u + HALO_SHORT_MAX))
@@ -28,7 +26,8 @@ static inline bool halo__is_raw(const struct halo_value *value)
 
 /*
  * Write an envelope to `to`, which has HALO_ENVELOPE_MAX bytes; returns its length. The values have
- * been checked against the signature (halo_values_check); `function` is not 0, nor is `code`.
+ * been checked against the signature (halo_values_check); `function` is not 0, nor is `code`. The
+ * text of an error is cut at HALO_ERROR_TEXT_MAX.
  */
 size_t halo__encode_call(unsigned char *to, uint32_t function, const struct halo_value *args,
                          uint32_t count);

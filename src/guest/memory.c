@@ -53,6 +53,17 @@ int memcmp(const void *a, const void *b, size_t len)
     return 0;
 }
 
+void *memchr(const void *from, int byte, size_t len)
+{
+    const unsigned char *at = from;
+
+    for (size_t i = 0; i < len; i++) {
+        if (at[i] == (unsigned char)byte)
+            return (void *)(uintptr_t)(at + i);
+    }
+    return NULL;
+}
+
 size_t strlen(const char *text)
 {
     size_t len = 0;

@@ -66,7 +66,7 @@ bool halo__port_take(void)
     int got;
 
     while ((got = halo_sender_poll(&halo__port, &answer)) > 0) {
-        struct halo__op *op = (struct halo__op *)(uintptr_t)answer.context;
+        struct halo_op *op = (struct halo_op *)(uintptr_t)answer.context;
 
         if (!op->answered(op, &answer))
             (void)halo_answer_free(&halo__port, &answer);
@@ -85,7 +85,7 @@ void halo__port_wait(void)
     }
 }
 
-void halo__port_submit(struct halo_send *send, struct halo__op *op)
+void halo__port_submit(struct halo_send *send, struct halo_op *op)
 {
     int error;
 

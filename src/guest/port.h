@@ -8,15 +8,14 @@
 #ifndef HALO_SRC_GUEST_PORT_H
 #define HALO_SRC_GUEST_PORT_H
 
-#include <halo/abi.h>
+#include <halo/guest.h>
 #include <halo/pool.h>
 #include <halo/sender.h>
 
-/* What a request's context points to: who waits for the answer. */
-struct halo__op {
-    /* It came. Returns whether it is the op's to free; else it is freed behind this call. */
-    bool (*answered)(struct halo__op *op, struct halo_answer *answer);
-};
+/*
+ * The context of every request is its struct halo_op (halo/guest.h): who waits for the answer. Its
+ * function says whether the answer is its own to free; else it is freed behind that call.
+ */
 
 extern struct halo_sender halo__port;
 
@@ -38,7 +37,7 @@ bool halo__port_take(void);
 void halo__port_wait(void);
 
 /* Submit; where there is no room, wait until there is. */
-void halo__port_submit(struct halo_send *send, struct halo__op *op);
+void halo__port_submit(struct halo_send *send, struct halo_op *op);
 
 /* End the guest where the host has broken a rule, or offers what cannot be used. */
 void halo__check(int error, const char *what);

@@ -55,5 +55,6 @@ _Noreturn void _start(const struct halo_boot *boot)
     if (boot->magic != HALO_BOOT_MAGIC || boot->version != HALO_BOOT_VERSION)
         halo_panic("this guest was built for another version of Halo");
     halo__stream_start(halo__port_start(boot));
+    halo__call_start();
     halo_exit(main((int)boot->arg_count, make_argv(boot)));
 }

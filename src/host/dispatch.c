@@ -16,11 +16,30 @@ static int poison(struct halo_sandbox *box)
                       (unsigned long long)broken->addr, (unsigned long long)broken->meta);
 }
 
+/* Put a request in its stream's queue. NULL, or what cannot be understood. */
+static const char *accept_stream_request(struct halo_sandbox *box, struct halo_request *request)
+{
+    const char *why = halo__stream_parse(request);
+    struct halo_stream *stream;
+
+    if (why)
+        return why;
+    if (request->stream.handle >= HALO_STREAM_COUNT) { /* STR-04: nothing is kept for it */
+        halo__stream_fail(&box->g2h, request, EBADF);
+        return NULL;
+    }
+    stream = &box->streams[request->stream.handle];
+    if (request->message.kind == HALO_KIND_STREAM_READ ? !stream->may_read : !stream->may_write)
+        halo__stream_fail(&box->g2h, request, EBADF);
+    else
+        halo__stream_push(stream, request);
+    return NULL;
+}
+
 /* A chain that was taken becomes a request; the spans are in it already. */
 static int accept_chain(struct halo_sandbox *box, const struct halo_chain *chain)
 {
     struct halo_request *request = &box->requests[chain->token.id];
-    struct halo_stream *stream;
     const char *why;
 
     request->token = chain->token;
@@ -31,22 +50,20 @@ static int accept_chain(struct halo_sandbox *box, const struct halo_chain *chain
     request->done = 0;
     box->stats.requests++;
     why = halo__request_parse(request);
-    if (!why)
-        why = halo__stream_parse(request);
-    if (why)
-        return halo__fail(box, HALO_EPOISONED, "the guest sent %s", why);
-
-    if (request->stream.handle >= HALO_STREAM_COUNT) { /* STR-04: nothing is kept for it */
-        halo__stream_fail(&box->g2h, request, EBADF);
-        return 0;
+    if (!why) {
+        switch (request->message.kind) {
+        case HALO_KIND_CALL:
+            why = halo__call_serve(box, request);
+            break;
+        case HALO_KIND_CONTROL:
+            why = halo__hello(box, request);
+            break;
+        default:
+            why = accept_stream_request(box, request);
+            break;
+        }
     }
-    stream = &box->streams[request->stream.handle];
-    if (request->message.kind == HALO_KIND_STREAM_READ ? !stream->may_read : !stream->may_write) {
-        halo__stream_fail(&box->g2h, request, EBADF);
-        return 0;
-    }
-    halo__stream_push(stream, request);
-    return 0;
+    return why ? halo__fail(box, HALO_EPOISONED, "the guest sent %s", why) : 0;
 }
 
 static int take_all(struct halo_sandbox *box)

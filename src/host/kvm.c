@@ -136,6 +136,7 @@ static int set_registers(struct halo_sandbox *box, const struct kvm_machine *mac
         return failed(box, "cannot read the processor's state");
     sregs.cs = code;
     sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+    sregs.fs.base = box->layout.boot + HALO_THREAD_OFFSET;
     sregs.tr = (struct kvm_segment){.base = KVM_TSS,
                                     .limit = KVM_TSS_LIMIT,
                                     .selector = KVM_SELECTOR_TSS,

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define RIGHTS_ALL (HALO_MAY_READ | HALO_MAY_WRITE)
@@ -118,9 +119,12 @@ static void write_boot_page(struct halo_sandbox *box, const struct halo_options 
             .size = HALO_RING_SIZE,
         }},
     };
+    struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;
 
+    (void)getrandom(&thread.canary, sizeof(thread.canary), 0); /* so few bytes never fail */
     place(box, layout->boot, &boot, sizeof(boot));
+    place(box, thread.self, &thread, sizeof(thread));
     for (uint32_t i = 0; i < options->arg_count; i++) {
         size_t len = strlen(options->args[i]) + 1;
 

@@ -7,6 +7,7 @@
  * ever in reach of a guest.
  */
 #include "process_child.h"
+#include <asm/prctl.h>
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -188,6 +189,7 @@ void child_main(uint64_t old_stack)
     require(9, call3(__NR_setrlimit, RLIMIT_CORE, (long)&none, 0));
     map_guest();
     require(9, call3(__NR_close, CHILD_RAM, 0, 0));
+    require(2, call3(__NR_arch_prctl, ARCH_SET_FS, (long)(setup.boot + HALO_THREAD_OFFSET), 0));
     catch_faults();
     die_with_host();
     listener = add_filter(setup.notify_count, setup.notify, SECCOMP_FILTER_FLAG_NEW_LISTENER);

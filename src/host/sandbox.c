@@ -114,6 +114,7 @@ void halo_close(struct halo_sandbox *box)
         munmap(halo_shm_expose(box->ram.host), box->ram.len);
     if (box->ram.fd >= 0)
         close(box->ram.fd);
+    free(box->functions.provided);
     free(box);
 }
 

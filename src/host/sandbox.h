@@ -4,7 +4,8 @@
  *     loader.c    an ELF file            -> bytes in guest memory and the ranges they need
  *     layout.c    ranges, boot page      -> one picture of guest memory for every backend
  *     kvm.c, process.c                   -> run the guest until it leaves, and say why
- *     dispatch.c  a queue's chains       -> requests, served by src/stream/host.c
+ *     request.c   a chain                -> a message whose header was judged
+ *     dispatch.c  a queue's chains       -> requests, served by src/stream and src/call
  *     sandbox.c   life cycle, and the loop over all that
  */
 #ifndef HALO_SRC_SANDBOX_H
@@ -13,6 +14,7 @@
 #include <halo/abi.h>
 #include <halo/device.h>
 #include <halo/halo.h>
+#include "../call/host.h"
 #include "../stream/host.h"
 
 #define HALO_RING_SIZE 256u
@@ -110,6 +112,7 @@ struct halo_sandbox {
     struct halo_device_chain g2h_chains[HALO_RING_SIZE];
     struct halo_request requests[HALO_RING_SIZE]; /* by chain id */
     struct halo_stream streams[HALO_STREAM_COUNT];
+    struct halo_functions functions;
     bool answered; /* something was published since the guest's last wait */
     bool has_fault;
     struct halo_fault fault;

@@ -13,7 +13,7 @@
 
 /* A request from its posting until its answer was consumed. */
 struct io {
-    struct halo__op op;
+    struct halo_op op;
     struct io *next; /* of the free ones */
     void *buf;
     uint32_t handle;
@@ -67,7 +67,7 @@ static void release(struct io *io)
  * Write down what an answer says. The bytes that were read lie in the buffer that was lent for
  * them; the header, and an error, are read from a private copy.
  */
-static bool answered(struct halo__op *op, struct halo_answer *answer)
+static bool answered(struct halo_op *op, struct halo_answer *answer)
 {
     struct io *io = (struct io *)op;
     struct halo_stream_error error = {0};

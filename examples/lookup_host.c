@@ -1,0 +1,63 @@
+/*
+ * A host with two functions for its guest, examples/lookup.c:
+ *
+ *     lookup_host [--backend kvm|process] GUEST WORD...
+ *
+ * The guest asks for the number of each word (its length, here) and has it printed. However many
+ * words there are, a batch of 64 costs two exits: one for the questions, one for the lines.
+ */
+#include <halo/halo.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void lookup(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)context;
+    if (args[0].len == 0)
+        halo_fail(call, 404, "there is no empty word");
+    else
+        halo_return(call, halo_i64((int64_t)args[0].len));
+}
+
+static void report(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)call;
+    fprintf(context, "%s: %" PRId64 "\n", args[0].str, args[1].i64);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct halo_signature lookup_type = HALO_FN(HALO_I64, HALO_STR);
+    static const struct halo_signature report_type = HALO_FN(HALO_VOID, HALO_STR, HALO_I64);
+    struct halo_options options = {.backend = HALO_BACKEND_AUTO};
+    struct halo_sandbox *box;
+    struct halo_stats stats;
+    int error, code = 0, first = 1;
+
+    if (argc > 3 && strcmp(argv[1], "--backend") == 0) {
+        options.backend = strcmp(argv[2], "kvm") == 0 ? HALO_BACKEND_KVM : HALO_BACKEND_PROCESS;
+        first = 3;
+    }
+    if (argc <= first) {
+        fprintf(stderr, "usage: lookup_host [--backend kvm|process] GUEST WORD...\n");
+        return 2;
+    }
+    options.args = (const char *const *)argv + first;
+    options.arg_count = (uint32_t)(argc - first);
+    error = halo_open(&box, argv[first], &options);
+    if (!error)
+        error = halo_provide(box, "host.lookup", &lookup_type, lookup, NULL);
+    if (!error)
+        error = halo_provide(box, "host.report", &report_type, report, stdout);
+    if (!error)
+        error = halo_run(box, HALO_FOREVER, &code);
+    if (error) {
+        fprintf(stderr, "lookup_host: %s\n", halo_errmsg(box));
+    } else {
+        halo_stats(box, &stats);
+        fprintf(stderr, "%" PRIu64 " calls, %" PRIu64 " exits\n", stats.calls, stats.exits);
+    }
+    halo_close(box);
+    return error ? 1 : code;
+}
