@@ -79,7 +79,10 @@ void halo_reader_close(struct halo_reader *reader);
  */
 int halo_write(uint32_t handle, const void *bytes, size_t len);
 
-/* Wait until everything that was written has arrived. Returns 0, or HALO_EIO. */
+/*
+ * Wait until everything that was written has arrived, and let every call go out that was started.
+ * Returns 0, or HALO_EIO where a write failed.
+ */
 int halo_flush(void);
 
 /* The errno of the first write to `handle` that failed, or 0. */

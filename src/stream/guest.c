@@ -252,6 +252,7 @@ int halo_write(uint32_t handle, const void *bytes, size_t len)
 
 int halo_flush(void)
 {
+    halo__port_flush();
     while (streams.writes > 0)
         halo__port_wait();
     for (uint32_t i = 0; i <= HALO_STDERR; i++) {

@@ -1,0 +1,142 @@
+/* Calls as a guest may send them, before the host's half of calls alone: no guest, no ring. */
+#ifndef CALL_BOX_H
+#define CALL_BOX_H
+
+#include "../../src/call/envelope.h"
+#include "../../src/host/sandbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM 4096u
+
+struct call_box {
+    struct halo_sandbox *box;
+    struct halo_request request;
+    unsigned char room[ROOM]; /* the answer: 0xee where nothing was written */
+    uint32_t called;
+};
+
+/* Whatever it was called with was of its type; text ends where it should. */
+static inline void call_box_function(struct halo_call *call, const struct halo_value *args,
+                                     void *context)
+{
+    struct call_box *c = context;
+    uint64_t total = 0;
+
+    c->called++;
+    if (args[0].type != HALO_I32 || args[1].type != HALO_STR || args[2].type != HALO_BYTES ||
+        strlen(args[1].str) != args[1].len)
+        abort();
+    for (size_t i = 0; i < args[2].len; i++)
+        total += ((const unsigned char *)args[2].bytes)[i];
+    (void)halo_return(call, halo_u64(total + args[1].len + (uint64_t)args[0].i32));
+}
+
+static inline void call_box_void(struct halo_call *call, const struct halo_value *args,
+                                 void *context)
+{
+    struct call_box *c = context;
+
+    (void)call;
+    (void)args;
+    c->called++;
+}
+
+static const struct halo_signature call_box_signature =
+    HALO_FN(HALO_U64, HALO_I32, HALO_STR, HALO_BYTES);
+static const struct halo_signature call_box_void_signature = HALO_FN(HALO_VOID);
+
+static inline void call_box_open(struct call_box *c)
+{
+    memset(c, 0, sizeof(*c));
+    c->box = calloc(1, sizeof(*c->box));
+    c->box->state = HALO_STATE_READY;
+    c->box->g2h.violation.reason = HALO_BROKEN_STOPPED; /* there is no ring to complete on */
+    if (halo_provide(c->box, "f", &call_box_signature, call_box_function, c) ||
+        halo_provide(c->box, "v", &call_box_void_signature, call_box_void, c))
+        abort();
+}
+
+static inline void call_box_close(struct call_box *c)
+{
+    free(c->box->functions.provided);
+    free(c->box);
+}
+
+/*
+ * Have a message served that lies in pieces of at most `piece` bytes, with so much room for its
+ * answer. Returns what could not be understood, or NULL.
+ */
+static inline const char *call_box_serve(struct call_box *c, const void *bytes, size_t len,
+                                         size_t piece, size_t room)
+{
+    struct halo_request *request = &c->request;
+    const char *why;
+
+    memset(c->room, 0xee, sizeof(c->room));
+    *request = (struct halo_request){.readable_len = len, .writable_len = room};
+    if ((len + piece - 1) / piece + 2 > HALO_REQUEST_SPANS)
+        piece = len / (HALO_REQUEST_SPANS - 3) + 1;
+    for (size_t at = 0; at < len; at += piece)
+        request->spans[request->readable_count++] = (struct halo_span){
+            (HALO_SHARED unsigned char *)halo_shm_share((void *)(uintptr_t)bytes) + at,
+            len - at < piece ? len - at : piece};
+    request->spans[request->readable_count] = (struct halo_span){halo_shm_share(c->room), room / 2};
+    request->spans[request->readable_count + 1] =
+        (struct halo_span){halo_shm_share(c->room + room / 2), room - room / 2};
+    request->writable_count = 2;
+    why = halo__request_parse(request);
+    if (why)
+        return why;
+    switch (request->message.kind) {
+    case HALO_KIND_CALL:
+        return halo__call_serve(c->box, request);
+    case HALO_KIND_CONTROL:
+        return halo__hello(c->box, request);
+    default:
+        return "another kind";
+    }
+}
+
+/* A call message in private memory, to be changed: what a guest that follows the rules sends. */
+static inline size_t call_box_message(unsigned char *to, uint32_t function,
+                                      const struct halo_value *args, uint32_t count)
+{
+    struct halo_message message = {.kind = HALO_KIND_CALL, .request = 77};
+    struct halo_call_head head = {0};
+    size_t len = sizeof(message) + sizeof(head);
+
+    head.envelope_len = (uint32_t)halo__encode_call(to + len, function, args, count);
+    len += head.envelope_len;
+    for (uint32_t i = 0; i < count; i++) {
+        if (halo__is_raw(&args[i])) {
+            memcpy(to + len, args[i].bytes, args[i].len);
+            len += args[i].len;
+        }
+    }
+    message.length = (uint32_t)(len - sizeof(message));
+    memcpy(to, &message, sizeof(message));
+    memcpy(to + sizeof(message), &head, sizeof(head));
+    return len;
+}
+
+/* The answer's kind, or 0 where there is none; it must be whole. */
+static inline uint32_t call_box_kind(const struct call_box *c, size_t room)
+{
+    struct halo_message message;
+
+    memcpy(&message, c->room, sizeof(message));
+    if (message.kind == 0xee)
+        return 0;
+    if (message.flags != 0 || message.request != c->request.message.request ||
+        message.length > room - sizeof(message))
+        abort();
+    for (size_t i = sizeof(message) + message.length; i < ROOM; i++) {
+        if (c->room[i] != 0xee) /* nothing is written behind the answer */
+            abort();
+    }
+    return message.kind;
+}
+
+#endif

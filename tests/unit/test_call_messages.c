@@ -1,0 +1,329 @@
+/* Calls and greetings as a guest may send them: groups RPC, RES and TOC. */
+#include "call_box.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static struct call_box box;
+static unsigned char message[8192], letters[3000];
+
+static int open_box(void **state)
+{
+    (void)state;
+    call_box_open(&box);
+    memset(letters, 'x', sizeof(letters));
+    letters[sizeof(letters) - 1] = '\0';
+    return 0;
+}
+
+static int close_box(void **state)
+{
+    (void)state;
+    call_box_close(&box);
+    return 0;
+}
+
+static size_t good_call(size_t str_len, size_t bytes_len)
+{
+    const struct halo_value args[] = {
+        halo_i32(5), halo_str((const char *)letters + sizeof(letters) - 1 - str_len),
+        halo_bytes(letters, bytes_len)};
+
+    return call_box_message(message, 1, args, 3);
+}
+
+/* The answer is an error of Halo's own. */
+static void assert_error(int error)
+{
+    const char *text;
+    int32_t code;
+    struct halo_message head;
+
+    assert_int_equal(call_box_kind(&box, ROOM), HALO_KIND_ERROR);
+    memcpy(&head, box.room, sizeof(head));
+    assert_int_equal(halo__decode_error(box.room + sizeof(head), head.length, &code, &text), 0);
+    assert_int_equal(code, error);
+    assert_string_equal(text, halo_strerror(error));
+    assert_int_equal(box.called, 0);
+}
+
+static void assert_refused(size_t len, size_t room, const char *words)
+{
+    const char *why = call_box_serve(&box, message, len, 64, room);
+
+    assert_non_null(why);
+    if (!strstr(why, words))
+        fail_msg("'%s' says nothing of '%s'", why, words);
+    assert_int_equal(call_box_kind(&box, room), 0);
+    assert_int_equal(box.called, 0);
+}
+
+static void put32(size_t at, uint32_t value)
+{
+    memcpy(message + at, &value, sizeof(value));
+}
+
+/* Message lengths are those of their chains, whatever else is changed. */
+static void fix_length(size_t len)
+{
+    put32(4, (uint32_t)(len - sizeof(struct halo_message)));
+}
+
+/* --- Calls ------------------------------------------------------------------------------------ */
+
+static void a_call_may_be_cut_anywhere(void **state)
+{
+    static const size_t lengths[] = {0, 1, 255, 256, 257, 300, 2000};
+    struct halo_value result;
+    uint64_t raw;
+
+    (void)state;
+    for (size_t s = 0; s < 7; s++) {
+        for (size_t b = 0; b < 7; b++) {
+            for (size_t piece = 1; piece < 400; piece += piece / 4 + 1) {
+                const size_t len = good_call(lengths[s], lengths[b]);
+
+                box.called = 0;
+                assert_null(call_box_serve(&box, message, len, piece, 1000));
+                assert_int_equal(box.called, 1);
+                assert_int_equal(call_box_kind(&box, 1000), HALO_KIND_ANSWER);
+                assert_int_equal(
+                    halo__decode_result(box.room + 16, box.room[8], HALO_U64, &result, &raw), 0);
+                assert_true(result.u64 == 'x' * lengths[b] + lengths[s] + 5);
+            }
+        }
+    }
+}
+
+static void rpc_01_an_unknown_function_is_an_error(void **state)
+{
+    static const uint32_t functions[] = {3, 4, 256, 0x7fffffff, UINT32_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        assert_null(call_box_serve(&box, message, call_box_message(message, functions[i], NULL, 0),
+                                   64, 1000));
+        assert_error(HALO_ENAME);
+    }
+}
+
+static void rpc_02_other_arguments_are_an_error(void **state)
+{
+    const struct halo_value wrong[] = {halo_i32(1), halo_bytes("x", 1), halo_bytes("x", 1),
+                                       halo_i32(1)};
+
+    (void)state;
+    assert_null(call_box_serve(&box, message, call_box_message(message, 1, wrong, 3), 64, 1000));
+    assert_error(HALO_ETYPE);
+    assert_null(call_box_serve(&box, message, call_box_message(message, 1, wrong, 1), 64, 1000));
+    assert_error(HALO_ECOUNT);
+    assert_null(call_box_serve(&box, message, call_box_message(message, 2, wrong, 1), 64, 1000));
+    assert_error(HALO_ECOUNT);
+}
+
+static void rpc_03_a_call_that_is_malformed_is_refused(void **state)
+{
+    size_t len;
+
+    (void)state;
+    len = good_call(3, 3);
+    assert_refused(12, 1000, "length"); /* cut, and it still says how long it was */
+    put32(4, 7);
+    assert_refused(15, 1000, "shorter than its header");
+    len = good_call(3, 3);
+    put32(12, 1); /* reserved */
+    assert_refused(len, 1000, "envelope");
+    len = good_call(3, 3);
+    put32(8, (uint32_t)len - 16 + 1); /* an envelope that is longer than the message */
+    assert_refused(len, 1000, "envelope");
+    put32(8, HALO_ENVELOPE_MAX + 1);
+    assert_refused(len, 1000, "envelope");
+    put32(8, UINT32_MAX);
+    assert_refused(len, 1000, "envelope");
+    put32(8, 0); /* no envelope */
+    assert_refused(len, 1000, "malformed");
+    put32(8, (uint32_t)len - 16 - 1); /* one that is shorter */
+    assert_refused(len, 1000, "malformed");
+    len = good_call(3, 3);
+    message[1] = 1; /* a flag */
+    assert_refused(len, 1000, "flags");
+    len = good_call(3, 3);
+    message[len] = 0; /* something behind it */
+    fix_length(len + 1);
+    assert_refused(len + 1, 1000, "segments");
+    len = good_call(300, 300);
+    fix_length(len - 1);
+    assert_refused(len - 1, 1000, "segments");
+    len = good_call(300, 300);
+    message[len - 301] = '\0'; /* in the text */
+    assert_refused(len, 1000, "zero byte");
+}
+
+static void rpc_03_every_cut_of_a_call_is_refused(void **state)
+{
+    (void)state;
+    for (size_t cut = 0; cut < 400; cut++) {
+        const size_t len = good_call(20, 300);
+
+        if (cut >= len)
+            break;
+        if (cut >= sizeof(struct halo_message))
+            fix_length(cut);
+        assert_non_null(call_box_serve(&box, message, cut, 64, 1000));
+        assert_int_equal(box.called, 0);
+        assert_int_equal(call_box_kind(&box, 1000), 0);
+    }
+}
+
+static void rpc_05_a_call_needs_room_for_an_error(void **state)
+{
+    (void)state;
+    for (size_t room = 0; room < HALO_CALL_ROOM_MIN; room++)
+        assert_refused(good_call(3, 3), room, "room");
+    assert_null(call_box_serve(&box, message, good_call(3, 3), 64, HALO_CALL_ROOM_MIN));
+    assert_int_equal(call_box_kind(&box, HALO_CALL_ROOM_MIN), HALO_KIND_ANSWER);
+}
+
+static void res_04_what_is_too_long_is_refused_before_it_is_copied(void **state)
+{
+    const size_t len = HALO_RAW_MAX + 4096;
+    unsigned char *bytes = calloc(1, len + sizeof(message));
+    struct halo_value args[] = {halo_i32(1), halo_str("x"), halo_bytes(bytes, HALO_RAW_MAX)};
+    unsigned char *sent = calloc(1, len + sizeof(message));
+
+    (void)state;
+    assert_null(call_box_serve(&box, sent, call_box_message(sent, 1, args, 3), 1 << 20, 1000));
+    assert_int_equal(box.called, 1);
+    box.called = 0;
+    args[2].len++;
+    assert_null(call_box_serve(&box, sent, call_box_message(sent, 1, args, 3), 1 << 20, 1000));
+    assert_error(HALO_ESIZE);
+    free(bytes);
+    free(sent);
+}
+
+/* One bit changed anywhere: refused, an error, or a call of the right types. Never two answers. */
+static void rpc_03_no_change_of_a_call_does_harm(void **state)
+{
+    static const size_t lengths[][2] = {{0, 0}, {20, 3}, {300, 1}, {7, 400}};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        const size_t len = good_call(lengths[i][0], lengths[i][1]);
+
+        for (size_t bit = 0; bit < 8 * len; bit++) {
+            const char *why;
+
+            box.called = 0;
+            message[bit / 8] ^= (unsigned char)(1u << bit % 8);
+            why = call_box_serve(&box, message, len, 17, 1000);
+            message[bit / 8] ^= (unsigned char)(1u << bit % 8);
+            assert_int_equal(call_box_kind(&box, 1000) != 0, why == NULL);
+            assert_true(box.called <= 1 && (box.called == 0 || !why));
+        }
+    }
+}
+
+/* --- Greetings -------------------------------------------------------------------------------- */
+
+static size_t greet(uint32_t count)
+{
+    struct halo_message head = {.kind = HALO_KIND_CONTROL};
+    struct halo_hello hello = {.import_count = count};
+    size_t len = sizeof(head) + sizeof(hello);
+
+    box.box->functions.greeted = false;
+    memcpy(message, &head, sizeof(head));
+    memcpy(message + 8, &hello, sizeof(hello));
+    for (uint32_t i = 0; i < count; i++) {
+        struct halo_hello_function import = {.name_len = 1, .arg_count = 0};
+
+        if (i % 3 == 1) /* of another type */
+            import.types[0] = HALO_I32;
+        memcpy(message + len, &import, sizeof(import));
+        message[len + sizeof(import)] = i % 3 == 2 ? '?' : 'v'; /* and unknown */
+        len += sizeof(import) + 1;
+    }
+    fix_length(len);
+    return len;
+}
+
+static void imports_get_their_indices(void **state)
+{
+    (void)state;
+    for (uint32_t count = 0; count <= 256; count += count / 8 + 1) {
+        int32_t indices[256];
+        size_t len;
+
+        assert_null(call_box_serve(&box, message, greet(count), 64, 2048));
+        assert_int_equal(call_box_kind(&box, 2048), HALO_KIND_ANSWER);
+        memcpy(indices, box.room + 8, count * sizeof(indices[0]));
+        for (uint32_t i = 0; i < count; i++)
+            assert_int_equal(indices[i], i % 3 == 0 ? 2 : i % 3 == 1 ? HALO_ETYPE : HALO_ENAME);
+        len = greet(count);
+        box.box->functions.greeted = true;
+        assert_refused(len, 2048, "second");
+    }
+}
+
+static void rpc_03_a_greeting_that_is_malformed_is_refused(void **state)
+{
+    size_t len;
+
+    (void)state;
+    len = greet(3);
+    for (size_t cut = 8; cut < len; cut++) {
+        fix_length(cut);
+        assert_refused(cut, 2048, "greeting");
+    }
+    message[len] = 0;
+    fix_length(len + 1);
+    assert_refused(len + 1, 2048, "behind");
+    len = greet(3);
+    put32(8, 257);
+    assert_refused(len, 2048, "too many");
+    put32(8, UINT32_MAX);
+    assert_refused(len, 2048, "too many");
+    len = greet(3);
+    put32(12, 1);
+    assert_refused(len, 2048, "too many");
+    len = greet(3);
+    message[16] = 0; /* no name */
+    assert_refused(len, 2048, "none");
+    message[16] = HALO_FUNCTION_NAME_MAX + 1;
+    assert_refused(len, 2048, "none");
+    len = greet(3);
+    message[17] = HALO_ARGUMENTS_MAX + 1;
+    assert_refused(len, 2048, "none");
+    len = greet(3);
+    message[27] = 1; /* reserved */
+    assert_refused(len, 2048, "none");
+    len = greet(3);
+    message[16] = 60; /* a name beyond the end */
+    assert_refused(len, 2048, "none");
+    assert_refused(greet(100), 8 + 100 * 4 - 1, "room");
+    assert_null(call_box_serve(&box, message, greet(100), 64, 8 + 100 * 4));
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, open_box, close_box)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_call_may_be_cut_anywhere),
+        TEST(rpc_01_an_unknown_function_is_an_error),
+        TEST(rpc_02_other_arguments_are_an_error),
+        TEST(rpc_03_a_call_that_is_malformed_is_refused),
+        TEST(rpc_03_every_cut_of_a_call_is_refused),
+        TEST(rpc_05_a_call_needs_room_for_an_error),
+        TEST(res_04_what_is_too_long_is_refused_before_it_is_copied),
+        TEST(rpc_03_no_change_of_a_call_does_harm),
+        TEST(imports_get_their_indices),
+        TEST(rpc_03_a_greeting_that_is_malformed_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
