@@ -21,10 +21,8 @@ int halo_device_init(struct halo_device *device, const struct halo_ring_place *p
         .used = halo_cursor_start(),
         .published = halo_cursor_start(),
     };
-    for (uint32_t id = 0; id < place->size; id++) {
-        chains[id].slots = 0;
-        chains[id].generation++; /* tokens from before are stale: ID-05 */
-    }
+    for (uint32_t id = 0; id < place->size; id++)
+        chains[id].slots = 0; /* tokens from before are stale, and generations go on: ID-05 */
     return 0;
 }
 

@@ -63,6 +63,7 @@ static void an_inline_request_arrives_whole(void **state)
                 assert_ptr_equal(ring->spans[0].base, ring->data);
             ring_give(ring, ring->chain.token, writable ? 100 : 0);
             halo_device_publish(&ring->device);
+            ring->used.word = UINT64_MAX;
             assert_int_equal(ring_collect(ring), 1);
             assert_int_equal(ring->used.id, id);
             assert_int_equal(ring->used.kind, 0);
@@ -297,6 +298,12 @@ static void dev_09_flags_of_what_is_off_are_reserved(void **state)
     struct ring *ring = *state;
 
     for (uint32_t features = 0; features <= HALO_FEATURES_ALL; features++) {
+        if ((features & 3) != HALO_FEATURE_INLINE_ANSWER) {
+            start_with(ring, features, 0);
+            offer(ring, 0, DATA_BASE, 1, 0, HALO_DESC_INDIRECT); /* and that one always is */
+            assert_int_equal(ring_take(ring), HALO_EBROKEN);
+            assert_device_latched(ring, HALO_BROKEN_INDIRECT, 0);
+        }
         for (uint32_t bit = 0x0008; bit <= 0x4000; bit <<= 1) {
             const bool is_inline = bit & HALO_DESC_INLINE_BITS;
 

@@ -74,6 +74,8 @@ static void cfg_06_areas_outside_memory_across_its_end_or_a_hole_are_refused(voi
     (void)state;
     for (unsigned i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)
         assert_refused(SIZE, outside[i], ROM, SINK);
+    for (uint32_t i = 1; i < SIZE; i++) /* any of its descriptors */
+        assert_refused(SIZE, BASE + LEN - DESC_LEN + 16 * i, ROM, SINK);
     assert_refused(SIZE, BASE, ROM - 4, SINK);
     assert_refused(SIZE, BASE, 0, SINK);
     assert_refused(SIZE, BASE, ROM, SINK + LEN);
@@ -83,8 +85,8 @@ static void cfg_06_areas_outside_memory_across_its_end_or_a_hole_are_refused(voi
 static void cfg_06_areas_without_the_right_are_refused(void **state)
 {
     (void)state;
-    assert_refused(SIZE, ROM, BASE, SINK);  /* descriptors that cannot be written */
-    assert_refused(SIZE, SINK, BASE, SINK); /* nor read */
+    assert_refused(SIZE, ROM, BASE, SINK);         /* descriptors that cannot be written */
+    assert_refused(SIZE, SINK, BASE, SINK + 1024); /* nor read */
     assert_refused(SIZE, BASE, SINK, SINK + 4);
     assert_refused(SIZE, BASE, ROM, ROM + 4);
 }
