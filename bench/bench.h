@@ -35,7 +35,8 @@ struct bench_row {
 };
 
 /* The rows of each file; the last one has no name. */
-extern const struct bench_row bench_ring_rows[], bench_queue_rows[], bench_pool_rows[];
+extern const struct bench_row bench_ring_rows[], bench_queue_rows[], bench_pool_rows[],
+    bench_call_rows[];
 
 /* --- What samples are made of ----------------------------------------------------------------- */
 

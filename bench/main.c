@@ -18,7 +18,8 @@ static const char usage[] =
     "neighbour Halo is: above 1 it is ahead. `floor` is what handing two cache lines to the other\n"
     "core and back cost around the samples.\n";
 
-static const struct bench_row *const files[] = {bench_ring_rows, bench_pool_rows, bench_queue_rows};
+static const struct bench_row *const files[] = {bench_ring_rows, bench_pool_rows, bench_queue_rows,
+                                                bench_call_rows};
 #define FILES (sizeof(files) / sizeof(files[0]))
 
 /* What is wrong with the command line. */
