@@ -63,7 +63,6 @@ static void an_inline_request_arrives_whole(void **state)
                 assert_ptr_equal(ring->spans[0].base, ring->data);
             ring_give(ring, ring->chain.token, writable ? 100 : 0);
             halo_device_publish(&ring->device);
-            ring->used.word = UINT64_MAX;
             assert_int_equal(ring_collect(ring), 1);
             assert_int_equal(ring->used.id, id);
             assert_int_equal(ring->used.kind, 0);
@@ -199,6 +198,7 @@ static void a_batch_of_all_kinds(void **state)
         for (int i = 0; i < 3; i++) {
             assert_int_equal(ring_take(ring), 1);
             assert_int_equal(ring->chain.token.id, ids[i]);
+            assert_int_equal(ring->chain.is_inline, i != 1);
             ring->tokens[i] = ring->chain.token;
         }
         assert_memory_equal(ring->chain.inline_bytes, bytes + 1, 12);
