@@ -217,10 +217,10 @@ static bool get_number(struct reader *reader, struct halo_value *value)
     case HALO_BOOL:
         value->boolean = number == 1;
         return number <= 1;
-    default: /* the length of what is raw */
+    default: /* the length of what is raw: a message is shorter, and no sum of these can wrap */
         value->len = (size_t)number;
         value->bytes = NULL;
-        return number > HALO_SHORT_MAX && number <= SIZE_MAX / 2;
+        return number > HALO_SHORT_MAX && number <= UINT32_MAX;
     }
 }
 

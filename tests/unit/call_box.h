@@ -46,6 +46,23 @@ static inline void call_box_void(struct halo_call *call, const struct halo_value
 static const struct halo_signature call_box_signature =
     HALO_FN(HALO_U64, HALO_I32, HALO_STR, HALO_BYTES);
 static const struct halo_signature call_box_void_signature = HALO_FN(HALO_VOID);
+static const struct halo_signature call_box_sum_signature =
+    HALO_FN(HALO_U64, HALO_BYTES, HALO_BYTES, HALO_STR, HALO_BYTES);
+
+/* Looks at every byte that it is given. */
+static inline void call_box_sum(struct halo_call *call, const struct halo_value *args,
+                                void *context)
+{
+    struct call_box *c = context;
+    uint64_t total = 0;
+
+    c->called++;
+    for (uint32_t i = 0; i < 4; i++) {
+        for (size_t k = 0; k < args[i].len; k++)
+            total += ((const unsigned char *)args[i].bytes)[k];
+    }
+    (void)halo_return(call, halo_u64(total));
+}
 
 static inline void call_box_open(struct call_box *c)
 {
@@ -54,7 +71,8 @@ static inline void call_box_open(struct call_box *c)
     c->box->state = HALO_STATE_READY;
     c->box->g2h.violation.reason = HALO_BROKEN_STOPPED; /* there is no ring to complete on */
     if (halo_provide(c->box, "f", &call_box_signature, call_box_function, c) ||
-        halo_provide(c->box, "v", &call_box_void_signature, call_box_void, c))
+        halo_provide(c->box, "v", &call_box_void_signature, call_box_void, c) ||
+        halo_provide(c->box, "s", &call_box_sum_signature, call_box_sum, c))
         abort();
 }
 

@@ -100,7 +100,7 @@ static void a_call_may_be_cut_anywhere(void **state)
 
 static void rpc_01_an_unknown_function_is_an_error(void **state)
 {
-    static const uint32_t functions[] = {3, 4, 256, 0x7fffffff, UINT32_MAX};
+    static const uint32_t functions[] = {4, 5, 256, 0x7fffffff, UINT32_MAX};
 
     (void)state;
     for (size_t i = 0; i < 5; i++) {
@@ -203,6 +203,48 @@ static void res_04_what_is_too_long_is_refused_before_it_is_copied(void **state)
     assert_error(HALO_ESIZE);
     free(bytes);
     free(sent);
+}
+
+/* Announced lengths whose sum, in 64 bits, is what is there. */
+static void rpc_03_lengths_that_wrap_are_refused(void **state)
+{
+    static const uint64_t lens[][4] = {
+        {INT64_MAX, INT64_MAX, 258, 256 + 2},
+        {UINT64_MAX, 257 + 1, 1u << 20, 258},
+        {1ull << 63, 1ull << 63, 257, 258},
+        {1ull << 62, 1ull << 62, 1ull << 63, 300},
+        {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX},
+        {1ull << 32, UINT64_MAX - (1ull << 32) + 1, 300, 300},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        unsigned char *at = message + 16;
+        struct halo_message head = {.kind = HALO_KIND_CALL};
+        uint64_t sum = 0;
+        size_t len;
+
+        *at++ = 0x08; /* function 3 */
+        *at++ = 3;
+        for (int k = 0; k < 4; k++) {
+            unsigned char *start;
+
+            *at++ = 0x12;
+            start = at++;
+            *at++ = 0x50;
+            for (uint64_t left = lens[i][k]; left > 0; left >>= 7)
+                *at++ = (unsigned char)((left & 0x7f) | (left > 0x7f ? 0x80 : 0));
+            *start = (unsigned char)(at - start - 1);
+            sum += lens[i][k];
+        }
+        put32(8, (uint32_t)(at - message - 16));
+        put32(12, 0);
+        len = (size_t)(at - message) + (size_t)(sum < 4096 ? sum : 0);
+        head.length = (uint32_t)(len - sizeof(head));
+        memcpy(message, &head, sizeof(head));
+        assert_non_null(call_box_serve(&box, message, len, 64, 1000));
+        assert_int_equal(box.called, 0);
+    }
 }
 
 /* One bit changed anywhere: refused, an error, or a call of the right types. Never two answers. */
@@ -320,6 +362,7 @@ int main(void)
         TEST(rpc_03_every_cut_of_a_call_is_refused),
         TEST(rpc_05_a_call_needs_room_for_an_error),
         TEST(res_04_what_is_too_long_is_refused_before_it_is_copied),
+        TEST(rpc_03_lengths_that_wrap_are_refused),
         TEST(rpc_03_no_change_of_a_call_does_harm),
         TEST(imports_get_their_indices),
         TEST(rpc_03_a_greeting_that_is_malformed_is_refused),
