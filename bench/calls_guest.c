@@ -3,7 +3,7 @@
 
 HALO_IMPORT(begin, "begin", HALO_VOID);
 HALO_IMPORT(end, "end", HALO_VOID);
-HALO_IMPORT(add, "add", HALO_I64, HALO_I64, HALO_I64);
+HALO_IMPORT(next, "next", HALO_I64, HALO_I64);
 
 #define BATCH_MAX 64
 
@@ -27,9 +27,9 @@ int main(int argc, char **argv)
         halo_panic("cannot begin");
     for (uint64_t done = 0; done < total; done += batch) {
         for (uint64_t i = 0; i < batch; i++) {
-            const struct halo_value args[] = {halo_i64(sum), halo_i64((int64_t)(done + i))};
+            const struct halo_value arg = halo_i64(sum);
 
-            halo_start(&futures[i], &add, args, 2);
+            halo_start(&futures[i], &next, &arg, 1);
         }
         for (uint64_t i = 0; i < batch; i++) {
             if (halo_wait(&futures[i]))

@@ -35,7 +35,7 @@ struct halo_boot {
     uint64_t magic;
     uint32_t version;
     uint32_t queue_count;
-    uint64_t features; /* ring extensions that are on; none exists yet */
+    uint64_t features; /* ring extensions that are on: HALO_FEATURE_…, halo/ring.h */
     uint64_t ram_base;
     uint64_t ram_len;
     uint64_t heap_base; /* zeroed memory that nothing else uses */

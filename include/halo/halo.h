@@ -52,6 +52,7 @@ struct halo_options {
     uint64_t ram_len;        /* bytes of guest memory, all included: 0, or MIN to MAX by pages */
     const char *const *args; /* the guest's argv, the program's name first */
     uint32_t arg_count;
+    bool plain_ring; /* without extensions: the bytes on the ring are plain virtio */
 };
 
 /*

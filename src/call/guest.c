@@ -4,6 +4,7 @@
  */
 #include "../guest/port.h"
 #include "../guest/runtime.h"
+#include "compact.h"
 #include "envelope.h"
 
 #define HEAD_LEN (sizeof(struct halo_message) + sizeof(struct halo_call_head))
@@ -129,6 +130,16 @@ static bool take_error(struct halo_future *future, size_t len)
     return true;
 }
 
+/* An answer that came inside its used entry. */
+static bool take_inline(struct halo_future *future, const struct halo_answer *answer, size_t len)
+{
+    const enum halo_type type = (enum halo_type)future->import->signature.types[0];
+
+    future->done = true;
+    return type < HALO_STR && len == halo__packed_len(type) && answer->len == len &&
+           halo__unpack(future->bytes, type, &future->result);
+}
+
 static bool answered(struct halo_op *op, struct halo_answer *answer)
 {
     struct halo_future *future = (struct halo_future *)op;
@@ -136,6 +147,12 @@ static bool answered(struct halo_op *op, struct halo_answer *answer)
     bool good;
     size_t len;
 
+    if (answer->is_inline) {
+        len = halo_answer_read(&halo__port, answer, future->bytes, sizeof(future->bytes));
+        if (!take_inline(future, answer, len))
+            halo_panic("the host sent a malformed answer");
+        return false;
+    }
     len = halo_answer_read(&halo__port, answer, &message, sizeof(message)); /* DRV-08 */
     good = len == sizeof(message) && message.length == answer->left;
     len = halo_answer_read(&halo__port, answer, future->bytes, ROOM_TEXT);
@@ -152,33 +169,67 @@ static bool answered(struct halo_op *op, struct halo_answer *answer)
 
 /* --- Calls ------------------------------------------------------------------------------------ */
 
-/* A chain of header and envelope, the segments that it announces, and room for the answer. */
-static int build(struct halo_send *send, const struct halo_import *import,
-                 const struct halo_value *args)
+/* Does a call of it fit into a descriptor? */
+static bool is_compact(const struct halo_import *import)
+{
+    return (halo__port.driver.features & HALO_FEATURE_INLINE_REQUEST) &&
+           (uint32_t)import->index <= UINT16_MAX &&
+           halo__packed_args_len(&import->signature) <= HALO_INLINE_REQUEST_MAX - HALO_COMPACT_HEAD;
+}
+
+static int add_compact(struct halo_send *send, const struct halo_import *import,
+                       const struct halo_value *args)
+{
+    unsigned char bytes[HALO_INLINE_REQUEST_MAX] = {HALO_KIND_CALL | HALO_COMPACT,
+                                                    (unsigned char)import->index,
+                                                    (unsigned char)(import->index >> 8)};
+    uint32_t len = HALO_COMPACT_HEAD;
+
+    for (uint32_t i = 0; i < import->signature.arg_count; i++) {
+        halo__pack(bytes + len, &args[i]);
+        len += halo__packed_len(args[i].type);
+    }
+    return halo_send_inline(send, bytes, len);
+}
+
+/* Header and envelope, and the segments that it announces. */
+static int add_message(struct halo_send *send, const struct halo_import *import,
+                       const struct halo_value *args)
 {
     const uint32_t count = import->signature.arg_count;
     struct {
         struct halo_message message;
         struct halo_call_head head;
         unsigned char envelope[HALO_ENVELOPE_MAX];
-    } wire = {.message = {.kind = HALO_KIND_CALL}, .head = {.reserved = 0}};
-    uint64_t raw = 0;
+    } wire;
+    uint64_t len = sizeof(wire.head);
     int error;
 
     wire.head.envelope_len =
         (uint32_t)halo__encode_call(wire.envelope, (uint32_t)import->index, args, count);
+    wire.head.reserved = 0;
+    len += wire.head.envelope_len;
     for (uint32_t i = 0; i < count; i++)
-        raw += halo__is_raw(&args[i]) ? args[i].len : 0;
-    raw += sizeof(wire.head) + wire.head.envelope_len;
-    if (raw > UINT32_MAX)
+        len += halo__is_raw(&args[i]) ? args[i].len : 0;
+    if (len > UINT32_MAX)
         return HALO_ESIZE;
-    wire.message.length = (uint32_t)raw;
-    halo_send_begin(send, &halo__port);
+    wire.message = (struct halo_message){.kind = HALO_KIND_CALL, .length = (uint32_t)len};
     error = halo_send_write(send, &wire, HEAD_LEN + wire.head.envelope_len);
     for (uint32_t i = 0; i < count && !error; i++) {
         if (halo__is_raw(&args[i]))
             error = halo_send_lend_readable(send, args[i].bytes, (uint32_t)args[i].len);
     }
+    return error;
+}
+
+/* The request, and room for its answer: an error fits it always. */
+static int build(struct halo_send *send, const struct halo_import *import,
+                 const struct halo_value *args)
+{
+    int error;
+
+    halo_send_begin(send, &halo__port);
+    error = is_compact(import) ? add_compact(send, import, args) : add_message(send, import, args);
     if (!error)
         error = halo_send_writable(
             send, import->signature.types[0] >= HALO_STR ? ROOM_TEXT : HALO_CALL_ROOM_MIN);

@@ -4,6 +4,7 @@
  */
 #include "host.h"
 #include "../host/sandbox.h"
+#include "compact.h"
 #include "envelope.h"
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,7 @@ struct halo_call {
     const struct halo_request *request;
     const struct halo_provided *provided;
     bool answered;
+    bool is_compact; /* and so may its answer be */
 };
 
 static void answer_error(struct halo_call *call, int32_t code, const char *text)
@@ -152,6 +154,17 @@ static int refuse(struct halo_call *call, int error)
     return error;
 }
 
+/* A number, or nothing, as the answer to a compact call: it lies in the used entry. */
+static void answer_compact(struct halo_call *call, const struct halo_value *value)
+{
+    unsigned char bytes[HALO_INLINE_ANSWER_MAX];
+
+    halo__pack(bytes, value);
+    (void)halo_device_complete_inline(&call->box->g2h, call->request->token, bytes,
+                                      halo__packed_len(value->type));
+    call->answered = true;
+}
+
 int halo_return(struct halo_call *call, struct halo_value value)
 {
     struct halo_signature result = {.arg_count = 1,
@@ -168,6 +181,10 @@ int halo_return(struct halo_call *call, struct halo_value value)
     error = halo_values_check(&result, &value, 1, &which);
     if (error)
         return refuse(call, error);
+    if (call->is_compact && value.type < HALO_STR) {
+        answer_compact(call, &value);
+        return 0;
+    }
     head.envelope_len = (uint32_t)halo__encode_result(envelope, &value);
     raw = halo__is_raw(&value) ? value.len : 0;
     if (raw > UINT32_MAX || at + head.envelope_len + raw > call->request->writable_len)
@@ -293,4 +310,41 @@ const char *halo__call_serve(struct halo_sandbox *box, struct halo_request *requ
     }
     call.provided = &functions->provided[function - 1];
     return call_with(&call, envelope + used, head.envelope_len - used, at);
+}
+
+const char *halo__call_compact(struct halo_sandbox *box, struct halo_request *request,
+                               const unsigned char *bytes, size_t len)
+{
+    const struct halo_functions *functions = &box->functions;
+    struct halo_call call = {.box = box, .request = request, .is_compact = true};
+    const struct halo_signature *signature;
+    struct halo_value args[HALO_ARGUMENTS_MAX];
+    uint32_t function;
+
+    request->message = (struct halo_message){.kind = HALO_KIND_CALL};
+    if (len < HALO_COMPACT_HEAD || bytes[0] != (HALO_KIND_CALL | HALO_COMPACT)) /* RPC-06 */
+        return "a compact message of unknown kind";
+    if (request->writable_len < HALO_CALL_ROOM_MIN)
+        return "a call without room for its answer";
+    function = bytes[1] | (uint32_t)bytes[2] << 8;
+    if (function == 0)
+        return "a call that is malformed";
+    if (function > functions->count) { /* RPC-01 */
+        refuse(&call, HALO_ENAME);
+        return NULL;
+    }
+    call.provided = &functions->provided[function - 1];
+    signature = &call.provided->signature;
+    if (halo__packed_args_len(signature) != len - HALO_COMPACT_HEAD)
+        return "a call whose arguments are not its function's";
+    bytes += HALO_COMPACT_HEAD;
+    for (uint32_t i = 0; i < signature->arg_count; i++) {
+        const enum halo_type type = (enum halo_type)signature->types[1 + i];
+
+        if (!halo__unpack(bytes, type, &args[i]))
+            return "a call that is malformed";
+        bytes += halo__packed_len(type);
+    }
+    call_function(&call, args);
+    return NULL;
 }

@@ -28,5 +28,8 @@ struct halo_functions {
  */
 const char *halo__hello(struct halo_sandbox *box, struct halo_request *request);
 const char *halo__call_serve(struct halo_sandbox *box, struct halo_request *request);
+/* A call in the compact form, which lay in its descriptor; `bytes` are private. */
+const char *halo__call_compact(struct halo_sandbox *box, struct halo_request *request,
+                               const unsigned char *bytes, size_t len);
 
 #endif

@@ -40,6 +40,7 @@ struct halo__port_rest halo__port_start(const struct halo_boot *boot)
                 .size = ring->size,
             },
         .provider = &tiers.provider,
+        .features = (uint32_t)boot->features,
         .request_count = REQUESTS,
         .part_count = PARTS,
         .notifier = {kick, NULL},

@@ -36,6 +36,23 @@ static const char *accept_stream_request(struct halo_sandbox *box, struct halo_r
     return NULL;
 }
 
+/* A message by its kind. NULL, or what cannot be understood. */
+static const char *serve(struct halo_sandbox *box, struct halo_request *request)
+{
+    const char *why = halo__request_parse(request);
+
+    if (why)
+        return why;
+    switch (request->message.kind) {
+    case HALO_KIND_CALL:
+        return halo__call_serve(box, request);
+    case HALO_KIND_CONTROL:
+        return halo__hello(box, request);
+    default:
+        return accept_stream_request(box, request);
+    }
+}
+
 /* A chain that was taken becomes a request; the spans are in it already. */
 static int accept_chain(struct halo_sandbox *box, const struct halo_chain *chain)
 {
@@ -49,20 +66,10 @@ static int accept_chain(struct halo_sandbox *box, const struct halo_chain *chain
     request->writable_len = chain->writable_len;
     request->done = 0;
     box->stats.requests++;
-    why = halo__request_parse(request);
-    if (!why) {
-        switch (request->message.kind) {
-        case HALO_KIND_CALL:
-            why = halo__call_serve(box, request);
-            break;
-        case HALO_KIND_CONTROL:
-            why = halo__hello(box, request);
-            break;
-        default:
-            why = accept_stream_request(box, request);
-            break;
-        }
-    }
+    if (chain->is_inline)
+        why = halo__call_compact(box, request, chain->inline_bytes, chain->inline_len);
+    else
+        why = serve(box, request);
     return why ? halo__fail(box, HALO_EPOISONED, "the guest sent %s", why) : 0;
 }
 

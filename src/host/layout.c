@@ -19,6 +19,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+/* What calls use: src/call/compact.h. */
+#define RING_FEATURES (HALO_FEATURE_INLINE_REQUEST | HALO_FEATURE_INLINE_ANSWER)
 #define RIGHTS_ALL (HALO_MAY_READ | HALO_MAY_WRITE)
 
 static uint64_t pages(uint64_t len)
@@ -102,6 +104,7 @@ static void write_boot_page(struct halo_sandbox *box, const struct halo_options 
         .magic = HALO_BOOT_MAGIC,
         .version = HALO_BOOT_VERSION,
         .queue_count = HALO_QUEUE_COUNT,
+        .features = options->plain_ring ? 0 : RING_FEATURES,
         .ram_base = HALO_RAM_BASE,
         .ram_len = box->ram.len,
         .heap_base = layout->image_end,
@@ -186,6 +189,8 @@ int halo__layout_finish(struct halo_sandbox *box, const struct halo_options *opt
         halo_ring_place_in(box->ram.host + (layout->ring - HALO_RAM_BASE), HALO_RING_SIZE, &ring);
     if (!error)
         error = halo_device_init(&box->g2h, &ring, &box->memory, box->g2h_chains, UINT32_MAX);
+    if (!error && !options->plain_ring)
+        error = halo_device_extend(&box->g2h, RING_FEATURES);
     if (error)
         return halo__fail(box, error, "cannot set up the ring");
     /* The guest always comes back by a wait: while it runs, nobody here listens for kicks. */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 static const char *guest; /* its file */
+static bool plain_ring;   /* of the test that runs */
 
 /* --- The host's functions --------------------------------------------------------------------- */
 
@@ -124,6 +125,12 @@ static const struct {
     {"letters", HALO_FN(HALO_STR, HALO_U32), letters},
 };
 
+static int choose_ring(void **state)
+{
+    plain_ring = (uintptr_t)*state & 16;
+    return 0;
+}
+
 /* --- Runs of the guest ------------------------------------------------------------------------ */
 
 struct run {
@@ -139,8 +146,11 @@ static int run_guest(struct run *run, enum halo_backend_choice backend, const ch
                      const char *count)
 {
     const char *const args[] = {"calls", mode, count};
-    const struct halo_options options = {
-        .backend = backend, .ram_len = run->ram_len, .args = args, .arg_count = 3};
+    const struct halo_options options = {.backend = backend,
+                                         .ram_len = run->ram_len,
+                                         .args = args,
+                                         .arg_count = 3,
+                                         .plain_ring = plain_ring};
     int error;
 
     error = halo_open(&run->box, guest, &options);
@@ -171,7 +181,8 @@ static void assert_runs(struct run *run, enum halo_backend_choice backend, const
 
 static const struct run plain = {.in = -1, .out = -1};
 
-#define BACKEND ((enum halo_backend_choice)(uintptr_t)*state)
+/* A test's state is a number: its backend, and 16 where the ring is plain. */
+#define BACKEND ((enum halo_backend_choice)((uintptr_t)*state & 15))
 
 static void every_type_goes_there_and_back(void **state)
 {
@@ -300,11 +311,14 @@ static void bad_functions_are_refused(void **state)
     halo_close(box);
 }
 
-#define ON(backend, name, test)                                        \
-    {                                                                  \
-#name ": " #test, test, NULL, NULL, (void *)(uintptr_t)backend \
+#define ON(backend, name, test)                                                 \
+    {                                                                           \
+#name ": " #test, test, choose_ring, NULL, (void *)(uintptr_t)(backend) \
     }
-#define TEST(test) ON(HALO_BACKEND_KVM, kvm, test), ON(HALO_BACKEND_PROCESS, process, test)
+#define TEST(test)                                                                           \
+    ON(HALO_BACKEND_KVM, kvm, test), ON(HALO_BACKEND_KVM | 16, kvm with a plain ring, test), \
+        ON(HALO_BACKEND_PROCESS, process, test),                                             \
+        ON(HALO_BACKEND_PROCESS | 16, process with a plain ring, test)
 
 int main(int argc, char **argv)
 {
@@ -326,7 +340,7 @@ int main(int argc, char **argv)
     if (access("/dev/kvm", F_OK) != 0) { /* those are run inside QEMU: tests/qemu */
         count /= 2;
         for (size_t i = 0; i < count; i++)
-            tests[i] = tests[2 * i + 1];
+            tests[i] = tests[i / 2 * 4 + 2 + i % 2];
     }
     return _cmocka_run_group_tests("calls", tests, count, NULL, NULL);
 }

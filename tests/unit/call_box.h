@@ -46,6 +46,8 @@ static inline void call_box_void(struct halo_call *call, const struct halo_value
 static const struct halo_signature call_box_signature =
     HALO_FN(HALO_U64, HALO_I32, HALO_STR, HALO_BYTES);
 static const struct halo_signature call_box_void_signature = HALO_FN(HALO_VOID);
+static const struct halo_signature call_box_numbers_signature =
+    HALO_FN(HALO_I32, HALO_BOOL, HALO_I32, HALO_F32);
 static const struct halo_signature call_box_sum_signature =
     HALO_FN(HALO_U64, HALO_BYTES, HALO_BYTES, HALO_STR, HALO_BYTES);
 
@@ -64,15 +66,28 @@ static inline void call_box_sum(struct halo_call *call, const struct halo_value 
     (void)halo_return(call, halo_u64(total));
 }
 
+static inline void call_box_numbers(struct halo_call *call, const struct halo_value *args,
+                                    void *context)
+{
+    struct call_box *c = context;
+
+    c->called++;
+    if (args[0].type != HALO_BOOL || args[1].type != HALO_I32 || args[2].type != HALO_F32)
+        abort();
+    (void)halo_return(call, halo_i32(args[0].boolean ? args[1].i32 : 0));
+}
+
 static inline void call_box_open(struct call_box *c)
 {
     memset(c, 0, sizeof(*c));
     c->box = calloc(1, sizeof(*c->box));
     c->box->state = HALO_STATE_READY;
     c->box->g2h.violation.reason = HALO_BROKEN_STOPPED; /* there is no ring to complete on */
+    c->box->g2h.features = HALO_FEATURES_ALL;
     if (halo_provide(c->box, "f", &call_box_signature, call_box_function, c) ||
         halo_provide(c->box, "v", &call_box_void_signature, call_box_void, c) ||
-        halo_provide(c->box, "s", &call_box_sum_signature, call_box_sum, c))
+        halo_provide(c->box, "s", &call_box_sum_signature, call_box_sum, c) ||
+        halo_provide(c->box, "n", &call_box_numbers_signature, call_box_numbers, c))
         abort();
 }
 
@@ -115,6 +130,16 @@ static inline const char *call_box_serve(struct call_box *c, const void *bytes, 
     default:
         return "another kind";
     }
+}
+
+/* A compact call. Its inline answer goes to a ring that is not there. */
+static inline const char *call_box_compact(struct call_box *c, const void *bytes, size_t len,
+                                           size_t room)
+{
+    memset(c->room, 0xee, sizeof(c->room));
+    c->request = (struct halo_request){.writable_len = room, .writable_count = 1};
+    c->request.spans[0] = (struct halo_span){halo_shm_share(c->room), room};
+    return halo__call_compact(c->box, &c->request, bytes, len);
 }
 
 /* A call message in private memory, to be changed: what a guest that follows the rules sends. */

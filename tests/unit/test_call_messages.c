@@ -100,7 +100,7 @@ static void a_call_may_be_cut_anywhere(void **state)
 
 static void rpc_01_an_unknown_function_is_an_error(void **state)
 {
-    static const uint32_t functions[] = {4, 5, 256, 0x7fffffff, UINT32_MAX};
+    static const uint32_t functions[] = {5, 6, 256, 0x7fffffff, UINT32_MAX};
 
     (void)state;
     for (size_t i = 0; i < 5; i++) {
@@ -269,6 +269,61 @@ static void rpc_03_no_change_of_a_call_does_harm(void **state)
     }
 }
 
+/* --- The compact form --------------------------------------------------------------------------
+ */
+
+static void a_compact_call_is_called(void **state)
+{
+    const unsigned char numbers[12] = {0x81, 4, 0, 1, 5, 0, 0, 0, 0, 0, 0x80, 0x3f};
+    const unsigned char nothing[] = {0x81, 2, 0};
+
+    (void)state;
+    assert_null(call_box_compact(&box, numbers, sizeof(numbers), 1000));
+    assert_int_equal(box.called, 1);
+    assert_int_equal(call_box_kind(&box, 1000), 0); /* the answer is in the used entry */
+    assert_null(call_box_compact(&box, nothing, sizeof(nothing), HALO_CALL_ROOM_MIN));
+    assert_int_equal(box.called, 2);
+}
+
+static void rpc_01_a_compact_call_of_an_unknown_function_is_an_error(void **state)
+{
+    (void)state;
+    for (uint32_t function = 5; function <= 0xffff; function = 2 * function + 1) {
+        const unsigned char bytes[] = {0x81, (unsigned char)function,
+                                       (unsigned char)(function >> 8)};
+
+        assert_null(call_box_compact(&box, bytes, sizeof(bytes), 1000));
+        assert_error(HALO_ENAME);
+    }
+}
+
+static void rpc_03_rpc_06_a_compact_call_that_is_malformed_is_refused(void **state)
+{
+    unsigned char bytes[12] = {0x81, 4, 0, 1, 5, 0, 0, 0, 0, 0, 0x80, 0x3f};
+
+    (void)state;
+    for (size_t len = 0; len < 12; len++)
+        assert_non_null(call_box_compact(&box, bytes, len, 1000));
+    for (size_t room = 0; room < HALO_CALL_ROOM_MIN; room++)
+        assert_non_null(call_box_compact(&box, bytes, 12, room));
+    for (uint32_t kind = 0; kind < 256; kind++) {
+        bytes[0] = (unsigned char)kind;
+        if (kind != 0x81)
+            assert_non_null(call_box_compact(&box, bytes, 12, 1000));
+    }
+    bytes[0] = 0x81;
+    for (uint32_t value = 2; value < 256; value++) { /* no bool */
+        bytes[3] = (unsigned char)value;
+        assert_non_null(call_box_compact(&box, bytes, 12, 1000));
+    }
+    bytes[3] = 1;
+    for (uint32_t function = 0; function < 4; function++) { /* of other arguments, or none */
+        bytes[1] = (unsigned char)function;
+        assert_non_null(call_box_compact(&box, bytes, 12, 1000));
+    }
+    assert_int_equal(box.called, 0);
+}
+
 /* --- Greetings -------------------------------------------------------------------------------- */
 
 static size_t greet(uint32_t count)
@@ -364,6 +419,9 @@ int main(void)
         TEST(res_04_what_is_too_long_is_refused_before_it_is_copied),
         TEST(rpc_03_lengths_that_wrap_are_refused),
         TEST(rpc_03_no_change_of_a_call_does_harm),
+        TEST(a_compact_call_is_called),
+        TEST(rpc_01_a_compact_call_of_an_unknown_function_is_an_error),
+        TEST(rpc_03_rpc_06_a_compact_call_that_is_malformed_is_refused),
         TEST(imports_get_their_indices),
         TEST(rpc_03_a_greeting_that_is_malformed_is_refused),
     };
