@@ -134,6 +134,9 @@ static void a_pool_is_a_provider_too(void **state)
     uint32_t len;
 
     assert_null(halo_buffer_alloc(provider, LARGE + 1));
+    buf = halo_buffer_alloc(provider, LARGE);
+    assert_non_null(buf);
+    assert_int_equal(halo_buffer_free(provider, buf), 0);
     for (uint32_t i = 0; i < LARGE_COUNT; i++) {
         bufs[i] = provider->alloc(provider, 1, UINT32_MAX, HALO_HELD, &len);
         assert_non_null(bufs[i]);
