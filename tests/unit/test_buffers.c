@@ -328,6 +328,36 @@ static void a_short_rest_takes_a_small_buffer(void **state)
     assert_true(is_small(f, pieces[1].base));
 }
 
+/* What is asked of a provider, piece by piece; this one has buffers of any length. */
+static void *alloc_any(struct halo_provider *provider, uint32_t min, uint32_t want,
+                       enum halo_holder holder, uint32_t *len)
+{
+    check_expected(want);
+    assert_int_equal(min, 1);
+    assert_int_equal(holder, HALO_HELD);
+    *len = want;
+    return provider;
+}
+
+static void a_length_above_4_gib_is_scattered_too(void **state)
+{
+    struct halo_provider provider = {.alloc = alloc_any};
+    struct halo_piece pieces[2];
+
+    (void)state;
+    expect_value(alloc_any, want, UINT32_MAX);
+    expect_value(alloc_any, want, 5);
+    assert_int_equal(halo_buffer_scatter(&provider, (uint64_t)UINT32_MAX + 5, pieces, INT32_MAX),
+                     2);
+    assert_int_equal(pieces[0].len, UINT32_MAX);
+    assert_int_equal(pieces[1].len, 5);
+    for (uint32_t below = 0; below < 3; below++) { /* and around it in one piece */
+        expect_value(alloc_any, want, UINT32_MAX - below);
+        assert_int_equal(halo_buffer_scatter(&provider, UINT32_MAX - below, pieces, 2), 1);
+        assert_int_equal(pieces[0].len, UINT32_MAX - below);
+    }
+}
+
 /* --- Random steps against a list -------------------------------------------------------------- */
 
 #define MANY_SMALL 23u
@@ -511,6 +541,7 @@ int main(void)
         TEST(every_length_is_scattered_or_nothing_is_taken),
         TEST(no_more_pieces_are_made_than_there_is_room_for),
         TEST(a_short_rest_takes_a_small_buffer),
+        TEST(a_length_above_4_gib_is_scattered_too),
         TEST(two_million_random_steps_agree_with_a_list),
     };
 

@@ -151,6 +151,7 @@ static void all_buffers_can_be_had_are_apart_and_fill_the_memory(void **state)
     assert_null(halo_pool_alloc(&f->pool));
     assert_null(halo_pool_alloc(&f->pool));
     assert_int_equal(f->pool.free_count, 0);
+    assert_int_equal(f->next[COUNT], UINT32_MAX); /* behind the bookkeeping */
 }
 
 static void the_buffer_that_was_freed_last_is_handed_out_first(void **state)
