@@ -20,7 +20,8 @@
 
 enum halo_queue_index {
     HALO_QUEUE_G2H = 0, /* the guest's requests */
-    HALO_QUEUE_COUNT = 1,
+    HALO_QUEUE_H2G = 1, /* buffers for the host's calls, and the guest's answers to them */
+    HALO_QUEUE_COUNT = 2,
 };
 
 struct halo_boot_queue {
@@ -84,9 +85,14 @@ _Static_assert(sizeof(struct halo_boot) <= HALO_THREAD_OFFSET, "they share a pag
 /* What a guest can ask for with the doorbell. Nothing is returned; all of them may leave the VM. */
 enum halo_doorbell {
     HALO_DOORBELL_KICK = 1,  /* a: queue; there are new chains */
-    HALO_DOORBELL_WAIT = 2,  /* nothing to do until a queue moves */
+    HALO_DOORBELL_WAIT = 2,  /* nothing to do until a queue moves; a: enum halo_wait_for */
     HALO_DOORBELL_HALT = 3,  /* a: exit code, its low 8 bits count; does not come back */
     HALO_DOORBELL_PANIC = 4, /* a: address of a message, b: its length; does not come back */
+};
+
+enum halo_wait_for {
+    HALO_WAIT_ANSWER = 0, /* the guest has asked for something */
+    HALO_WAIT_CALL = 1,   /* it has asked for nothing, and serves calls */
 };
 
 /* Longest panic message that a host looks at; the rest is cut. */
@@ -109,16 +115,42 @@ enum halo_kind {
     HALO_KIND_CALL = 1,         /* payload: struct halo_call_head, envelope, raw segments */
     HALO_KIND_ANSWER = 2,       /* payload: what was asked for; of a call, as in a call */
     HALO_KIND_ERROR = 3,        /* payload: struct halo_stream_error; of a call, an envelope */
+    HALO_KIND_FETCH = 4,        /* payload: struct halo_fetch; answer: the payload that was held */
     HALO_KIND_STREAM_READ = 7,  /* payload: struct halo_stream_request; answer: the bytes */
     HALO_KIND_STREAM_WRITE = 8, /* payload: struct halo_stream_request, then the bytes;
                                    answer: struct halo_stream_written */
-    HALO_KIND_CONTROL = 10,     /* payload: struct halo_hello; once, before any call.
-                                   answer: an int32_t for each import */
+    HALO_KIND_CONTROL = 10,     /* of a guest: struct halo_hello; once, before any call.
+                                   answer: an int32_t for each import.
+                                   of a host: no payload; there will be no more calls */
 };
 
 enum halo_message_flag {
-    HALO_MESSAGE_END = 1, /* in the answer to a read: the stream ends here, length is 0 */
+    HALO_MESSAGE_END = 1,  /* in the answer to a read: the stream ends here, length is 0 */
+    HALO_MESSAGE_HELD = 2, /* of a host: the payload is a struct halo_held, for it did not fit */
 };
+
+/*
+ * Bits 4 to 6 of the flags of a CALL: how many functions its sender is in the middle of. While a
+ * side waits n calls deep, it serves those that are n deep or more; the others have time until that
+ * wait is over. So a batch of calls that call back is served one after the other, not one inside
+ * the other. See docs/design.md.
+ */
+#define HALO_DEPTH_SHIFT 4
+#define HALO_DEPTH_MAX 7u
+
+/* A payload that the host keeps, to be fetched: the chain had no room for it. */
+struct halo_held {
+    uint32_t ticket;
+    uint32_t length; /* bytes of the payload */
+};
+
+struct halo_fetch {
+    uint32_t ticket;
+    uint32_t reserved; /* 0 */
+};
+
+_Static_assert(sizeof(struct halo_held) == 8, "held layout");
+_Static_assert(sizeof(struct halo_fetch) == 8, "fetch layout");
 
 struct halo_stream_request {
     uint32_t handle;
@@ -152,21 +184,24 @@ _Static_assert(sizeof(struct halo_call_head) == 8, "call layout");
 #define HALO_ERROR_TEXT_MAX 200u
 #define HALO_CALL_ROOM_MIN (sizeof(struct halo_message) + 16u + HALO_ERROR_TEXT_MAX)
 
+/* Room that a guest offers a call at least, in a chain of the queue to it. */
+#define HALO_POST_MIN 256u
+
 /* Most functions of one side, and bytes of a name, of 1 to this many. */
 #define HALO_FUNCTIONS_MAX 256u
 #define HALO_FUNCTION_NAME_MAX 63u
 
 /*
  * What a guest says before its main program starts: the functions of the host that it is going to
- * call. The host answers with an index from 1 for each of them, or a negative error: HALO_ENAME,
- * HALO_ETYPE.
+ * call, and those of its own that the host may call, by indices from 1 in this order. The host
+ * answers with an index from 1 for each import, or a negative error: HALO_ENAME, HALO_ETYPE.
  */
 struct halo_hello {
     uint32_t import_count;
-    uint32_t reserved; /* 0 */
+    uint32_t export_count;
 };
 
-/* Each import, followed by its name, without a zero byte. */
+/* Each import, then each export, followed by its name, without a zero byte. */
 struct halo_hello_function {
     uint8_t name_len;
     uint8_t arg_count;

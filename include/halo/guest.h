@@ -29,7 +29,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The program. Its result is the exit code; what was written is flushed first. */
+/*
+ * The program. Its result is the exit code; what was written is flushed first. A program that has
+ * none serves calls of its exports, as if it had `return halo_serve();` for one.
+ */
 int main(int argc, char **argv);
 
 /* End now, as if main had returned `code`. */
@@ -95,6 +98,7 @@ struct halo_import {
     const char *name;
     struct halo_signature signature;
     int32_t index; /* the host's, from before main; or why there is none: HALO_ENAME, HALO_ETYPE */
+    uint32_t room, short_run; /* private: what its answers were seen to need */
 };
 
 /*
@@ -120,13 +124,16 @@ struct halo_op {
  */
 struct halo_future {
     struct halo_op op; /* private */
-    const struct halo_import *import;
+    struct halo_import *import;
     bool done;                /* the answer has come; what follows is valid */
     int error;                /* 0, or why there is no result */
     int32_t code;             /* with HALO_ECALL: the function's own code, above 0 */
     const char *text;         /* with an error: words for it, never NULL */
-    struct halo_value result; /* text and bytes lie in the future */
-    unsigned char bytes[320]; /* private */
+    struct halo_value result; /* text and bytes are the future's, until halo_done */
+    /* private */
+    void *memory; /* for a long answer */
+    uint32_t room, ticket, length;
+    unsigned char bytes[320];
 };
 
 /*
@@ -135,11 +142,11 @@ struct halo_future {
  * caller's and must not change until the answer has come.
  *
  * Returns 0, or HALO_ENAME, HALO_ETYPE where the host has no such function, or has it with another
- * signature; HALO_ECOUNT, HALO_ETYPE, HALO_EINVAL for arguments that are not the signature's. Then
- * nothing was sent, and the future is done, with this error. Where there is no room for it now,
- * waits until there is.
+ * signature; HALO_ECOUNT, HALO_ETYPE, HALO_EINVAL for arguments that are not the signature's;
+ * HALO_EDEPTH inside too many calls. Then nothing was sent, and the future is done, with this
+ * error. Where there is no room for it now, waits until there is.
  */
-int halo_start(struct halo_future *future, const struct halo_import *import,
+int halo_start(struct halo_future *future, struct halo_import *import,
                const struct halo_value *args, size_t count);
 
 /* Has the answer come? Takes in what is there, and never leaves the guest. */
@@ -148,10 +155,17 @@ bool halo_ready(struct halo_future *future);
 /*
  * Wait for the answer: returns future->error. That is what halo_start returned, HALO_ECALL where
  * the function failed, HALO_ESIZE where an argument or the result is too long for the other side,
- * or another refusal of the host's. After one exit of the guest all answers are there that the host
- * had: waiting for the next future may need none.
+ * HALO_ENOMEM where this program has no memory for a long result, HALO_ESTALE where the host gave a
+ * long result up for later ones, or another refusal of the host's. After one exit of the guest all
+ * answers are there that the host had: waiting for the next future may need none.
  */
 int halo_wait(struct halo_future *future);
+
+/*
+ * Free what the future holds, of a call whose answer has come. Needed after every call that has a
+ * result of text or bytes of more than 256 bytes; fine after all.
+ */
+void halo_done(struct halo_future *future);
 
 /* Start and wait: halo_call(&future, &lookup, halo_str("x"), halo_i64(3)). */
 #define halo_call(future, import, ...)                                          \
@@ -159,6 +173,82 @@ int halo_wait(struct halo_future *future);
                       sizeof((const struct halo_value[]){__VA_ARGS__}) /        \
                           sizeof(struct halo_value)),                           \
      halo_wait(future))
+
+/* What long answers cost, since the start. */
+struct halo_call_stats {
+    uint64_t calls;
+    uint64_t truncated; /* answers for which the call had made too little room */
+    uint64_t fetched;   /* bytes of those that were fetched */
+    uint64_t unused;    /* bytes of room beyond a short answer's that were not needed */
+};
+
+void halo_call_stats(struct halo_call_stats *stats);
+
+/* --- Functions for the host ------------------------------------------------------------------- */
+
+/* A call of the host's, while it is being served. */
+struct halo_call;
+
+/* A function that the host may call. Declare it by HALO_EXPORT alone. */
+struct halo_export {
+    const char *name;
+    struct halo_signature signature;
+    void (*function)(struct halo_call *call, const struct halo_value *args);
+};
+
+/*
+ * Define a function that the host may call, by its name and signature, the result's type first:
+ *
+ *     HALO_EXPORT(score, "plugin.score", HALO_I64, HALO_STR, HALO_I64)
+ *     {
+ *         halo_return(call, halo_i64((int64_t)args[0].len * args[1].i64));
+ *     }
+ *
+ * It has the parameters `struct halo_call *call` and `const struct halo_value *args`, which last
+ * until it returns. It ends with one halo_return or halo_fail; where there is no result, neither is
+ * needed. It may call the host. It runs while the program waits, for whatever that is, in
+ * halo_serve or elsewhere.
+ */
+#define HALO_EXPORT(function_, name_, ...)                                            \
+    static void function_(struct halo_call *call, const struct halo_value *args);     \
+    static const struct halo_export function_##_export                                \
+        __attribute__((section("halo_exports"), used, aligned(8))) = {                \
+            .name = name_, .signature = HALO_FN(__VA_ARGS__), .function = function_}; \
+    static void function_(struct halo_call *call __attribute__((unused)),             \
+                          const struct halo_value *args __attribute__((unused)))
+
+/*
+ * Answer the call. The value may be changed or freed afterwards: up to 2048 bytes are copied; where
+ * it is longer, the host takes it from where it lies before this returns. Returns 0; HALO_ETYPE
+ * where it is not of the signature's type, HALO_EINVAL where it is no sound value, HALO_ESIZE where
+ * it is too long for any message: then the host gets that error instead. HALO_ESTATE where the call
+ * was answered before.
+ */
+int halo_return(struct halo_call *call, struct halo_value value);
+
+/*
+ * Fail the call: the host gets HALO_ECALL with this code, above 0, and the first
+ * HALO_ERROR_TEXT_MAX bytes of the text. Returns 0, HALO_EINVAL for another code, HALO_ESTATE where
+ * the call was answered before.
+ */
+int halo_fail(struct halo_call *call, int32_t code, const char *text);
+
+/*
+ * Serve calls of the host's until it says that there will be no more. Returns 0; HALO_ESTATE inside
+ * of an exported function.
+ */
+int halo_serve(void);
+
+/* --- Memory ----------------------------------------------------------------------------------- */
+
+/*
+ * The usual ones, from the heap. Results are aligned to 16 bytes. A program may have its own
+ * instead; it then defines all four.
+ */
+void *malloc(size_t len);
+void *calloc(size_t count, size_t len);
+void *realloc(void *memory, size_t len);
+void free(void *memory);
 
 /* The usual memory functions; a compiler may call them by itself. */
 void *memcpy(void *restrict to, const void *restrict from, size_t len);

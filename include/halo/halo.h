@@ -88,8 +88,8 @@ struct halo_call;
 /*
  * A function that the guest may call, on the thread that runs it. `args` are as the signature says,
  * private copies that last until it returns: the guest can no longer change them. It ends with one
- * halo_return or halo_fail; where there is no result, neither is needed. It must not run, close or
- * provide for the same sandbox, and is not interrupted at the time limit.
+ * halo_return or halo_fail; where there is no result, neither is needed. It may call functions of
+ * the guest. It must not run or close the same sandbox, and is not interrupted at a time limit.
  */
 typedef void halo_function(struct halo_call *call, const struct halo_value *args, void *context);
 
@@ -101,15 +101,18 @@ typedef void halo_function(struct halo_call *call, const struct halo_value *args
  *
  * Name and signature are copied; `context` comes back with each call. Returns 0, or HALO_EINVAL for
  * a name or signature that breaks its rules, or a name that is taken; HALO_EFULL for more than
- * HALO_FUNCTIONS_MAX; HALO_ESTATE after halo_run; HALO_ENOMEM.
+ * HALO_FUNCTIONS_MAX; HALO_ESTATE once the guest runs; HALO_ENOMEM.
  */
 int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_signature *signature,
                  halo_function *function, void *context);
 
 /*
- * Answer the call. The value is copied at once. Returns 0; HALO_ETYPE where it is not of the
- * signature's type, HALO_EINVAL where it is no sound value, HALO_ESIZE where the guest has no room
- * for it: then the guest gets that error instead. HALO_ESTATE where the call was answered before.
+ * Answer the call. The value is copied at once. Where the guest has made no room for so much, it is
+ * kept, up to HALO_KEPT_MAX bytes of all such answers and then the oldest is given up, until the
+ * guest fetches it: the function is called once in any case.
+ * Returns 0; HALO_ETYPE where it is not of the signature's type, HALO_EINVAL where it is no sound
+ * value, HALO_ESIZE where it is longer than HALO_VALUE_MAX, HALO_ENOMEM: then the guest gets that
+ * error instead. HALO_ESTATE where the call was answered before.
  */
 int halo_return(struct halo_call *call, struct halo_value value);
 
@@ -123,18 +126,112 @@ int halo_fail(struct halo_call *call, int32_t code, const char *text);
 /* The sandbox that the call came from. */
 struct halo_sandbox *halo_call_sandbox(struct halo_call *call);
 
+/* Longest strings and bytes of one call, all together, and of all answers that are kept. */
+#define HALO_VALUE_MAX (16ull << 20)
+#define HALO_KEPT_MAX (HALO_VALUE_MAX + 65536)
+
 #define HALO_FOREVER INT64_MAX
+
+/* --- Functions of the guest ------------------------------------------------------------------- */
+
+/*
+ * Run the guest on the calling thread until its main program serves calls (halo_serve, or it has no
+ * main at all), for at most `timeout_ns` nanoseconds. Returns 0, at once where it does already, or
+ *   HALO_ETIMEDOUT  not yet: begin again to let it go on
+ *   HALO_ESTATE     it has ended, now or before, or is in the middle of a call
+ * or what halo_run returns for a guest that was ended.
+ */
+int halo_begin(struct halo_sandbox *box, int64_t timeout_ns);
+
+/*
+ * The number of a function that the guest exports: above 0, valid until halo_close. HALO_ENAME,
+ * HALO_ETYPE where it has no such function, or has it with another signature; HALO_ESTATE before
+ * the guest has begun. halo_errmsg says more.
+ */
+int halo_lookup(struct halo_sandbox *box, const char *name, const struct halo_signature *signature);
+
+/* The functions that the guest exports: false where there is no `index`, from 0. */
+bool halo_exported(const struct halo_sandbox *box, uint32_t index, const char **name,
+                   struct halo_signature *signature);
+
+/*
+ * A call, from its start until the caller is done with its result. The caller's own; it must stay
+ * where it is, and strings and bytes of the arguments must not change, until the answer has come or
+ * halo_done. Any number of them may be in flight.
+ */
+struct halo_future {
+    bool done;    /* the answer has come; what follows is valid */
+    int error;    /* 0, or why there is no result */
+    int32_t code; /* with HALO_ECALL: the function's own code, above 0 */
+    /* With an error, words for it, never NULL. With HALO_ECALL they are the guest's, any bytes. */
+    const char *text;
+    struct halo_value result; /* text and bytes are the future's, until halo_done */
+    /* private */
+    struct halo_sandbox *box;
+    struct halo_future *prev, *next; /* among those that wait to go out, or are in flight */
+    uint32_t function;
+    uint16_t request;
+    uint8_t depth, arg_count;
+    struct halo_value args[HALO_ARGUMENTS_MAX];
+    void *memory;
+    unsigned char bytes[320];
+};
+
+/*
+ * Start a call of a function of halo_lookup's. It goes out when the guest next runs, with all
+ * others that were started until then. Returns 0, or HALO_ENAME for no such function; HALO_ECOUNT,
+ * HALO_ETYPE, HALO_EINVAL for arguments that are not the signature's; HALO_ESIZE for more than
+ * HALO_VALUE_MAX; HALO_EDEPTH inside too many calls; HALO_ESTATE before the guest has begun or
+ * after its end. Then nothing was sent, and the future is done, with this error.
+ */
+int halo_start(struct halo_sandbox *box, struct halo_future *future, int function,
+               const struct halo_value *args, size_t count);
+
+/*
+ * Run the guest until the answer has come, for at most `timeout_ns` nanoseconds. Returns
+ * future->error, which is HALO_ECALL where the function failed, or a refusal of the guest's; or
+ *   HALO_ETIMEDOUT  not yet; the call stays in flight: wait again, or give it up with halo_done
+ *   HALO_EDEADLOCK  not before the function returns that waits here; it stays in flight
+ *   HALO_EDEPTH     waits inside calls inside waits, too deep; it stays in flight
+ *   HALO_ETRANSPORT with the stack transport: not before a later call was answered
+ * or what halo_run returns for a guest that was ended: then it has ended for every call in flight.
+ * The answers to other calls that come meanwhile are taken in.
+ */
+int halo_wait(struct halo_future *future, int64_t timeout_ns);
+
+/*
+ * Run the guest until some answers have come, for at most `timeout_ns` nanoseconds: afterwards look
+ * at `done` of the futures. Returns how many calls were answered, 0 where none is in flight; or an
+ * error as halo_wait.
+ */
+int halo_poll(struct halo_sandbox *box, int64_t timeout_ns);
+
+/*
+ * Free what the future holds. A call in flight is given up: its answer will be thrown away. Needed
+ * after every call that has a result of text or bytes, and for one that is given up; fine after
+ * all.
+ */
+void halo_done(struct halo_future *future);
+
+/* Start and wait: halo_call(box, &future, score, HALO_FOREVER, halo_str("x"), halo_i64(3)). */
+#define halo_call(box, future, function, timeout_ns, ...)                              \
+    ((void)halo_start(box, future, function, (const struct halo_value[]){__VA_ARGS__}, \
+                      sizeof((const struct halo_value[]){__VA_ARGS__}) /               \
+                          sizeof(struct halo_value)),                                  \
+     halo_wait(future, timeout_ns))
+
+/* --- The main program ------------------------------------------------------------------------- */
 
 /*
  * Run the guest's main program on the calling thread until it ends, for at most `timeout_ns`
- * nanoseconds. A program runs once.
+ * nanoseconds. A program runs once. Where it serves calls, it is told that there will be no more.
  *
  * Returns 0 and the guest's exit code (0 to 255), or
  *   HALO_ETIMEDOUT  it did not end in time
  *   HALO_EFAULT     it faulted; halo_fault tells how
  *   HALO_EPANIC     it gave up; halo_errmsg holds its message
  *   HALO_EPOISONED  it broke the protocol; halo_errmsg tells which rule
- *   HALO_ESTATE     it has run before, or was never opened
+ *   HALO_ESTATE     it has ended before, was never opened, or is in the middle of a call
  *   HALO_EHOST      the operating system refused something
  * After an error the guest never runs again.
  */
@@ -171,9 +268,13 @@ struct halo_stats {
     uint64_t exits;    /* times the guest was left, for whatever reason */
     uint64_t kicks, waits;
     uint64_t calls;      /* of the host's functions */
+    uint64_t calls_out;  /* of the guest's functions */
+    uint64_t kept;       /* answers that did not fit, and were kept for the guest to fetch */
+    uint64_t fetched;    /* bytes of those, and of long arguments, that it fetched */
+    uint64_t discarded;  /* such answers that were given up */
     uint64_t bytes_in;   /* bytes that the guest read from its streams */
     uint64_t bytes_out;  /* bytes that it wrote to them */
-    uint64_t elapsed_ns; /* inside halo_run */
+    uint64_t elapsed_ns; /* inside the functions that run the guest */
 };
 
 /* Counters since halo_open. Any state. */

@@ -259,11 +259,6 @@ static int get_value(struct reader *reader, enum halo_type type, struct halo_val
     return good && position(reader) == end ? 0 : HALO_EMESSAGE;
 }
 
-static uint64_t raw_len(const struct halo_value *value)
-{
-    return halo__is_raw(value) ? value->len : 0;
-}
-
 int halo__decode_function(unsigned char *bytes, size_t len, uint32_t *function, size_t *used)
 {
     struct reader reader = reader_of(bytes, len);
@@ -291,11 +286,24 @@ int halo__decode_arguments(unsigned char *bytes, size_t len, const struct halo_s
         error = get_value(&reader, (enum halo_type)signature->types[1 + i], &args[i]);
         if (error)
             return error;
-        *raw += raw_len(&args[i]);
+        *raw += halo__raw_len(&args[i]);
     }
     if (reader.in.bytes_left == 0)
         return 0;
     return expect(&reader, PB_WT_STRING, ARGUMENT) ? HALO_ECOUNT : HALO_EMESSAGE;
+}
+
+int halo__place_raw(const unsigned char *bytes, struct halo_value *args, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!halo__is_raw(&args[i]))
+            continue;
+        args[i].bytes = bytes;
+        if (args[i].type == HALO_STR && memchr(bytes, '\0', args[i].len + 1) != bytes + args[i].len)
+            return HALO_EMESSAGE;
+        bytes += halo__raw_len(&args[i]);
+    }
+    return 0;
 }
 
 int halo__decode_result(unsigned char *bytes, size_t len, enum halo_type type,
@@ -315,7 +323,7 @@ int halo__decode_result(unsigned char *bytes, size_t len, enum halo_type type,
     error = get_value(&reader, type, result);
     if (error)
         return error;
-    *raw = raw_len(result);
+    *raw = halo__raw_len(result);
     return reader.in.bytes_left == 0 ? 0 : HALO_EMESSAGE;
 }
 

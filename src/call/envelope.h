@@ -4,7 +4,8 @@
  * host: fields in order, each once, of the types that the signature says, and nothing behind them.
  *
  * Strings and bytes above HALO_SHORT_MAX are only announced here. Their bytes follow the envelope,
- * in the order of the arguments: the caller puts them there, and finds them by the values' lengths.
+ * in the order of the arguments, text with its zero byte: the caller puts them there, and finds
+ * them by the values' lengths.
  */
 #ifndef HALO_SRC_CALL_ENVELOPE_H
 #define HALO_SRC_CALL_ENVELOPE_H
@@ -24,6 +25,12 @@ static inline bool halo__is_raw(const struct halo_value *value)
     return value->type >= HALO_STR && value->len > HALO_SHORT_MAX;
 }
 
+/* Bytes of a value behind the envelope: text is followed by its zero byte there. */
+static inline uint64_t halo__raw_len(const struct halo_value *value)
+{
+    return halo__is_raw(value) ? (uint64_t)value->len + (value->type == HALO_STR) : 0;
+}
+
 /*
  * Write an envelope to `to`, which has HALO_ENVELOPE_MAX bytes; returns its length. The values have
  * been checked against the signature (halo_values_check); `function` is not 0, nor is `code`. The
@@ -40,13 +47,16 @@ size_t halo__encode_error(unsigned char *to, int32_t code, const char *text);
  *
  * Of a call the function comes first, in the first *used bytes; then its arguments, by its
  * signature: HALO_ECOUNT for more or fewer, HALO_ETYPE for one of another type. A value that is raw
- * has its length, and NULL for its bytes; *raw is the sum of these lengths.
+ * has its length, and NULL for its bytes; *raw is the sum of halo__raw_len.
  */
 int halo__decode_function(unsigned char *bytes, size_t len, uint32_t *function, size_t *used);
 int halo__decode_arguments(unsigned char *bytes, size_t len, const struct halo_signature *signature,
                            struct halo_value *args, uint64_t *raw);
 int halo__decode_result(unsigned char *bytes, size_t len, enum halo_type type,
                         struct halo_value *result, uint64_t *raw);
+/* Where the raw values lie: one behind the other from `bytes`. HALO_EMESSAGE for text that does not
+ * end where it should. */
+int halo__place_raw(const unsigned char *bytes, struct halo_value *args, uint32_t count);
 int halo__decode_error(unsigned char *bytes, size_t len, int32_t *code, const char **text);
 
 #endif

@@ -4,18 +4,27 @@
  */
 #include "../guest/port.h"
 #include "../guest/runtime.h"
+#include "../guest/serve.h"
+#include "client.h"
 #include "compact.h"
-#include "envelope.h"
 
 #define HEAD_LEN (sizeof(struct halo_message) + sizeof(struct halo_call_head))
-/* A short result, or an error with its text. */
+/* A short result, or an error with its text: its message, and without the message's header. */
 #define ROOM_TEXT (HEAD_LEN + 16 + HALO_SHORT_MAX)
+#define ROOM_PAYLOAD (ROOM_TEXT - sizeof(struct halo_message))
 
 _Static_assert(ROOM_TEXT <= sizeof(((struct halo_future *)0)->bytes), "a future holds any answer");
 _Static_assert(HALO_CALL_ROOM_MIN <= ROOM_TEXT, "a future holds any error");
 
-extern struct halo_import __start_halo_imports[] __attribute__((weak));
-extern struct halo_import __stop_halo_imports[] __attribute__((weak));
+extern struct halo_import __start_halo_imports[] __attribute__((weak, visibility("hidden")));
+extern struct halo_import __stop_halo_imports[] __attribute__((weak, visibility("hidden")));
+
+static struct halo_call_stats stats;
+
+void halo_call_stats(struct halo_call_stats *result)
+{
+    *result = stats;
+}
 
 /* --- Before main ------------------------------------------------------------------------------ */
 
@@ -39,50 +48,136 @@ static bool greeted(struct halo_op *op, struct halo_answer *answer)
     return false;
 }
 
-static int add_import(struct halo_send *send, const struct halo_import *import)
+static int add_function(struct halo_send *send, const char *name,
+                        const struct halo_signature *signature)
 {
-    struct halo_hello_function wire = {.name_len = (uint8_t)strlen(import->name),
-                                       .arg_count = import->signature.arg_count};
+    struct halo_hello_function wire = {.name_len = (uint8_t)strlen(name),
+                                       .arg_count = signature->arg_count};
     int error;
 
-    memcpy(wire.types, import->signature.types, sizeof(wire.types));
+    memcpy(wire.types, signature->types, sizeof(wire.types));
     error = halo_send_write(send, &wire, sizeof(wire));
-    return error ? error : halo_send_write(send, import->name, wire.name_len);
+    return error ? error : halo_send_write(send, name, wire.name_len);
+}
+
+/* Bytes of a function in the greeting. */
+static uint32_t wire_len(const char *name)
+{
+    const size_t len = strlen(name);
+
+    if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
+        halo_panic("this program has a function without a name, or with too long a one");
+    return (uint32_t)(sizeof(struct halo_hello_function) + len);
 }
 
 void halo__call_start(void)
 {
-    const uint32_t count = (uint32_t)(__stop_halo_imports - __start_halo_imports);
+    const uint32_t imports = (uint32_t)(__stop_halo_imports - __start_halo_imports);
+    const uint32_t exports = halo__export_count();
     struct {
         struct halo_message message;
         struct halo_hello hello;
-    } head = {{.kind = HALO_KIND_CONTROL, .length = sizeof(head.hello)}, {.import_count = count}};
+    } head = {{.kind = HALO_KIND_CONTROL, .length = sizeof(head.hello)}, {imports, exports}};
     struct greeting greeting = {.op = {greeted}};
     struct halo_send send;
     int error;
 
-    if (count == 0)
+    if (imports == 0 && exports == 0)
         return;
-    if (count > HALO_FUNCTIONS_MAX)
-        halo_panic("this program imports too many functions");
-    for (uint32_t i = 0; i < count; i++) {
-        const size_t len = strlen(__start_halo_imports[i].name);
-
-        if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
-            halo_panic("this program imports a function without a name, or with too long a one");
-        head.message.length += (uint32_t)(sizeof(struct halo_hello_function) + len);
-    }
+    if (imports > HALO_FUNCTIONS_MAX || exports > HALO_FUNCTIONS_MAX)
+        halo_panic("this program imports or exports too many functions");
+    for (uint32_t i = 0; i < imports; i++)
+        head.message.length += wire_len(__start_halo_imports[i].name);
+    for (uint32_t i = 0; i < exports; i++)
+        head.message.length += wire_len(__start_halo_exports[i].name);
     halo_send_begin(&send, &halo__port);
     error = halo_send_write(&send, &head, sizeof(head));
-    for (uint32_t i = 0; i < count && !error; i++)
-        error = add_import(&send, &__start_halo_imports[i]);
+    for (uint32_t i = 0; i < imports && !error; i++)
+        error =
+            add_function(&send, __start_halo_imports[i].name, &__start_halo_imports[i].signature);
+    for (uint32_t i = 0; i < exports && !error; i++)
+        error =
+            add_function(&send, __start_halo_exports[i].name, &__start_halo_exports[i].signature);
     if (!error)
-        error = halo_send_writable(&send, sizeof(head.message) + count * sizeof(int32_t) +
+        error = halo_send_writable(&send, sizeof(head.message) + imports * sizeof(int32_t) +
                                               sizeof(struct halo_stream_error));
-    halo__check(error, "the imports of this program do not fit the pool");
+    halo__check(error, "the functions of this program do not fit the pool");
     halo__port_submit(&send, &greeting.op);
     while (!greeting.done)
         halo__port_wait();
+}
+
+/* --- Fetching --------------------------------------------------------------------------------- */
+
+/* Submit a request for what the host holds. HALO_ENOMEM, HALO_EFULL: no room for it now. */
+static int submit_fetch(struct halo_op *op, uint32_t ticket, void *memory, uint32_t length)
+{
+    const struct {
+        struct halo_message message;
+        struct halo_fetch fetch;
+    } wire = {{.kind = HALO_KIND_FETCH, .length = sizeof(wire.fetch)}, {.ticket = ticket}};
+    struct halo_send send;
+    int error;
+
+    halo_send_begin(&send, &halo__port);
+    error = halo_send_write(&send, &wire, sizeof(wire));
+    if (!error)
+        error = halo_send_writable(&send, sizeof(wire.message));
+    if (!error)
+        error = halo_send_lend_writable(&send, memory, length);
+    if (!error)
+        error = halo_send_submit(&send, (uintptr_t)op, NULL);
+    if (error)
+        halo_send_drop(&send);
+    return error;
+}
+
+/* What came of it: 0 and the bytes are in the memory, or the host's error. */
+static int fetch_result(struct halo_answer *answer, uint32_t length)
+{
+    unsigned char bytes[ROOM_TEXT];
+    struct halo_message message;
+    const char *text;
+    int32_t code;
+    size_t len;
+
+    if (halo_answer_read(&halo__port, answer, &message, sizeof(message)) != sizeof(message) ||
+        message.length != answer->left)
+        halo_panic("the host sent a malformed answer"); /* DRV-08 */
+    if (message.kind == HALO_KIND_ANSWER && message.length == length)
+        return 0;
+    len = halo_answer_read(&halo__port, answer, bytes, sizeof(bytes));
+    if (message.kind != HALO_KIND_ERROR || halo__decode_error(bytes, len, &code, &text))
+        halo_panic("the host sent a malformed answer");
+    return code;
+}
+
+struct fetch {
+    struct halo_op op;
+    uint32_t length;
+    bool done;
+    int error;
+};
+
+static bool fetched(struct halo_op *op, struct halo_answer *answer)
+{
+    struct fetch *fetch = (struct fetch *)op;
+
+    fetch->error = fetch_result(answer, fetch->length);
+    fetch->done = true;
+    return false;
+}
+
+int halo__fetch(const struct halo_held *held, void *memory)
+{
+    struct fetch fetch = {.op = {fetched}, .length = held->length};
+    int error;
+
+    while ((error = submit_fetch(&fetch.op, held->ticket, memory, held->length)))
+        halo__port_wait(); /* others have all the room, and give some back */
+    while (!fetch.done)
+        halo__port_wait();
+    return fetch.error;
 }
 
 /* --- Answers ---------------------------------------------------------------------------------- */
@@ -94,28 +189,32 @@ static void fail(struct halo_future *future, int error, const char *text)
     future->done = true;
 }
 
-/* The payload of an answer, in the future's own bytes. Returns whether it can be understood. */
-static bool take_result(struct halo_future *future, size_t len)
+/* The payload of an answer, private to this program. Returns whether it can be understood. */
+static bool take_result(struct halo_future *future, unsigned char *bytes, size_t len)
 {
     const enum halo_type type = (enum halo_type)future->import->signature.types[0];
-    unsigned char *envelope = future->bytes + sizeof(struct halo_call_head);
     struct halo_call_head head;
     uint64_t raw;
 
     if (len < sizeof(head))
         return false;
-    memcpy(&head, future->bytes, sizeof(head));
+    memcpy(&head, bytes, sizeof(head));
+    bytes += sizeof(head);
     len -= sizeof(head);
     if (head.envelope_len > len ||
-        halo__decode_result(envelope, head.envelope_len, type, &future->result, &raw) ||
-        raw != len - head.envelope_len)
+        halo__decode_result(bytes, head.envelope_len, type, &future->result, &raw) ||
+        raw != len - head.envelope_len ||
+        halo__place_raw(bytes + head.envelope_len, &future->result, 1))
         return false;
-    if (raw > 0) { /* just above what is short: it lies behind the envelope */
-        future->result.bytes = envelope + head.envelope_len;
-        envelope[len] = '\0';
-    }
     future->done = true;
     return true;
+}
+
+/* An answer that needs none of the room that was made for it. */
+static void drop_room(struct halo_future *future)
+{
+    free(future->memory);
+    future->memory = NULL;
 }
 
 static bool take_error(struct halo_future *future, size_t len)
@@ -123,6 +222,7 @@ static bool take_error(struct halo_future *future, size_t len)
     const char *text;
     int32_t code;
 
+    drop_room(future);
     if (halo__decode_error(future->bytes, len, &code, &text))
         return false;
     future->code = code;
@@ -140,28 +240,111 @@ static bool take_inline(struct halo_future *future, const struct halo_answer *an
            halo__unpack(future->bytes, type, &future->result);
 }
 
+/*
+ * What an import's answers need, so that their room is made with the call: as much as the longest
+ * of them, by powers of two, and half of it after so many that needed less than that.
+ */
+#define SHORT_RUN 4096u
+
+static void learn(struct halo_import *import, uint32_t len)
+{
+    if (len > ROOM_PAYLOAD && len > import->room) {
+        import->room = len > 1u << 31 ? len : 1u << (32 - __builtin_clz(len - 1));
+        import->short_run = 0;
+    } else if (len > import->room / 2) {
+        import->short_run = 0;
+    } else if (++import->short_run == SHORT_RUN) {
+        import->room = import->room / 2 > ROOM_PAYLOAD ? import->room / 2 : 0;
+        import->short_run = 0;
+    }
+}
+
+static bool took_held(struct halo_op *op, struct halo_answer *answer)
+{
+    struct halo_future *future = (struct halo_future *)op;
+    const int error = fetch_result(answer, future->length);
+
+    stats.fetched += error ? 0 : future->length;
+    if (error)
+        fail(future, error, halo_strerror(error));
+    else if (!take_result(future, future->memory, future->length))
+        halo_panic("the host sent a malformed answer");
+    return false;
+}
+
+/* Ask for the answer that did not fit. Where there is no room for that now, halo_wait asks again.
+ */
+static void fetch_held(struct halo_future *future)
+{
+    future->op.answered = took_held;
+    if (submit_fetch(&future->op, future->ticket, future->memory, future->length))
+        future->op.answered = NULL;
+}
+
+/* The answer did not fit; `held` tells of it. */
+static void take_held(struct halo_future *future, const struct halo_held *held)
+{
+    stats.truncated++;
+    drop_room(future);
+    future->memory = malloc(held->length);
+    if (!future->memory) {
+        fail(future, HALO_ENOMEM, halo_strerror(HALO_ENOMEM));
+        return;
+    }
+    learn(future->import, held->length);
+    future->ticket = held->ticket;
+    future->length = held->length;
+    fetch_held(future);
+}
+
+/* An answer of a payload of `len` bytes. */
+static bool take_answer(struct halo_future *future, struct halo_answer *answer, uint32_t len)
+{
+    if (future->import->signature.types[0] >= HALO_STR)
+        learn(future->import, len);
+    if (future->room > ROOM_PAYLOAD)
+        stats.unused += future->room - len;
+    if (len > sizeof(future->bytes)) /* so it lies in the room that was made for it */
+        return future->memory && take_result(future, future->memory, len);
+    if (halo_answer_read(&halo__port, answer, future->bytes, len) != len)
+        return false;
+    drop_room(future);
+    return take_result(future, future->bytes, len);
+}
+
+/* A message and its payload: whether it can be understood. */
+static bool take_message(struct halo_future *future, struct halo_answer *answer)
+{
+    struct halo_message message;
+    struct halo_held held;
+
+    if (halo_answer_read(&halo__port, answer, &message, sizeof(message)) != sizeof(message) ||
+        message.length != answer->left) /* DRV-08 */
+        return false;
+    if (message.kind == HALO_KIND_ERROR)
+        return take_error(future, halo_answer_read(&halo__port, answer, future->bytes, ROOM_TEXT));
+    if (message.kind != HALO_KIND_ANSWER)
+        return false;
+    if (!(message.flags & HALO_MESSAGE_HELD))
+        return take_answer(future, answer, message.length);
+    if (halo_answer_read(&halo__port, answer, &held, sizeof(held)) != sizeof(held) ||
+        held.length <= message.length)
+        return false;
+    take_held(future, &held);
+    return true;
+}
+
 static bool answered(struct halo_op *op, struct halo_answer *answer)
 {
     struct halo_future *future = (struct halo_future *)op;
-    struct halo_message message;
     bool good;
-    size_t len;
 
-    if (answer->is_inline) {
-        len = halo_answer_read(&halo__port, answer, future->bytes, sizeof(future->bytes));
-        if (!take_inline(future, answer, len))
-            halo_panic("the host sent a malformed answer");
-        return false;
-    }
-    len = halo_answer_read(&halo__port, answer, &message, sizeof(message)); /* DRV-08 */
-    good = len == sizeof(message) && message.length == answer->left;
-    len = halo_answer_read(&halo__port, answer, future->bytes, ROOM_TEXT);
-    if (good && message.kind == HALO_KIND_ANSWER)
-        good = take_result(future, len);
-    else if (good && message.kind == HALO_KIND_ERROR)
-        good = take_error(future, len);
+    if (answer->is_inline)
+        good = take_inline(
+            future, answer,
+            halo_answer_read(&halo__port, answer, future->bytes, sizeof(future->bytes)));
     else
-        good = false;
+        good = take_message(future, answer);
     if (!good)
         halo_panic("the host sent a malformed answer"); /* DRV-05 */
     return false;
@@ -180,9 +363,9 @@ static bool is_compact(const struct halo_import *import)
 static int add_compact(struct halo_send *send, const struct halo_import *import,
                        const struct halo_value *args)
 {
-    unsigned char bytes[HALO_INLINE_REQUEST_MAX] = {HALO_KIND_CALL | HALO_COMPACT,
-                                                    (unsigned char)import->index,
-                                                    (unsigned char)(import->index >> 8)};
+    unsigned char bytes[HALO_INLINE_REQUEST_MAX] = {
+        (unsigned char)(HALO_KIND_CALL | HALO_COMPACT | halo__serving << HALO_DEPTH_SHIFT),
+        (unsigned char)import->index, (unsigned char)(import->index >> 8)};
     uint32_t len = HALO_COMPACT_HEAD;
 
     for (uint32_t i = 0; i < import->signature.arg_count; i++) {
@@ -197,11 +380,7 @@ static int add_message(struct halo_send *send, const struct halo_import *import,
                        const struct halo_value *args)
 {
     const uint32_t count = import->signature.arg_count;
-    struct {
-        struct halo_message message;
-        struct halo_call_head head;
-        unsigned char envelope[HALO_ENVELOPE_MAX];
-    } wire;
+    struct halo__wire wire;
     uint64_t len = sizeof(wire.head);
     int error;
 
@@ -210,35 +389,53 @@ static int add_message(struct halo_send *send, const struct halo_import *import,
     wire.head.reserved = 0;
     len += wire.head.envelope_len;
     for (uint32_t i = 0; i < count; i++)
-        len += halo__is_raw(&args[i]) ? args[i].len : 0;
+        len += halo__raw_len(&args[i]);
     if (len > UINT32_MAX)
         return HALO_ESIZE;
-    wire.message = (struct halo_message){.kind = HALO_KIND_CALL, .length = (uint32_t)len};
+    wire.message = (struct halo_message){.kind = HALO_KIND_CALL,
+                                         .flags = (uint8_t)(halo__serving << HALO_DEPTH_SHIFT),
+                                         .length = (uint32_t)len};
     error = halo_send_write(send, &wire, HEAD_LEN + wire.head.envelope_len);
     for (uint32_t i = 0; i < count && !error; i++) {
         if (halo__is_raw(&args[i]))
-            error = halo_send_lend_readable(send, args[i].bytes, (uint32_t)args[i].len);
+            error = halo_send_lend_readable(send, args[i].bytes, (uint32_t)halo__raw_len(&args[i]));
     }
     return error;
 }
 
-/* The request, and room for its answer: an error fits it always. */
-static int build(struct halo_send *send, const struct halo_import *import,
-                 const struct halo_value *args)
+/* Room for the answer: what its like needed before, and an error in any case. */
+static int add_room(struct halo_send *send, struct halo_future *future)
 {
+    const struct halo_import *import = future->import;
+    int error;
+
+    if (import->signature.types[0] < HALO_STR)
+        return halo_send_writable(send, HALO_CALL_ROOM_MIN);
+    if (import->room > ROOM_PAYLOAD && !future->memory)
+        future->memory = malloc(import->room);
+    if (!future->memory)
+        return halo_send_writable(send, ROOM_TEXT);
+    future->room = import->room;
+    error = halo_send_writable(send, sizeof(struct halo_message));
+    return error ? error : halo_send_lend_writable(send, future->memory, import->room);
+}
+
+/* The request, and room for its answer. */
+static int build(struct halo_send *send, struct halo_future *future, const struct halo_value *args)
+{
+    const struct halo_import *import = future->import;
     int error;
 
     halo_send_begin(send, &halo__port);
     error = is_compact(import) ? add_compact(send, import, args) : add_message(send, import, args);
     if (!error)
-        error = halo_send_writable(
-            send, import->signature.types[0] >= HALO_STR ? ROOM_TEXT : HALO_CALL_ROOM_MIN);
+        error = add_room(send, future);
     if (error)
         halo_send_drop(send);
     return error;
 }
 
-int halo_start(struct halo_future *future, const struct halo_import *import,
+int halo_start(struct halo_future *future, struct halo_import *import,
                const struct halo_value *args, size_t count)
 {
     struct halo_send send;
@@ -252,14 +449,21 @@ int halo_start(struct halo_future *future, const struct halo_import *import,
     future->error = 0;
     future->code = 0;
     future->text = "";
-    while (!error && (error = build(&send, import, args)) == HALO_ENOMEM) {
+    future->result = halo_void();
+    future->memory = NULL;
+    future->room = 0;
+    if (!error && halo__serving > HALO_DEPTH_MAX)
+        error = HALO_EDEPTH;
+    while (!error && (error = build(&send, future, args)) == HALO_ENOMEM) {
         halo__port_wait(); /* other calls, or writes, have all buffers */
         error = 0;
     }
     if (error) {
+        halo_done(future);
         fail(future, error, halo_strerror(error));
         return error;
     }
+    stats.calls++;
     halo__port_submit(&send, &future->op);
     return 0;
 }
@@ -268,15 +472,20 @@ bool halo_ready(struct halo_future *future)
 {
     if (!future->done)
         (void)halo__port_take();
+    if (!future->done && !future->op.answered)
+        fetch_held(future);
     return future->done;
 }
 
 int halo_wait(struct halo_future *future)
 {
-    if (!halo_ready(future)) {
-        do
-            halo__port_wait();
-        while (!future->done);
-    }
+    while (!halo_ready(future))
+        halo__port_wait();
     return future->error;
+}
+
+void halo_done(struct halo_future *future)
+{
+    drop_room(future);
+    future->result = halo_void();
 }

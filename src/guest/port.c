@@ -1,6 +1,7 @@
 /* The guest's end of the queue to the host. */
 #include "port.h"
 #include "runtime.h"
+#include "serve.h"
 
 #define RING_MAX 256u
 #define REQUESTS 192u /* in flight, and answers that nobody has freed */
@@ -11,6 +12,7 @@
 struct halo_sender halo__port;
 static _Alignas(8) unsigned char memory[HALO_SENDER_BYTES(RING_MAX, REQUESTS, PARTS)];
 static struct halo_tiers tiers;
+static uint32_t waits; /* one inside the other */
 static uint32_t tiers_next[SMALL_COUNT + LARGE_COUNT];
 
 void halo__check(int error, const char *what)
@@ -26,19 +28,23 @@ static void kick(void *context, const struct halo_queue_stats *stats)
     halo__doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_G2H, 0);
 }
 
+struct halo_ring_place halo__port_place(const struct halo_boot_queue *ring)
+{
+    return (struct halo_ring_place){
+        .desc = halo_shm_share((void *)(uintptr_t)ring->desc),
+        .driver_event = halo_shm_share((void *)(uintptr_t)ring->driver_event),
+        .device_event = halo_shm_share((void *)(uintptr_t)ring->device_event),
+        .size = ring->size,
+    };
+}
+
 struct halo__port_rest halo__port_start(const struct halo_boot *boot)
 {
     const struct halo_boot_queue *ring = &boot->queue[HALO_QUEUE_G2H];
     const uint64_t len = SMALL_COUNT * HALO_TIER_SMALL + LARGE_COUNT * HALO_TIER_LARGE;
     unsigned char *pool = (unsigned char *)(uintptr_t)boot->pool_base;
     const struct halo_sender_config config = {
-        .place =
-            {
-                .desc = halo_shm_share((void *)(uintptr_t)ring->desc),
-                .driver_event = halo_shm_share((void *)(uintptr_t)ring->driver_event),
-                .device_event = halo_shm_share((void *)(uintptr_t)ring->device_event),
-                .size = ring->size,
-            },
+        .place = halo__port_place(ring),
         .provider = &tiers.provider,
         .features = (uint32_t)boot->features,
         .request_count = REQUESTS,
@@ -58,6 +64,7 @@ struct halo__port_rest halo__port_start(const struct halo_boot *boot)
 void halo__port_flush(void)
 {
     halo__check(halo_sender_flush(&halo__port), "the host broke the ring");
+    halo__serve_flush();
 }
 
 bool halo__port_take(void)
@@ -77,13 +84,22 @@ bool halo__port_take(void)
     return any;
 }
 
+bool halo__port_arm(void)
+{
+    const bool answers = halo_driver_arm(&halo__port.driver), calls = halo__serve_arm();
+
+    return answers || calls;
+}
+
 void halo__port_wait(void)
 {
+    waits++;
     halo__port_flush();
-    while (!halo__port_take()) {
-        if (!halo_driver_arm(&halo__port.driver))
-            halo__doorbell(HALO_DOORBELL_WAIT, 0, 0);
+    while (!halo__port_take() && !halo__serve_one(waits)) {
+        if (!halo__port_arm())
+            halo__doorbell(HALO_DOORBELL_WAIT, HALO_WAIT_ANSWER, 0);
     }
+    waits--;
 }
 
 void halo__port_submit(struct halo_send *send, struct halo_op *op)

@@ -27,14 +27,24 @@ struct halo__port_rest {
 
 struct halo__port_rest halo__port_start(const struct halo_boot *boot);
 
-/* Make visible what was submitted. Leaves the guest only where the host asked for kicks. */
+/* Make visible what was submitted and answered. Leaves the guest only where the host wants kicks.
+ */
 void halo__port_flush(void);
 
 /* Hand every answer that is there to its op. Returns whether there was one. */
 bool halo__port_take(void);
 
-/* The same, and where there is none leave the guest until there is. */
+/*
+ * Wait for something to come: hand over every answer that is there, else serve a call of the
+ * host's, else leave the guest until there is one or the other.
+ */
 void halo__port_wait(void);
+
+/* Before leaving: true where something is there by now. */
+bool halo__port_arm(void);
+
+/* A ring of the boot page. */
+struct halo_ring_place halo__port_place(const struct halo_boot_queue *ring);
 
 /* Submit; where there is no room, wait until there is. */
 void halo__port_submit(struct halo_send *send, struct halo_op *op);

@@ -1,5 +1,6 @@
 /* Start and end of a guest. */
 #include "runtime.h"
+#include "serve.h"
 
 static const struct halo_boot *the_boot;
 
@@ -30,13 +31,13 @@ _Noreturn void halo_exit(int code)
         halo__doorbell(HALO_DOORBELL_HALT, (uint64_t)code, 0);
 }
 
-/* argv, at the start of the heap: the strings lie in a page of their own already. */
+/* The strings of argv lie in a page of their own already. */
 static char **make_argv(const struct halo_boot *boot)
 {
-    char **argv = (char **)(uintptr_t)boot->heap_base;
+    char **argv = malloc((boot->arg_count + 1ull) * sizeof(*argv));
     char *at = (char *)(uintptr_t)boot->args;
 
-    if ((boot->arg_count + 1ull) * sizeof(*argv) > boot->heap_len)
+    if (!argv)
         halo_panic("no memory for the arguments");
     for (uint32_t i = 0; i < boot->arg_count; i++) {
         argv[i] = at;
@@ -54,7 +55,7 @@ _Noreturn void _start(const struct halo_boot *boot)
     the_boot = boot;
     if (boot->magic != HALO_BOOT_MAGIC || boot->version != HALO_BOOT_VERSION)
         halo_panic("this guest was built for another version of Halo");
-    halo__stream_start(halo__port_start(boot));
+    halo__stream_start(halo__serve_start(boot, halo__port_start(boot)));
     halo__call_start();
     halo_exit(main((int)boot->arg_count, make_argv(boot)));
 }

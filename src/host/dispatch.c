@@ -6,10 +6,8 @@
 #include <errno.h>
 #include <poll.h>
 
-static int poison(struct halo_sandbox *box)
+static int poison(struct halo_sandbox *box, const struct halo_violation *broken)
 {
-    const struct halo_violation *broken = &box->g2h.violation;
-
     return halo__fail(box, HALO_EPOISONED,
                       "the guest broke the ring: %s at slot %u, id %u (addr 0x%llx, meta 0x%llx)",
                       halo_broken_name(broken->reason), broken->slot, broken->id,
@@ -39,8 +37,11 @@ static const char *accept_stream_request(struct halo_sandbox *box, struct halo_r
 /* A message by its kind. NULL, or what cannot be understood. */
 static const char *serve(struct halo_sandbox *box, struct halo_request *request)
 {
-    const char *why = halo__request_parse(request);
+    const char *why;
 
+    if (request->is_inline)
+        return halo__call_compact(box, request);
+    why = halo__request_parse(request, HALO_ANSWER_MIN);
     if (why)
         return why;
     switch (request->message.kind) {
@@ -48,56 +49,95 @@ static const char *serve(struct halo_sandbox *box, struct halo_request *request)
         return halo__call_serve(box, request);
     case HALO_KIND_CONTROL:
         return halo__hello(box, request);
+    case HALO_KIND_FETCH:
+        return halo__fetch(box, request);
     default:
         return accept_stream_request(box, request);
     }
 }
 
-/* A chain that was taken becomes a request; the spans are in it already. */
-static int accept_chain(struct halo_sandbox *box, const struct halo_chain *chain)
-{
-    struct halo_request *request = &box->requests[chain->token.id];
-    const char *why;
-
-    request->token = chain->token;
-    request->readable_count = chain->readable_count;
-    request->writable_count = chain->writable_count;
-    request->readable_len = chain->readable_len;
-    request->writable_len = chain->writable_len;
-    request->done = 0;
-    box->stats.requests++;
-    if (chain->is_inline)
-        why = halo__call_compact(box, request, chain->inline_bytes, chain->inline_len);
-    else
-        why = serve(box, request);
-    return why ? halo__fail(box, HALO_EPOISONED, "the guest sent %s", why) : 0;
-}
-
-static int take_all(struct halo_sandbox *box)
+/*
+ * Take the next chain of a queue as a request, one of `requests` by its id. Returns 1, 0 where
+ * there is none, or HALO_EPOISONED.
+ */
+static int take(struct halo_sandbox *box, struct halo_device *device, struct halo_request *requests,
+                struct halo_request **taken)
 {
     struct halo_span spans[HALO_REQUEST_SPANS];
     struct halo_chain chain;
+    struct halo_request *request;
+    const int got = halo_device_poll(device, &chain, spans, HALO_REQUEST_SPANS);
 
-    /* At most one lap: a guest that refills while we drain does not hold us here (RES-02). */
-    for (uint32_t taken = 0; taken < HALO_RING_SIZE; taken++) {
-        int got = halo_device_poll(&box->g2h, &chain, spans, HALO_REQUEST_SPANS);
-        int error;
-
-        if (got == 0)
-            break;
-        if (got == HALO_EREJECT)
-            return halo__fail(
-                box, HALO_EPOISONED, "the guest named a buffer that it may not: %s at 0x%llx",
-                halo_reject_name(chain.reject), (unsigned long long)chain.where.value);
-        if (got < 0)
-            return poison(box);
-        for (uint32_t i = 0; i < chain.readable_count + chain.writable_count; i++)
-            box->requests[chain.token.id].spans[i] = spans[i];
-        error = accept_chain(box, &chain);
-        if (error)
-            return error;
+    if (got == 0)
+        return 0;
+    if (got == HALO_EREJECT)
+        return halo__fail(box, HALO_EPOISONED,
+                          "the guest named a buffer that it may not: %s at 0x%llx",
+                          halo_reject_name(chain.reject), (unsigned long long)chain.where.value);
+    if (got < 0)
+        return poison(box, &device->violation);
+    request = &requests[chain.token.id];
+    request->token = chain.token;
+    request->readable_count = chain.readable_count;
+    request->writable_count = chain.writable_count;
+    request->readable_len = chain.readable_len;
+    request->writable_len = chain.writable_len;
+    request->done = 0;
+    request->is_inline = chain.is_inline;
+    if (chain.is_inline) {
+        request->inline_len = chain.inline_len;
+        __builtin_memcpy(request->inline_bytes, chain.inline_bytes, sizeof(chain.inline_bytes));
     }
-    return 0;
+    for (uint32_t i = 0; i < chain.readable_count + chain.writable_count; i++)
+        request->spans[i] = spans[i];
+    *taken = request;
+    return 1;
+}
+
+/*
+ * At most one lap of each queue: a guest that refills while we drain does not hold us here
+ * (RES-02). A function of ours may call the guest and come back here in the middle of this.
+ */
+static int take_all(struct halo_sandbox *box)
+{
+    struct halo_request *request;
+    const char *why = NULL;
+    int got = 1;
+
+    for (uint32_t i = 0; i < HALO_RING_SIZE && !why; i++) {
+        got = take(box, &box->h2g, box->posts, &request);
+        if (got <= 0)
+            break;
+        why = halo__post_take(box, request);
+    }
+    for (uint32_t i = 0; i < HALO_RING_SIZE && got >= 0 && !why; i++) {
+        got = take(box, &box->g2h, box->requests, &request);
+        if (got <= 0)
+            break;
+        box->stats.requests++;
+        why = serve(box, request);
+        if (box->state == HALO_STATE_ENDED)
+            return 0;
+    }
+    if (got >= 0 && !why)
+        why = halo__call_due(box);
+    if (why)
+        return halo__fail(box, HALO_EPOISONED, "the guest sent %s", why);
+    return got < 0 ? got : 0;
+}
+
+void halo__publish(struct halo_sandbox *box)
+{
+    if (box->g2h.staged > 0 || box->h2g.staged > 0)
+        box->answered = true;
+    halo_device_publish(&box->g2h);
+    halo_device_publish(&box->h2g);
+}
+
+void halo__send(struct halo_sandbox *box)
+{
+    halo__invoke_send(box);
+    halo__publish(box);
 }
 
 int halo__drain(struct halo_sandbox *box)
@@ -109,9 +149,7 @@ int halo__drain(struct halo_sandbox *box)
     for (uint32_t i = 0; i < HALO_STREAM_COUNT; i++)
         halo__stream_serve(&box->streams[i], &box->g2h, &box->stats.bytes_in,
                            &box->stats.bytes_out);
-    if (box->g2h.staged > 0)
-        box->answered = true;
-    halo_device_publish(&box->g2h);
+    halo__publish(box);
     return 0;
 }
 

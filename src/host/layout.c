@@ -21,6 +21,7 @@
 
 /* What calls use: src/call/compact.h. */
 #define RING_FEATURES (HALO_FEATURE_INLINE_REQUEST | HALO_FEATURE_INLINE_ANSWER)
+#define RING_LEN pages(halo_ring_bytes(HALO_RING_SIZE)) /* of one queue */
 #define RIGHTS_ALL (HALO_MAY_READ | HALO_MAY_WRITE)
 
 static uint64_t pages(uint64_t len)
@@ -82,7 +83,7 @@ int halo__layout_begin(struct halo_sandbox *box, const struct halo_options *opti
     layout->boot = layout->doorbell - HALO_PAGE;
     layout->args_len = args_len;
     layout->args = layout->boot - pages(args_len);
-    layout->ring = layout->args - pages(halo_ring_bytes(HALO_RING_SIZE));
+    layout->ring = layout->args - HALO_QUEUE_COUNT * RING_LEN;
     layout->pool = layout->ring - HALO_POOL_LEN;
     layout->stack_top = layout->pool - HALO_PAGE;
     layout->limit = layout->stack_top - HALO_STACK_LEN - HALO_PAGE;
@@ -96,10 +97,24 @@ static void place(struct halo_sandbox *box, uint64_t address, const void *from, 
     halo_shm_copy_out(box->ram.host + (address - HALO_RAM_BASE), from, len);
 }
 
+/* Where a queue is. */
+static struct halo_boot_queue boot_queue(const struct halo_layout *layout,
+                                         enum halo_queue_index index)
+{
+    const uint64_t desc = layout->ring + index * RING_LEN;
+    const uint64_t events = desc + halo_ring_bytes(HALO_RING_SIZE) - 128;
+
+    return (struct halo_boot_queue){
+        .desc = desc,
+        .driver_event = events,
+        .device_event = events + 64,
+        .size = HALO_RING_SIZE,
+    };
+}
+
 static void write_boot_page(struct halo_sandbox *box, const struct halo_options *options)
 {
     const struct halo_layout *layout = &box->layout;
-    const uint64_t events = layout->ring + halo_ring_bytes(HALO_RING_SIZE) - 128;
     struct halo_boot boot = {
         .magic = HALO_BOOT_MAGIC,
         .version = HALO_BOOT_VERSION,
@@ -115,12 +130,7 @@ static void write_boot_page(struct halo_sandbox *box, const struct halo_options 
         .args = layout->args,
         .args_len = (uint32_t)layout->args_len,
         .arg_count = options->arg_count,
-        .queue = {{
-            .desc = layout->ring,
-            .driver_event = events,
-            .device_event = events + 64,
-            .size = HALO_RING_SIZE,
-        }},
+        .queue = {boot_queue(layout, HALO_QUEUE_G2H), boot_queue(layout, HALO_QUEUE_H2G)},
     };
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;
@@ -160,6 +170,25 @@ static void make_regions(struct halo_sandbox *box)
     box->memory = (struct halo_memory){box->regions, count};
 }
 
+static int make_queue(struct halo_sandbox *box, enum halo_queue_index index,
+                      struct halo_device *device, struct halo_device_chain *chains,
+                      const struct halo_options *options)
+{
+    const uint64_t at = box->layout.ring + index * RING_LEN;
+    struct halo_ring_place place;
+    int error = halo_ring_place_in(box->ram.host + (at - HALO_RAM_BASE), HALO_RING_SIZE, &place);
+
+    if (!error)
+        error = halo_device_init(device, &place, &box->memory, chains, UINT32_MAX);
+    if (!error && !options->plain_ring)
+        error = halo_device_extend(device, RING_FEATURES);
+    if (error)
+        return halo__fail(box, error, "cannot set up the ring");
+    /* The guest always comes back by a wait: while it runs, nobody here listens for kicks. */
+    halo_device_disarm(device);
+    return 0;
+}
+
 int halo__layout_finish(struct halo_sandbox *box, const struct halo_options *options)
 {
     const struct halo_layout *layout = &box->layout;
@@ -173,7 +202,6 @@ int halo__layout_finish(struct halo_sandbox *box, const struct halo_options *opt
         {layout->args, layout->doorbell - layout->args, HALO_PROT_READ, 0},
         {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0},
     };
-    struct halo_ring_place ring;
     int error = 0;
 
     for (uint32_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && !error; i++) {
@@ -185,15 +213,6 @@ int halo__layout_finish(struct halo_sandbox *box, const struct halo_options *opt
     make_regions(box);
     write_boot_page(box, options);
 
-    error =
-        halo_ring_place_in(box->ram.host + (layout->ring - HALO_RAM_BASE), HALO_RING_SIZE, &ring);
-    if (!error)
-        error = halo_device_init(&box->g2h, &ring, &box->memory, box->g2h_chains, UINT32_MAX);
-    if (!error && !options->plain_ring)
-        error = halo_device_extend(&box->g2h, RING_FEATURES);
-    if (error)
-        return halo__fail(box, error, "cannot set up the ring");
-    /* The guest always comes back by a wait: while it runs, nobody here listens for kicks. */
-    halo_device_disarm(&box->g2h);
-    return 0;
+    error = make_queue(box, HALO_QUEUE_G2H, &box->g2h, box->g2h_chains, options);
+    return error ? error : make_queue(box, HALO_QUEUE_H2G, &box->h2g, box->h2g_chains, options);
 }

@@ -38,6 +38,7 @@ struct process_machine {
     int socket; /* closing it kills the child, and so does our death */
     int listener;
     bool reaped;
+    bool stopped;
     bool owes_answer; /* the guest stands in its doorbell, notification `notified.id` */
     struct seccomp_notif notified;
 };
@@ -268,13 +269,18 @@ static int process_create(struct halo_sandbox *box)
     return start_child(box, machine);
 }
 
+static void signal_child(const struct process_machine *machine, int signal)
+{
+    (void)syscall(SYS_pidfd_send_signal, machine->pidfd, signal, NULL, 0);
+}
+
 static void kill_child(struct process_machine *machine)
 {
     siginfo_t info;
 
     if (machine->pidfd < 0 || machine->reaped)
         return;
-    (void)syscall(SYS_pidfd_send_signal, machine->pidfd, SIGKILL, NULL, 0);
+    signal_child(machine, SIGKILL);
     reap(machine, &info);
 }
 
@@ -295,11 +301,14 @@ static void process_destroy(struct halo_sandbox *box)
     box->machine = NULL;
 }
 
-/* Let a guest that stands in its doorbell go on. A guest that died meanwhile is noticed next. */
+/* Let the guest go on where it was. One that died meanwhile is noticed next. */
 static void resume(struct process_machine *machine)
 {
     struct seccomp_notif_resp response = {.id = machine->notified.id};
 
+    if (machine->stopped)
+        signal_child(machine, SIGCONT);
+    machine->stopped = false;
     if (machine->owes_answer)
         (void)ioctl(machine->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
     machine->owes_answer = false;
@@ -362,7 +371,8 @@ static int process_run(struct halo_sandbox *box, int64_t deadline, struct halo_e
                                     {.fd = machine->pidfd, .events = POLLIN}};
 
         if (halo__now() >= deadline) {
-            kill_child(machine);
+            signal_child(machine, SIGSTOP);
+            machine->stopped = true;
             exit->kind = HALO_EXIT_TIMEOUT;
             return 0;
         }

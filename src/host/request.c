@@ -1,14 +1,15 @@
 /* The bytes of a request, and its answer. */
 #include "request.h"
 
-const char *halo__request_parse(struct halo_request *request)
+const char *halo__request_parse(struct halo_request *request, uint64_t room)
 {
     if (request->readable_len < sizeof(request->message)) /* DEV-18 */
         return "a request shorter than its header";
-    if (request->writable_len < HALO_ANSWER_MIN) /* DEV-19 */
+    if (request->writable_len < room) /* DEV-19 */
         return "a request without room for its answer";
     halo__request_read(request, 0, &request->message, sizeof(request->message)); /* TOC-04 */
-    if (request->message.flags != 0)
+    if (request->message.flags &
+        ~(request->message.kind == HALO_KIND_CALL ? HALO_DEPTH_MAX << HALO_DEPTH_SHIFT : 0u))
         return "a message with unknown flags";
     if (request->message.length != request->readable_len - sizeof(request->message)) /* STR-07 */
         return "a message whose length is not that of its chain";

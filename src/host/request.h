@@ -23,11 +23,17 @@ struct halo_request {
     uint32_t readable_count, writable_count;
     uint64_t readable_len, writable_len;
     uint64_t done;             /* bytes that went out to the end point so far */
-    struct halo_request *next; /* in the stream's queue */
+    struct halo_request *next; /* in the queue of a stream, or of what was put off or posted */
+    bool is_inline;            /* it lay in its descriptor: here it is */
+    uint8_t inline_len;
+    unsigned char inline_bytes[HALO_INLINE_REQUEST_MAX];
 };
 
-/* Copy the message header in and judge it: NULL, or what cannot be understood. */
-const char *halo__request_parse(struct halo_request *request);
+/*
+ * Copy the message header in and judge it: NULL, or what cannot be understood. `room` is what its
+ * writable part has to have at least.
+ */
+const char *halo__request_parse(struct halo_request *request, uint64_t room);
 
 /* Copy `len` bytes at `offset` of the readable part to private memory; they are known to be there.
  */

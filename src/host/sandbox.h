@@ -6,7 +6,8 @@
  *     kvm.c, process.c                   -> run the guest until it leaves, and say why
  *     request.c   a chain                -> a message whose header was judged
  *     dispatch.c  a queue's chains       -> requests, served by src/stream and src/call
- *     sandbox.c   life cycle, and the loop over all that
+ *     run.c       the loop over all that
+ *     sandbox.c   life cycle
  */
 #ifndef HALO_SRC_SANDBOX_H
 #define HALO_SRC_SANDBOX_H
@@ -17,7 +18,7 @@
 #include "../call/host.h"
 #include "../stream/host.h"
 
-#define HALO_RING_SIZE 256u
+#define HALO_RING_SIZE 256u /* of each queue */
 #define HALO_POOL_LEN (2ull << 20)
 #define HALO_STACK_LEN (256ull << 10)
 
@@ -47,7 +48,7 @@ struct halo_layout {
     uint64_t stack_top;
     uint64_t boot;
     uint64_t doorbell;
-    uint64_t ring;
+    uint64_t ring; /* one queue's, then the other's */
     uint64_t pool;
     uint64_t args;
     uint64_t args_len;
@@ -64,8 +65,8 @@ struct halo_ram {
 enum halo_exit_kind {
     HALO_EXIT_DOORBELL, /* op, a, b are the guest's: untrusted */
     HALO_EXIT_FAULT,    /* fault is filled */
-    HALO_EXIT_TIMEOUT,
-    HALO_EXIT_DEAD, /* it cannot go on; `why` says what happened */
+    HALO_EXIT_TIMEOUT,  /* it was interrupted, and can go on */
+    HALO_EXIT_DEAD,     /* it cannot go on; `why` says what happened */
 };
 
 struct halo_exit {
@@ -95,8 +96,15 @@ extern const struct halo_backend halo__process;
 enum halo_state {
     HALO_STATE_FAILED, /* never opened */
     HALO_STATE_READY,
-    HALO_STATE_RUNNING,
-    HALO_STATE_ENDED, /* halted, or stopped by an error: runs no more */
+    HALO_STATE_RUNNING, /* begun, and not ended */
+    HALO_STATE_ENDED,   /* halted, or stopped by an error: runs no more */
+};
+
+/* What the guest is doing, as far as its last exit told. */
+enum halo_doing {
+    HALO_DOING_WORK,  /* it goes on where it was */
+    HALO_DOING_WAIT,  /* it waits for an answer of ours */
+    HALO_DOING_SERVE, /* it waits for a call */
 };
 
 /* A sandbox. */
@@ -108,11 +116,18 @@ struct halo_sandbox {
     struct halo_memory memory;
     const struct halo_backend *backend;
     void *machine; /* the backend's own */
-    struct halo_device g2h;
-    struct halo_device_chain g2h_chains[HALO_RING_SIZE];
+    struct halo_device g2h, h2g;
+    struct halo_device_chain g2h_chains[HALO_RING_SIZE], h2g_chains[HALO_RING_SIZE];
     struct halo_request requests[HALO_RING_SIZE]; /* by chain id */
+    struct halo_request posts[HALO_RING_SIZE];    /* of the queue to the guest */
     struct halo_stream streams[HALO_STREAM_COUNT];
     struct halo_functions functions;
+    struct halo_calls calls;
+    enum halo_doing doing;
+    int ended;     /* with which error, or 0 */
+    int exit_code; /* of a guest that ended by itself */
+    uint32_t runs; /* functions that run the guest, one inside the other */
+    int64_t deadline;
     bool answered; /* something was published since the guest's last wait */
     bool has_fault;
     struct halo_fault fault;
@@ -134,11 +149,20 @@ int halo__layout_begin(struct halo_sandbox *box, const struct halo_options *opti
 int halo__layout_finish(struct halo_sandbox *box, const struct halo_options *options);
 int halo__layout_add(struct halo_sandbox *box, struct halo_range range);
 
+/* The sandbox has ended, with an error or 0. Returns the error. */
+int halo__end(struct halo_sandbox *box, int error);
+
 /*
  * Take every chain that is there, serve what can be served now, publish all answers. Returns 0, or
  * HALO_EPOISONED.
  */
 int halo__drain(struct halo_sandbox *box);
+
+/* Put the host's calls into buffers of the guest's, and publish. */
+void halo__send(struct halo_sandbox *box);
+
+/* Make visible what was answered and sent. */
+void halo__publish(struct halo_sandbox *box);
 
 /* Some request is waiting for its end point. */
 bool halo__has_pending(const struct halo_sandbox *box);

@@ -35,6 +35,10 @@ static const struct error_text texts[] = {
     {HALO_EDEPTH, "HALO_EDEPTH", "calls inside calls are deeper than the limit"},
     {HALO_EMESSAGE, "HALO_EMESSAGE", "bytes that are no message"},
     {HALO_ECALL, "HALO_ECALL", "the function was called and failed; its code and text tell why"},
+    {HALO_EDEADLOCK, "HALO_EDEADLOCK",
+     "what is waited for cannot come before this wait is over; wait outside of the function"},
+    {HALO_ETRANSPORT, "HALO_ETRANSPORT",
+     "the stack transport cannot do this; use the ring transport"},
 };
 
 static const struct error_text *find(int error)

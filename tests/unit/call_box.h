@@ -93,7 +93,9 @@ static inline void call_box_open(struct call_box *c)
 
 static inline void call_box_close(struct call_box *c)
 {
+    halo__kept_free(c->box);
     free(c->box->functions.provided);
+    free(c->box->functions.exported);
     free(c->box);
 }
 
@@ -119,14 +121,19 @@ static inline const char *call_box_serve(struct call_box *c, const void *bytes, 
     request->spans[request->readable_count + 1] =
         (struct halo_span){halo_shm_share(c->room + room / 2), room - room / 2};
     request->writable_count = 2;
-    why = halo__request_parse(request);
+    why = halo__request_parse(request, HALO_ANSWER_MIN);
     if (why)
         return why;
     switch (request->message.kind) {
     case HALO_KIND_CALL:
         return halo__call_serve(c->box, request);
     case HALO_KIND_CONTROL:
+        free(c->box->functions.exported); /* of an earlier one */
+        c->box->functions.exported = NULL;
+        c->box->functions.export_count = 0;
         return halo__hello(c->box, request);
+    case HALO_KIND_FETCH:
+        return halo__fetch(c->box, request);
     default:
         return "another kind";
     }
@@ -137,9 +144,11 @@ static inline const char *call_box_compact(struct call_box *c, const void *bytes
                                            size_t room)
 {
     memset(c->room, 0xee, sizeof(c->room));
-    c->request = (struct halo_request){.writable_len = room, .writable_count = 1};
+    c->request = (struct halo_request){
+        .writable_len = room, .writable_count = 1, .is_inline = true, .inline_len = (uint8_t)len};
+    memcpy(c->request.inline_bytes, bytes, len);
     c->request.spans[0] = (struct halo_span){halo_shm_share(c->room), room};
-    return halo__call_compact(c->box, &c->request, bytes, len);
+    return halo__call_compact(c->box, &c->request);
 }
 
 /* A call message in private memory, to be changed: what a guest that follows the rules sends. */
@@ -155,7 +164,9 @@ static inline size_t call_box_message(unsigned char *to, uint32_t function,
     for (uint32_t i = 0; i < count; i++) {
         if (halo__is_raw(&args[i])) {
             memcpy(to + len, args[i].bytes, args[i].len);
-            len += args[i].len;
+            if (args[i].type == HALO_STR)
+                to[len + args[i].len] = '\0';
+            len += halo__raw_len(&args[i]);
         }
     }
     message.length = (uint32_t)(len - sizeof(message));
@@ -172,8 +183,8 @@ static inline uint32_t call_box_kind(const struct call_box *c, size_t room)
     memcpy(&message, c->room, sizeof(message));
     if (message.kind == 0xee)
         return 0;
-    if (message.flags != 0 || message.request != c->request.message.request ||
-        message.length > room - sizeof(message))
+    if ((message.flags & ~(unsigned)HALO_MESSAGE_HELD) ||
+        message.request != c->request.message.request || message.length > room - sizeof(message))
         abort();
     for (size_t i = sizeof(message) + message.length; i < ROOM; i++) {
         if (c->room[i] != 0xee) /* nothing is written behind the answer */

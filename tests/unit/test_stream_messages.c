@@ -34,7 +34,7 @@ static struct halo_request request(size_t len, size_t piece, size_t writable)
 
 static const char *parse(struct halo_request *r)
 {
-    const char *why = halo__request_parse(r);
+    const char *why = halo__request_parse(r, HALO_ANSWER_MIN);
 
     return why ? why : halo__stream_parse(r);
 }

@@ -1,0 +1,363 @@
+/*
+ * Calls of this program's functions. There are so many posts; each is a buffer for a call and one
+ * for its answer, and goes round: posted, holding a call, and posted again together with the
+ * answer. So nothing here competes with what the program itself asks of the host: an answer can
+ * always be given.
+ */
+#include "serve.h"
+#include <halo/driver.h>
+#include "../call/client.h"
+#include "../call/envelope.h"
+#include "runtime.h"
+
+#define RING_MAX 256u
+#define POSTS 128u /* most calls that the host can have going: each takes two descriptors at most \
+                    */
+#define CALL_LEN 4096u
+#define ANSWER_LEN 1024u /* longer results are not copied, but taken from where they lie */
+
+/* Two buffers of the pool. */
+struct post {
+    unsigned char call[CALL_LEN];
+    unsigned char answer[ANSWER_LEN];
+};
+
+struct halo_call {
+    const struct halo_export *export;
+    uint32_t post; /* its number */
+    uint16_t request;
+    bool answered;
+};
+
+/* A message that has come, its header in a private copy. */
+struct incoming {
+    struct halo_message message;
+    uint32_t post;
+};
+
+uint32_t halo__serving;
+
+static struct {
+    struct halo_driver driver;
+    struct halo_driver_chain chains[RING_MAX];
+    struct post *posts;
+    uint8_t post_of[RING_MAX]; /* by chain id */
+    bool *taken[POSTS];        /* where a result is lent: to be set when the host has read it */
+    struct incoming put_off[POSTS]; /* they have time until a wait is over; in order */
+    uint32_t put_off_count;
+    bool stopped; /* the host has said that there will be no more calls */
+} serve;
+
+int main(int argc, char **argv);
+
+/* A program of functions alone. */
+__attribute__((weak)) int main(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return halo_serve();
+}
+
+/* --- Posting ---------------------------------------------------------------------------------- */
+
+static struct halo_buf buf(const void *at, uint64_t len)
+{
+    return (struct halo_buf){(uintptr_t)at, (uint32_t)len};
+}
+
+static void add(uint32_t post, const struct halo_buf *bufs, uint32_t readable, uint32_t writable)
+{
+    const int id = halo_driver_add(&serve.driver, bufs, readable, writable);
+
+    halo__check(id, "the ring for calls is full");
+    serve.post_of[id] = (uint8_t)post;
+}
+
+/* Post its buffer for the next call, behind an answer of `len` bytes, or none. */
+static void repost(uint32_t post, uint32_t len)
+{
+    const struct post *at = &serve.posts[post];
+    const struct halo_buf bufs[] = {buf(at->answer, len), buf(at->call, CALL_LEN)};
+
+    if (len > 0)
+        add(post, bufs, 1, 1);
+    else
+        add(post, bufs + 1, 0, 1);
+}
+
+struct halo__port_rest halo__serve_start(const struct halo_boot *boot, struct halo__port_rest pool)
+{
+    const struct halo_boot_queue *ring = &boot->queue[HALO_QUEUE_H2G];
+    const uint64_t len = POSTS * sizeof(struct post);
+    const struct halo_ring_place place = halo__port_place(ring);
+
+    if (halo__export_count() == 0)
+        return pool;
+    if (boot->queue_count <= HALO_QUEUE_H2G || ring->size > RING_MAX || ring->size < 2 * POSTS ||
+        pool.len < len)
+        halo_panic("the host offers a queue or a pool that this guest cannot use"); /* DRV-17 */
+    halo__check(halo_driver_init(&serve.driver, &place, serve.chains), "the ring is misplaced");
+    halo__check(halo_driver_extend(&serve.driver, (uint32_t)boot->features),
+                "the host offers extensions that do not go together");
+    serve.posts = pool.base;
+    for (uint32_t i = 0; i < POSTS; i++)
+        repost(i, 0);
+    halo__serve_flush();
+    return (struct halo__port_rest){(unsigned char *)pool.base + len, pool.len - len};
+}
+
+void halo__serve_flush(void)
+{
+    halo_driver_publish(&serve.driver);
+    if (halo_driver_should_kick(&serve.driver))
+        halo__doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_H2G, 0);
+}
+
+bool halo__serve_arm(void)
+{
+    return halo__export_count() > 0 && halo_driver_arm(&serve.driver);
+}
+
+/* --- Answering -------------------------------------------------------------------------------- */
+
+/* Put an answer's message into its buffer; `payload` is what is in `wire` of it. Its length. */
+static uint32_t put_answer(const struct halo_call *call, enum halo_kind kind,
+                           struct halo__wire *wire, uint32_t payload, uint64_t raw)
+{
+    const uint32_t len = (uint32_t)sizeof(wire->message) + payload;
+
+    wire->message = (struct halo_message){
+        .kind = (uint8_t)kind, .request = call->request, .length = (uint32_t)(payload + raw)};
+    halo_shm_copy_out(halo_shm_share(serve.posts[call->post].answer), wire, len);
+    return len;
+}
+
+static void answer_error(struct halo_call *call, int32_t code, const char *text)
+{
+    struct halo__wire wire;
+    const size_t len =
+        halo__encode_error((unsigned char *)&wire + sizeof(wire.message), code, text);
+
+    repost(call->post, put_answer(call, HALO_KIND_ERROR, &wire, (uint32_t)len, 0));
+    call->answered = true;
+}
+
+static int refuse(struct halo_call *call, int error)
+{
+    answer_error(call, error, halo_strerror(error));
+    return error;
+}
+
+/* A long result, from where it lies: it has to stay there until the host has read it. */
+static void lend_answer(struct halo_call *call, uint32_t len, const struct halo_value *value)
+{
+    const struct halo_buf bufs[] = {buf(serve.posts[call->post].answer, len),
+                                    buf(value->bytes, halo__raw_len(value))};
+    bool taken = false;
+
+    serve.taken[call->post] = &taken;
+    add(call->post, bufs, 2, 0);
+    while (!taken)
+        halo__port_wait();
+    repost(call->post, 0);
+}
+
+int halo_return(struct halo_call *call, struct halo_value value)
+{
+    const struct halo_signature result = {.arg_count = 1,
+                                          .types = {0, call->export->signature.types[0]}};
+    const uint64_t raw = halo__raw_len(&value);
+    struct halo__wire wire;
+    uint32_t which, len;
+    int error;
+
+    if (call->answered)
+        return HALO_ESTATE;
+    error = halo_values_check(&result, &value, 1, &which);
+    if (error)
+        return refuse(call, error);
+    if (raw > UINT32_MAX - sizeof(wire))
+        return refuse(call, HALO_ESIZE);
+    wire.head = (struct halo_call_head){.envelope_len =
+                                            (uint32_t)halo__encode_result(wire.envelope, &value)};
+    len = put_answer(call, HALO_KIND_ANSWER, &wire,
+                     (uint32_t)sizeof(wire.head) + wire.head.envelope_len, raw);
+    call->answered = true;
+    if (raw > ANSWER_LEN - len) {
+        lend_answer(call, len, &value);
+        return 0;
+    }
+    if (raw > 0)
+        halo_shm_copy_out(halo_shm_share(serve.posts[call->post].answer + len), value.bytes,
+                          (size_t)raw);
+    repost(call->post, len + (uint32_t)raw);
+    return 0;
+}
+
+int halo_fail(struct halo_call *call, int32_t code, const char *text)
+{
+    if (call->answered)
+        return HALO_ESTATE;
+    if (code <= 0)
+        return HALO_EINVAL;
+    answer_error(call, code, text);
+    return 0;
+}
+
+/* --- Serving ---------------------------------------------------------------------------------- */
+
+/* The payload of a call is here, private to this program: call. */
+static void serve_call(struct halo_call *call, unsigned char *bytes, size_t len)
+{
+    struct halo_value args[HALO_ARGUMENTS_MAX];
+    struct halo_call_head head;
+    uint32_t function = 0;
+    uint64_t raw;
+    size_t used = 0;
+    int error;
+
+    if (len < sizeof(head))
+        halo_panic("the host sent a malformed call");
+    memcpy(&head, bytes, sizeof(head));
+    bytes += sizeof(head);
+    len -= sizeof(head);
+    if (head.envelope_len > len ||
+        halo__decode_function(bytes, head.envelope_len, &function, &used) ||
+        function > halo__export_count())
+        halo_panic("the host sent a malformed call");
+    call->export = &__start_halo_exports[function - 1];
+    error = halo__decode_arguments(bytes + used, head.envelope_len - used, &call->export->signature,
+                                   args, &raw);
+    if (error || raw != len - head.envelope_len ||
+        halo__place_raw(bytes + head.envelope_len, args, call->export->signature.arg_count))
+        halo_panic("the host sent a malformed call");
+    halo__serving++;
+    call->export->function(call, args);
+    if (!call->answered)
+        (void)halo_return(call, halo_void()); /* HALO_ETYPE where there has to be a result */
+    halo__serving--;
+}
+
+/* The payload did not fit into the buffer: fetch it into memory of our own. */
+static void serve_held(struct halo_call *call, const struct halo_held *held)
+{
+    void *memory = malloc(held->length);
+    int error = memory ? halo__fetch(held, memory) : HALO_ENOMEM;
+
+    if (error == 0)
+        serve_call(call, memory, held->length);
+    else if (error == HALO_ESTALE)
+        answer_error(call, HALO_EINVAL, "the call was given up"); /* nobody looks at it */
+    else
+        refuse(call, error);
+    free(memory);
+}
+
+/* A message: what it says is copied out of its buffer first. */
+static void handle(const struct incoming *in)
+{
+    unsigned char bytes[CALL_LEN];
+    const uint32_t len = in->message.length; /* not beyond the buffer: that was checked */
+    struct halo_call call = {.post = in->post, .request = in->message.request};
+
+    halo_shm_copy_in(bytes, halo_shm_share(serve.posts[in->post].call + sizeof(in->message)), len);
+    if (in->message.kind == HALO_KIND_CONTROL) {
+        serve.stopped = true;
+        repost(in->post, 0);
+    } else if (in->message.flags & HALO_MESSAGE_HELD) {
+        struct halo_held held;
+
+        if (len != sizeof(held))
+            halo_panic("the host sent a malformed call");
+        memcpy(&held, bytes, sizeof(held));
+        serve_held(&call, &held);
+    } else {
+        serve_call(&call, bytes, len);
+    }
+}
+
+static bool is_due(const struct incoming *in, uint32_t waits)
+{
+    return in->message.flags >> HALO_DEPTH_SHIFT >= waits;
+}
+
+/* The first that was put off and is due now. */
+static bool take_put_off(struct incoming *in, uint32_t waits)
+{
+    for (uint32_t i = 0; i < serve.put_off_count; i++) {
+        if (!is_due(&serve.put_off[i], waits))
+            continue;
+        *in = serve.put_off[i];
+        serve.put_off_count--;
+        memmove(&serve.put_off[i], &serve.put_off[i + 1],
+                (serve.put_off_count - i) * sizeof(serve.put_off[0]));
+        return true;
+    }
+    return false;
+}
+
+/* The next message: 1; 0 where there is none; -1 where a long result was read. */
+static int take(struct incoming *in)
+{
+    struct halo_used used;
+    const int got = halo_driver_poll(&serve.driver, &used);
+    bool **taken;
+
+    if (got <= 0) {
+        halo__check(got, "the host broke the ring");
+        return 0;
+    }
+    in->post = serve.post_of[used.id];
+    taken = &serve.taken[in->post];
+    if (*taken) {
+        **taken = true;
+        *taken = NULL;
+        return -1;
+    }
+    if (used.len < sizeof(in->message))
+        halo_panic("the host sent a malformed call");
+    halo_shm_copy_in(&in->message, halo_shm_share(serve.posts[in->post].call), sizeof(in->message));
+    if (in->message.length != used.len - sizeof(in->message) ||
+        (in->message.kind != HALO_KIND_CALL && in->message.kind != HALO_KIND_CONTROL))
+        halo_panic("the host sent a malformed call");
+    return 1;
+}
+
+bool halo__serve_one(uint32_t waits)
+{
+    struct incoming in;
+    bool any = false;
+    int got;
+
+    if (halo__export_count() == 0)
+        return false;
+    if (take_put_off(&in, waits)) {
+        handle(&in);
+        return true;
+    }
+    while ((got = take(&in))) {
+        any = true;
+        if (got < 0)
+            continue;
+        if (is_due(&in, waits)) {
+            handle(&in);
+            return true;
+        }
+        serve.put_off[serve.put_off_count++] = in;
+    }
+    return any;
+}
+
+int halo_serve(void)
+{
+    if (halo__serving > 0)
+        return HALO_ESTATE;
+    while (!serve.stopped && halo__export_count() > 0) {
+        if (halo__serve_one(0) || halo__port_take())
+            continue;
+        halo__port_flush();
+        if (!halo__port_arm())
+            halo__doorbell(HALO_DOORBELL_WAIT, HALO_WAIT_CALL, 0);
+    }
+    return 0;
+}

@@ -1,0 +1,185 @@
+/*
+ * plugin: a guest of functions for its host, which call back. It has no main program. For
+ * tests/calls.
+ */
+#include <halo/guest.h>
+
+HALO_IMPORT(host_twice, "host.twice", HALO_I64, HALO_I64);
+HALO_IMPORT(host_down, "host.down", HALO_I64, HALO_I64);
+HALO_IMPORT(host_text, "host.text", HALO_STR, HALO_U32);
+HALO_IMPORT(host_note, "host.note", HALO_VOID, HALO_I64);
+
+#define ECHO(suffix, TYPE)                                  \
+    HALO_EXPORT(echo_##suffix, "echo." #suffix, TYPE, TYPE) \
+    {                                                       \
+        halo_return(call, args[0]);                         \
+    }
+
+ECHO(i32, HALO_I32)
+ECHO(u32, HALO_U32)
+ECHO(i64, HALO_I64)
+ECHO(u64, HALO_U64)
+ECHO(f32, HALO_F32)
+ECHO(f64, HALO_F64)
+ECHO(bool, HALO_BOOL)
+ECHO(str, HALO_STR)
+ECHO(bytes, HALO_BYTES)
+
+HALO_EXPORT(nothing, "nothing", HALO_VOID)
+{
+}
+
+HALO_EXPORT(many, "many", HALO_I64, HALO_I32, HALO_U32, HALO_I64, HALO_U64, HALO_F64, HALO_BOOL,
+            HALO_STR, HALO_BYTES)
+{
+    const bool good = args[0].i32 == -1 && args[1].u32 == 2 && args[2].i64 == -3 &&
+                      args[3].u64 == 4 && args[4].f64 == 5.5 && args[5].boolean &&
+                      args[6].len == 3 && memcmp(args[6].str, "six", 4) == 0 && args[7].len == 5 &&
+                      memcmp(args[7].bytes, "seven", 5) == 0;
+
+    halo_return(call, halo_i64(good ? 42 : 0));
+}
+
+HALO_EXPORT(sum, "sum", HALO_U64, HALO_BYTES, HALO_STR, HALO_BYTES)
+{
+    uint64_t total = 0;
+
+    for (int k = 0; k < 3; k++) {
+        for (size_t i = 0; i < args[k].len; i++)
+            total += ((const unsigned char *)args[k].bytes)[i];
+    }
+    if (args[1].str[args[1].len] != '\0')
+        halo_panic("text without its end");
+    halo_return(call, halo_u64(total));
+}
+
+/* A result of any length, in memory that is gone afterwards. */
+HALO_EXPORT(fill, "fill", HALO_BYTES, HALO_U32)
+{
+    unsigned char *memory = malloc(args[0].u32);
+
+    if (!memory) {
+        halo_fail(call, 12, "no memory");
+        return;
+    }
+    for (uint32_t i = 0; i < args[0].u32; i++)
+        memory[i] = (unsigned char)(i * 13 + i / 256);
+    halo_return(call, halo_bytes(memory, args[0].u32));
+    memset(memory, 0, args[0].u32);
+    free(memory);
+}
+
+HALO_EXPORT(failing, "failing", HALO_I32, HALO_I32, HALO_STR)
+{
+    if (halo_fail(call, args[0].i32, args[1].str))
+        halo_return(call, halo_i32(1)); /* 0 is no code */
+    if (halo_return(call, halo_i32(2)) != HALO_ESTATE || halo_fail(call, 5, "") != HALO_ESTATE)
+        halo_panic("a second answer");
+}
+
+HALO_EXPORT(mute, "mute", HALO_I32)
+{
+}
+
+HALO_EXPORT(confused, "confused", HALO_I32)
+{
+    if (halo_return(call, halo_str("no number")) != HALO_ETYPE)
+        halo_panic("another type");
+}
+
+/* Calls back, once. */
+HALO_EXPORT(twice_plus, "twice_plus", HALO_I64, HALO_I64)
+{
+    struct halo_future future;
+
+    if (halo_call(&future, &host_twice, args[0]))
+        halo_fail(call, -future.error, future.text);
+    else
+        halo_return(call, halo_i64(future.result.i64 + 1));
+}
+
+/* Host and guest count down together; an error on the way comes back as a result of -its code. */
+HALO_EXPORT(down, "down", HALO_I64, HALO_I64)
+{
+    struct halo_future future;
+
+    if (args[0].i64 == 0)
+        halo_return(call, halo_i64(0));
+    else if (halo_call(&future, &host_down, halo_i64(args[0].i64 - 1)))
+        halo_return(call, halo_i64(future.error));
+    else
+        halo_return(call,
+                    halo_i64(future.result.i64 < 0 ? future.result.i64 : future.result.i64 + 1));
+}
+
+/* Many calls back, all in flight at once. */
+HALO_EXPORT(fan, "fan", HALO_I64, HALO_U32)
+{
+    struct halo_future *futures = calloc(args[0].u32, sizeof(*futures));
+    int64_t total = 0;
+
+    for (uint32_t i = 0; i < args[0].u32; i++) {
+        const struct halo_value value = halo_i64(i);
+
+        halo_start(&futures[i], &host_twice, &value, 1);
+    }
+    for (uint32_t i = args[0].u32; i-- > 0;) {
+        if (halo_wait(&futures[i]))
+            halo_panic(futures[i].text);
+        total += futures[i].result.i64;
+    }
+    free(futures);
+    halo_return(call, halo_i64(total));
+}
+
+/* The length of text that the host makes, `count` times; then what that took. */
+HALO_EXPORT(texts, "texts", HALO_U64, HALO_U32, HALO_U32)
+{
+    struct halo_call_stats stats;
+    struct halo_future future;
+
+    for (uint32_t i = 0; i < args[1].u32; i++) {
+        if (halo_call(&future, &host_text, halo_u32(args[0].u32)) ||
+            future.result.len != args[0].u32 || strlen(future.result.str) != args[0].u32)
+            halo_panic("text from the host");
+        halo_done(&future);
+    }
+    halo_call_stats(&stats);
+    halo_return(call, halo_u64(stats.truncated));
+}
+
+/* Starts calls and returns without waiting for them. */
+HALO_EXPORT(notes, "notes", HALO_VOID, HALO_I64)
+{
+    static struct halo_future futures[8];
+
+    for (int i = 0; i < 8; i++) {
+        const struct halo_value value = halo_i64(args[0].i64 + i);
+
+        halo_start(&futures[i], &host_note, &value, 1);
+    }
+}
+
+HALO_EXPORT(leave, "leave", HALO_VOID, HALO_I32)
+{
+    halo_exit(args[0].i32);
+}
+
+HALO_EXPORT(spin, "spin", HALO_I32, HALO_U64)
+{
+    for (volatile uint64_t i = 0; i < args[0].u64; i++)
+        continue;
+    halo_return(call, halo_i32(7));
+}
+
+HALO_EXPORT(crash, "crash", HALO_VOID)
+{
+    __asm__ volatile("ud2");
+}
+
+HALO_EXPORT(say, "say", HALO_VOID, HALO_STR)
+{
+    halo_write(HALO_STDOUT, args[0].str, args[0].len);
+    if (halo_serve() != HALO_ESTATE)
+        halo_panic("serving inside of a function");
+}
