@@ -32,6 +32,29 @@ struct halo_boot_queue {
     uint32_t reserved;
 };
 
+/* How messages travel. */
+enum halo_transport {
+    HALO_TRANSPORT_RING = 0,  /* in the two queues */
+    HALO_TRANSPORT_STACK = 1, /* on two stacks, one message for each exit; no streams */
+};
+
+/*
+ * A stack in shared memory: first the offset of its next free byte, u64; then messages, each behind
+ * the last and followed by the offset where it begins, u64. Empty, that offset is HALO_STACK_FIRST.
+ */
+struct halo_boot_stack {
+    uint64_t base;
+    uint64_t len;
+};
+
+#define HALO_STACK_FIRST 8u
+
+enum halo_stack_index {
+    HALO_STACK_G2H = 0, /* the guest pushes, the host pops */
+    HALO_STACK_H2G = 1,
+    HALO_STACK_COUNT = 2,
+};
+
 struct halo_boot {
     uint64_t magic;
     uint32_t version;
@@ -48,6 +71,9 @@ struct halo_boot {
     uint32_t args_len;
     uint32_t arg_count;
     struct halo_boot_queue queue[HALO_QUEUE_COUNT];
+    uint32_t transport; /* enum halo_transport */
+    uint32_t reserved;
+    struct halo_boot_stack stack[HALO_STACK_COUNT]; /* in the pool; 0 with the other transport */
 };
 
 _Static_assert(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -65,7 +91,10 @@ _Static_assert(offsetof(struct halo_boot, args) == 80, "boot page layout");
 _Static_assert(offsetof(struct halo_boot, args_len) == 88, "boot page layout");
 _Static_assert(offsetof(struct halo_boot, arg_count) == 92, "boot page layout");
 _Static_assert(offsetof(struct halo_boot, queue) == 96, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, transport) == 160, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, stack) == 168, "boot page layout");
 _Static_assert(sizeof(struct halo_boot_queue) == 32, "boot page layout");
+_Static_assert(sizeof(struct halo_boot_stack) == 16, "boot page layout");
 
 /*
  * What the register fs points to, in the boot page's second half: what compilers for x86-64 expect
@@ -84,10 +113,11 @@ _Static_assert(sizeof(struct halo_boot) <= HALO_THREAD_OFFSET, "they share a pag
 
 /* What a guest can ask for with the doorbell. Nothing is returned; all of them may leave the VM. */
 enum halo_doorbell {
-    HALO_DOORBELL_KICK = 1,  /* a: queue; there are new chains */
-    HALO_DOORBELL_WAIT = 2,  /* nothing to do until a queue moves; a: enum halo_wait_for */
-    HALO_DOORBELL_HALT = 3,  /* a: exit code, its low 8 bits count; does not come back */
-    HALO_DOORBELL_PANIC = 4, /* a: address of a message, b: its length; does not come back */
+    HALO_DOORBELL_KICK = 1,   /* a: queue; there are new chains */
+    HALO_DOORBELL_WAIT = 2,   /* nothing to do until a queue moves; a: enum halo_wait_for */
+    HALO_DOORBELL_HALT = 3,   /* a: exit code, its low 8 bits count; does not come back */
+    HALO_DOORBELL_PANIC = 4,  /* a: address of a message, b: its length; does not come back */
+    HALO_DOORBELL_PUSHED = 5, /* there is a message on the stack to the host; comes back with one */
 };
 
 enum halo_wait_for {

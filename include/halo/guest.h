@@ -61,7 +61,7 @@ struct halo_reader {
 /*
  * Start to read `handle` (HALO_STDIN). Posts HALO_READER_DEPTH buffers, or as many as there are but
  * for one, which is left for writes. The reader must stay where it is until halo_reader_close.
- * Returns 0, or HALO_ENOMEM where not one buffer is left.
+ * Returns 0; HALO_ENOMEM where not one buffer is left; HALO_ETRANSPORT with the stack transport.
  */
 int halo_reader_open(struct halo_reader *reader, uint32_t handle);
 
@@ -78,7 +78,8 @@ void halo_reader_close(struct halo_reader *reader);
 /*
  * Write all bytes to `handle` (HALO_STDOUT, HALO_STDERR). They are copied, and go out in order, at
  * the latest when the guest next waits, flushes or ends. Returns 0, or HALO_EIO where an earlier
- * write of this stream failed; halo_write_error tells its errno.
+ * write of this stream failed; halo_write_error tells its errno. HALO_ETRANSPORT with the stack
+ * transport.
  */
 int halo_write(uint32_t handle, const void *bytes, size_t len);
 

@@ -53,6 +53,12 @@ struct halo_options {
     const char *const *args; /* the guest's argv, the program's name first */
     uint32_t arg_count;
     bool plain_ring; /* without extensions: the bytes on the ring are plain virtio */
+    /*
+     * How calls travel. The stacks are what the ring replaces: one call for each exit, the last one
+     * first. They have no streams, one call of the host's is in flight at a time, and a message has
+     * less than 1 MiB; what they cannot do is HALO_ETRANSPORT or HALO_ESIZE, on both sides.
+     */
+    enum halo_transport transport;
 };
 
 /*
@@ -193,7 +199,6 @@ int halo_start(struct halo_sandbox *box, struct halo_future *future, int functio
  *   HALO_ETIMEDOUT  not yet; the call stays in flight: wait again, or give it up with halo_done
  *   HALO_EDEADLOCK  not before the function returns that waits here; it stays in flight
  *   HALO_EDEPTH     waits inside calls inside waits, too deep; it stays in flight
- *   HALO_ETRANSPORT with the stack transport: not before a later call was answered
  * or what halo_run returns for a guest that was ended: then it has ended for every call in flight.
  * The answers to other calls that come meanwhile are taken in.
  */

@@ -5,6 +5,7 @@
 #include "../guest/port.h"
 #include "../guest/runtime.h"
 #include "../guest/serve.h"
+#include "../guest/stack.h"
 #include "client.h"
 #include "compact.h"
 
@@ -16,95 +17,11 @@
 _Static_assert(ROOM_TEXT <= sizeof(((struct halo_future *)0)->bytes), "a future holds any answer");
 _Static_assert(HALO_CALL_ROOM_MIN <= ROOM_TEXT, "a future holds any error");
 
-extern struct halo_import __start_halo_imports[] __attribute__((weak, visibility("hidden")));
-extern struct halo_import __stop_halo_imports[] __attribute__((weak, visibility("hidden")));
-
 static struct halo_call_stats stats;
 
 void halo_call_stats(struct halo_call_stats *result)
 {
     *result = stats;
-}
-
-/* --- Before main ------------------------------------------------------------------------------ */
-
-struct greeting {
-    struct halo_op op;
-    bool done;
-};
-
-static bool greeted(struct halo_op *op, struct halo_answer *answer)
-{
-    struct halo_message message;
-
-    if (halo_answer_read(&halo__port, answer, &message, sizeof(message)) != sizeof(message) ||
-        message.kind != HALO_KIND_ANSWER ||
-        message.length != (size_t)((char *)__stop_halo_imports - (char *)__start_halo_imports) /
-                              sizeof(struct halo_import) * sizeof(int32_t))
-        halo_panic("the host sent a malformed answer"); /* DRV-08 */
-    for (struct halo_import *import = __start_halo_imports; import < __stop_halo_imports; import++)
-        (void)halo_answer_read(&halo__port, answer, &import->index, sizeof(import->index));
-    ((struct greeting *)op)->done = true;
-    return false;
-}
-
-static int add_function(struct halo_send *send, const char *name,
-                        const struct halo_signature *signature)
-{
-    struct halo_hello_function wire = {.name_len = (uint8_t)strlen(name),
-                                       .arg_count = signature->arg_count};
-    int error;
-
-    memcpy(wire.types, signature->types, sizeof(wire.types));
-    error = halo_send_write(send, &wire, sizeof(wire));
-    return error ? error : halo_send_write(send, name, wire.name_len);
-}
-
-/* Bytes of a function in the greeting. */
-static uint32_t wire_len(const char *name)
-{
-    const size_t len = strlen(name);
-
-    if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
-        halo_panic("this program has a function without a name, or with too long a one");
-    return (uint32_t)(sizeof(struct halo_hello_function) + len);
-}
-
-void halo__call_start(void)
-{
-    const uint32_t imports = (uint32_t)(__stop_halo_imports - __start_halo_imports);
-    const uint32_t exports = halo__export_count();
-    struct {
-        struct halo_message message;
-        struct halo_hello hello;
-    } head = {{.kind = HALO_KIND_CONTROL, .length = sizeof(head.hello)}, {imports, exports}};
-    struct greeting greeting = {.op = {greeted}};
-    struct halo_send send;
-    int error;
-
-    if (imports == 0 && exports == 0)
-        return;
-    if (imports > HALO_FUNCTIONS_MAX || exports > HALO_FUNCTIONS_MAX)
-        halo_panic("this program imports or exports too many functions");
-    for (uint32_t i = 0; i < imports; i++)
-        head.message.length += wire_len(__start_halo_imports[i].name);
-    for (uint32_t i = 0; i < exports; i++)
-        head.message.length += wire_len(__start_halo_exports[i].name);
-    halo_send_begin(&send, &halo__port);
-    error = halo_send_write(&send, &head, sizeof(head));
-    for (uint32_t i = 0; i < imports && !error; i++)
-        error =
-            add_function(&send, __start_halo_imports[i].name, &__start_halo_imports[i].signature);
-    for (uint32_t i = 0; i < exports && !error; i++)
-        error =
-            add_function(&send, __start_halo_exports[i].name, &__start_halo_exports[i].signature);
-    if (!error)
-        error = halo_send_writable(&send, sizeof(head.message) + imports * sizeof(int32_t) +
-                                              sizeof(struct halo_stream_error));
-    halo__check(error, "the functions of this program do not fit the pool");
-    halo__port_submit(&send, &greeting.op);
-    while (!greeting.done)
-        halo__port_wait();
 }
 
 /* --- Fetching --------------------------------------------------------------------------------- */
@@ -375,28 +292,36 @@ static int add_compact(struct halo_send *send, const struct halo_import *import,
     return halo_send_inline(send, bytes, len);
 }
 
-/* Header and envelope, and the segments that it announces. */
-static int add_message(struct halo_send *send, const struct halo_import *import,
-                       const struct halo_value *args)
+/* Header and envelope of a call: returns their length, or HALO_ESIZE for what no message holds. */
+static int put_head(struct halo__wire *wire, const struct halo_import *import,
+                    const struct halo_value *args)
 {
     const uint32_t count = import->signature.arg_count;
-    struct halo__wire wire;
-    uint64_t len = sizeof(wire.head);
-    int error;
+    uint64_t len = sizeof(wire->head);
 
-    wire.head.envelope_len =
-        (uint32_t)halo__encode_call(wire.envelope, (uint32_t)import->index, args, count);
-    wire.head.reserved = 0;
-    len += wire.head.envelope_len;
+    wire->head.envelope_len =
+        (uint32_t)halo__encode_call(wire->envelope, (uint32_t)import->index, args, count);
+    wire->head.reserved = 0;
+    len += wire->head.envelope_len;
     for (uint32_t i = 0; i < count; i++)
         len += halo__raw_len(&args[i]);
     if (len > UINT32_MAX)
         return HALO_ESIZE;
-    wire.message = (struct halo_message){.kind = HALO_KIND_CALL,
-                                         .flags = (uint8_t)(halo__serving << HALO_DEPTH_SHIFT),
-                                         .length = (uint32_t)len};
-    error = halo_send_write(send, &wire, HEAD_LEN + wire.head.envelope_len);
-    for (uint32_t i = 0; i < count && !error; i++) {
+    wire->message = (struct halo_message){.kind = HALO_KIND_CALL,
+                                          .flags = (uint8_t)(halo__serving << HALO_DEPTH_SHIFT),
+                                          .length = (uint32_t)len};
+    return (int)(HEAD_LEN + wire->head.envelope_len);
+}
+
+/* Header and envelope, and the segments that it announces. */
+static int add_message(struct halo_send *send, const struct halo_import *import,
+                       const struct halo_value *args)
+{
+    struct halo__wire wire;
+    const int len = put_head(&wire, import, args);
+    int error = len < 0 ? len : halo_send_write(send, &wire, (size_t)len);
+
+    for (uint32_t i = 0; i < import->signature.arg_count && !error; i++) {
         if (halo__is_raw(&args[i]))
             error = halo_send_lend_readable(send, args[i].bytes, (uint32_t)halo__raw_len(&args[i]));
     }
@@ -435,6 +360,42 @@ static int build(struct halo_send *send, struct halo_future *future, const struc
     return error;
 }
 
+/* With stacks the call is made at once. Returns why it was not made. */
+static int call_on_stack(struct halo_future *future, const struct halo_value *args)
+{
+    const struct halo_import *import = future->import;
+    struct halo__popped answer;
+    struct halo__wire wire;
+    int error = put_head(&wire, import, args);
+    size_t len;
+    bool good;
+
+    if (error > 0)
+        error = halo__stack_push(&wire, (size_t)error, args, import->signature.arg_count);
+    if (error)
+        return error;
+    stats.calls++;
+    halo__stack_exchange(&answer);
+    len = answer.message.length;
+    future->memory = answer.payload;
+    if (!answer.payload) {
+        fail(future, HALO_ENOMEM, halo_strerror(HALO_ENOMEM));
+        return 0;
+    }
+    if (len <= sizeof(future->bytes)) {
+        memcpy(future->bytes, answer.payload, len);
+        drop_room(future);
+    }
+    if (answer.message.kind == HALO_KIND_ERROR)
+        good = len <= sizeof(future->bytes) && take_error(future, len);
+    else
+        good = answer.message.kind == HALO_KIND_ANSWER &&
+               take_result(future, future->memory ? future->memory : future->bytes, len);
+    if (!good)
+        halo_panic("the host sent a malformed answer"); /* DRV-05 */
+    return 0;
+}
+
 int halo_start(struct halo_future *future, struct halo_import *import,
                const struct halo_value *args, size_t count)
 {
@@ -454,6 +415,11 @@ int halo_start(struct halo_future *future, struct halo_import *import,
     future->room = 0;
     if (!error && halo__serving > HALO_DEPTH_MAX)
         error = HALO_EDEPTH;
+    if (!error && halo__on_stacks()) {
+        error = call_on_stack(future, args);
+        if (!error)
+            return 0;
+    }
     while (!error && (error = build(&send, future, args)) == HALO_ENOMEM) {
         halo__port_wait(); /* other calls, or writes, have all buffers */
         error = 0;

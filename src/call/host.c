@@ -275,6 +275,8 @@ int halo_return(struct halo_call *call, struct halo_value value)
         return refuse(call, HALO_ESIZE);
     halo__payload(&payload, wire, 0, &value, 1);
     if (payload.len > call->request->writable_len - PAYLOAD) { /* RPC-05 */
+        if (call->request->stack)
+            return refuse(call, HALO_ESIZE);
         error = halo__keep(call->box, call->request, &payload);
         if (error)
             return refuse(call, error);

@@ -98,8 +98,14 @@ void halo__payload_write(const struct halo_payload *payload, const struct halo_r
 /* A chain of the queue to the guest: an answer, a buffer for the next call, or both. */
 const char *halo__post_take(struct halo_sandbox *box, struct halo_request *post);
 
-/* Put calls that wait into buffers that were posted. Completed, but not published. */
-void halo__invoke_send(struct halo_sandbox *box);
+/* An answer to a call of ours, with its header judged. */
+const char *halo__answer_take(struct halo_sandbox *box, const struct halo_request *request);
+
+/*
+ * Put calls that wait into buffers that were posted. Completed, but not published. NULL, or what is
+ * wrong with the guest's stack.
+ */
+const char *halo__invoke_send(struct halo_sandbox *box);
 
 /* Tell the guest that there will be no more calls. False where there are some, or no buffer. */
 bool halo__invoke_stop(struct halo_sandbox *box);

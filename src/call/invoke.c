@@ -92,6 +92,8 @@ static int judge(const struct halo_sandbox *box, int function, const struct halo
         return HALO_ENAME;
     if (box->calls.serving > HALO_DEPTH_MAX)
         return HALO_EDEPTH;
+    if (box->on_stacks && (box->calls.first || box->calls.number_count > box->calls.waits))
+        return HALO_ETRANSPORT;
     error =
         halo_values_check(&box->functions.exported[function - 1].signature, args, count, &which);
     for (size_t i = 0; i < count && !error; i++) {
@@ -200,6 +202,10 @@ static void send(struct halo_sandbox *box, const struct halo_request *post,
                  struct halo_message message)
 {
     halo__request_write(post, 0, &message, sizeof(message));
+    if (post->stack) {
+        halo__stack_push(post, sizeof(message) + message.length);
+        return;
+    }
     (void)halo_device_complete(&box->h2g, post->token, (uint32_t)sizeof(message) + message.length);
 }
 
@@ -242,10 +248,37 @@ static void send_call(struct halo_sandbox *box, struct halo_request *post,
     box->stats.calls_out++;
 }
 
-void halo__invoke_send(struct halo_sandbox *box)
+/* With stacks: the one call that there is, where the guest waits for one. */
+static const char *push_call(struct halo_sandbox *box)
+{
+    unsigned char wire[sizeof(struct halo_call_head) + HALO_ENVELOPE_MAX];
+    struct halo_future *future = box->calls.first;
+    struct halo_payload payload;
+    struct halo_request post;
+    const char *why;
+
+    if (!future || box->doing == HALO_DOING_WORK)
+        return NULL;
+    why = halo__stack_post(&box->stacks[HALO_STACK_H2G], &post);
+    if (why)
+        return why;
+    unlink_future(&box->calls, future);
+    halo__invoke_payload(&payload, wire, future);
+    if (PAYLOAD + payload.len > post.writable_len) {
+        finish(future, HALO_ESIZE, halo_strerror(HALO_ESIZE));
+        return NULL;
+    }
+    number(&box->calls, future);
+    send_call(box, &post, future);
+    return NULL;
+}
+
+const char *halo__invoke_send(struct halo_sandbox *box)
 {
     struct halo_calls *calls = &box->calls;
 
+    if (box->on_stacks)
+        return push_call(box);
     while (calls->first && calls->first_post && calls->number_count < HALO_NUMBERS) {
         struct halo_future *future = calls->first;
 
@@ -253,6 +286,7 @@ void halo__invoke_send(struct halo_sandbox *box)
         number(calls, future);
         send_call(box, take_post(calls), future);
     }
+    return NULL;
 }
 
 bool halo__invoke_stop(struct halo_sandbox *box)
@@ -262,6 +296,14 @@ bool halo__invoke_stop(struct halo_sandbox *box)
 
     if (calls->first || calls->number_count > 0) /* those come first */
         return false;
+    if (box->on_stacks) {
+        struct halo_request pushed;
+
+        if (halo__stack_post(&box->stacks[HALO_STACK_H2G], &pushed))
+            return false;
+        send(box, &pushed, (struct halo_message){.kind = HALO_KIND_CONTROL});
+        return true;
+    }
     post = take_post(calls);
     if (!post)
         return false;
@@ -332,7 +374,7 @@ static const char *take_result(struct halo_sandbox *box, struct halo_future *fut
     return NULL;
 }
 
-static const char *take_answer(struct halo_sandbox *box, struct halo_request *post)
+const char *halo__answer_take(struct halo_sandbox *box, const struct halo_request *post)
 {
     struct halo_calls *calls = &box->calls;
     const uint32_t request = post->message.request;
@@ -361,7 +403,7 @@ const char *halo__post_take(struct halo_sandbox *box, struct halo_request *post)
     if (post->readable_len > 0) {
         why = halo__request_parse(post, 0);
         if (!why)
-            why = take_answer(box, post);
+            why = halo__answer_take(box, post);
     }
     if (why)
         return why;
@@ -382,6 +424,12 @@ const char *halo__post_take(struct halo_sandbox *box, struct halo_request *post)
 
 /* --- Waiting ---------------------------------------------------------------------------------- */
 
+static bool has_come(const struct halo_sandbox *box, const struct halo_future *future,
+                     uint64_t answered)
+{
+    return future ? future->done : box->calls.answered != answered;
+}
+
 /* Run the guest until `future` is done, or any answer came. */
 static int run_until(struct halo_sandbox *box, const struct halo_future *future, int64_t timeout_ns)
 {
@@ -396,10 +444,11 @@ static int run_until(struct halo_sandbox *box, const struct halo_future *future,
     if (error)
         return error;
     calls->waits++;
-    while (!error && box->state == HALO_STATE_RUNNING &&
-           (future ? !future->done : answered == calls->answered)) {
+    while (!error && box->state == HALO_STATE_RUNNING && !has_come(box, future, answered)) {
         error = halo__step(box);
-        if (error == HALO_STUCK && calls->serving > 0 && box->doing == HALO_DOING_WAIT)
+        if (error == HALO_STUCK && has_come(box, future, answered))
+            error = 0; /* it could not be sent */
+        else if (error == HALO_STUCK && calls->serving > 0 && box->doing == HALO_DOING_WAIT)
             error = HALO_EDEADLOCK;
         else if (error == HALO_STUCK)
             error = halo__end(box, halo__fail(box, HALO_EPOISONED,

@@ -112,11 +112,12 @@ size_t halo__heap_usable(const void *memory)
 
 _Bool halo__heap_free(struct halo_heap *heap, void *memory)
 {
-    struct halo_block *block = (struct halo_block *)memory - 1, *next, *front;
+    struct halo_block *block, *next, *front;
     size_t len;
 
     if (!memory)
         return 1;
+    block = (struct halo_block *)memory - 1;
     len = length(block);
     if (!is_used(block) || behind(block, len)->before != len)
         return 0;

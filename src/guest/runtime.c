@@ -1,6 +1,7 @@
 /* Start and end of a guest. */
 #include "runtime.h"
 #include "serve.h"
+#include "stack.h"
 
 static const struct halo_boot *the_boot;
 
@@ -55,7 +56,8 @@ _Noreturn void _start(const struct halo_boot *boot)
     the_boot = boot;
     if (boot->magic != HALO_BOOT_MAGIC || boot->version != HALO_BOOT_VERSION)
         halo_panic("this guest was built for another version of Halo");
-    halo__stream_start(halo__serve_start(boot, halo__port_start(boot)));
+    if (!halo__on_stacks())
+        halo__stream_start(halo__serve_start(boot, halo__port_start(boot)));
     halo__call_start();
     halo_exit(main((int)boot->arg_count, make_argv(boot)));
 }

@@ -9,10 +9,11 @@
 #include "../call/client.h"
 #include "../call/envelope.h"
 #include "runtime.h"
+#include "stack.h"
 
 #define RING_MAX 256u
-#define POSTS 128u /* most calls that the host can have going: each takes two descriptors at most \
-                    */
+/* Most calls that the host can have going: each takes two descriptors at most. */
+#define POSTS 128u
 #define CALL_LEN 4096u
 #define ANSWER_LEN 1024u /* longer results are not copied, but taken from where they lie */
 
@@ -22,9 +23,11 @@ struct post {
     unsigned char answer[ANSWER_LEN];
 };
 
+#define ON_STACK UINT32_MAX
+
 struct halo_call {
     const struct halo_export *export;
-    uint32_t post; /* its number */
+    uint32_t post; /* its number, or ON_STACK */
     uint16_t request;
     bool answered;
 };
@@ -120,26 +123,34 @@ bool halo__serve_arm(void)
 
 /* --- Answering -------------------------------------------------------------------------------- */
 
-/* Put an answer's message into its buffer; `payload` is what is in `wire` of it. Its length. */
-static uint32_t put_answer(const struct halo_call *call, enum halo_kind kind,
-                           struct halo__wire *wire, uint32_t payload, uint64_t raw)
+/* The header of an answer; `payload` is what is in `wire` behind it. Its length with that. */
+static uint32_t begin_answer(const struct halo_call *call, enum halo_kind kind,
+                             struct halo__wire *wire, size_t payload, uint64_t raw)
 {
-    const uint32_t len = (uint32_t)sizeof(wire->message) + payload;
-
     wire->message = (struct halo_message){
         .kind = (uint8_t)kind, .request = call->request, .length = (uint32_t)(payload + raw)};
-    halo_shm_copy_out(halo_shm_share(serve.posts[call->post].answer), wire, len);
-    return len;
+    return (uint32_t)(sizeof(wire->message) + payload);
+}
+
+static void put(const struct halo_call *call, uint32_t at, const void *from, size_t len)
+{
+    halo_shm_copy_out(halo_shm_share(serve.posts[call->post].answer + at), from, len);
 }
 
 static void answer_error(struct halo_call *call, int32_t code, const char *text)
 {
     struct halo__wire wire;
-    const size_t len =
+    const size_t payload =
         halo__encode_error((unsigned char *)&wire + sizeof(wire.message), code, text);
+    const uint32_t len = begin_answer(call, HALO_KIND_ERROR, &wire, payload, 0);
 
-    repost(call->post, put_answer(call, HALO_KIND_ERROR, &wire, (uint32_t)len, 0));
     call->answered = true;
+    if (call->post == ON_STACK) {
+        halo__check(halo__stack_push(&wire, len, NULL, 0), "the stack has no room for an error");
+        return;
+    }
+    put(call, 0, &wire, len);
+    repost(call->post, len);
 }
 
 static int refuse(struct halo_call *call, int error)
@@ -180,16 +191,22 @@ int halo_return(struct halo_call *call, struct halo_value value)
         return refuse(call, HALO_ESIZE);
     wire.head = (struct halo_call_head){.envelope_len =
                                             (uint32_t)halo__encode_result(wire.envelope, &value)};
-    len = put_answer(call, HALO_KIND_ANSWER, &wire,
-                     (uint32_t)sizeof(wire.head) + wire.head.envelope_len, raw);
+    len = begin_answer(call, HALO_KIND_ANSWER, &wire, sizeof(wire.head) + wire.head.envelope_len,
+                       raw);
+    if (call->post == ON_STACK) {
+        if (halo__stack_push(&wire, len, &value, 1))
+            return refuse(call, HALO_ESIZE);
+        call->answered = true;
+        return 0;
+    }
     call->answered = true;
+    put(call, 0, &wire, len);
     if (raw > ANSWER_LEN - len) {
         lend_answer(call, len, &value);
         return 0;
     }
     if (raw > 0)
-        halo_shm_copy_out(halo_shm_share(serve.posts[call->post].answer + len), value.bytes,
-                          (size_t)raw);
+        put(call, len, value.bytes, (size_t)raw);
     repost(call->post, len + (uint32_t)raw);
     return 0;
 }
@@ -348,10 +365,45 @@ bool halo__serve_one(uint32_t waits)
     return any;
 }
 
+void halo__serve_popped(struct halo__popped *popped)
+{
+    struct halo_call call = {.post = ON_STACK, .request = popped->message.request};
+
+    if (popped->payload)
+        serve_call(&call, popped->payload, popped->message.length);
+    else
+        refuse(&call, HALO_ENOMEM);
+    free(popped->payload);
+}
+
+/* With stacks: the answer to one call is what waits for the next. */
+static void serve_stacks(void)
+{
+    struct halo__popped popped;
+
+    halo__doorbell(HALO_DOORBELL_WAIT, HALO_WAIT_CALL, 0);
+    while (!serve.stopped && halo__stack_pop(&popped)) {
+        if (popped.message.kind == HALO_KIND_CALL) {
+            halo__serve_popped(&popped);
+            halo__doorbell(HALO_DOORBELL_PUSHED, 0, 0);
+        } else if (popped.message.kind == HALO_KIND_CONTROL) {
+            free(popped.payload);
+            serve.stopped = true;
+        } else {
+            halo_panic("the host sent a malformed call");
+        }
+    }
+}
+
 int halo_serve(void)
 {
     if (halo__serving > 0)
         return HALO_ESTATE;
+    if (halo__on_stacks()) {
+        if (!serve.stopped && halo__export_count() > 0)
+            serve_stacks();
+        return 0;
+    }
     while (!serve.stopped && halo__export_count() > 0) {
         if (halo__serve_one(0) || halo__port_take())
             continue;

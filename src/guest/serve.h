@@ -25,6 +25,10 @@ struct halo__port_rest halo__serve_start(const struct halo_boot *boot, struct ha
  */
 bool halo__serve_one(uint32_t waits);
 
+/* With stacks: serve a call that was popped, free it, and push the answer. */
+struct halo__popped;
+void halo__serve_popped(struct halo__popped *popped);
+
 /* Make answers visible. */
 void halo__serve_flush(void);
 

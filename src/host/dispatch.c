@@ -128,21 +128,62 @@ static int take_all(struct halo_sandbox *box)
 
 void halo__publish(struct halo_sandbox *box)
 {
-    if (box->g2h.staged > 0 || box->h2g.staged > 0)
+    struct halo_stack *stack = &box->stacks[HALO_STACK_H2G];
+
+    if (box->g2h.staged > 0 || box->h2g.staged > 0 || stack->pushed)
         box->answered = true;
+    stack->pushed = false;
     halo_device_publish(&box->g2h);
     halo_device_publish(&box->h2g);
 }
 
-void halo__send(struct halo_sandbox *box)
+int halo__send(struct halo_sandbox *box)
 {
-    halo__invoke_send(box);
+    const char *why = halo__invoke_send(box);
+
+    if (why)
+        return halo__fail(box, HALO_EPOISONED, "the guest left %s", why);
     halo__publish(box);
+    return 0;
+}
+
+/* The one message of an exit. NULL, or what cannot be understood. */
+static const char *take_pushed(struct halo_sandbox *box)
+{
+    struct halo_request request;
+    const char *why =
+        halo__stack_pop(&box->stacks[HALO_STACK_G2H], &box->stacks[HALO_STACK_H2G], &request);
+
+    if (!why)
+        why = halo__request_parse(&request, HALO_ANSWER_MIN);
+    if (why)
+        return why;
+    box->stats.requests++;
+    switch (request.message.kind) {
+    case HALO_KIND_CALL:
+        if (request.message.flags >> HALO_DEPTH_SHIFT < box->calls.waits)
+            return "a call that is not its innermost";
+        return halo__call_serve(box, &request);
+    case HALO_KIND_CONTROL:
+        return halo__hello(box, &request);
+    default:
+        return halo__answer_take(box, &request);
+    }
+}
+
+int halo__stack_drain(struct halo_sandbox *box)
+{
+    const char *why = take_pushed(box);
+
+    if (why)
+        return halo__fail(box, HALO_EPOISONED, "the guest sent %s", why);
+    halo__publish(box);
+    return 0;
 }
 
 int halo__drain(struct halo_sandbox *box)
 {
-    int error = take_all(box);
+    int error = box->on_stacks ? 0 : take_all(box);
 
     if (error)
         return error;

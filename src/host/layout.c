@@ -75,6 +75,8 @@ int halo__layout_begin(struct halo_sandbox *box, const struct halo_options *opti
     if (args_len > HALO_ARGS_MAX)
         return halo__fail(box, HALO_EINVAL, "the guest's arguments are longer than %u bytes",
                           HALO_ARGS_MAX);
+    if (options->transport != HALO_TRANSPORT_RING && options->transport != HALO_TRANSPORT_STACK)
+        return halo__fail(box, HALO_EINVAL, "no such transport");
     error = make_ram(box, len);
     if (error)
         return error;
@@ -126,15 +128,22 @@ static void write_boot_page(struct halo_sandbox *box, const struct halo_options 
         .heap_len = layout->limit - layout->image_end,
         .pool_base = layout->pool,
         .pool_len = HALO_POOL_LEN,
+        .transport = options->transport,
         .doorbell = layout->doorbell,
         .args = layout->args,
         .args_len = (uint32_t)layout->args_len,
         .arg_count = options->arg_count,
         .queue = {boot_queue(layout, HALO_QUEUE_G2H), boot_queue(layout, HALO_QUEUE_H2G)},
     };
+    const uint64_t stack_len = HALO_POOL_LEN / HALO_STACK_COUNT;
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;
 
+    for (uint32_t i = 0; i < HALO_STACK_COUNT && box->on_stacks; i++) {
+        boot.stack[i] = (struct halo_boot_stack){layout->pool + i * stack_len, stack_len};
+        halo__stack_init(&box->stacks[i], box->ram.host + (boot.stack[i].base - HALO_RAM_BASE),
+                         stack_len);
+    }
     (void)getrandom(&thread.canary, sizeof(thread.canary), 0); /* so few bytes never fail */
     place(box, layout->boot, &boot, sizeof(boot));
     place(box, thread.self, &thread, sizeof(thread));
@@ -211,6 +220,7 @@ int halo__layout_finish(struct halo_sandbox *box, const struct halo_options *opt
     if (error)
         return error;
     make_regions(box);
+    box->on_stacks = options->transport == HALO_TRANSPORT_STACK;
     write_boot_page(box, options);
 
     error = make_queue(box, HALO_QUEUE_G2H, &box->g2h, box->g2h_chains, options);

@@ -1,5 +1,6 @@
 /* The bytes of a request, and its answer. */
 #include "request.h"
+#include "stack.h"
 
 const char *halo__request_parse(struct halo_request *request, uint64_t room)
 {
@@ -55,6 +56,10 @@ void halo__request_answer(struct halo_device *device, const struct halo_request 
     const struct halo_message message = {(uint8_t)kind, flags, request->message.request, len};
 
     halo__request_write(request, 0, &message, sizeof(message));
+    if (request->stack) {
+        halo__stack_push(request, sizeof(message) + len);
+        return;
+    }
     /* The token is our own and the length is within the chain: this can only fail when latched. */
     (void)halo_device_complete(device, request->token, (uint32_t)sizeof(message) + len);
 }

@@ -14,6 +14,8 @@
 /* Room that every request has for its answer: a header, and an error of a stream. */
 #define HALO_ANSWER_MIN (sizeof(struct halo_message) + sizeof(struct halo_stream_error))
 
+struct halo_stack;
+
 /* Fixed in size, one per buffer id, so that a guest cannot make the host grow (RES-06). */
 struct halo_request {
     struct halo_token token;
@@ -24,6 +26,8 @@ struct halo_request {
     uint64_t readable_len, writable_len;
     uint64_t done;             /* bytes that went out to the end point so far */
     struct halo_request *next; /* in the queue of a stream, or of what was put off or posted */
+    struct halo_stack *stack;  /* where its answer is pushed, or NULL: it is a chain */
+    uint64_t stack_at;         /* its writable part begins there */
     bool is_inline;            /* it lay in its descriptor: here it is */
     uint8_t inline_len;
     unsigned char inline_bytes[HALO_INLINE_REQUEST_MAX];
@@ -45,7 +49,7 @@ void halo__request_write(const struct halo_request *request, uint64_t offset, co
 
 /*
  * Write the answer's header and give the chain back, with `len` bytes of payload that were written
- * behind where the header goes. It is published later.
+ * behind where the header goes. It is published later. With stacks it is pushed.
  */
 void halo__request_answer(struct halo_device *device, const struct halo_request *request,
                           enum halo_kind kind, uint8_t flags, uint32_t len);

@@ -121,6 +121,20 @@ static int faulted(struct halo_sandbox *box, const struct halo_fault *fault)
                       (unsigned long long)fault->rip, (unsigned long long)fault->rsp, fault->error);
 }
 
+/* A message on the guest's stack, which waits for one of ours: an answer, or the next call. */
+static int handle_pushed(struct halo_sandbox *box)
+{
+    int error;
+
+    box->doing = box->calls.serving > 0 ? HALO_DOING_WAIT : HALO_DOING_SERVE;
+    error = halo__stack_drain(box);
+    if (error)
+        return halo__end(box, error);
+    if (box->answered)
+        box->doing = HALO_DOING_WORK;
+    return box->state == HALO_STATE_ENDED ? box->ended : 0;
+}
+
 /* What the guest asked for with its doorbell; all requests were served before. */
 static int handle_doorbell(struct halo_sandbox *box, const struct halo_exit *exit)
 {
@@ -141,6 +155,10 @@ static int handle_doorbell(struct halo_sandbox *box, const struct halo_exit *exi
         return halo__end(box, error);
     case HALO_DOORBELL_PANIC:
         return halo__end(box, panic(box, exit->a, exit->b));
+    case HALO_DOORBELL_PUSHED:
+        if (box->on_stacks)
+            return handle_pushed(box);
+        /* fall through */
     default:
         return halo__end(box, halo__fail(box, HALO_EPOISONED,
                                          "the guest rang the doorbell for an unknown 0x%llx",
@@ -176,7 +194,9 @@ int halo__step(struct halo_sandbox *box)
     struct halo_exit exit;
     int error;
 
-    halo__send(box);
+    error = halo__send(box);
+    if (error)
+        return halo__end(box, error);
     if (box->doing != HALO_DOING_WORK && !box->answered) {
         if (!halo__has_pending(box))
             return HALO_STUCK;

@@ -5,6 +5,7 @@
  *     layout.c    ranges, boot page      -> one picture of guest memory for every backend
  *     kvm.c, process.c                   -> run the guest until it leaves, and say why
  *     request.c   a chain                -> a message whose header was judged
+ *     stack.c     the transport without chains
  *     dispatch.c  a queue's chains       -> requests, served by src/stream and src/call
  *     run.c       the loop over all that
  *     sandbox.c   life cycle
@@ -17,6 +18,7 @@
 #include <halo/halo.h>
 #include "../call/host.h"
 #include "../stream/host.h"
+#include "stack.h"
 
 #define HALO_RING_SIZE 256u /* of each queue */
 #define HALO_POOL_LEN (2ull << 20)
@@ -120,6 +122,8 @@ struct halo_sandbox {
     struct halo_device_chain g2h_chains[HALO_RING_SIZE], h2g_chains[HALO_RING_SIZE];
     struct halo_request requests[HALO_RING_SIZE]; /* by chain id */
     struct halo_request posts[HALO_RING_SIZE];    /* of the queue to the guest */
+    bool on_stacks;                               /* the other transport: */
+    struct halo_stack stacks[HALO_STACK_COUNT];
     struct halo_stream streams[HALO_STREAM_COUNT];
     struct halo_functions functions;
     struct halo_calls calls;
@@ -158,8 +162,11 @@ int halo__end(struct halo_sandbox *box, int error);
  */
 int halo__drain(struct halo_sandbox *box);
 
-/* Put the host's calls into buffers of the guest's, and publish. */
-void halo__send(struct halo_sandbox *box);
+/* The same for the message that the guest pushed on its stack. */
+int halo__stack_drain(struct halo_sandbox *box);
+
+/* Put the host's calls into buffers of the guest's, and publish. 0, or HALO_EPOISONED. */
+int halo__send(struct halo_sandbox *box);
 
 /* Make visible what was answered and sent. */
 void halo__publish(struct halo_sandbox *box);

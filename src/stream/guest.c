@@ -4,6 +4,7 @@
  */
 #include "../guest/port.h"
 #include "../guest/runtime.h"
+#include "../guest/stack.h"
 
 #define IO_COUNT 64u /* requests in flight, or answered and not looked at */
 #define BUF_MAX 128u
@@ -145,6 +146,8 @@ static void post_read(struct halo_reader *reader, struct io *io, void *buf)
 int halo_reader_open(struct halo_reader *reader, uint32_t handle)
 {
     *reader = (struct halo_reader){.handle = handle};
+    if (halo__on_stacks())
+        return HALO_ETRANSPORT;
     while (reader->count < HALO_READER_DEPTH) {
         void *buf = streams.bufs.free_count > WRITE_RESERVE ? halo_pool_alloc(&streams.bufs) : NULL;
         struct io *io = buf ? alloc_io() : NULL;
@@ -230,6 +233,8 @@ int halo_write(uint32_t handle, const void *bytes, size_t len)
 
     if (handle > HALO_STDERR)
         return HALO_EINVAL;
+    if (halo__on_stacks())
+        return HALO_ETRANSPORT;
     while (len > 0 && !streams.write_error[handle]) {
         uint32_t part = len < HALO_STREAM_BUF ? (uint32_t)len : HALO_STREAM_BUF;
         struct io *io;
@@ -252,6 +257,8 @@ int halo_write(uint32_t handle, const void *bytes, size_t len)
 
 int halo_flush(void)
 {
+    if (halo__on_stacks())
+        return 0; /* nothing waits to go out */
     halo__port_flush();
     while (streams.writes > 0)
         halo__port_wait();

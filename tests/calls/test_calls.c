@@ -1,18 +1,9 @@
 /* Calls between a host and a guest, tests/guests/calls.c, on every backend that there is. */
-#include <halo/halo.h>
+#include "ways.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 static const char *guest; /* its file */
-static bool plain_ring;   /* of the test that runs */
 
 /* --- The host's functions --------------------------------------------------------------------- */
 
@@ -125,12 +116,6 @@ static const struct {
     {"letters", HALO_FN(HALO_STR, HALO_U32), letters},
 };
 
-static int choose_ring(void **state)
-{
-    plain_ring = (uintptr_t)*state & 16;
-    return 0;
-}
-
 /* --- Runs of the guest ------------------------------------------------------------------------ */
 
 struct run {
@@ -142,17 +127,15 @@ struct run {
 };
 
 /* Returns what halo_run does. */
-static int run_guest(struct run *run, enum halo_backend_choice backend, const char *mode,
-                     const char *count)
+static int run_guest(struct run *run, void **state, const char *mode, const char *count)
 {
     const char *const args[] = {"calls", mode, count};
-    const struct halo_options options = {.backend = backend,
-                                         .ram_len = run->ram_len,
-                                         .args = args,
-                                         .arg_count = 3,
-                                         .plain_ring = plain_ring};
+    struct halo_options options = way_options(state);
     int error;
 
+    options.ram_len = run->ram_len;
+    options.args = args;
+    options.arg_count = 3;
     error = halo_open(&run->box, guest, &options);
     if (error)
         fail_msg("%s", halo_errmsg(run->box));
@@ -169,10 +152,9 @@ static int run_guest(struct run *run, enum halo_backend_choice backend, const ch
     return error;
 }
 
-static void assert_runs(struct run *run, enum halo_backend_choice backend, const char *mode,
-                        const char *count)
+static void assert_runs(struct run *run, void **state, const char *mode, const char *count)
 {
-    if (run_guest(run, backend, mode, count))
+    if (run_guest(run, state, mode, count))
         fail_msg("%s %s on %s: %s", mode, count, halo_backend_name(run->box),
                  halo_errmsg(run->box));
     assert_int_equal(run->code, 0);
@@ -181,14 +163,11 @@ static void assert_runs(struct run *run, enum halo_backend_choice backend, const
 
 static const struct run plain = {.in = -1, .out = -1};
 
-/* A test's state is a number: its backend, and 16 where the ring is plain. */
-#define BACKEND ((enum halo_backend_choice)((uintptr_t)*state & 15))
-
 static void every_type_goes_there_and_back(void **state)
 {
     struct run run = plain;
 
-    assert_runs(&run, BACKEND, "values", "0");
+    assert_runs(&run, state, "values", "0");
     assert_int_equal(run.stats.calls, 12 * 7 + 2 * 257 + 2);
 }
 
@@ -196,12 +175,12 @@ static void a_batch_takes_one_exit(void **state)
 {
     struct run run = plain;
 
-    assert_runs(&run, BACKEND, "batch", "1");
+    assert_runs(&run, state, "batch", "1");
     assert_int_equal(run.stats.exits, 3); /* the greeting, the call, the end */
-    assert_runs(&run, BACKEND, "batch", "64");
+    assert_runs(&run, state, "batch", "64");
     assert_int_equal(run.stats.exits, 3);
     assert_int_equal(run.stats.calls, 64);
-    assert_runs(&run, BACKEND, "batch", "128");
+    assert_runs(&run, state, "batch", "128");
     assert_int_equal(run.stats.exits, 3);
 }
 
@@ -209,7 +188,7 @@ static void more_than_the_ring_holds_take_a_few(void **state)
 {
     struct run run = plain;
 
-    assert_runs(&run, BACKEND, "batch", "1000");
+    assert_runs(&run, state, "batch", "1000");
     assert_int_equal(run.stats.calls, 1000);
     assert_in_range(run.stats.exits, 3, 12);
 }
@@ -219,8 +198,8 @@ static void arguments_may_be_16_mib_long(void **state)
     struct run run = plain;
 
     run.ram_len = 32ull << 20;
-    assert_runs(&run, BACKEND, "long", "16777210");
-    assert_runs(&run, BACKEND, "long", "257");
+    assert_runs(&run, state, "long", "16777210");
+    assert_runs(&run, state, "long", "257");
 }
 
 static void rpc_05_longer_ones_are_refused(void **state)
@@ -228,7 +207,7 @@ static void rpc_05_longer_ones_are_refused(void **state)
     struct run run = plain;
 
     run.ram_len = 32ull << 20;
-    assert_int_equal(run_guest(&run, BACKEND, "long", "16777217"), HALO_EPANIC);
+    assert_int_equal(run_guest(&run, state, "long", "16777217"), HALO_EPANIC);
     assert_non_null(strstr(halo_errmsg(run.box), "a long argument"));
     assert_int_equal(run.stats.calls, 0);
     halo_close(run.box);
@@ -238,14 +217,14 @@ static void arguments_of_every_length_arrive(void **state)
 {
     struct run run = plain;
 
-    assert_runs(&run, BACKEND, "lengths", "1200");
+    assert_runs(&run, state, "lengths", "1200");
 }
 
 static void rpc_01_rpc_02_rpc_10_errors_reach_the_caller(void **state)
 {
     struct run run = plain;
 
-    assert_runs(&run, BACKEND, "errors", "0");
+    assert_runs(&run, state, "errors", "0");
 }
 
 static void calls_and_streams_share_the_ring(void **state)
@@ -260,7 +239,7 @@ static void calls_and_streams_share_the_ring(void **state)
     run.out = mkstemp(out_name);
     assert_int_equal(write(run.in, bytes, 3000000), 3000000);
     lseek(run.in, 0, SEEK_SET);
-    assert_runs(&run, BACKEND, "mixed", "100");
+    assert_runs(&run, state, "mixed", "100");
     assert_int_equal(pread(run.out, back, 3000000, 0), 3000000);
     assert_memory_equal(bytes, back, 3000000);
     assert_int_equal(run.stats.calls, 100 * 46);
@@ -272,11 +251,19 @@ static void calls_and_streams_share_the_ring(void **state)
     free(back);
 }
 
+static void each_call_on_stacks_takes_one_exit(void **state)
+{
+    struct run run = plain;
+
+    assert_runs(&run, state, "stacks", "50");
+    assert_int_equal(run.stats.exits, 1 + 50 + 1 + 1); /* greeting, calls, text, end */
+}
+
 static void calls_that_nobody_waits_for_are_made(void **state)
 {
     struct run run = plain;
 
-    assert_int_equal(run_guest(&run, BACKEND, "forget", "50"), 0);
+    assert_int_equal(run_guest(&run, state, "forget", "50"), 0);
     assert_int_equal(run.code, 3);
     assert_int_equal(run.stats.calls, 50);
     halo_close(run.box);
@@ -286,7 +273,7 @@ static void bad_functions_are_refused(void **state)
 {
     static const struct halo_signature good = HALO_FN(HALO_VOID);
     static const struct halo_signature bad = HALO_FN(HALO_I32, HALO_VOID);
-    const struct halo_options options = {.backend = BACKEND};
+    const struct halo_options options = way_options(state);
     char name[HALO_FUNCTION_NAME_MAX + 2];
     struct halo_sandbox *box;
     int code;
@@ -311,36 +298,22 @@ static void bad_functions_are_refused(void **state)
     halo_close(box);
 }
 
-#define ON(backend, name, test)                                                 \
-    {                                                                           \
-#name ": " #test, test, choose_ring, NULL, (void *)(uintptr_t)(backend) \
-    }
-#define TEST(test)                                                                           \
-    ON(HALO_BACKEND_KVM, kvm, test), ON(HALO_BACKEND_KVM | 16, kvm with a plain ring, test), \
-        ON(HALO_BACKEND_PROCESS, process, test),                                             \
-        ON(HALO_BACKEND_PROCESS | 16, process with a plain ring, test)
-
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[] = {
+    static const struct way_test tests[] = {
         TEST(every_type_goes_there_and_back),
-        TEST(a_batch_takes_one_exit),
-        TEST(more_than_the_ring_holds_take_a_few),
-        TEST(arguments_may_be_16_mib_long),
+        RINGS(a_batch_takes_one_exit),
+        RINGS(more_than_the_ring_holds_take_a_few),
+        RINGS(arguments_may_be_16_mib_long),
         TEST(rpc_05_longer_ones_are_refused),
         TEST(arguments_of_every_length_arrive),
         TEST(rpc_01_rpc_02_rpc_10_errors_reach_the_caller),
-        TEST(calls_and_streams_share_the_ring),
+        RINGS(calls_and_streams_share_the_ring),
+        STACKS(each_call_on_stacks_takes_one_exit),
         TEST(calls_that_nobody_waits_for_are_made),
         TEST(bad_functions_are_refused),
     };
-    size_t count = sizeof(tests) / sizeof(tests[0]);
 
     guest = argc > 1 ? argv[1] : GUEST;
-    if (access("/dev/kvm", F_OK) != 0) { /* those are run inside QEMU: tests/qemu */
-        count /= 2;
-        for (size_t i = 0; i < count; i++)
-            tests[i] = tests[i / 2 * 4 + 2 + i % 2];
-    }
-    return _cmocka_run_group_tests("calls", tests, count, NULL, NULL);
+    return run_every_way("calls", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);
 }

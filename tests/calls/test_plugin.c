@@ -1,14 +1,5 @@
 /* Calls of a guest's functions by its host, tests/guests/plugin.c and both.c, on every backend. */
-#include <halo/halo.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "ways.h"
 
 #define SECONDS (1000000000ll)
 
@@ -77,15 +68,13 @@ static int function(const char *name, struct halo_signature signature)
 
 #define FN(...) ((struct halo_signature)HALO_FN(__VA_ARGS__))
 
-static void open_file(const char *file, uintptr_t how)
+static void open_file(const char *file, struct halo_options options)
 {
     static const struct halo_signature i64_i64 = HALO_FN(HALO_I64, HALO_I64);
     static const struct halo_signature str_u32 = HALO_FN(HALO_STR, HALO_U32);
     static const struct halo_signature void_i64 = HALO_FN(HALO_VOID, HALO_I64);
-    const struct halo_options options = {.backend = (enum halo_backend_choice)(how & 15),
-                                         .ram_len = 64ull << 20,
-                                         .plain_ring = how & 16};
 
+    options.ram_len = 64ull << 20;
     note_count = 0;
     if (halo_open(&box, file, &options))
         fail_msg("%s", halo_errmsg(box));
@@ -97,7 +86,7 @@ static void open_file(const char *file, uintptr_t how)
 
 static int open_plugin(void **state)
 {
-    open_file(plugin, (uintptr_t)*state);
+    open_file(plugin, way_options(state));
     assert_int_equal(halo_begin(box, 10 * SECONDS), 0);
     return 0;
 }
@@ -193,11 +182,11 @@ static void a_16_mib_argument_fits_a_guest_of_32(void **state)
 {
     const size_t len = HALO_VALUE_MAX - 10;
     unsigned char *bytes = malloc(len);
-    const struct halo_options options = {
-        .backend = (enum halo_backend_choice)((uintptr_t)*state & 15), .ram_len = 32ull << 20};
+    struct halo_options options = way_options(state);
     uint64_t total = 0;
 
     halo_close(box);
+    options.ram_len = 32ull << 20;
     assert_int_equal(halo_open(&box, plugin, &options), 0);
     assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
     for (size_t i = 0; i < len; i++) {
@@ -301,7 +290,7 @@ static void calls_need_a_guest_that_serves(void **state)
     const struct halo_value one = halo_i32(1);
     int code;
 
-    open_file(plugin, (uintptr_t)*state);
+    open_file(plugin, way_options(state));
     assert_int_equal(halo_start(box, &future, 1, &one, 1), HALO_ESTATE);
     assert_int_equal(halo_lookup(box, "echo.i32", &FN(HALO_I32, HALO_I32)), HALO_ESTATE);
     assert_int_equal(halo_begin(box, -1), HALO_EINVAL);
@@ -323,10 +312,21 @@ static void a_guest_may_end_instead_of_answering(void **state)
 
     (void)state;
     assert_int_equal(halo_start(box, &future, leave, &three, 1), 0);
-    assert_int_equal(halo_start(box, &other, leave, &three, 1), 0);
-    assert_int_equal(halo_wait(&other, HALO_FOREVER), HALO_ESTATE);
+    assert_int_equal(halo_start(box, &other, leave, &three, 1),
+                     way_is_stacks(state) ? HALO_ETRANSPORT : 0);
+    assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_ESTATE);
+    assert_true(other.done);
     assert_true(future.done && future.error == HALO_ESTATE);
     halo_done(&other);
+}
+
+static void rpc_10_a_crash_ends_the_call(void **state)
+{
+    (void)state;
+    assert_int_equal(halo_start(box, &future, function("crash", FN(HALO_VOID)), NULL, 0), 0);
+    assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_EFAULT);
+    assert_non_null(halo_fault(box));
+    assert_int_equal(halo_poll(box, HALO_FOREVER), 0);
 }
 
 static void rpc_10_a_crash_ends_every_call(void **state)
@@ -418,7 +418,8 @@ static void a_wait_has_a_deadline(void **state)
     assert_int_equal(halo_wait(&future, 0), HALO_ETIMEDOUT);
     assert_false(future.done);
     assert_int_equal(halo_poll(box, SECONDS / 50), HALO_ETIMEDOUT);
-    assert_int_equal(halo_start(box, &other, spin, &long_enough, 1), 0); /* it will never go out */
+    assert_int_equal(halo_start(box, &other, spin, &long_enough, 1), /* it will never go out */
+                     way_is_stacks(state) ? HALO_ETRANSPORT : 0);
     halo_done(&other);
     halo_done(&future); /* given up: it may be gone before the sandbox is */
 }
@@ -454,9 +455,48 @@ static void rpc_06_a_call_that_was_given_up_disturbs_nobody(void **state)
     free(bytes);
 }
 
+/* --- What stacks are like --------------------------------------------------------------------- */
+
+static void each_call_takes_one_exit(void **state)
+{
+    const uint64_t before = stats().exits;
+
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        echo("echo.i64", halo_i64(i));
+    assert_int_equal(stats().exits, before + 20);
+}
+
+static void what_stacks_cannot_do_is_an_error(void **state)
+{
+    const int bytes = function("echo.bytes", FN(HALO_BYTES, HALO_BYTES));
+    const int i64 = function("echo.i64", FN(HALO_I64, HALO_I64));
+    const struct halo_value one = halo_i64(1);
+    unsigned char *large = calloc(1, 1 << 20);
+    struct halo_future other;
+
+    (void)state;
+    assert_int_equal(halo_start(box, &future, i64, &one, 1), 0);
+    assert_int_equal(halo_start(box, &other, i64, &one, 1), HALO_ETRANSPORT);
+    assert_int_equal(halo_wait(&other, HALO_FOREVER), HALO_ETRANSPORT);
+    assert_int_equal(halo_wait(&future, HALO_FOREVER), 0);
+    assert_int_equal(halo_call(box, &future, bytes, HALO_FOREVER, halo_bytes(large, 1 << 20)),
+                     HALO_ESIZE);
+    echo("echo.bytes", halo_bytes(large, (1 << 20) - 64));
+    assert_int_equal(halo_call(box, &future, function("fill", FN(HALO_BYTES, HALO_U32)),
+                               HALO_FOREVER, halo_u32(1 << 20)),
+                     HALO_ESIZE);
+    assert_int_equal(halo_call(box, &future, function("say", FN(HALO_VOID, HALO_STR)), HALO_FOREVER,
+                               halo_str("words")),
+                     HALO_ECALL);
+    assert_int_equal(future.code, -HALO_ETRANSPORT);
+    echo("echo.i64", halo_i64(1));
+    free(large);
+}
+
 /* --- There and back --------------------------------------------------------------------------- */
 
-static void a_guest_calls_back(void **state)
+static void calls_of_a_batch_call_back(void **state)
 {
     static struct halo_future futures[200];
     const int function_ = function("twice_plus", FN(HALO_I64, HALO_I64));
@@ -469,6 +509,17 @@ static void a_guest_calls_back(void **state)
     for (int i = 0; i < 200; i++) {
         assert_int_equal(halo_wait(&futures[i], HALO_FOREVER), 0);
         assert_int_equal(futures[i].result.i64, 2 * i + 1);
+    }
+}
+
+static void a_guest_calls_back(void **state)
+{
+    const int function_ = function("twice_plus", FN(HALO_I64, HALO_I64));
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(halo_call(box, &future, function_, HALO_FOREVER, halo_i64(i)), 0);
+        assert_int_equal(future.result.i64, 2 * i + 1);
     }
     assert_int_equal(halo_call(box, &future, function("fan", FN(HALO_I64, HALO_U32)), HALO_FOREVER,
                                halo_u32(500)),
@@ -559,14 +610,12 @@ static void ask(struct halo_call *call, const struct halo_value *args, void *con
     halo_return(call, inner.result);
 }
 
-static void open_both(uintptr_t how, const char *const *args, uint32_t count)
+static void open_both(struct halo_options options, const char *const *args, uint32_t count)
 {
     static const struct halo_signature i64_i64 = HALO_FN(HALO_I64, HALO_I64);
-    const struct halo_options options = {.backend = (enum halo_backend_choice)(how & 15),
-                                         .plain_ring = how & 16,
-                                         .args = args,
-                                         .arg_count = count};
 
+    options.args = args;
+    options.arg_count = count;
     assert_int_equal(halo_open(&box, both, &options), 0);
     assert_int_equal(halo_provide(box, "host.ask", &i64_i64, ask, NULL), 0);
 }
@@ -576,18 +625,18 @@ static void a_main_program_is_called_while_it_waits(void **state)
     const char *const args[] = {"both", "serve"};
     int code;
 
-    open_both((uintptr_t)*state, args, 1);
+    open_both(way_options(state), args, 1);
     if (halo_run(box, HALO_FOREVER, &code))
         fail_msg("%s", halo_errmsg(box));
     assert_int_equal(code, 64);
     halo_close(box);
 
-    open_both((uintptr_t)*state, args, 1);
+    open_both(way_options(state), args, 1);
     assert_int_equal(halo_begin(box, HALO_FOREVER), HALO_ESTATE);
     assert_string_equal(halo_errmsg(box), "the guest ended with exit code 64 and serves no calls");
     halo_close(box);
 
-    open_both((uintptr_t)*state, args, 2);
+    open_both(way_options(state), args, 2);
     assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
     assert_int_equal(halo_call(box, &future, function("add", FN(HALO_I64, HALO_I64, HALO_I64)),
                                HALO_FOREVER, halo_i64(1), halo_i64(2)),
@@ -611,9 +660,7 @@ static void tangled(struct halo_call *call, const struct halo_value *args, void 
 static void what_waits_for_itself_is_an_error(void **state)
 {
     static const struct halo_signature i64_i64 = HALO_FN(HALO_I64, HALO_I64);
-    const struct halo_options options = {.backend =
-                                             (enum halo_backend_choice)((uintptr_t)*state & 15),
-                                         .plain_ring = (uintptr_t)*state & 16};
+    const struct halo_options options = way_options(state);
     const struct halo_value one = halo_i64(1);
 
     assert_int_equal(halo_open(&box, plugin, &options), 0);
@@ -629,51 +676,44 @@ static void what_waits_for_itself_is_an_error(void **state)
     assert_int_equal(outer.result.i64, 1);
 }
 
-#define ON(backend, name, test, setup)                                         \
-    {                                                                          \
-#name ": " #test, test, setup, close_box, (void *)(uintptr_t)(backend) \
-    }
-#define ALL(test, setup)                                               \
-    ON(HALO_BACKEND_KVM, kvm, test, setup),                            \
-        ON(HALO_BACKEND_KVM | 16, kvm with a plain ring, test, setup), \
-        ON(HALO_BACKEND_PROCESS, process, test, setup),                \
-        ON(HALO_BACKEND_PROCESS | 16, process with a plain ring, test, setup)
-#define TEST(test) ALL(test, open_plugin)
-
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[] = {
+    static const struct way_test with_plugin[] = {
         TEST(every_type_goes_there_and_back),
-        TEST(text_and_bytes_of_every_length_arrive),
-        TEST(a_16_mib_argument_fits_a_guest_of_32),
+        RINGS(text_and_bytes_of_every_length_arrive),
+        RINGS(a_16_mib_argument_fits_a_guest_of_32),
         TEST(rpc_01_rpc_02_wrong_calls_are_refused),
         TEST(rpc_05_too_long_an_argument_is_refused),
         TEST(rpc_10_a_function_may_fail),
-        ALL(calls_need_a_guest_that_serves, NULL),
         TEST(a_guest_may_end_instead_of_answering),
-        TEST(rpc_10_a_crash_ends_every_call),
-        TEST(a_batch_takes_one_exit),
-        TEST(answers_can_be_polled_for),
+        TEST(rpc_10_a_crash_ends_the_call),
+        RINGS(rpc_10_a_crash_ends_every_call),
+        STACKS(each_call_takes_one_exit),
+        STACKS(what_stacks_cannot_do_is_an_error),
+        RINGS(a_batch_takes_one_exit),
+        RINGS(answers_can_be_polled_for),
         TEST(a_wait_has_a_deadline),
-        TEST(rpc_06_a_call_that_was_given_up_disturbs_nobody),
+        RINGS(rpc_06_a_call_that_was_given_up_disturbs_nobody),
+        RINGS(calls_of_a_batch_call_back),
         TEST(a_guest_calls_back),
         TEST(rpc_07_calls_nest_to_a_fixed_depth),
         TEST(calls_that_nobody_waits_for_are_made),
-        TEST(long_answers_are_fetched_once_and_then_have_room),
-        TEST(streams_and_functions_go_together),
-        ALL(a_main_program_is_called_while_it_waits, NULL),
-        ALL(what_waits_for_itself_is_an_error, NULL),
+        RINGS(long_answers_are_fetched_once_and_then_have_room),
+        RINGS(streams_and_functions_go_together),
     };
-    size_t count = sizeof(tests) / sizeof(tests[0]);
+    static const struct way_test alone[] = {
+        TEST(calls_need_a_guest_that_serves),
+        TEST(a_main_program_is_called_while_it_waits),
+        RINGS(what_waits_for_itself_is_an_error),
+    };
+    int failed;
 
     if (argc > 2) {
         plugin = argv[1];
         both = argv[2];
     }
-    if (access("/dev/kvm", F_OK) != 0) { /* those are run inside QEMU: tests/qemu */
-        count /= 2;
-        for (size_t i = 0; i < count; i++)
-            tests[i] = tests[i / 2 * 4 + 2 + i % 2];
-    }
-    return _cmocka_run_group_tests("plugin", tests, count, NULL, NULL);
+    failed = run_every_way("plugin", with_plugin, sizeof(with_plugin) / sizeof(with_plugin[0]),
+                           open_plugin, close_box);
+    return failed +
+           run_every_way("alone", alone, sizeof(alone) / sizeof(alone[0]), NULL, close_box);
 }

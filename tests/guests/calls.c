@@ -212,6 +212,31 @@ static void mixed(uint64_t count)
     require(len == 0, "a read failed");
 }
 
+/* What is like a call of a function: one exit for each, and done when it is started. */
+static void stacks(uint64_t count)
+{
+    static char text[1 << 20];
+    struct halo_reader in;
+
+    for (uint64_t i = 0; i < count; i++) {
+        const struct halo_value value = halo_u64(i);
+
+        require(halo_start(&future, &echo_u64, &value, 1) == 0 && future.done &&
+                    future.result.u64 == i,
+                "a call that is made at once");
+    }
+    memset(text, 'x', sizeof(text) - 1);
+    require(halo_call(&future, &sum, halo_bytes("", 0), halo_str(text), halo_bytes("", 0)) ==
+                HALO_ESIZE,
+            "more than a stack holds");
+    require(halo_call(&future, &letters, halo_u32(1999)) == 0 && future.result.len == 1999,
+            "a long result");
+    halo_done(&future);
+    require(halo_reader_open(&in, HALO_STDIN) == HALO_ETRANSPORT, "a reader");
+    require(halo_write(HALO_STDOUT, "x", 1) == HALO_ETRANSPORT, "a write");
+    require(halo_flush() == 0, "a flush");
+}
+
 /* Started, and never waited for. */
 static void forget(uint64_t count)
 {
@@ -227,7 +252,7 @@ static const struct {
     void (*run)(uint64_t count);
 } modes[] = {
     {"values", values}, {"batch", batch}, {"long", long_arguments}, {"lengths", lengths},
-    {"errors", errors}, {"mixed", mixed}, {"forget", forget},
+    {"errors", errors}, {"mixed", mixed}, {"stacks", stacks},       {"forget", forget},
 };
 
 int main(int argc, char **argv)

@@ -179,7 +179,10 @@ HALO_EXPORT(crash, "crash", HALO_VOID)
 
 HALO_EXPORT(say, "say", HALO_VOID, HALO_STR)
 {
-    halo_write(HALO_STDOUT, args[0].str, args[0].len);
+    const int error = halo_write(HALO_STDOUT, args[0].str, args[0].len);
+
+    if (error)
+        halo_fail(call, -error, "cannot write");
     if (halo_serve() != HALO_ESTATE)
         halo_panic("serving inside of a function");
 }

@@ -45,6 +45,7 @@ static inline void call_box_void(struct halo_call *call, const struct halo_value
 
 static const struct halo_signature call_box_signature =
     HALO_FN(HALO_U64, HALO_I32, HALO_STR, HALO_BYTES);
+static const struct halo_signature call_box_text_signature = HALO_FN(HALO_STR, HALO_U32);
 static const struct halo_signature call_box_void_signature = HALO_FN(HALO_VOID);
 static const struct halo_signature call_box_numbers_signature =
     HALO_FN(HALO_I32, HALO_BOOL, HALO_I32, HALO_F32);
@@ -77,6 +78,21 @@ static inline void call_box_numbers(struct halo_call *call, const struct halo_va
     (void)halo_return(call, halo_i32(args[0].boolean ? args[1].i32 : 0));
 }
 
+/* Returns so much text. */
+static inline void call_box_text(struct halo_call *call, const struct halo_value *args,
+                                 void *context)
+{
+    struct call_box *c = context;
+    const size_t len = args[0].u32 % (HALO_VALUE_MAX + 2);
+    char *text = malloc(len + 1);
+
+    c->called++;
+    memset(text, 'x', len);
+    text[len] = '\0';
+    (void)halo_return(call, halo_str(text));
+    free(text);
+}
+
 static inline void call_box_open(struct call_box *c)
 {
     memset(c, 0, sizeof(*c));
@@ -87,7 +103,8 @@ static inline void call_box_open(struct call_box *c)
     if (halo_provide(c->box, "f", &call_box_signature, call_box_function, c) ||
         halo_provide(c->box, "v", &call_box_void_signature, call_box_void, c) ||
         halo_provide(c->box, "s", &call_box_sum_signature, call_box_sum, c) ||
-        halo_provide(c->box, "n", &call_box_numbers_signature, call_box_numbers, c))
+        halo_provide(c->box, "n", &call_box_numbers_signature, call_box_numbers, c) ||
+        halo_provide(c->box, "t", &call_box_text_signature, call_box_text, c))
         abort();
 }
 

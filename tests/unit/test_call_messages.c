@@ -100,7 +100,7 @@ static void a_call_may_be_cut_anywhere(void **state)
 
 static void rpc_01_an_unknown_function_is_an_error(void **state)
 {
-    static const uint32_t functions[] = {5, 6, 256, 0x7fffffff, UINT32_MAX};
+    static const uint32_t functions[] = {6, 7, 256, 0x7fffffff, UINT32_MAX};
 
     (void)state;
     for (size_t i = 0; i < 5; i++) {
@@ -294,7 +294,7 @@ static void a_compact_call_is_called(void **state)
 static void rpc_01_a_compact_call_of_an_unknown_function_is_an_error(void **state)
 {
     (void)state;
-    for (uint32_t function = 5; function <= 0xffff; function = 2 * function + 1) {
+    for (uint32_t function = 6; function <= 0xffff; function = 2 * function + 1) {
         const unsigned char bytes[] = {0x81, (unsigned char)function,
                                        (unsigned char)(function >> 8)};
 
@@ -328,6 +328,120 @@ static void rpc_03_rpc_06_a_compact_call_that_is_malformed_is_refused(void **sta
         assert_non_null(call_box_compact(&box, bytes, 12, 1000));
     }
     assert_int_equal(box.called, 0);
+}
+
+/* --- Answers that do not fit ------------------------------------------------------------------ */
+
+/* Call for so much text, with so much room. The ticket, where it did not fit. */
+static struct halo_held text_of(uint32_t len, size_t room)
+{
+    const struct halo_value arg = halo_u32(len);
+    struct halo_message head;
+    struct halo_held held = {0};
+
+    assert_null(call_box_serve(&box, message, call_box_message(message, 5, &arg, 1), 64, room));
+    assert_int_equal(call_box_kind(&box, room), HALO_KIND_ANSWER);
+    memcpy(&head, box.room, sizeof(head));
+    assert_int_equal(head.flags, head.length == sizeof(held) ? HALO_MESSAGE_HELD : 0);
+    if (head.flags)
+        memcpy(&held, box.room + sizeof(head), sizeof(held));
+    return held;
+}
+
+static size_t fetch(uint32_t ticket, uint32_t reserved)
+{
+    const struct halo_message head = {.kind = HALO_KIND_FETCH, .length = 8};
+
+    memcpy(message, &head, sizeof(head));
+    put32(8, ticket);
+    put32(12, reserved);
+    return 16;
+}
+
+static void assert_stale(uint32_t ticket)
+{
+    const char *text;
+    struct halo_message head;
+    int32_t code;
+
+    assert_null(call_box_serve(&box, message, fetch(ticket, 0), 64, 2000));
+    assert_int_equal(call_box_kind(&box, 2000), HALO_KIND_ERROR);
+    memcpy(&head, box.room, sizeof(head));
+    assert_int_equal(halo__decode_error(box.room + sizeof(head), head.length, &code, &text), 0);
+    assert_int_equal(code, HALO_ESTALE);
+}
+
+static void rpc_05_an_answer_that_does_not_fit_is_fetched_once(void **state)
+{
+    const struct halo_held held = text_of(1000, 500), other = text_of(1001, 500);
+
+    (void)state;
+    assert_int_equal(text_of(1000, 2000).ticket, 0); /* it fits */
+    assert_in_range(held.length, 1010, 1040);
+    assert_int_not_equal(held.ticket, other.ticket);
+    assert_null(call_box_serve(&box, message, fetch(held.ticket, 0), 64, 8 + held.length - 1));
+    assert_int_equal(call_box_kind(&box, 2000), HALO_KIND_ERROR); /* no room: it is still there */
+    assert_null(call_box_serve(&box, message, fetch(held.ticket, 0), 64, 8 + held.length));
+    assert_int_equal(call_box_kind(&box, 2000), HALO_KIND_ANSWER);
+    for (uint32_t i = 0; i < 1000; i++)
+        assert_int_equal(box.room[8 + held.length - 2 - i], 'x');
+    assert_int_equal(box.room[8 + held.length - 1], '\0');
+    assert_stale(held.ticket);
+    assert_stale(other.ticket + 1);
+    assert_stale(UINT32_MAX);
+    assert_stale(HALO_TICKET_CALL);
+    assert_null(call_box_serve(&box, message, fetch(other.ticket, 0), 64, 2000));
+    assert_int_equal(call_box_kind(&box, 2000), HALO_KIND_ANSWER);
+    assert_int_equal(box.called, 3);
+}
+
+static void rpc_03_a_fetch_that_is_malformed_is_refused(void **state)
+{
+    const struct halo_held held = text_of(1000, 500);
+
+    (void)state;
+    box.called = 0;
+    assert_refused(fetch(held.ticket, 1), 2000, "reserved");
+    for (size_t len = 8; len < 20; len++) {
+        (void)fetch(held.ticket, 0);
+        put32(16, 0);
+        fix_length(len);
+        if (len != 16)
+            assert_refused(len, 2000, "malformed");
+    }
+    for (size_t room = 0; room < HALO_CALL_ROOM_MIN; room++)
+        assert_refused(fetch(held.ticket, 0), room, "room");
+}
+
+static void res_04_no_more_is_kept_than_the_limit(void **state)
+{
+    uint32_t first, second;
+
+    (void)state;
+    first = text_of(HALO_VALUE_MAX / 2, 500).ticket;
+    second = text_of(HALO_VALUE_MAX / 2, 500).ticket;
+    assert_int_equal(box.box->stats.discarded, 0);
+    (void)text_of(HALO_VALUE_MAX / 4, 500); /* the oldest makes room */
+    assert_int_equal(box.box->stats.discarded, 1);
+    assert_stale(first);
+    (void)text_of(HALO_VALUE_MAX, 500);
+    assert_int_equal(box.box->stats.discarded, 3);
+    assert_stale(second);
+    for (int i = 0; i < 3000; i++)
+        (void)text_of(1000, 500);
+    assert_in_range(box.box->calls.kept_count, 1000, 1024);
+    assert_in_range(box.box->calls.kept_bytes, 1000000, HALO_KEPT_MAX);
+}
+
+static void rpc_05_a_result_above_the_limit_is_an_error(void **state)
+{
+    const struct halo_value arg = halo_u32(HALO_VALUE_MAX + 1);
+
+    (void)state;
+    assert_null(call_box_serve(&box, message, call_box_message(message, 5, &arg, 1), 64, 500));
+    box.called = 0;
+    assert_error(HALO_ESIZE);
+    assert_int_equal(box.box->calls.kept_count, 0);
 }
 
 /* --- Greetings -------------------------------------------------------------------------------- */
@@ -413,6 +527,69 @@ static void rpc_03_a_greeting_that_is_malformed_is_refused(void **state)
     assert_null(call_box_serve(&box, message, greet(100), 64, 8 + 100 * 4));
 }
 
+/* A greeting of exports with these names, i32(i32) each. */
+static size_t export(const char *const *names, uint32_t count)
+{
+    const struct halo_message head = {.kind = HALO_KIND_CONTROL};
+    const struct halo_hello hello = {.export_count = count};
+    size_t len = sizeof(head) + sizeof(hello);
+
+    box.box->functions.greeted = false;
+    memcpy(message, &head, sizeof(head));
+    memcpy(message + 8, &hello, sizeof(hello));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct halo_hello_function function = {
+            .name_len = (uint8_t)strlen(names[i]), .arg_count = 1, .types = {HALO_I32, HALO_I32}};
+
+        memcpy(message + len, &function, sizeof(function));
+        memcpy(message + len + sizeof(function), names[i], function.name_len);
+        len += sizeof(function) + function.name_len;
+    }
+    fix_length(len);
+    return len;
+}
+
+static void exports_are_known_by_their_names(void **state)
+{
+    const char *const names[] = {"a", "plugin.b", "c"};
+    const struct halo_signature type = HALO_FN(HALO_I32, HALO_I32), other = HALO_FN(HALO_I32);
+    struct halo_signature signature;
+    const char *name;
+
+    (void)state;
+    assert_null(call_box_serve(&box, message, export(names, 3), 64, 300));
+    assert_int_equal(call_box_kind(&box, 300), HALO_KIND_ANSWER);
+    box.box->state = HALO_STATE_RUNNING;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(halo_lookup(box.box, names[i], &type), i + 1);
+        assert_int_equal(halo_lookup(box.box, names[i], &other), HALO_ETYPE);
+        assert_true(halo_exported(box.box, (uint32_t)i, &name, &signature));
+        assert_string_equal(name, names[i]);
+        assert_true(halo_signature_equal(&signature, &type));
+    }
+    assert_int_equal(halo_lookup(box.box, "plugin", &type), HALO_ENAME);
+    assert_false(halo_exported(box.box, 3, &name, &signature));
+    assert_false(halo_exported(box.box, UINT32_MAX, &name, &signature));
+}
+
+static void rpc_03_exports_that_are_none_are_refused(void **state)
+{
+    const char *const names[] = {"a", "b", "a"};
+    size_t len;
+
+    (void)state;
+    assert_refused(export(names, 3), 300, "two functions of one name");
+    len = export(names, 2);
+    message[18] = HALO_TYPE_COUNT; /* the result's type */
+    assert_refused(len, 300, "none");
+    len = export(names, 2);
+    message[19] = HALO_VOID; /* an argument's */
+    assert_refused(len, 300, "none");
+    len = export(names, 2);
+    message[28] = '\0'; /* in the name */
+    assert_refused(len, 300, "none");
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, open_box, close_box)
 
 int main(void)
@@ -430,7 +607,13 @@ int main(void)
         TEST(a_compact_call_is_called),
         TEST(rpc_01_a_compact_call_of_an_unknown_function_is_an_error),
         TEST(rpc_03_rpc_06_a_compact_call_that_is_malformed_is_refused),
+        TEST(rpc_05_an_answer_that_does_not_fit_is_fetched_once),
+        TEST(rpc_03_a_fetch_that_is_malformed_is_refused),
+        TEST(res_04_no_more_is_kept_than_the_limit),
+        TEST(rpc_05_a_result_above_the_limit_is_an_error),
         TEST(imports_get_their_indices),
+        TEST(exports_are_known_by_their_names),
+        TEST(rpc_03_exports_that_are_none_are_refused),
         TEST(rpc_03_a_greeting_that_is_malformed_is_refused),
     };
 

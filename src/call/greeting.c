@@ -1,0 +1,135 @@
+/*
+ * What a guest says before its main program: the host's functions that it imports, and its own that
+ * it exports.
+ */
+#include "../guest/port.h"
+#include "../guest/runtime.h"
+#include "../guest/serve.h"
+#include "../guest/stack.h"
+
+extern struct halo_import __start_halo_imports[] __attribute__((weak, visibility("hidden")));
+extern struct halo_import __stop_halo_imports[] __attribute__((weak, visibility("hidden")));
+
+static uint32_t import_count(void)
+{
+    return (uint32_t)(__stop_halo_imports - __start_halo_imports);
+}
+
+/* Bytes of a function in the greeting. */
+static uint32_t wire_len(const char *name)
+{
+    const size_t len = strlen(name);
+
+    if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
+        halo_panic("this program has a function without a name, or with too long a one");
+    return (uint32_t)(sizeof(struct halo_hello_function) + len);
+}
+
+/* Put it there; returns where the next one goes. */
+static unsigned char *put_function(unsigned char *at, const char *name,
+                                   const struct halo_signature *signature)
+{
+    struct halo_hello_function wire = {.name_len = (uint8_t)strlen(name),
+                                       .arg_count = signature->arg_count};
+
+    memcpy(wire.types, signature->types, sizeof(wire.types));
+    memcpy(at, &wire, sizeof(wire));
+    memcpy(at + sizeof(wire), name, wire.name_len);
+    return at + sizeof(wire) + wire.name_len;
+}
+
+/* --- The answer ------------------------------------------------------------------------------- */
+
+static void check_answer(bool whole, const struct halo_message *message)
+{
+    if (!whole || message->kind != HALO_KIND_ANSWER ||
+        message->length != import_count() * sizeof(int32_t))
+        halo_panic("the host sent a malformed answer"); /* DRV-08 */
+}
+
+struct greeting {
+    struct halo_op op;
+    bool done;
+};
+
+static bool greeted(struct halo_op *op, struct halo_answer *answer)
+{
+    struct halo_message message;
+
+    check_answer(halo_answer_read(&halo__port, answer, &message, sizeof(message)) ==
+                     sizeof(message),
+                 &message);
+    for (uint32_t i = 0; i < import_count(); i++)
+        (void)halo_answer_read(&halo__port, answer, &__start_halo_imports[i].index,
+                               sizeof(int32_t));
+    ((struct greeting *)op)->done = true;
+    return false;
+}
+
+/* --- Both ways to send it --------------------------------------------------------------------- */
+
+static void send_in_ring(const void *bytes, size_t len)
+{
+    struct greeting greeting = {.op = {greeted}};
+    struct halo_send send;
+    int error;
+
+    halo_send_begin(&send, &halo__port);
+    error = halo_send_write(&send, bytes, len);
+    if (!error)
+        error = halo_send_writable(&send, sizeof(struct halo_message) +
+                                              import_count() * sizeof(int32_t) +
+                                              sizeof(struct halo_stream_error));
+    halo__check(error, "the functions of this program do not fit the pool");
+    halo__port_submit(&send, &greeting.op);
+    while (!greeting.done)
+        halo__port_wait();
+}
+
+static void push(const void *bytes, size_t len)
+{
+    struct halo__popped answer;
+
+    halo__check(halo__stack_push(bytes, len, NULL, 0),
+                "the functions of this program do not fit the stack");
+    halo__stack_exchange(&answer);
+    check_answer(answer.payload != NULL, &answer.message);
+    for (uint32_t i = 0; i < import_count(); i++)
+        memcpy(&__start_halo_imports[i].index, answer.payload + i * sizeof(int32_t),
+               sizeof(int32_t));
+    free(answer.payload);
+}
+
+void halo__call_start(void)
+{
+    struct {
+        struct halo_message message;
+        struct halo_hello hello;
+    } head = {{.kind = HALO_KIND_CONTROL, .length = sizeof(head.hello)},
+              {import_count(), halo__export_count()}};
+    unsigned char *bytes, *at;
+
+    if (head.hello.import_count == 0 && head.hello.export_count == 0)
+        return;
+    if (head.hello.import_count > HALO_FUNCTIONS_MAX ||
+        head.hello.export_count > HALO_FUNCTIONS_MAX)
+        halo_panic("this program imports or exports too many functions");
+    for (uint32_t i = 0; i < head.hello.import_count; i++)
+        head.message.length += wire_len(__start_halo_imports[i].name);
+    for (uint32_t i = 0; i < head.hello.export_count; i++)
+        head.message.length += wire_len(__start_halo_exports[i].name);
+    bytes = malloc(sizeof(head.message) + head.message.length);
+    if (!bytes)
+        halo_panic("no memory for the names of this program's functions");
+    memcpy(bytes, &head, sizeof(head));
+    at = bytes + sizeof(head);
+    for (uint32_t i = 0; i < head.hello.import_count; i++)
+        at = put_function(at, __start_halo_imports[i].name, &__start_halo_imports[i].signature);
+    for (uint32_t i = 0; i < head.hello.export_count; i++)
+        at = put_function(at, __start_halo_exports[i].name, &__start_halo_exports[i].signature);
+    if (halo__on_stacks())
+        push(bytes, (size_t)(at - bytes));
+    else
+        send_in_ring(bytes, (size_t)(at - bytes));
+    free(bytes);
+}

@@ -1,0 +1,90 @@
+/* Every test on every backend: over rings with extensions, over plain ones, and over stacks. */
+#ifndef WAYS_H
+#define WAYS_H
+
+#include <halo/halo.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A test's state is a number: its backend, and how messages travel. */
+#define WAY_PLAIN 16u
+#define WAY_STACKS 32u
+#define WAY_RINGS 64u
+
+static inline struct halo_options way_options(void **state)
+{
+    const uintptr_t way = (uintptr_t)*state;
+
+    return (struct halo_options){
+        .backend = (enum halo_backend_choice)(way & 15),
+        .plain_ring = way & WAY_PLAIN,
+        .transport = way & WAY_STACKS ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING,
+    };
+}
+
+static inline bool way_is_stacks(void **state)
+{
+    return (uintptr_t)*state & WAY_STACKS;
+}
+
+struct way_test {
+    const char *name;
+    CMUnitTestFunction test;
+    uintptr_t not_on; /* WAY_STACKS where it is about what stacks cannot do; WAY_RINGS */
+};
+
+#define WAY_TEST(function, not_on)  \
+    {                               \
+#function, function, not_on \
+    }
+#define TEST(function) WAY_TEST(function, 0)
+#define RINGS(function) WAY_TEST(function, WAY_STACKS)
+#define STACKS(function) WAY_TEST(function, WAY_RINGS)
+
+/* Without /dev/kvm those of KVM are run inside QEMU: tests/qemu. */
+static inline int run_every_way(const char *group, const struct way_test *tests, size_t count,
+                                CMFixtureFunction setup, CMFixtureFunction teardown)
+{
+    static const struct {
+        const char *name;
+        uintptr_t way;
+    } ways[] = {
+        {"kvm", HALO_BACKEND_KVM | WAY_RINGS},
+        {"kvm, plain ring", HALO_BACKEND_KVM | WAY_RINGS | WAY_PLAIN},
+        {"kvm, stacks", HALO_BACKEND_KVM | WAY_STACKS},
+        {"process", HALO_BACKEND_PROCESS | WAY_RINGS},
+        {"process, plain ring", HALO_BACKEND_PROCESS | WAY_RINGS | WAY_PLAIN},
+        {"process, stacks", HALO_BACKEND_PROCESS | WAY_STACKS},
+    };
+    const size_t first = access("/dev/kvm", F_OK) == 0 ? 0 : 3;
+    struct CMUnitTest *all = calloc(6 * count, sizeof(*all));
+    size_t n = 0;
+    int failed;
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t w = first; w < 6; w++) {
+            char name[200];
+
+            if (tests[i].not_on & ways[w].way)
+                continue;
+            (void)snprintf(name, sizeof(name), "%s: %s", ways[w].name, tests[i].name);
+            all[n++] = (struct CMUnitTest){strdup(name), tests[i].test, setup, teardown,
+                                           (void *)ways[w].way};
+        }
+    }
+    failed = _cmocka_run_group_tests(group, all, n, NULL, NULL);
+    for (size_t i = 0; i < n; i++)
+        free((void *)(uintptr_t)all[i].name);
+    free(all);
+    return failed;
+}
+
+#endif

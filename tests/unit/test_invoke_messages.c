@@ -1,0 +1,296 @@
+/* Answers as a guest may send them to its host's calls: groups RPC and RES. */
+#include "call_box.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define SPARE 4u /* buffers that were posted */
+
+static struct call_box c;
+static struct halo_provided exported[3];
+static struct halo_request posts[SPARE];
+static struct halo_future future;
+static unsigned char message[8192], sent[SPARE][ROOM];
+
+/* Three functions that were exported, and buffers for calls of them. */
+static int open_box(void **state)
+{
+    static const enum halo_type types[] = {HALO_I64, HALO_STR, HALO_BYTES};
+
+    (void)state;
+    call_box_open(&c);
+    c.box->state = HALO_STATE_RUNNING;
+    for (int i = 0; i < 3; i++)
+        exported[i] = (struct halo_provided){.name = {(char)('a' + i)},
+                                             .signature = {0, {(uint8_t)types[i]}}};
+    c.box->functions.exported = exported;
+    c.box->functions.export_count = 3;
+    for (uint32_t i = 0; i < SPARE; i++) {
+        posts[i] = (struct halo_request){.writable_len = ROOM, .writable_count = 1};
+        posts[i].spans[0] = (struct halo_span){halo_shm_share(sent[i]), ROOM};
+        assert_null(halo__post_take(c.box, &posts[i]));
+    }
+    return 0;
+}
+
+static int close_box(void **state)
+{
+    (void)state;
+    halo_done(&future);
+    c.box->functions.exported = NULL;
+    call_box_close(&c);
+    return 0;
+}
+
+/* Call function 1 to 3; returns the number of the request. */
+static uint16_t call(int function)
+{
+    assert_int_equal(halo_start(c.box, &future, function, NULL, 0), 0);
+    assert_null(halo__invoke_send(c.box));
+    assert_false(future.done);
+    assert_true(future.request > 0);
+    return future.request;
+}
+
+/* An answer of so many bytes of `message`, in two pieces. */
+static const char *answer_with(enum halo_kind kind, uint16_t request, size_t payload)
+{
+    const struct halo_message head = {
+        .kind = (uint8_t)kind, .request = request, .length = (uint32_t)payload};
+    const size_t len = sizeof(head) + payload;
+    struct halo_request post = {.readable_len = len, .readable_count = 2};
+
+    memcpy(message, &head, sizeof(head));
+    post.spans[0] = (struct halo_span){halo_shm_share(message), 5};
+    post.spans[1] =
+        (struct halo_span){(HALO_SHARED unsigned char *)halo_shm_share(message) + 5, len - 5};
+    return halo__post_take(c.box, &post);
+}
+
+/* Head, envelope and raw segment of a result; its length. */
+static size_t result(struct halo_value value)
+{
+    unsigned char *at = message + sizeof(struct halo_message);
+    struct halo_call_head head = {0};
+
+    head.envelope_len = (uint32_t)halo__encode_result(at + sizeof(head), &value);
+    memcpy(at, &head, sizeof(head));
+    if (halo__is_raw(&value))
+        memcpy(at + sizeof(head) + head.envelope_len, value.bytes, (size_t)halo__raw_len(&value));
+    return sizeof(head) + head.envelope_len + (size_t)halo__raw_len(&value);
+}
+
+static void a_result_ends_its_call(void **state)
+{
+    static char letters[3001];
+
+    (void)state;
+    assert_null(answer_with(HALO_KIND_ANSWER, call(1), result(halo_i64(-7))));
+    assert_true(future.done && future.error == 0 && future.result.i64 == -7);
+    close_box(state);
+    memset(letters, 'x', 3000);
+    for (size_t len = 0; len <= 3000; len += 1 + len / 20) {
+        letters[len] = '\0';
+        open_box(state);
+        assert_null(answer_with(HALO_KIND_ANSWER, call(2), result(halo_str(letters))));
+        assert_true(future.done && future.error == 0);
+        assert_string_equal(future.result.str, letters);
+        close_box(state);
+        letters[len] = 'x';
+    }
+    open_box(state);
+}
+
+static void rpc_06_an_answer_belongs_to_a_call_in_flight(void **state)
+{
+    uint16_t request = call(1);
+
+    (void)state;
+    for (uint32_t other = 0; other <= UINT16_MAX; other++) {
+        if (other != request)
+            assert_non_null(answer_with(HALO_KIND_ANSWER, (uint16_t)other, result(halo_i64(1))));
+    }
+    assert_false(future.done);
+    assert_null(answer_with(HALO_KIND_ANSWER, request, result(halo_i64(1))));
+    assert_true(future.done);
+    assert_non_null(answer_with(HALO_KIND_ANSWER, request, result(halo_i64(2)))); /* twice */
+    assert_true(future.result.i64 == 1);
+}
+
+static void rpc_06_a_call_that_was_given_up_is_answered_once(void **state)
+{
+    uint16_t request = call(2);
+
+    (void)state;
+    halo_done(&future);
+    assert_null(answer_with(HALO_KIND_ANSWER, request, 3)); /* nobody looks at it */
+    assert_non_null(answer_with(HALO_KIND_ANSWER, request, 3));
+}
+
+static void rpc_06_other_kinds_and_flags_are_refused(void **state)
+{
+    const uint16_t request = call(1);
+
+    (void)state;
+    for (uint32_t kind = 0; kind < 256; kind++) {
+        if (kind != HALO_KIND_ANSWER && kind != HALO_KIND_ERROR)
+            assert_non_null(answer_with((enum halo_kind)kind, request, result(halo_i64(1))));
+    }
+    for (uint32_t flags = 1; flags < 256; flags++) {
+        const size_t len = sizeof(struct halo_message) + result(halo_i64(1));
+        struct halo_request post = {.readable_len = len, .readable_count = 1};
+        const struct halo_message head = {.kind = HALO_KIND_ANSWER,
+                                          .flags = (uint8_t)flags,
+                                          .request = request,
+                                          .length = (uint32_t)(len - sizeof(head))};
+
+        memcpy(message, &head, sizeof(head));
+        post.spans[0] = (struct halo_span){halo_shm_share(message), len};
+        assert_non_null(halo__post_take(c.box, &post));
+    }
+    assert_false(future.done);
+}
+
+static void rpc_02_a_result_of_another_type_is_refused(void **state)
+{
+    const struct halo_value values[] = {halo_void(), halo_i32(1), halo_u64(1), halo_str("12"),
+                                        halo_bytes("", 0)};
+    const uint16_t request = call(1);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+        assert_non_null(answer_with(HALO_KIND_ANSWER, request, result(values[i])));
+    assert_false(future.done);
+    assert_int_equal(future.result.type, HALO_VOID);
+}
+
+static void rpc_03_an_answer_that_is_malformed_is_refused(void **state)
+{
+    static char letters[301];
+    size_t len;
+    uint16_t request;
+
+    (void)state;
+    memset(letters, 'x', 300);
+    request = call(2);
+    len = result(halo_str(letters));
+    for (size_t cut = 0; cut < len; cut++) {
+        assert_non_null(answer_with(HALO_KIND_ANSWER, request, cut));
+        halo_done(&(struct halo_future){.memory = future.memory});
+        future.memory = NULL;
+    }
+    message[sizeof(struct halo_message) + len] = 0;
+    assert_non_null(answer_with(HALO_KIND_ANSWER, request, len + 1));
+    free(future.memory);
+    message[sizeof(struct halo_message) + len - 1] = 'x'; /* text without its end */
+    assert_non_null(answer_with(HALO_KIND_ANSWER, request, len));
+    free(future.memory);
+    (void)result(halo_str(letters));
+    message[sizeof(struct halo_message) + 4] = 1; /* reserved */
+    assert_non_null(answer_with(HALO_KIND_ANSWER, request, len));
+    free(future.memory);
+    future.memory = NULL;
+    assert_false(future.done);
+    assert_non_null(answer_with(HALO_KIND_ERROR, request, 0));
+    assert_non_null(answer_with(HALO_KIND_ERROR, request, 321));
+}
+
+static void rpc_06_an_error_is_the_functions_or_one_of_few(void **state)
+{
+    close_box(state);
+    for (int32_t code = -40; code <= 40; code++) {
+        const bool good = code > 0 || code == HALO_ENAME || code == HALO_ETYPE ||
+                          code == HALO_ECOUNT || code == HALO_ESIZE || code == HALO_EDEPTH ||
+                          code == HALO_ENOMEM || code == HALO_EINVAL;
+        unsigned char *at = message + sizeof(struct halo_message);
+        uint16_t request;
+
+        if (code == 0)
+            continue;
+        open_box(state);
+        request = call(1);
+        assert_int_equal(
+            !answer_with(HALO_KIND_ERROR, request, halo__encode_error(at, code, "words")), good);
+        assert_int_equal(future.done, good);
+        if (good) {
+            assert_int_equal(future.error, code > 0 ? HALO_ECALL : code);
+            assert_int_equal(future.code, code > 0 ? code : 0);
+            assert_string_equal(future.text, "words");
+        }
+        close_box(state);
+    }
+    open_box(state);
+}
+
+/* A length is compared before anything is allocated for it. */
+static void res_04_a_result_that_is_too_long_is_an_error(void **state)
+{
+    const struct halo_message head = {
+        .kind = HALO_KIND_ANSWER, .request = call(3), .length = UINT32_MAX - sizeof(head)};
+    struct halo_request post = {.readable_len = UINT32_MAX, .readable_count = 1};
+
+    (void)state;
+    memcpy(message, &head, sizeof(head));
+    post.spans[0] = (struct halo_span){halo_shm_share(message), UINT32_MAX};
+    assert_null(halo__post_take(c.box, &post));
+    assert_int_equal(future.error, HALO_ESIZE);
+    assert_null(future.memory);
+}
+
+static void rpc_05_a_buffer_for_calls_has_its_length(void **state)
+{
+    close_box(state);
+    for (uint64_t len = 1; len <= 300; len++) {
+        struct halo_request post = {.writable_len = len, .writable_count = 1};
+
+        open_box(state);
+        post.spans[0] = (struct halo_span){halo_shm_share(c.room), len};
+        assert_int_equal(!halo__post_take(c.box, &post), len >= HALO_POST_MIN);
+        close_box(state);
+    }
+    open_box(state);
+}
+
+/* A guest that posts buffers and answers nothing: no more calls go out than there are numbers. */
+static void res_06_calls_in_flight_are_bounded(void **state)
+{
+    static struct halo_future futures[300];
+
+    (void)state;
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(halo_start(c.box, &futures[i], 1, NULL, 0), 0);
+    for (uint32_t i = 0; i < 400; i++) {
+        assert_null(halo__invoke_send(c.box));
+        posts[i % SPARE] = (struct halo_request){.writable_len = ROOM, .writable_count = 1};
+        posts[i % SPARE].spans[0] = (struct halo_span){halo_shm_share(sent[0]), ROOM};
+        if (!c.box->calls.first_post)
+            assert_null(halo__post_take(c.box, &posts[i % SPARE]));
+    }
+    assert_int_equal(c.box->calls.number_count, HALO_NUMBERS);
+    halo__invoke_end(c.box, HALO_EFAULT);
+    for (int i = 0; i < 300; i++)
+        assert_true(futures[i].done && futures[i].error == HALO_EFAULT);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, open_box, close_box)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_result_ends_its_call),
+        TEST(rpc_06_an_answer_belongs_to_a_call_in_flight),
+        TEST(rpc_06_a_call_that_was_given_up_is_answered_once),
+        TEST(rpc_06_other_kinds_and_flags_are_refused),
+        TEST(rpc_02_a_result_of_another_type_is_refused),
+        TEST(rpc_03_an_answer_that_is_malformed_is_refused),
+        TEST(rpc_06_an_error_is_the_functions_or_one_of_few),
+        TEST(res_04_a_result_that_is_too_long_is_an_error),
+        TEST(rpc_05_a_buffer_for_calls_has_its_length),
+        TEST(res_06_calls_in_flight_are_bounded),
+    };
+
+    return cmocka_run_group_tests_name("invoke_messages", tests, NULL, NULL);
+}

@@ -1,0 +1,175 @@
+/* The host's ends of the stacks, beside a guest that writes anything to them: group STK. */
+#include "../../src/host/stack.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LEN 256u
+
+static unsigned char out[LEN], in[LEN]; /* the guest's way out, and in */
+static struct halo_stack from, to;
+
+static int init(void **state)
+{
+    (void)state;
+    memset(out, 0xee, LEN);
+    memset(in, 0xee, LEN);
+    halo__stack_init(&from, halo_shm_share(out), LEN);
+    halo__stack_init(&to, halo_shm_share(in), LEN);
+    return 0;
+}
+
+static void put(unsigned char *stack, uint64_t at, uint64_t value)
+{
+    memcpy(stack + at, &value, sizeof(value));
+}
+
+static uint64_t get(const unsigned char *stack, uint64_t at)
+{
+    uint64_t value;
+
+    memcpy(&value, stack + at, sizeof(value));
+    return value;
+}
+
+/* What a guest that follows the rules does. */
+static void push(const char *text)
+{
+    const uint64_t top = get(out, 0), len = strlen(text);
+
+    memcpy(out + top, text, len);
+    put(out, top + len, top);
+    put(out, 0, top + len + 8);
+}
+
+static void the_last_one_pushed_is_popped_first(void **state)
+{
+    struct halo_request request;
+    char text[LEN] = {0};
+
+    (void)state;
+    push("first message");
+    push("second");
+    assert_null(halo__stack_pop(&from, &to, &request));
+    assert_int_equal(request.readable_len, 6);
+    halo__request_read(&request, 0, text, 6);
+    assert_string_equal(text, "second");
+    assert_null(halo__stack_pop(&from, &to, &request));
+    assert_int_equal(request.readable_len, 13);
+    halo__request_read(&request, 0, text, 13);
+    assert_string_equal(text, "first message");
+    assert_non_null(halo__stack_pop(&from, &to, &request));
+}
+
+static void an_answer_is_pushed_where_there_is_room(void **state)
+{
+    struct halo_request request;
+
+    (void)state;
+    push("request");
+    assert_null(halo__stack_pop(&from, &to, &request));
+    assert_int_equal(request.writable_len, LEN - 8 - 8);
+    halo__request_write(&request, 0, "abc", 3);
+    halo__stack_push(&request, 3);
+    assert_true(to.pushed);
+    assert_int_equal(get(in, 0), 8 + 3 + 8);
+    assert_memory_equal(in + 8, "abc", 3);
+    assert_int_equal(get(in, 11), 8);
+    for (size_t i = 19; i < LEN; i++)
+        assert_int_equal(in[i], 0xee);
+
+    assert_null(halo__stack_post(&to, &request)); /* and the next one behind it */
+    assert_int_equal(request.writable_len, LEN - 8 - 19);
+    halo__stack_push(&request, request.writable_len);
+    assert_int_equal(get(in, 0), LEN);
+    assert_int_equal(get(in, LEN - 8), 19);
+}
+
+/* Every end, and every beginning for each, that a stack of this length can be said to have. */
+static void stk_01_stk_02_offsets_lie_within_the_stack(void **state)
+{
+    static const uint64_t far[] = {LEN + 1,         LEN + 8,   1u << 20,       UINT32_MAX,
+                                   1ull << 32,      INT64_MAX, UINT64_MAX - 7, UINT64_MAX - 8,
+                                   UINT64_MAX - 15, UINT64_MAX};
+    struct halo_request request;
+
+    (void)state;
+    for (uint64_t top = 0; top <= LEN; top++) {
+        for (uint64_t first = 0; first <= LEN; first++) {
+            const bool good = top >= 16 && first >= 8 && first <= top - 8;
+
+            if (top >= 8)
+                put(out, top - 8, first);
+            put(out, 0, top);
+            assert_int_equal(!halo__stack_pop(&from, &to, &request), good);
+            if (good) {
+                assert_int_equal(request.readable_len, top - 8 - first);
+                assert_int_equal(request.readable_count, top - 8 > first);
+                assert_int_equal(get(out, 0), first);
+                assert_ptr_equal(halo_shm_expose(request.spans[request.readable_count].base),
+                                 in + 8);
+            }
+        }
+        for (size_t i = 0; i < sizeof(far) / sizeof(far[0]) && top >= 16; i++) {
+            put(out, top - 8, far[i]);
+            put(out, 0, top);
+            assert_non_null(halo__stack_pop(&from, &to, &request));
+        }
+    }
+    for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+        put(out, 0, far[i]);
+        assert_non_null(halo__stack_pop(&from, &to, &request));
+    }
+}
+
+static void stk_01_the_end_of_the_way_in_is_checked_too(void **state)
+{
+    struct halo_request request;
+
+    (void)state;
+    for (uint64_t top = 0; top < 2 * LEN; top++) {
+        push("request");
+        put(in, 0, top);
+        assert_int_equal(!halo__stack_pop(&from, &to, &request), top >= 8 && top <= LEN - 8);
+        put(in, 0, top);
+        assert_int_equal(!halo__stack_post(&to, &request), top >= 8 && top <= LEN - 8);
+        if (top >= 8 && top <= LEN - 8)
+            assert_int_equal(request.writable_len, LEN - 8 - top);
+        put(out, 0, 8);
+    }
+    put(in, 0, UINT64_MAX - 3);
+    assert_non_null(halo__stack_post(&to, &request));
+}
+
+/* The guest moves the end of its way in while its request is being served: it is put right. */
+static void stk_01_an_answer_goes_where_its_room_was(void **state)
+{
+    struct halo_request request;
+
+    (void)state;
+    push("request");
+    assert_null(halo__stack_pop(&from, &to, &request));
+    put(in, 0, UINT64_MAX);
+    halo__request_write(&request, 0, "abc", 3);
+    halo__stack_push(&request, 3);
+    assert_int_equal(get(in, 0), 19);
+    assert_int_equal(get(in, 11), 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(the_last_one_pushed_is_popped_first, init),
+        cmocka_unit_test_setup(an_answer_is_pushed_where_there_is_room, init),
+        cmocka_unit_test_setup(stk_01_stk_02_offsets_lie_within_the_stack, init),
+        cmocka_unit_test_setup(stk_01_the_end_of_the_way_in_is_checked_too, init),
+        cmocka_unit_test_setup(stk_01_an_answer_goes_where_its_room_was, init),
+    };
+
+    return cmocka_run_group_tests_name("stack", tests, NULL, NULL);
+}
