@@ -106,8 +106,11 @@ struct halo_import {
  * Import a function, in a file, by its name and signature, the result's type first:
  *
  *     HALO_IMPORT(lookup, "host.lookup", HALO_I64, HALO_STR);
+ *
+ * A macro may stand for what follows the variable, so that host and guest share it.
  */
-#define HALO_IMPORT(variable, function_name, ...)                      \
+#define HALO_IMPORT(variable, ...) HALO__IMPORT(variable, __VA_ARGS__)
+#define HALO__IMPORT(variable, function_name, ...)                     \
     static struct halo_import variable                                 \
         __attribute__((section("halo_imports"), used, aligned(8))) = { \
             .name = function_name, .signature = HALO_FN(__VA_ARGS__)}
@@ -210,7 +213,8 @@ struct halo_export {
  * needed. It may call the host. It runs while the program waits, for whatever that is, in
  * halo_serve or elsewhere.
  */
-#define HALO_EXPORT(function_, name_, ...)                                            \
+#define HALO_EXPORT(function_, ...) HALO__EXPORT(function_, __VA_ARGS__)
+#define HALO__EXPORT(function_, name_, ...)                                           \
     static void function_(struct halo_call *call, const struct halo_value *args);     \
     static const struct halo_export function_##_export                                \
         __attribute__((section("halo_exports"), used, aligned(8))) = {                \

@@ -7,10 +7,12 @@
 
 static const char usage[] =
     "usage: halo run [OPTIONS] GUEST [ARGS]   run a guest program\n"
+    "       halo call [OPTIONS] GUEST [FUNCTION [VALUES]]\n"
+    "                                          call a function of a guest, or list them\n"
     "       halo bench [OPTIONS] [PATTERN]     measure Halo on this machine\n"
     "       halo --help | --version\n"
     "\n"
-    "`halo run --help` and `halo bench --help` list the options.\n";
+    "`halo run --help`, `halo call --help` and `halo bench --help` list the options.\n";
 
 /*
  * A command may be started with some of its standard streams closed. Their numbers must not go to
@@ -56,6 +58,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "run") == 0)
         return tool_run(argc - 1, argv + 1);
+    if (strcmp(argv[1], "call") == 0)
+        return tool_call(argc - 1, argv + 1);
     if (strcmp(argv[1], "bench") == 0)
         return run_bench(argv + 1);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {

@@ -1,4 +1,4 @@
-/* The command, from the inside: a file per sub-command. */
+/* The command, from the inside: a file per sub-command, and options.c for what they share. */
 #ifndef HALO_SRC_TOOL_H
 #define HALO_SRC_TOOL_H
 
@@ -6,11 +6,45 @@
 
 /* Exit codes besides the guest's own. */
 enum tool_exit {
+    TOOL_EXIT_FAILED = 1,  /* call: the function failed */
     TOOL_EXIT_USAGE = 2,   /* wrong use, a file or a machine that is not as it must be */
     TOOL_EXIT_GUEST = 3,   /* the guest faulted, panicked or broke the protocol */
     TOOL_EXIT_TIMEOUT = 4, /* it did not end in time */
 };
 
 int tool_run(int argc, char **argv);
+int tool_call(int argc, char **argv);
+
+/* What every command that starts a guest can be told. */
+struct tool_options {
+    struct halo_options sandbox;
+    int64_t timeout_ns;
+    bool stats;
+};
+
+/* Their letters for getopt, their long names, and their lines of a usage text. */
+#define TOOL_SHORTS "b:m:st:"
+#define TOOL_LONGS                                                                       \
+    {"backend", required_argument, NULL, 'b'}, {"memory", required_argument, NULL, 'm'}, \
+        {"stats", no_argument, NULL, 's'}, {"timeout", required_argument, NULL, 't'},    \
+    {                                                                                    \
+        "transport", required_argument, NULL, TOOL_TRANSPORT                             \
+    }
+#define TOOL_TRANSPORT 256
+#define TOOL_USAGE                                                                         \
+    "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n" \
+    "  -m, --memory MIB     memory of the guest, 4 to 1024 MiB (16)\n"                     \
+    "  -s, --stats          print a table of what it took, on standard error\n"            \
+    "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"         \
+    "      --transport KIND ring (the default), or stack: one call for each exit, no streams\n"
+
+/* Take one of them. 0; TOOL_EXIT_USAGE after a message; -1 where it is none of them. */
+int tool_option(const char *command, struct tool_options *options, int option, const char *value);
+
+/* The exit code for a result of libhalo's; `code` is the guest's own. */
+int tool_exit_code(int error, int code);
+
+/* Whatever of the command's standard streams is open becomes the guest's. */
+void tool_attach(struct halo_sandbox *box, int input);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * plugin: a guest of functions for its host, which call back. It has no main program. For
+ * functions: a guest of functions for its host, which call back. It has no main program. For
  * tests/calls.
  */
 #include <halo/guest.h>

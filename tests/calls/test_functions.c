@@ -1,9 +1,10 @@
-/* Calls of a guest's functions by its host, tests/guests/plugin.c and both.c, on every backend. */
+/* Calls of a guest's functions by its host, tests/guests/functions.c and both.c, on every backend.
+ */
 #include "ways.h"
 
 #define SECONDS (1000000000ll)
 
-static const char *plugin = PLUGIN, *both = BOTH; /* their files */
+static const char *functions = FUNCTIONS, *both = BOTH; /* their files */
 static struct halo_sandbox *box;
 static struct halo_future future;
 static int64_t noted[8];
@@ -84,9 +85,9 @@ static void open_file(const char *file, struct halo_options options)
     assert_int_equal(halo_provide(box, "host.note", &void_i64, note, NULL), 0);
 }
 
-static int open_plugin(void **state)
+static int open_functions(void **state)
 {
-    open_file(plugin, way_options(state));
+    open_file(functions, way_options(state));
     assert_int_equal(halo_begin(box, 10 * SECONDS), 0);
     return 0;
 }
@@ -187,7 +188,7 @@ static void a_16_mib_argument_fits_a_guest_of_32(void **state)
 
     halo_close(box);
     options.ram_len = 32ull << 20;
-    assert_int_equal(halo_open(&box, plugin, &options), 0);
+    assert_int_equal(halo_open(&box, functions, &options), 0);
     assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
     for (size_t i = 0; i < len; i++) {
         bytes[i] = (unsigned char)(i * 31);
@@ -290,7 +291,7 @@ static void calls_need_a_guest_that_serves(void **state)
     const struct halo_value one = halo_i32(1);
     int code;
 
-    open_file(plugin, way_options(state));
+    open_file(functions, way_options(state));
     assert_int_equal(halo_start(box, &future, 1, &one, 1), HALO_ESTATE);
     assert_int_equal(halo_lookup(box, "echo.i32", &FN(HALO_I32, HALO_I32)), HALO_ESTATE);
     assert_int_equal(halo_begin(box, -1), HALO_EINVAL);
@@ -578,7 +579,7 @@ static void long_answers_are_fetched_once_and_then_have_room(void **state)
 
 static void streams_and_functions_go_together(void **state)
 {
-    char name[] = "/tmp/halo-plugin-XXXXXX", back[32] = {0};
+    char name[] = "/tmp/halo-functions-XXXXXX", back[32] = {0};
     const int out = mkstemp(name);
 
     (void)state;
@@ -663,7 +664,7 @@ static void what_waits_for_itself_is_an_error(void **state)
     const struct halo_options options = way_options(state);
     const struct halo_value one = halo_i64(1);
 
-    assert_int_equal(halo_open(&box, plugin, &options), 0);
+    assert_int_equal(halo_open(&box, functions, &options), 0);
     assert_int_equal(halo_provide(box, "host.twice", &i64_i64, tangled, NULL), 0);
     assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
     assert_int_equal(
@@ -678,7 +679,7 @@ static void what_waits_for_itself_is_an_error(void **state)
 
 int main(int argc, char **argv)
 {
-    static const struct way_test with_plugin[] = {
+    static const struct way_test with_functions[] = {
         TEST(every_type_goes_there_and_back),
         RINGS(text_and_bytes_of_every_length_arrive),
         RINGS(a_16_mib_argument_fits_a_guest_of_32),
@@ -709,11 +710,12 @@ int main(int argc, char **argv)
     int failed;
 
     if (argc > 2) {
-        plugin = argv[1];
+        functions = argv[1];
         both = argv[2];
     }
-    failed = run_every_way("plugin", with_plugin, sizeof(with_plugin) / sizeof(with_plugin[0]),
-                           open_plugin, close_box);
+    failed = run_every_way("functions", with_functions,
+                           sizeof(with_functions) / sizeof(with_functions[0]), open_functions,
+                           close_box);
     return failed +
            run_every_way("alone", alone, sizeof(alone) / sizeof(alone[0]), NULL, close_box);
 }

@@ -1,0 +1,100 @@
+/*
+ * A table with a user-defined function, examples/expression.c:
+ *
+ *     expression_host [--backend kvm|process] [--transport ring|stack] GUEST EXPRESSION [ROWS]
+ *
+ * The expression of x and y is evaluated for each row, x from 0 and y = 2 x, by untrusted code in a
+ * sandbox, and the sum of all is printed. With the ring, a batch of 128 rows costs one exit.
+ */
+#include <halo/halo.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH 128
+
+static struct halo_sandbox *box;
+static struct halo_future futures[BATCH];
+
+/* Compile the expression. Returns 0, or an error after a message. */
+static int compile(const char *expression)
+{
+    static const struct halo_signature type = HALO_FN(HALO_VOID, HALO_STR);
+    const int function = halo_lookup(box, "expression.compile", &type);
+    int error = function;
+
+    if (function > 0)
+        error = halo_call(box, &futures[0], function, HALO_FOREVER, halo_str(expression));
+    if (error == HALO_ECALL)
+        fprintf(stderr, "expression_host: %s\n", futures[0].text);
+    return error;
+}
+
+/* Rows from `first` on, in one batch. */
+static int evaluate(int function, uint64_t first, uint64_t count, double *total)
+{
+    int error = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        const struct halo_value row[] = {halo_f64((double)(first + i)),
+                                         halo_f64(2 * (double)(first + i))};
+
+        halo_start(box, &futures[i], function, row, 2);
+    }
+    for (uint64_t i = 0; i < count && !error; i++) {
+        error = halo_wait(&futures[i], HALO_FOREVER);
+        *total += error ? 0 : futures[i].result.f64;
+    }
+    return error;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct halo_signature type = HALO_FN(HALO_F64, HALO_F64, HALO_F64);
+    struct halo_options options = {.backend = HALO_BACKEND_AUTO};
+    uint64_t rows = 1000000, batch = BATCH;
+    struct halo_stats stats;
+    double total = 0;
+    int error, function = 0, first = 1;
+
+    for (; argc > first + 1 && strncmp(argv[first], "--", 2) == 0; first += 2) {
+        if (strcmp(argv[first], "--backend") == 0)
+            options.backend =
+                strcmp(argv[first + 1], "kvm") == 0 ? HALO_BACKEND_KVM : HALO_BACKEND_PROCESS;
+        else
+            options.transport =
+                strcmp(argv[first + 1], "stack") == 0 ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING;
+    }
+    if (argc < first + 2) {
+        fprintf(stderr, "usage: expression_host [--backend kvm|process] [--transport ring|stack] "
+                        "GUEST EXPRESSION [ROWS]\n");
+        return 2;
+    }
+    if (argc > first + 2)
+        rows = strtoull(argv[first + 2], NULL, 10);
+    if (options.transport == HALO_TRANSPORT_STACK)
+        batch = 1; /* stacks hold one call at a time */
+
+    error = halo_open(&box, argv[first], &options);
+    if (!error)
+        error = halo_begin(box, HALO_FOREVER);
+    if (!error)
+        error = compile(argv[first + 1]);
+    if (!error)
+        error = function = halo_lookup(box, "expression.evaluate", &type);
+    if (error > 0)
+        error = 0;
+    for (uint64_t row = 0; row < rows && !error; row += batch)
+        error = evaluate(function, row, rows - row < batch ? rows - row : batch, &total);
+    if (error && error != HALO_ECALL)
+        fprintf(stderr, "expression_host: %s\n", halo_errmsg(box));
+    if (!error) {
+        halo_stats(box, &stats);
+        printf("%.17g\n", total);
+        fprintf(stderr, "%" PRIu64 " rows, %" PRIu64 " exits, %.2f us for each row\n", rows,
+                stats.exits, (double)stats.elapsed_ns / 1e3 / (double)(rows ? rows : 1));
+    }
+    halo_close(box);
+    return error ? 1 : 0;
+}

@@ -1,0 +1,148 @@
+/*
+ * An editor with a plug-in, examples/plugin.c, whose interface is examples/plugin.h:
+ *
+ *     plugin_host [--backend kvm|process] [--transport ring|stack] PLUGIN [DROP] < text
+ *
+ * Each line of its input becomes what the plug-in makes of it. With the ring, 64 lines go to the
+ * plug-in with one exit.
+ */
+#define _GNU_SOURCE
+#include <halo/halo.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "plugin.h"
+
+#define BATCH 64
+
+/* An interface's name and signature. */
+#define NAME(name, ...) name
+#define SIGNATURE(name, ...) ((const struct halo_signature)HALO_FN(__VA_ARGS__))
+#define NAME_OF(function) NAME(function)
+#define SIGNATURE_OF(function) SIGNATURE(function)
+
+struct editor {
+    struct halo_sandbox *box;
+    const char *drop;
+    int line; /* the plug-in's functions */
+    int name;
+};
+
+static void setting(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    const struct editor *editor = context;
+
+    halo_return(call, halo_str(strcmp(args[0].str, "drop") == 0 ? editor->drop : ""));
+}
+
+static void tell(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)call;
+    (void)context;
+    fprintf(stderr, "plug-in: %s\n", args[0].str);
+}
+
+/* Returns 0, or an error that halo_errmsg tells of. */
+static int load(struct editor *editor, const char *path, const struct halo_options *options)
+{
+    const struct halo_signature setting_type = SIGNATURE_OF(HOST_SETTING);
+    const struct halo_signature tell_type = SIGNATURE_OF(HOST_LOG);
+    const struct halo_signature name_type = SIGNATURE_OF(PLUGIN_NAME);
+    const struct halo_signature line_type = SIGNATURE_OF(PLUGIN_LINE);
+    int error = halo_open(&editor->box, path, options);
+
+    if (!error)
+        error = halo_provide(editor->box, NAME_OF(HOST_SETTING), &setting_type, setting, editor);
+    if (!error)
+        error = halo_provide(editor->box, NAME_OF(HOST_LOG), &tell_type, tell, editor);
+    if (!error)
+        error = halo_begin(editor->box, HALO_FOREVER);
+    if (!error)
+        error = editor->name = halo_lookup(editor->box, NAME_OF(PLUGIN_NAME), &name_type);
+    if (error > 0)
+        error = editor->line = halo_lookup(editor->box, NAME_OF(PLUGIN_LINE), &line_type);
+    return error < 0 ? error : 0;
+}
+
+/* What became of one line. Returns whether the plug-in still works. */
+static bool show(struct halo_future *future)
+{
+    const int error = halo_wait(future, HALO_FOREVER);
+
+    if (error == 0)
+        puts(future->result.str);
+    else if (error == HALO_ECALL && future->code != PLUGIN_DROP)
+        fprintf(stderr, "plug-in: error %" PRId32 "\n", future->code);
+    halo_done(future);
+    return error == 0 || error == HALO_ECALL;
+}
+
+/* Up to `batch` lines go to the plug-in together. Returns whether there is more to do. */
+static bool edit(struct editor *editor, int batch)
+{
+    static struct halo_future futures[BATCH];
+    static char *lines[BATCH];
+    static size_t capacities[BATCH];
+    int count = 0;
+    bool good = true;
+
+    while (count < batch) {
+        const ssize_t len = getline(&lines[count], &capacities[count], stdin);
+        struct halo_value line;
+
+        if (len < 0)
+            break;
+        lines[count][strcspn(lines[count], "\n")] = '\0';
+        line = halo_str(lines[count]);
+        halo_start(editor->box, &futures[count], editor->line, &line, 1);
+        count++;
+    }
+    for (int i = 0; i < count; i++)
+        good = show(&futures[i]) && good;
+    return good && count == batch;
+}
+
+int main(int argc, char **argv)
+{
+    struct halo_options options = {.backend = HALO_BACKEND_AUTO};
+    struct editor editor = {.drop = ""};
+    struct halo_future future;
+    struct halo_stats stats;
+    int error, first = 1;
+
+    for (; argc > first + 1 && strncmp(argv[first], "--", 2) == 0; first += 2) {
+        if (strcmp(argv[first], "--backend") == 0)
+            options.backend =
+                strcmp(argv[first + 1], "kvm") == 0 ? HALO_BACKEND_KVM : HALO_BACKEND_PROCESS;
+        else
+            options.transport =
+                strcmp(argv[first + 1], "stack") == 0 ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING;
+    }
+    if (argc <= first) {
+        fprintf(stderr, "usage: plugin_host [--backend kvm|process] [--transport ring|stack] "
+                        "PLUGIN [DROP] < text\n");
+        return 2;
+    }
+    if (argc > first + 1)
+        editor.drop = argv[first + 1];
+    error = load(&editor, argv[first], &options);
+    if (!error) {
+        halo_start(editor.box, &future, editor.name, NULL, 0);
+        error = halo_wait(&future, HALO_FOREVER);
+        if (!error)
+            fprintf(stderr, "plug-in: %s\n", future.result.str);
+        halo_done(&future);
+    }
+    /* Stacks hold one call at a time. */
+    while (!error && edit(&editor, options.transport == HALO_TRANSPORT_RING ? BATCH : 1))
+        continue;
+    if (*halo_errmsg(editor.box)) {
+        fprintf(stderr, "plugin_host: %s\n", halo_errmsg(editor.box));
+        error = HALO_ESTATE;
+    }
+    halo_stats(editor.box, &stats);
+    fprintf(stderr, "%" PRIu64 " calls, %" PRIu64 " exits\n", stats.calls_out, stats.exits);
+    halo_close(editor.box);
+    return error != 0;
+}

@@ -1,0 +1,317 @@
+/* halo call: one function of a guest, with values from the command line. */
+#define _GNU_SOURCE
+#include "tool.h"
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: halo call [OPTIONS] GUEST\n"
+    "       halo call [OPTIONS] GUEST FUNCTION [VALUES]\n"
+    "\n"
+    "Calls a function that GUEST exports, and prints its result. Without FUNCTION it lists\n"
+    "them. Values are numbers, true or false, and text; @FILE is the text or bytes of a\n"
+    "file. Standard input, output and error are the guest's, too.\n"
+    "\n" TOOL_USAGE "  -h, --help           this text\n"
+    "\n"
+    "Exit codes: 0; 1 the function failed; 2 wrong use or an unusable file; 3 the guest\n"
+    "faulted, panicked or broke the protocol; 4 the time limit.\n";
+
+static int wrong_value(uint32_t which, enum halo_type type, const char *text)
+{
+    fprintf(stderr, "halo call: value %u is no %s: '%s'\n", which + 1, halo_type_name(type), text);
+    return TOOL_EXIT_USAGE;
+}
+
+/* A whole file in memory, with a zero byte behind it; NULL after a message. */
+static char *read_file(const char *path, size_t *len)
+{
+    FILE *file = fopen(path, "rb");
+    char *bytes = malloc(HALO_VALUE_MAX + 2);
+
+    if (!file || !bytes) {
+        fprintf(stderr, "halo call: %s: %s\n", path, strerror(file ? ENOMEM : errno));
+        free(bytes);
+        if (file)
+            fclose(file);
+        return NULL;
+    }
+    *len = fread(bytes, 1, HALO_VALUE_MAX + 1, file);
+    if (ferror(file)) {
+        fprintf(stderr, "halo call: %s: %s\n", path, strerror(errno));
+        free(bytes);
+        bytes = NULL;
+    } else {
+        bytes[*len] = '\0';
+    }
+    fclose(file);
+    return bytes;
+}
+
+/* Text or bytes; *memory is to be freed. */
+static int parse_text(const char *text, struct halo_value *value, void **memory)
+{
+    value->len = strlen(text);
+    value->str = text;
+    if (*text == '@') {
+        *memory = read_file(text + 1, &value->len);
+        if (!*memory)
+            return TOOL_EXIT_USAGE;
+        value->bytes = *memory;
+    }
+    return 0;
+}
+
+static bool parse_bool(const char *text, bool *value)
+{
+    *value = strcmp(text, "true") == 0;
+    return *value || strcmp(text, "false") == 0;
+}
+
+static bool parse_signed(const char *text, int64_t min, int64_t max, int64_t *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtoll(text, &end, 0);
+    return !errno && end != text && !*end && *value >= min && *value <= max;
+}
+
+static bool parse_unsigned(const char *text, uint64_t max, uint64_t *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtoull(text, &end, 0);
+    return !errno && end != text && !*end && !strchr(text, '-') && *value <= max;
+}
+
+static bool parse_double(const char *text, double *value)
+{
+    char *end;
+
+    *value = strtod(text, &end);
+    return end != text && !*end;
+}
+
+/* Value number `which`, as its type is written. */
+static int parse_value(uint32_t which, enum halo_type type, const char *text,
+                       struct halo_value *value, void **memory)
+{
+    uint64_t u64 = 0;
+    int64_t i64 = 0;
+    double f64 = 0;
+    bool good;
+
+    *value = (struct halo_value){.type = type};
+    switch (type) {
+    case HALO_I32:
+        good = parse_signed(text, INT32_MIN, INT32_MAX, &i64);
+        value->i32 = (int32_t)i64;
+        break;
+    case HALO_I64:
+        good = parse_signed(text, INT64_MIN, INT64_MAX, &value->i64);
+        break;
+    case HALO_U32:
+        good = parse_unsigned(text, UINT32_MAX, &u64);
+        value->u32 = (uint32_t)u64;
+        break;
+    case HALO_U64:
+        good = parse_unsigned(text, UINT64_MAX, &value->u64);
+        break;
+    case HALO_F32:
+        good = parse_double(text, &f64);
+        value->f32 = (float)f64;
+        break;
+    case HALO_F64:
+        good = parse_double(text, &value->f64);
+        break;
+    case HALO_BOOL:
+        good = parse_bool(text, &value->boolean);
+        break;
+    default:
+        return parse_text(text, value, memory);
+    }
+    return good ? 0 : wrong_value(which, type, text);
+}
+
+static void print_value(const struct halo_value *value)
+{
+    switch (value->type) {
+    case HALO_I32:
+        printf("%" PRId32 "\n", value->i32);
+        break;
+    case HALO_U32:
+        printf("%" PRIu32 "\n", value->u32);
+        break;
+    case HALO_I64:
+        printf("%" PRId64 "\n", value->i64);
+        break;
+    case HALO_U64:
+        printf("%" PRIu64 "\n", value->u64);
+        break;
+    case HALO_F32:
+        printf("%.9g\n", (double)value->f32);
+        break;
+    case HALO_F64:
+        printf("%.17g\n", value->f64);
+        break;
+    case HALO_BOOL:
+        puts(value->boolean ? "true" : "false");
+        break;
+    case HALO_STR:
+        printf("%s\n", value->str);
+        break;
+    case HALO_BYTES: /* as they are */
+        fwrite(value->bytes, 1, value->len, stdout);
+        break;
+    default:
+        break;
+    }
+}
+
+/* The guest's words, without what a terminal obeys (RES-07). */
+static void print_error(const struct halo_future *future)
+{
+    fprintf(stderr, "halo call: the function failed with code %" PRId32 ": ", future->code);
+    for (const char *at = future->text; *at; at++)
+        fputc(*at >= ' ' && *at <= '~' ? *at : '?', stderr);
+    fputc('\n', stderr);
+}
+
+static int list(const struct halo_sandbox *box)
+{
+    char text[HALO_SIGNATURE_TEXT_MAX];
+    struct halo_signature signature;
+    const char *name;
+
+    for (uint32_t i = 0; halo_exported(box, i, &name, &signature); i++) {
+        for (; *name; name++) /* the guest's choice, too */
+            putchar(*name > ' ' && *name <= '~' ? *name : '?');
+        printf(" %s\n", halo_signature_text(&signature, text));
+    }
+    return 0;
+}
+
+/* Its place among what the guest exports, from 1, and its signature; 0 after a message. */
+static int find(const struct halo_sandbox *box, const char *wanted,
+                struct halo_signature *signature)
+{
+    const char *name;
+
+    for (uint32_t i = 0; halo_exported(box, i, &name, signature); i++) {
+        if (strcmp(name, wanted) == 0)
+            return (int)i + 1;
+    }
+    fprintf(stderr, "halo call: the guest exports no '%s'; without a function its name is listed\n",
+            wanted);
+    return 0;
+}
+
+static int call(struct halo_sandbox *box, const struct tool_options *options, char **words,
+                uint32_t count)
+{
+    struct halo_value values[HALO_ARGUMENTS_MAX];
+    void *memory[HALO_ARGUMENTS_MAX] = {NULL};
+    char text[HALO_SIGNATURE_TEXT_MAX];
+    struct halo_signature signature;
+    struct halo_future future;
+    const int function = find(box, words[0], &signature);
+    int error, code = 0;
+
+    if (!function)
+        return TOOL_EXIT_USAGE;
+    if (count - 1 != signature.arg_count) {
+        fprintf(stderr, "halo call: %s is %s, with %u values\n", words[0],
+                halo_signature_text(&signature, text), signature.arg_count);
+        return TOOL_EXIT_USAGE;
+    }
+    for (uint32_t i = 0; i < signature.arg_count && !code; i++)
+        code = parse_value(i, (enum halo_type)signature.types[1 + i], words[1 + i], &values[i],
+                           &memory[i]);
+    if (!code) {
+        (void)halo_start(box, &future, function, values, signature.arg_count);
+        error = halo_wait(&future, options->timeout_ns);
+        if (error == HALO_ECALL) {
+            print_error(&future);
+            code = TOOL_EXIT_FAILED;
+        } else if (error) {
+            fprintf(stderr, "halo call: %s\n",
+                    *halo_errmsg(box) ? halo_errmsg(box) : halo_strerror(error));
+            code = tool_exit_code(error, 0);
+        } else {
+            print_value(&future.result);
+        }
+        halo_done(&future);
+    }
+    for (uint32_t i = 0; i < HALO_ARGUMENTS_MAX; i++)
+        free(memory[i]);
+    return code;
+}
+
+static void print_stats(const struct halo_sandbox *box)
+{
+    struct halo_stats stats;
+
+    halo_stats(box, &stats);
+    fflush(stdout);
+    fprintf(stderr, "\n%-8s %10s %10s %8s %10s\n", "backend", "calls", "to host", "exits", "ms");
+    fprintf(stderr, "%-8s %10llu %10llu %8llu %10.3f\n", halo_backend_name(box),
+            (unsigned long long)stats.calls_out, (unsigned long long)stats.calls,
+            (unsigned long long)stats.exits, (double)stats.elapsed_ns / 1e6);
+}
+
+int tool_call(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        TOOL_LONGS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    struct tool_options options = {.timeout_ns = HALO_FOREVER};
+    struct halo_sandbox *box = NULL;
+    int option, error, code;
+
+    /* '+': values may begin with a minus. */
+    while ((option = getopt_long(argc, argv, "+" TOOL_SHORTS "h", longs, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return 0;
+        }
+        error = tool_option("call", &options, option, optarg);
+        if (error < 0)
+            fputs("see 'halo call --help'\n", stderr); /* getopt has said what is wrong */
+        if (error)
+            return TOOL_EXIT_USAGE;
+    }
+    if (optind == argc) {
+        fputs("halo call: which guest? see 'halo call --help'\n", stderr);
+        return TOOL_EXIT_USAGE;
+    }
+    options.sandbox.args = (const char *const *)(argv + optind);
+    options.sandbox.arg_count = 1;
+    error = halo_open(&box, argv[optind], &options.sandbox);
+    if (!error) {
+        if (halo_backend_note(box))
+            fprintf(stderr, "halo call: %s\n", halo_backend_note(box));
+        tool_attach(box, STDIN_FILENO);
+        error = halo_begin(box, options.timeout_ns);
+    }
+    if (error) {
+        fprintf(stderr, "halo call: %s\n", halo_errmsg(box));
+        code = tool_exit_code(error, 0);
+    } else if (optind + 1 == argc) {
+        code = list(box);
+    } else {
+        code = call(box, &options, argv + optind + 1, (uint32_t)(argc - optind - 1));
+    }
+    if (options.stats && !error)
+        print_stats(box);
+    halo_close(box);
+    if (fflush(stdout) == EOF) {
+        fprintf(stderr, "halo call: standard output: %s\n", strerror(errno));
+        return code ? code : TOOL_EXIT_FAILED;
+    }
+    return code;
+}

@@ -1,0 +1,107 @@
+/* What the commands that start a guest share: options, streams, exit codes. */
+#include "tool.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int wrong(const char *command, const char *what, const char *value)
+{
+    fprintf(stderr, "halo %s: %s '%s'; see 'halo %s --help'\n", command, what, value, command);
+    return TOOL_EXIT_USAGE;
+}
+
+/* One of these names: its place, or -1. */
+static int choose(const char *text, const char *const *names, int count)
+{
+    while (count-- > 0) {
+        if (strcmp(text, names[count]) == 0)
+            return count;
+    }
+    return -1;
+}
+
+static bool parse_memory(const char *text, uint64_t *len)
+{
+    unsigned long long mib;
+    char *end;
+
+    errno = 0;
+    mib = strtoull(text, &end, 10);
+    if (errno || end == text || *end || *text == '-' || mib < HALO_RAM_MIN >> 20 ||
+        mib > HALO_RAM_MAX >> 20)
+        return false;
+    *len = mib << 20;
+    return true;
+}
+
+static bool parse_timeout(const char *text, int64_t *ns)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+
+    if (end == text || *end || !isfinite(seconds) || seconds <= 0 || seconds > 1e9)
+        return false;
+    *ns = (int64_t)(seconds * 1e9);
+    return true;
+}
+
+int tool_option(const char *command, struct tool_options *options, int option, const char *value)
+{
+    static const char *const backends[] = {"auto", "kvm", "process"};
+    static const char *const transports[] = {"ring", "stack"};
+    int choice;
+
+    switch (option) {
+    case 'b':
+        choice = choose(value, backends, 3);
+        if (choice < 0)
+            return wrong(command, "no such backend:", value);
+        options->sandbox.backend = (enum halo_backend_choice)choice;
+        return 0;
+    case 'm':
+        return parse_memory(value, &options->sandbox.ram_len)
+                   ? 0
+                   : wrong(command, "memory must be 4 to 1024 MiB, not", value);
+    case 's':
+        options->stats = true;
+        return 0;
+    case 't':
+        return parse_timeout(value, &options->timeout_ns)
+                   ? 0
+                   : wrong(command, "a timeout is a number of seconds above zero, not", value);
+    case TOOL_TRANSPORT:
+        choice = choose(value, transports, 2);
+        if (choice < 0)
+            return wrong(command, "no such transport:", value);
+        options->sandbox.transport = (enum halo_transport)choice;
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+int tool_exit_code(int error, int code)
+{
+    switch (error) {
+    case 0:
+        return code;
+    case HALO_EFAULT:
+    case HALO_EPANIC:
+    case HALO_EPOISONED:
+        return TOOL_EXIT_GUEST;
+    case HALO_ETIMEDOUT:
+        return TOOL_EXIT_TIMEOUT;
+    default:
+        return TOOL_EXIT_USAGE;
+    }
+}
+
+void tool_attach(struct halo_sandbox *box, int input)
+{
+    (void)halo_attach(box, HALO_STDIN, input);
+    (void)halo_attach(box, HALO_STDOUT, STDOUT_FILENO);
+    (void)halo_attach(box, HALO_STDERR, STDERR_FILENO);
+}
