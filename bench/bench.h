@@ -74,6 +74,12 @@ void bench_end(void);
 void bench_slices_forget(void);
 int bench_slices(const double **slices);
 
+/* Something that was counted in the sample that is being taken, to be told beside its time. */
+void bench_remark(const char *words);
+
+/* What was remarked since it was last asked; "" for nothing. */
+const char *bench_remarked(void);
+
 /* Whether this process may use two cores; where it may not, nothing below works. */
 bool bench_two_cores(void);
 

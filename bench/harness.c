@@ -30,6 +30,20 @@ static struct {
     double begin, end;
 } slices;
 
+static char remark[64], told[64];
+
+void bench_remark(const char *words)
+{
+    (void)snprintf(remark, sizeof(remark), "%s", words);
+}
+
+const char *bench_remarked(void)
+{
+    memcpy(told, remark, sizeof(told));
+    remark[0] = '\0';
+    return told;
+}
+
 void bench_slices_forget(void)
 {
     slices.count = 0;

@@ -73,6 +73,7 @@ struct series {
     struct histogram histogram;
     int count;
     const char *absent; /* why there are no samples */
+    char remark[64];    /* what was counted */
 };
 
 /* ns around each sample. */
@@ -106,7 +107,9 @@ static void take_sample(struct series *series, double (*sample)(void))
     const double *slices;
 
     bench_slices_forget();
+    (void)bench_remarked();
     series->samples[i] = sample();
+    (void)snprintf(series->remark, sizeof(series->remark), "%s", bench_remarked());
     series->slice_count[i] = bench_slices(&slices);
     if (series->slice_count[i] == 0) { /* one that is not made of slices */
         slices = &series->samples[i];
@@ -271,6 +274,8 @@ static void print_result(const struct result *result)
     print_figures(figures_of(row, &result->series[0]));
     if (row->crosses_cores)
         printf(" %6s %6.0f", "", median(result->two_lines.mean, result->two_lines.count));
+    else if (*result->series[0].remark)
+        printf(" %6s %6s %s", "", "", result->series[0].remark);
     printf("\n");
     for (int n = 1; n <= BENCH_NEIGHBOURS && row->neighbours[n - 1].name; n++) {
         const struct series *other = &result->series[n];
@@ -281,7 +286,10 @@ static void print_result(const struct result *result)
             continue;
         }
         print_figures(figures_of(row, other));
-        printf(" %6.2f\n", ratio(result, n));
+        printf(" %6.2f", ratio(result, n));
+        if (*other->remark)
+            printf(" %6s %s", "", other->remark);
+        printf("\n");
     }
     if (row->crosses_cores && result->series[0].count < result->taken)
         printf("%-27s   %d of %d samples count; the floor was another for the rest\n", "",
@@ -339,6 +347,10 @@ static void write_result(FILE *file, const struct result *result)
         separator = ", ";
     }
     fputs("]", file);
+    if (*result->series[0].remark) {
+        fputs(", \"remark\": ", file);
+        write_string(file, result->series[0].remark);
+    }
     if (result->row->crosses_cores)
         fprintf(file, ", \"floor\": %.3f, \"one_line\": %.3f",
                 median(result->two_lines.mean, result->two_lines.count),

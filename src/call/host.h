@@ -51,8 +51,8 @@ struct halo_calls {
     uint32_t number_count, next_number;
     uint64_t answered; /* how many answers came, ever */
 
-    /* Buffers that the guest has posted for them, oldest first. */
-    struct halo_request *first_post, *last_post;
+    /* Buffers that the guest has posted for them, newest first: those are in caches. */
+    struct halo_request *post;
 
     struct halo_kept *first_kept, *last_kept;
     uint64_t kept_bytes;

@@ -190,10 +190,10 @@ void halo__invoke_payload(struct halo_payload *payload, unsigned char *wire,
 /* A buffer that the guest has posted, or NULL. */
 static struct halo_request *take_post(struct halo_calls *calls)
 {
-    struct halo_request *post = calls->first_post;
+    struct halo_request *post = calls->post;
 
     if (post)
-        calls->first_post = post->next;
+        calls->post = post->next;
     return post;
 }
 
@@ -279,7 +279,7 @@ const char *halo__invoke_send(struct halo_sandbox *box)
 
     if (box->on_stacks)
         return push_call(box);
-    while (calls->first && calls->first_post && calls->number_count < HALO_NUMBERS) {
+    while (calls->first && calls->post && calls->number_count < HALO_NUMBERS) {
         struct halo_future *future = calls->first;
 
         unlink_future(calls, future);
@@ -413,12 +413,8 @@ const char *halo__post_take(struct halo_sandbox *box, struct halo_request *post)
     }
     if (post->writable_len < HALO_POST_MIN)
         return "a buffer for calls that is too short";
-    post->next = NULL;
-    if (calls->first_post)
-        calls->last_post->next = post;
-    else
-        calls->first_post = post;
-    calls->last_post = post;
+    post->next = calls->post;
+    calls->post = post;
     return NULL;
 }
 

@@ -63,7 +63,7 @@ static void answer(struct call_box *c, unsigned char *bytes, size_t len, size_t 
     for (uint32_t i = 0; i < 4; i++) {
         exported[i].signature.types[0] = (uint8_t)answer_types[i];
         post.spans[0] = (struct halo_span){halo_shm_share(c->room), ROOM};
-        c->box->calls.first_post = &post;
+        c->box->calls.post = &post;
         post.next = NULL;
         if (halo_start(c->box, &futures[i], (int)i + 1, NULL, 0))
             abort();
