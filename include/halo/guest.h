@@ -109,11 +109,15 @@ struct halo_import {
  *
  * A macro may stand for what follows the variable, so that host and guest share it.
  */
+#if defined(__has_attribute) && __has_attribute(no_reorder)
+#define HALO__LISTED used, no_reorder, aligned(8) /* in the order of the source */
+#else
+#define HALO__LISTED used, aligned(8)
+#endif
 #define HALO_IMPORT(variable, ...) HALO__IMPORT(variable, __VA_ARGS__)
-#define HALO__IMPORT(variable, function_name, ...)                     \
-    static struct halo_import variable                                 \
-        __attribute__((section("halo_imports"), used, aligned(8))) = { \
-            .name = function_name, .signature = HALO_FN(__VA_ARGS__)}
+#define HALO__IMPORT(variable, function_name, ...)                                                \
+    static struct halo_import variable __attribute__((section("halo_imports"), HALO__LISTED)) = { \
+        .name = function_name, .signature = HALO_FN(__VA_ARGS__)}
 
 struct halo_answer;
 
@@ -217,7 +221,7 @@ struct halo_export {
 #define HALO__EXPORT(function_, name_, ...)                                           \
     static void function_(struct halo_call *call, const struct halo_value *args);     \
     static const struct halo_export function_##_export                                \
-        __attribute__((section("halo_exports"), used, aligned(8))) = {                \
+        __attribute__((section("halo_exports"), HALO__LISTED)) = {                    \
             .name = name_, .signature = HALO_FN(__VA_ARGS__), .function = function_}; \
     static void function_(struct halo_call *call __attribute__((unused)),             \
                           const struct halo_value *args __attribute__((unused)))
