@@ -74,7 +74,11 @@ int main(int argc, char **argv)
 
     if (argv[0][0] == 's')
         return halo_serve();
-    if (batch > BATCH_MAX || halo_start(&mark, &begin, NULL, 0) || halo_wait(&mark))
+    if (batch > BATCH_MAX)
+        halo_panic("so large a batch");
+    if (argv[0][0] == 'c')
+        make_calls(batch, 4 * batch);
+    if (halo_start(&mark, &begin, NULL, 0) || halo_wait(&mark))
         halo_panic("cannot begin");
     if (argv[0][0] == 't')
         ask_for_texts(total);
