@@ -56,6 +56,7 @@ static void answer(struct call_box *c, unsigned char *bytes, size_t len, size_t 
     uint32_t done = 0;
     const char *why;
 
+    halo__kept_free(c->box);
     memset(&c->box->calls, 0, sizeof(c->box->calls));
     c->box->state = HALO_STATE_RUNNING;
     functions->exported = exported;

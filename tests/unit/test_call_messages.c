@@ -371,7 +371,7 @@ static void assert_stale(uint32_t ticket)
     assert_int_equal(code, HALO_ESTALE);
 }
 
-static void rpc_05_an_answer_that_does_not_fit_is_fetched_once(void **state)
+static void rpc_05_rpc_09_an_answer_that_does_not_fit_is_fetched_once(void **state)
 {
     const struct halo_held held = text_of(1000, 500), other = text_of(1001, 500);
 
@@ -607,7 +607,7 @@ int main(void)
         TEST(a_compact_call_is_called),
         TEST(rpc_01_a_compact_call_of_an_unknown_function_is_an_error),
         TEST(rpc_03_rpc_06_a_compact_call_that_is_malformed_is_refused),
-        TEST(rpc_05_an_answer_that_does_not_fit_is_fetched_once),
+        TEST(rpc_05_rpc_09_an_answer_that_does_not_fit_is_fetched_once),
         TEST(rpc_03_a_fetch_that_is_malformed_is_refused),
         TEST(res_04_no_more_is_kept_than_the_limit),
         TEST(rpc_05_a_result_above_the_limit_is_an_error),
