@@ -101,8 +101,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     unsigned char *bytes;
     size_t room;
 
-    if (!box.box)
+    if (!box.box) {
         call_box_open(&box);
+        box.text_max = 3000;
+    }
     if (len < 3)
         return 0;
     box.box->functions.greeted = data[0] & 1;

@@ -15,6 +15,7 @@ struct call_box {
     struct halo_request request;
     unsigned char room[ROOM]; /* the answer: 0xee where nothing was written */
     uint32_t called;
+    uint32_t text_max; /* longest text that "t" returns */
 };
 
 /* Whatever it was called with was of its type; text ends where it should. */
@@ -83,7 +84,7 @@ static inline void call_box_text(struct halo_call *call, const struct halo_value
                                  void *context)
 {
     struct call_box *c = context;
-    const size_t len = args[0].u32 % (HALO_VALUE_MAX + 2);
+    const size_t len = args[0].u32 % (c->text_max + 1);
     char *text = malloc(len + 1);
 
     c->called++;
@@ -97,6 +98,7 @@ static inline void call_box_open(struct call_box *c)
 {
     memset(c, 0, sizeof(*c));
     c->box = calloc(1, sizeof(*c->box));
+    c->text_max = HALO_VALUE_MAX + 1;
     c->box->state = HALO_STATE_READY;
     c->box->g2h.violation.reason = HALO_BROKEN_STOPPED; /* there is no ring to complete on */
     c->box->g2h.features = HALO_FEATURES_ALL;
