@@ -25,6 +25,11 @@ void halo__stack_init(struct halo_stack *stack, HALO_SHARED unsigned char *base,
     store(stack, 0, HALO_STACK_FIRST);
 }
 
+bool halo__stack_is_empty(const struct halo_stack *stack)
+{
+    return load(stack, 0) == HALO_STACK_FIRST;
+}
+
 const char *halo__stack_post(struct halo_stack *to, struct halo_request *post)
 {
     const uint64_t top = load(to, 0);

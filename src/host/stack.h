@@ -18,6 +18,9 @@ struct halo_stack {
 /* An empty one. */
 void halo__stack_init(struct halo_stack *stack, HALO_SHARED unsigned char *base, uint64_t len);
 
+/* Whether the guest has popped, or says that it has, all that was pushed. */
+bool halo__stack_is_empty(const struct halo_stack *stack);
+
 /* Pop a message; what answers it is pushed on `to`. NULL, or what is wrong with the stacks. */
 const char *halo__stack_pop(struct halo_stack *from, struct halo_stack *to,
                             struct halo_request *request);

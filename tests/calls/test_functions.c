@@ -4,7 +4,7 @@
 
 #define SECONDS (1000000000ll)
 
-static const char *functions = FUNCTIONS, *both = BOTH; /* their files */
+static const char *functions = FUNCTIONS, *both = BOTH, *trouble = TROUBLE; /* their files */
 static struct halo_sandbox *box;
 static struct halo_future future;
 static int64_t noted[8];
@@ -594,6 +594,21 @@ static void streams_and_functions_go_together(void **state)
     unlink(name);
 }
 
+static void room_that_is_not_needed_is_given_up(void **state)
+{
+    const int texts = function("texts", FN(HALO_U64, HALO_U32, HALO_U32));
+
+    (void)state;
+    assert_int_equal(halo_call(box, &future, texts, HALO_FOREVER, halo_u32(5000), halo_u32(2)), 0);
+    assert_int_equal(future.result.u64, 1);
+    assert_int_equal(halo_call(box, &future, texts, HALO_FOREVER, halo_u32(100), halo_u32(4096)),
+                     0);
+    assert_int_equal(halo_call(box, &future, texts, HALO_FOREVER, halo_u32(4000), halo_u32(1)), 0);
+    assert_int_equal(future.result.u64, 1); /* there is room for half as much */
+    assert_int_equal(halo_call(box, &future, texts, HALO_FOREVER, halo_u32(5000), halo_u32(2)), 0);
+    assert_int_equal(future.result.u64, 2);
+}
+
 /* --- A main program as well ------------------------------------------------------------------- */
 
 /* Answered with the help of the guest, which waits for the answer. */
@@ -645,6 +660,86 @@ static void a_main_program_is_called_while_it_waits(void **state)
     assert_int_equal(future.result.i64, 3);
     assert_int_equal(halo_run(box, HALO_FOREVER, &code), 0);
     assert_int_equal(code, 65);
+}
+
+/* Calls the guest for a shorter time than that takes; outside there is no limit. */
+static void impatient(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    struct halo_future inner;
+
+    (void)context;
+    assert_int_equal(halo_call(box, &inner, function("spin", FN(HALO_I32, HALO_U64)), SECONDS / 100,
+                               halo_u64(300000000)),
+                     HALO_ETIMEDOUT);
+    halo_done(&inner);
+    halo_return(call, args[0]);
+}
+
+static void a_wait_inside_a_function_has_its_own_deadline(void **state)
+{
+    static const struct halo_signature i64_i64 = HALO_FN(HALO_I64, HALO_I64);
+    const struct halo_options options = way_options(state);
+
+    assert_int_equal(halo_open(&box, functions, &options), 0);
+    assert_int_equal(halo_provide(box, "host.twice", &i64_i64, impatient, NULL), 0);
+    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(halo_call(box, &future, function("twice_plus", FN(HALO_I64, HALO_I64)),
+                               HALO_FOREVER, halo_i64(7)),
+                     0);
+    assert_int_equal(future.result.i64, 8);
+}
+
+/* Processes of guests that are stopped. */
+static int stopped_guests(void)
+{
+    char name[64], exe[64], stat[256];
+    int count = 0;
+
+    for (int pid = 1; pid < 4194304; pid++) {
+        FILE *file;
+
+        (void)snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+        file = fopen(name, "r");
+        if (!file)
+            continue;
+        (void)snprintf(name, sizeof(name), "/proc/%d/exe", pid);
+        if (fgets(stat, sizeof(stat), file) && strstr(stat, ") T ")) {
+            const ssize_t len = readlink(name, exe, sizeof(exe) - 1);
+
+            exe[len > 0 ? len : 0] = '\0';
+            count += strstr(exe, "halo-guest") != NULL;
+        }
+        fclose(file);
+    }
+    return count;
+}
+
+static void a_guest_stands_still_between_waits(void **state)
+{
+    const struct halo_value forever = {.type = HALO_U64, .u64 = UINT64_MAX};
+    const struct halo_options options = way_options(state);
+    int before = stopped_guests();
+
+    assert_int_equal(halo_open(&box, functions, &options), 0);
+    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(
+        halo_start(box, &future, function("spin", FN(HALO_I32, HALO_U64)), &forever, 1), 0);
+    assert_int_equal(halo_wait(&future, SECONDS / 100), HALO_ETIMEDOUT);
+    /* In a VM nobody runs it; a process has to be stopped. */
+    assert_int_equal(stopped_guests(), before + (options.backend == HALO_BACKEND_PROCESS));
+    halo_done(&future);
+}
+
+static void a_guest_that_waits_for_nothing_does_not_begin(void **state)
+{
+    const char *const args[] = {"trouble", "wait-for-nothing"};
+    struct halo_options options = way_options(state);
+
+    options.args = args;
+    options.arg_count = 2;
+    assert_int_equal(halo_open(&box, trouble, &options), 0);
+    assert_int_equal(halo_begin(box, HALO_FOREVER), HALO_EPOISONED);
+    assert_non_null(strstr(halo_errmsg(box), "waits for an answer"));
 }
 
 static struct halo_future outer;
@@ -700,18 +795,23 @@ int main(int argc, char **argv)
         TEST(rpc_07_calls_nest_to_a_fixed_depth),
         TEST(calls_that_nobody_waits_for_are_made),
         RINGS(long_answers_are_fetched_once_and_then_have_room),
+        RINGS(room_that_is_not_needed_is_given_up),
         RINGS(streams_and_functions_go_together),
     };
     static const struct way_test alone[] = {
         TEST(calls_need_a_guest_that_serves),
         TEST(a_main_program_is_called_while_it_waits),
         RINGS(what_waits_for_itself_is_an_error),
+        TEST(a_wait_inside_a_function_has_its_own_deadline),
+        TEST(a_guest_stands_still_between_waits),
+        RINGS(a_guest_that_waits_for_nothing_does_not_begin),
     };
     int failed;
 
-    if (argc > 2) {
+    if (argc > 3) {
         functions = argv[1];
         both = argv[2];
+        trouble = argv[3];
     }
     failed = run_every_way("functions", with_functions,
                            sizeof(with_functions) / sizeof(with_functions[0]), open_functions,

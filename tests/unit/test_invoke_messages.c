@@ -254,6 +254,74 @@ static void rpc_05_a_buffer_for_calls_has_its_length(void **state)
     open_box(state);
 }
 
+/* What a fetch is answered with: its kind, and for an error its code. */
+static enum halo_kind fetch(uint32_t ticket, size_t room, int32_t *code)
+{
+    const struct halo_fetch payload = {ticket, 0};
+    const struct halo_message head = {.kind = HALO_KIND_FETCH, .length = sizeof(payload)};
+    struct halo_message answer;
+    const char *words;
+
+    memcpy(message, &head, sizeof(head));
+    memcpy(message + sizeof(head), &payload, sizeof(payload));
+    assert_null(call_box_serve(&c, message, sizeof(head) + sizeof(payload), 64, room));
+    memcpy(&answer, c.room, sizeof(answer));
+    if (answer.kind == HALO_KIND_ERROR)
+        assert_int_equal(halo__decode_error(c.room + sizeof(answer), answer.length, code, &words),
+                         0);
+    return (enum halo_kind)answer.kind;
+}
+
+/* Long arguments: announced, fetched as often as the guest likes while the call is in flight. */
+static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **state)
+{
+    static unsigned char bytes[ROOM];
+    const struct halo_value arg = halo_bytes(bytes, 3000);
+    struct halo_message head;
+    struct halo_held held;
+    uint16_t request;
+    int32_t code;
+
+    (void)state;
+    exported[0].signature = (struct halo_signature)HALO_FN(HALO_I64, HALO_BYTES);
+    posts[SPARE - 1].writable_len = 300; /* the newest, which is taken first */
+    assert_int_equal(halo_start(c.box, &future, 1, &arg, 1), 0);
+    assert_null(halo__invoke_send(c.box));
+    request = future.request;
+    memcpy(&head, sent[SPARE - 1], sizeof(head));
+    memcpy(&held, sent[SPARE - 1] + sizeof(head), sizeof(held));
+    assert_int_equal(head.flags, HALO_MESSAGE_HELD);
+    assert_int_equal(head.request, request);
+    assert_int_equal(held.ticket, HALO_TICKET_CALL | request);
+    assert_in_range(held.length, 3010, 3030);
+    for (int turn = 0; turn < 2; turn++) {
+        assert_int_equal(fetch(held.ticket, 8 + held.length, &code), HALO_KIND_ANSWER);
+        assert_memory_equal(c.room + 8 + held.length - 3000, bytes, 3000);
+        assert_int_equal(fetch(held.ticket, 8 + held.length - 1, &code), HALO_KIND_ERROR);
+        assert_int_equal(code, HALO_ESIZE);
+    }
+    for (uint32_t bit = 0; bit < 32; bit++) { /* every other ticket is of no call */
+        assert_int_equal(fetch(held.ticket ^ 1u << bit, ROOM, &code), HALO_KIND_ERROR);
+        assert_int_equal(code, HALO_ESTALE);
+    }
+    halo_done(&future);
+    assert_int_equal(fetch(held.ticket, ROOM, &code), HALO_KIND_ERROR);
+    assert_int_equal(code, HALO_ESTALE);
+}
+
+static void rpc_07_the_host_nests_to_a_fixed_depth(void **state)
+{
+    (void)state;
+    c.box->calls.serving = HALO_DEPTH_MAX;
+    assert_int_equal(halo_start(c.box, &future, 1, NULL, 0), 0);
+    c.box->calls.waits = HALO_DEPTH_MAX + 1;
+    assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_EDEPTH);
+    assert_false(future.done);
+    halo_done(&future);
+    c.box->calls.serving = HALO_DEPTH_MAX + 1;
+    assert_int_equal(halo_start(c.box, &future, 1, NULL, 0), HALO_EDEPTH);
+}
+
 /* A guest that posts buffers and answers nothing: no more calls go out than there are numbers. */
 static void res_06_calls_in_flight_are_bounded(void **state)
 {
@@ -289,6 +357,8 @@ int main(void)
         TEST(rpc_06_an_error_is_the_functions_or_one_of_few),
         TEST(res_04_a_result_that_is_too_long_is_an_error),
         TEST(rpc_05_a_buffer_for_calls_has_its_length),
+        TEST(rpc_09_arguments_are_fetched_by_the_ticket_of_their_call),
+        TEST(rpc_07_the_host_nests_to_a_fixed_depth),
         TEST(res_06_calls_in_flight_are_bounded),
     };
 

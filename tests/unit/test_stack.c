@@ -1,5 +1,5 @@
 /* The host's ends of the stacks, beside a guest that writes anything to them: group STK. */
-#include "../../src/host/stack.h"
+#include "../../src/host/sandbox.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#define LEN 256u
+#define LEN 1024u
 
 static unsigned char out[LEN], in[LEN]; /* the guest's way out, and in */
 static struct halo_stack from, to;
@@ -161,6 +161,42 @@ static void stk_01_an_answer_goes_where_its_room_was(void **state)
     assert_int_equal(get(in, 11), 8);
 }
 
+/* A message without payload. */
+static void push_message(enum halo_kind kind, uint8_t flags)
+{
+    const struct halo_message message = {.kind = (uint8_t)kind, .flags = flags};
+    const uint64_t top = get(out, 0);
+
+    memcpy(out + top, &message, sizeof(message));
+    put(out, top + sizeof(message), top);
+    put(out, 0, top + sizeof(message) + 8);
+}
+
+/* What is put off in a ring has no place on a stack: the last one is always the one that counts. */
+static void rpc_07_a_call_says_the_depth_that_it_has(void **state)
+{
+    struct halo_sandbox *box = calloc(1, sizeof(*box));
+
+    init(state);
+    box->state = HALO_STATE_RUNNING;
+    box->stacks[HALO_STACK_G2H] = from;
+    box->stacks[HALO_STACK_H2G] = to;
+    box->calls.waits = 2;
+    push_message(HALO_KIND_CALL, 1 << HALO_DEPTH_SHIFT);
+    assert_int_equal(halo__stack_drain(box), HALO_EPOISONED);
+    assert_string_equal(halo_errmsg(box), "the guest sent a call that is not its innermost");
+    push_message(HALO_KIND_CALL, 2 << HALO_DEPTH_SHIFT);
+    assert_int_equal(halo__stack_drain(box), HALO_EPOISONED);
+    assert_non_null(strstr(halo_errmsg(box), "shorter than its header"));
+    for (uint32_t kind = 0; kind < 256; kind++) { /* streams and fetches, too */
+        if (kind == HALO_KIND_CALL || kind == HALO_KIND_CONTROL)
+            continue;
+        push_message((enum halo_kind)kind, 0);
+        assert_int_equal(halo__stack_drain(box), HALO_EPOISONED);
+    }
+    free(box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +205,7 @@ int main(void)
         cmocka_unit_test_setup(stk_01_stk_02_offsets_lie_within_the_stack, init),
         cmocka_unit_test_setup(stk_01_the_end_of_the_way_in_is_checked_too, init),
         cmocka_unit_test_setup(stk_01_an_answer_goes_where_its_room_was, init),
+        cmocka_unit_test(rpc_07_a_call_says_the_depth_that_it_has),
     };
 
     return cmocka_run_group_tests_name("stack", tests, NULL, NULL);
