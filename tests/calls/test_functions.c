@@ -2,6 +2,8 @@
  */
 #include "ways.h"
 
+#include <dirent.h>
+
 #define SECONDS (1000000000ll)
 
 static const char *functions = FUNCTIONS, *both = BOTH, *trouble = TROUBLE; /* their files */
@@ -692,25 +694,25 @@ static void a_wait_inside_a_function_has_its_own_deadline(void **state)
 /* Processes of guests that are stopped. */
 static int stopped_guests(void)
 {
-    char name[64], exe[64], stat[256];
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
     int count = 0;
 
-    for (int pid = 1; pid < 4194304; pid++) {
+    while ((entry = readdir(dir))) {
+        char name[300], exe[64] = "", stat[256] = "";
         FILE *file;
 
-        (void)snprintf(name, sizeof(name), "/proc/%d/stat", pid);
-        file = fopen(name, "r");
-        if (!file)
+        (void)snprintf(name, sizeof(name), "/proc/%s/exe", entry->d_name);
+        if (readlink(name, exe, sizeof(exe) - 1) < 0 || !strstr(exe, "halo-guest"))
             continue;
-        (void)snprintf(name, sizeof(name), "/proc/%d/exe", pid);
-        if (fgets(stat, sizeof(stat), file) && strstr(stat, ") T ")) {
-            const ssize_t len = readlink(name, exe, sizeof(exe) - 1);
-
-            exe[len > 0 ? len : 0] = '\0';
-            count += strstr(exe, "halo-guest") != NULL;
-        }
-        fclose(file);
+        (void)snprintf(name, sizeof(name), "/proc/%s/stat", entry->d_name);
+        file = fopen(name, "r");
+        if (file && fgets(stat, sizeof(stat), file))
+            count += strstr(stat, ") T ") != NULL;
+        if (file)
+            fclose(file);
     }
+    closedir(dir);
     return count;
 }
 
