@@ -395,6 +395,33 @@ static void rpc_05_rpc_09_an_answer_that_does_not_fit_is_fetched_once(void **sta
     assert_int_equal(box.called, 3);
 }
 
+static void assert_fetched(uint32_t ticket)
+{
+    assert_null(call_box_serve(&box, message, fetch(ticket, 0), 64, 2000));
+    assert_int_equal(call_box_kind(&box, 2000), HALO_KIND_ANSWER);
+}
+
+/* Fetched in any order, with others kept in between. */
+static void rpc_09_what_is_kept_is_found_in_any_order(void **state)
+{
+    uint32_t tickets[6];
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        tickets[i] = text_of(1000, 500).ticket;
+    assert_fetched(tickets[2]); /* the last */
+    tickets[3] = text_of(1000, 500).ticket;
+    assert_fetched(tickets[1]); /* one in the middle */
+    tickets[4] = text_of(1000, 500).ticket;
+    assert_fetched(tickets[0]); /* the first */
+    assert_fetched(tickets[4]);
+    assert_fetched(tickets[3]); /* the only one */
+    tickets[5] = text_of(1000, 500).ticket;
+    assert_fetched(tickets[5]);
+    assert_int_equal(box.box->calls.kept_count, 0);
+    assert_int_equal(box.box->calls.kept_bytes, 0);
+}
+
 static void rpc_03_a_fetch_that_is_malformed_is_refused(void **state)
 {
     const struct halo_held held = text_of(1000, 500);
@@ -608,6 +635,7 @@ int main(void)
         TEST(rpc_01_a_compact_call_of_an_unknown_function_is_an_error),
         TEST(rpc_03_rpc_06_a_compact_call_that_is_malformed_is_refused),
         TEST(rpc_05_rpc_09_an_answer_that_does_not_fit_is_fetched_once),
+        TEST(rpc_09_what_is_kept_is_found_in_any_order),
         TEST(rpc_03_a_fetch_that_is_malformed_is_refused),
         TEST(res_04_no_more_is_kept_than_the_limit),
         TEST(rpc_05_a_result_above_the_limit_is_an_error),
