@@ -54,6 +54,10 @@ struct halo_reader {
     uint32_t first, count;           /* requests in flight or answered, in order */
     uint16_t ios[HALO_READER_DEPTH]; /* their numbers, a circle */
     void *lent;                      /* the buffer that the program looks at */
+    char *at;                        /* what halo_reader_line has not given out of it yet */
+    size_t left;
+    char *line; /* one that lay in several buffers, and how much memory that has */
+    size_t line_size;
     bool ended;
     int32_t os_error;
 };
@@ -72,12 +76,21 @@ int halo_reader_open(struct halo_reader *reader, uint32_t handle);
  */
 int64_t halo_reader_next(struct halo_reader *reader, const void **bytes);
 
+/*
+ * The next line, without its newline and ended by a zero byte, which may be written over; it is valid
+ * until the next call with this reader. The last line needs no newline. No copy is made of a line
+ * that lies in one buffer. Returns 1, 0 at the end of the stream, HALO_EIO as above, or HALO_ENOMEM
+ * for a line for which there is no memory.
+ */
+int halo_reader_line(struct halo_reader *reader, char **line, size_t *len);
+
 /* Stop reading and free the buffers. What the host had read ahead is lost. */
 void halo_reader_close(struct halo_reader *reader);
 
 /*
- * Write all bytes to `handle` (HALO_STDOUT, HALO_STDERR). They are copied, and go out in order, at
- * the latest when the guest next waits, flushes or ends. Returns 0, or HALO_EIO where an earlier
+ * Write all bytes to `handle` (HALO_STDOUT, HALO_STDERR). They are copied into a buffer of
+ * HALO_STREAM_BUF bytes, however few they are, which goes out in order when it is full, and at the
+ * latest when the guest next waits, flushes or ends. Returns 0, or HALO_EIO where an earlier
  * write of this stream failed; halo_write_error tells its errno. HALO_ETRANSPORT with the stack
  * transport.
  */

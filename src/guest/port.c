@@ -94,6 +94,7 @@ bool halo__port_arm(void)
 void halo__port_wait(void)
 {
     waits++;
+    halo__stream_push();
     halo__port_flush();
     while (!halo__port_take() && !halo__serve_one(waits)) {
         if (!halo__port_arm())

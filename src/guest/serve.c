@@ -407,6 +407,7 @@ int halo_serve(void)
     while (!serve.stopped && halo__export_count() > 0) {
         if (halo__serve_one(0) || halo__port_take())
             continue;
+        halo__stream_push();
         halo__port_flush();
         if (!halo__port_arm())
             halo__doorbell(HALO_DOORBELL_WAIT, HALO_WAIT_CALL, 0);

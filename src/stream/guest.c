@@ -31,7 +31,12 @@ static struct {
     struct halo_pool bufs;
     uint32_t buf_next[BUF_MAX];
     uint32_t writes; /* in flight */
-    int32_t write_error[HALO_STDERR + 1];
+    /* By handle: a buffer that is not full yet, and the errno of the first write that failed. */
+    struct {
+        unsigned char *buf;
+        uint32_t len;
+        int32_t error;
+    } out[HALO_STDERR + 1];
 } streams;
 
 void halo__stream_start(struct halo__port_rest pool)
@@ -86,8 +91,8 @@ static bool answered(struct halo_op *op, struct halo_answer *answer)
     }
     if (io->is_write) {
         streams.writes--;
-        if (io->error && !streams.write_error[io->handle])
-            streams.write_error[io->handle] = io->error;
+        if (io->error && !streams.out[io->handle].error)
+            streams.out[io->handle].error = io->error;
     }
     if (io->is_write || io->abandoned)
         release(io);
@@ -180,7 +185,8 @@ static void give_back(struct halo_reader *reader)
     reader->lent = NULL;
 }
 
-int64_t halo_reader_next(struct halo_reader *reader, const void **bytes)
+/* The next buffer that was read: its length, 0 at the end, or HALO_EIO. */
+static int64_t next_buffer(struct halo_reader *reader)
 {
     struct io *io;
     int64_t len;
@@ -206,15 +212,83 @@ int64_t halo_reader_next(struct halo_reader *reader, const void **bytes)
         return reader->os_error ? HALO_EIO : 0;
     }
     reader->lent = io->buf;
-    *bytes = io->buf;
     io->buf = NULL;
     release(io);
     return len;
 }
 
+int64_t halo_reader_next(struct halo_reader *reader, const void **bytes)
+{
+    int64_t len = (int64_t)reader->left; /* of a buffer of which lines were taken */
+
+    *bytes = reader->at;
+    reader->left = 0;
+    if (len == 0) {
+        len = next_buffer(reader);
+        *bytes = reader->lent;
+    }
+    return len;
+}
+
+/* Add to the line that is put together, and end it. Returns whether there was memory for it. */
+static bool gather(struct halo_reader *reader, size_t have, size_t part)
+{
+    if (have + part + 1 > reader->line_size) {
+        const size_t size = 2 * (have + part + 1);
+        char *line = realloc(reader->line, size);
+
+        if (!line)
+            return false;
+        reader->line = line;
+        reader->line_size = size;
+    }
+    memcpy(reader->line + have, reader->at, part);
+    reader->line[have + part] = '\0';
+    return true;
+}
+
+int halo_reader_line(struct halo_reader *reader, char **line, size_t *len)
+{
+    size_t have = 0; /* of a line that began in an earlier buffer */
+    char *end = NULL;
+
+    while (!end) {
+        size_t part;
+
+        if (reader->left == 0) {
+            const int64_t got = next_buffer(reader);
+
+            if (got < 0)
+                return (int)got;
+            if (got == 0)
+                break;
+            reader->at = reader->lent;
+            reader->left = (size_t)got;
+        }
+        end = memchr(reader->at, '\n', reader->left);
+        part = end ? (size_t)(end - reader->at) : reader->left;
+        *line = reader->at;
+        if (end && have == 0)
+            *end = '\0';
+        else if (!gather(reader, have, part))
+            return HALO_ENOMEM;
+        have += part;
+        if (!end || have > part)
+            *line = reader->line;
+        reader->at += part + (end != NULL);
+        reader->left -= part + (end != NULL);
+    }
+    *len = have;
+    return end || have > 0;
+}
+
 void halo_reader_close(struct halo_reader *reader)
 {
     reader->ended = true;
+    reader->left = 0;
+    free(reader->line);
+    reader->line = NULL;
+    reader->line_size = 0;
     give_back(reader);
     for (; reader->count > 0; reader->count--) {
         struct io *io = &streams.ios[reader->ios[reader->first]];
@@ -227,6 +301,44 @@ void halo_reader_close(struct halo_reader *reader)
     }
 }
 
+/* Send out what was written to `handle` so far. */
+static void push_out(uint32_t handle)
+{
+    unsigned char *buf = streams.out[handle].buf;
+    struct io *io;
+
+    if (!buf)
+        return;
+    streams.out[handle].buf = NULL; /* what is written while we wait goes into another */
+    while (!(io = alloc_io()))
+        halo__port_wait();
+    post(io, true, handle, buf, streams.out[handle].len);
+    streams.writes++;
+}
+
+void halo__stream_push(void)
+{
+    for (uint32_t i = 0; i <= HALO_STDERR; i++)
+        push_out(i);
+}
+
+/* The buffer into which `handle` is written. */
+static unsigned char *out_buffer(uint32_t handle)
+{
+    void *buf;
+
+    while (!streams.out[handle].buf) {
+        buf = halo_pool_alloc(&streams.bufs);
+        if (buf) {
+            streams.out[handle].buf = buf;
+            streams.out[handle].len = 0;
+        } else { /* earlier writes give some back */
+            halo__port_wait();
+        }
+    }
+    return streams.out[handle].buf;
+}
+
 int halo_write(uint32_t handle, const void *bytes, size_t len)
 {
     const unsigned char *at = bytes;
@@ -235,35 +347,34 @@ int halo_write(uint32_t handle, const void *bytes, size_t len)
         return HALO_EINVAL;
     if (halo__on_stacks())
         return HALO_ETRANSPORT;
-    while (len > 0 && !streams.write_error[handle]) {
-        uint32_t part = len < HALO_STREAM_BUF ? (uint32_t)len : HALO_STREAM_BUF;
-        struct io *io;
-        void *buf;
+    while (len > 0 && !streams.out[handle].error) {
+        unsigned char *buf = out_buffer(handle);
+        uint32_t *fill = &streams.out[handle].len;
+        const uint32_t part =
+            len < HALO_STREAM_BUF - *fill ? (uint32_t)len : HALO_STREAM_BUF - *fill;
 
-        /* Where all are taken, earlier writes give some back. */
-        while (!(buf = halo_pool_alloc(&streams.bufs)))
-            halo__port_wait();
-        while (!(io = alloc_io()))
-            halo__port_wait();
-        memcpy(buf, at, part);
-        post(io, true, handle, buf, part);
-        halo__port_flush();
-        streams.writes++;
+        memcpy(buf + *fill, at, part);
+        *fill += part;
         at += part;
         len -= part;
+        if (*fill == HALO_STREAM_BUF) {
+            push_out(handle);
+            halo__port_flush();
+        }
     }
-    return streams.write_error[handle] ? HALO_EIO : 0;
+    return streams.out[handle].error ? HALO_EIO : 0;
 }
 
 int halo_flush(void)
 {
     if (halo__on_stacks())
         return 0; /* nothing waits to go out */
+    halo__stream_push();
     halo__port_flush();
     while (streams.writes > 0)
         halo__port_wait();
     for (uint32_t i = 0; i <= HALO_STDERR; i++) {
-        if (streams.write_error[i])
+        if (streams.out[i].error)
             return HALO_EIO;
     }
     return 0;
@@ -271,5 +382,5 @@ int halo_flush(void)
 
 int halo_write_error(uint32_t handle)
 {
-    return handle <= HALO_STDERR ? streams.write_error[handle] : 0;
+    return handle <= HALO_STDERR ? streams.out[handle].error : 0;
 }
