@@ -77,10 +77,10 @@ int halo_reader_open(struct halo_reader *reader, uint32_t handle);
 int64_t halo_reader_next(struct halo_reader *reader, const void **bytes);
 
 /*
- * The next line, without its newline and ended by a zero byte, which may be written over; it is valid
- * until the next call with this reader. The last line needs no newline. No copy is made of a line
- * that lies in one buffer. Returns 1, 0 at the end of the stream, HALO_EIO as above, or HALO_ENOMEM
- * for a line for which there is no memory.
+ * The next line, without its newline and ended by a zero byte, which may be written over; it is
+ * valid until the next call with this reader. The last line needs no newline. No copy is made of a
+ * line that lies in one buffer. Returns 1, 0 at the end of the stream, HALO_EIO as above, or
+ * HALO_ENOMEM for a line for which there is no memory.
  */
 int halo_reader_line(struct halo_reader *reader, char **line, size_t *len);
 

@@ -130,7 +130,8 @@ static int handle_pushed(struct halo_sandbox *box)
     error = halo__stack_drain(box);
     if (error)
         return halo__end(box, error);
-    /* An answer may lie there from before, of a function that gave up its own call of the guest's. */
+    /* An answer may lie there from before, of a function that gave up its own call of the guest's.
+     */
     if (box->answered || !halo__stack_is_empty(&box->stacks[HALO_STACK_H2G]))
         box->doing = HALO_DOING_WORK;
     return box->state == HALO_STATE_ENDED ? box->ended : 0;
