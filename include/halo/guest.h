@@ -188,7 +188,10 @@ int halo_wait(struct halo_future *future);
  */
 void halo_done(struct halo_future *future);
 
-/* Start and wait: halo_call(&future, &lookup, halo_str("x"), halo_i64(3)). */
+/*
+ * Start and wait: halo_call(&future, &lookup, halo_str("x"), halo_i64(3)). With no arguments at
+ * all: halo_start(&future, &lookup, NULL, 0), then halo_wait.
+ */
 #define halo_call(future, import, ...)                                          \
     ((void)halo_start(future, import, (const struct halo_value[]){__VA_ARGS__}, \
                       sizeof((const struct halo_value[]){__VA_ARGS__}) /        \

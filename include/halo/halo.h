@@ -156,7 +156,10 @@ int halo_begin(struct halo_sandbox *box, int64_t timeout_ns);
  */
 int halo_lookup(struct halo_sandbox *box, const char *name, const struct halo_signature *signature);
 
-/* The functions that the guest exports: false where there is no `index`, from 0. */
+/*
+ * The functions that the guest exports, one by one: false where there is no `index`, from 0. Its
+ * number, as halo_lookup returns it, is index + 1. Name and signature are the guest's choice.
+ */
 bool halo_exported(const struct halo_sandbox *box, uint32_t index, const char **name,
                    struct halo_signature *signature);
 
@@ -218,7 +221,10 @@ int halo_poll(struct halo_sandbox *box, int64_t timeout_ns);
  */
 void halo_done(struct halo_future *future);
 
-/* Start and wait: halo_call(box, &future, score, HALO_FOREVER, halo_str("x"), halo_i64(3)). */
+/*
+ * Start and wait: halo_call(box, &future, score, HALO_FOREVER, halo_str("x"), halo_i64(3)). With no
+ * arguments at all: halo_start(box, &future, function, NULL, 0), then halo_wait.
+ */
 #define halo_call(box, future, function, timeout_ns, ...)                              \
     ((void)halo_start(box, future, function, (const struct halo_value[]){__VA_ARGS__}, \
                       sizeof((const struct halo_value[]){__VA_ARGS__}) /               \

@@ -90,8 +90,11 @@ int halo__fetch(const struct halo_held *held, void *memory)
     struct fetch fetch = {.op = {fetched}, .length = held->length};
     int error;
 
-    while ((error = submit_fetch(&fetch.op, held->ticket, memory, held->length)))
+    while ((error = submit_fetch(&fetch.op, held->ticket, memory, held->length))) {
+        if (error != HALO_ENOMEM && error != HALO_EFULL)
+            halo_panic("the host holds what cannot be fetched");
         halo__port_wait(); /* others have all the room, and give some back */
+    }
     while (!fetch.done)
         halo__port_wait();
     return fetch.error;
@@ -219,7 +222,7 @@ static bool take_answer(struct halo_future *future, struct halo_answer *answer, 
 {
     if (future->import->signature.types[0] >= HALO_STR)
         learn(future->import, len);
-    if (future->room > ROOM_PAYLOAD)
+    if (future->memory)
         stats.unused += future->room - len;
     if (len > sizeof(future->bytes)) /* so it lies in the room that was made for it */
         return future->memory && take_result(future, future->memory, len);
@@ -336,13 +339,14 @@ static int add_room(struct halo_send *send, struct halo_future *future)
 
     if (import->signature.types[0] < HALO_STR)
         return halo_send_writable(send, HALO_CALL_ROOM_MIN);
-    if (import->room > ROOM_PAYLOAD && !future->memory)
-        future->memory = malloc(import->room);
+    if (import->room > ROOM_PAYLOAD && !future->memory) { /* not again where this is tried again */
+        future->room = import->room;
+        future->memory = malloc(future->room);
+    }
     if (!future->memory)
         return halo_send_writable(send, ROOM_TEXT);
-    future->room = import->room;
     error = halo_send_writable(send, sizeof(struct halo_message));
-    return error ? error : halo_send_lend_writable(send, future->memory, import->room);
+    return error ? error : halo_send_lend_writable(send, future->memory, future->room);
 }
 
 /* The request, and room for its answer. */

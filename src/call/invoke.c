@@ -400,6 +400,8 @@ const char *halo__post_take(struct halo_sandbox *box, struct halo_request *post)
     struct halo_calls *calls = &box->calls;
     const char *why = NULL;
 
+    if (post->is_inline)
+        return "a compact message of unknown kind"; /* RPC-06 */
     if (post->readable_len > 0) {
         why = halo__request_parse(post, 0);
         if (!why)

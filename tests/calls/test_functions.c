@@ -596,6 +596,18 @@ static void streams_and_functions_go_together(void **state)
     unlink(name);
 }
 
+static void many_long_answers_come_at_once(void **state)
+{
+    const int flood = function("flood", FN(HALO_U64, HALO_U32));
+
+    (void)state;
+    for (int turn = 0; turn < 3; turn++) {
+        assert_int_equal(halo_call(box, &future, flood, HALO_FOREVER, halo_u32(600)), 0);
+        assert_int_equal(future.result.u64, 20 * 600 * 599 / 2);
+    }
+    assert_int_equal(stats().discarded, 0);
+}
+
 static void room_that_is_not_needed_is_given_up(void **state)
 {
     const int texts = function("texts", FN(HALO_U64, HALO_U32, HALO_U32));
@@ -800,6 +812,7 @@ int main(int argc, char **argv)
         TEST(rpc_07_calls_nest_to_a_fixed_depth),
         TEST(calls_that_nobody_waits_for_are_made),
         RINGS(long_answers_are_fetched_once_and_then_have_room),
+        RINGS(many_long_answers_come_at_once),
         RINGS(room_that_is_not_needed_is_given_up),
         RINGS(streams_and_functions_go_together),
     };

@@ -148,6 +148,29 @@ HALO_EXPORT(texts, "texts", HALO_U64, HALO_U32, HALO_U32)
     halo_return(call, halo_u64(stats.truncated));
 }
 
+/* Text of more and more bytes, all asked for at once: more calls than there is room for. */
+HALO_EXPORT(flood, "flood", HALO_U64, HALO_U32)
+{
+    struct halo_future *futures = calloc(args[0].u32, sizeof(*futures));
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < args[0].u32; i++) {
+        const struct halo_value len = halo_u32(20 * i);
+
+        halo_start(&futures[i], &host_text, &len, 1);
+    }
+    for (uint32_t i = 0; i < args[0].u32; i++) {
+        if (halo_wait(&futures[i]))
+            halo_panic(futures[i].text);
+        if (futures[i].result.len != 20 * i || strlen(futures[i].result.str) != 20 * i)
+            halo_panic("another text");
+        total += futures[i].result.len;
+        halo_done(&futures[i]);
+    }
+    free(futures);
+    halo_return(call, halo_u64(total));
+}
+
 /* Starts calls and returns without waiting for them. */
 HALO_EXPORT(notes, "notes", HALO_VOID, HALO_I64)
 {

@@ -139,6 +139,13 @@ static void rpc_06_other_kinds_and_flags_are_refused(void **state)
         if (kind != HALO_KIND_ANSWER && kind != HALO_KIND_ERROR)
             assert_non_null(answer_with((enum halo_kind)kind, request, result(halo_i64(1))));
     }
+    for (uint8_t len = 0; len <= HALO_INLINE_REQUEST_MAX; len++) { /* there is no compact answer */
+        struct halo_request post = {
+            .is_inline = true, .inline_len = len, .writable_len = ROOM, .writable_count = 1};
+
+        post.spans[0] = (struct halo_span){halo_shm_share(c.room), ROOM};
+        assert_non_null(halo__post_take(c.box, &post));
+    }
     for (uint32_t flags = 1; flags < 256; flags++) {
         const size_t len = sizeof(struct halo_message) + result(halo_i64(1));
         struct halo_request post = {.readable_len = len, .readable_count = 1};
