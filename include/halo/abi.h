@@ -142,16 +142,21 @@ struct halo_message {
 _Static_assert(sizeof(struct halo_message) == 8, "a message header is 8 bytes");
 
 enum halo_kind {
-    HALO_KIND_CALL = 1,         /* payload: struct halo_call_head, envelope, raw segments */
-    HALO_KIND_ANSWER = 2,       /* payload: what was asked for; of a call, as in a call */
-    HALO_KIND_ERROR = 3,        /* payload: struct halo_stream_error; of a call, an envelope */
-    HALO_KIND_FETCH = 4,        /* payload: struct halo_fetch; answer: the payload that was held */
-    HALO_KIND_STREAM_READ = 7,  /* payload: struct halo_stream_request; answer: the bytes */
-    HALO_KIND_STREAM_WRITE = 8, /* payload: struct halo_stream_request, then the bytes;
-                                   answer: struct halo_stream_written */
-    HALO_KIND_CONTROL = 10,     /* of a guest: struct halo_hello; once, before any call.
-                                   answer: an int32_t for each import.
-                                   of a host: no payload; there will be no more calls */
+    HALO_KIND_CALL = 1,          /* payload: struct halo_call_head, envelope, raw segments */
+    HALO_KIND_ANSWER = 2,        /* payload: what was asked for; of a call, as in a call */
+    HALO_KIND_ERROR = 3,         /* payload: struct halo_stream_error; of a call, an envelope */
+    HALO_KIND_FETCH = 4,         /* payload: struct halo_fetch; answer: the payload that was held */
+    HALO_KIND_STREAM_CANCEL = 5, /* payload: struct halo_stream_request, which says what;
+                                    answer: nothing */
+    HALO_KIND_STREAM_READ = 7,   /* payload: struct halo_stream_request; answer: the bytes */
+    HALO_KIND_STREAM_WRITE = 8,  /* payload: struct halo_stream_request, then the bytes;
+                                    answer: struct halo_stream_written */
+    HALO_KIND_STREAM_CLOSE = 9,  /* payload: struct halo_stream_request, which says what; in order
+                                    behind writes; answer: nothing */
+    HALO_KIND_CONTROL = 10,      /* of a guest: struct halo_hello; once, before any call.
+                                    answer: an int32_t for each import.
+                                    of a host: no payload; there will be no more calls */
+    HALO_KIND_STREAM_OPEN = 11,  /* payload: a name; answer: struct halo_stream_opened */
 };
 
 enum halo_message_flag {
@@ -182,9 +187,39 @@ struct halo_fetch {
 _Static_assert(sizeof(struct halo_held) == 8, "held layout");
 _Static_assert(sizeof(struct halo_fetch) == 8, "fetch layout");
 
+/*
+ * Streams. A handle names one: its place in a table in the low 16 bits, and how often that place
+ * was used before in the high ones. An old handle is answered ESTALE, one of no stream EBADF.
+ */
+#define HALO_STREAMS_MAX 256u
+#define HALO_STREAM_NAME_MAX 63u
+
+/* The two ways of a stream, as the guest sees them. */
+enum halo_way {
+    HALO_IN = 1,  /* the guest reads */
+    HALO_OUT = 2, /* the guest writes */
+};
+
+/*
+ * Most of each way of a stream that may be in flight, in requests and in bytes. One more is a
+ * violation (STR-01).
+ */
+#define HALO_WINDOW_REQUESTS 32u
+#define HALO_WINDOW_BYTES (4u << 20)
+
 struct halo_stream_request {
     uint32_t handle;
-    uint32_t reserved; /* 0 */
+    /*
+     * Of a read or a write 0. CANCEL: which ways' requests end now, with ECANCELED. CLOSE: HALO_OUT
+     * for no more writes, which the other end sees as the end of the stream; with HALO_IN, too, the
+     * handle is at once no longer valid, and reads in flight are cancelled.
+     */
+    uint32_t ways;
+};
+
+struct halo_stream_opened {
+    uint32_t handle;
+    uint32_t ways; /* what the guest may do */
 };
 
 struct halo_stream_written {
@@ -196,6 +231,7 @@ struct halo_stream_error {
 };
 
 _Static_assert(sizeof(struct halo_stream_request) == 8, "stream request layout");
+_Static_assert(sizeof(struct halo_stream_opened) == 8, "stream answer layout");
 _Static_assert(sizeof(struct halo_stream_written) == 4, "stream answer layout");
 _Static_assert(sizeof(struct halo_stream_error) == 4, "stream answer layout");
 

@@ -44,13 +44,116 @@ _Noreturn void halo_panic(const char *text);
 /* The boot page: memory ranges and queues. */
 const struct halo_boot *halo_boot(void);
 
-/* Bytes of a stream buffer, and how many a reader keeps posted. */
-#define HALO_STREAM_BUF 65536u
-#define HALO_READER_DEPTH 16u
+/* --- Futures ---------------------------------------------------------------------------------- */
 
-/* Reads a stream ahead. Its fields are private. */
+struct halo_answer;
+
+/* Who waits for an answer. Private. */
+struct halo_op {
+    bool (*answered)(struct halo_op *op, struct halo_answer *answer);
+};
+
+/*
+ * What was asked of the host, a call or a request for a stream, from its start until the program is
+ * done with its result: a stream of one element. The program's own; it must stay where it is until
+ * the answer has come. Any number of them may be in flight.
+ */
+struct halo_future {
+    struct halo_op op; /* private */
+    struct halo_import *import;
+    bool done;                /* the answer has come; what follows is valid */
+    int error;                /* 0, or why there is no result */
+    int32_t code;             /* HALO_ECALL: the function's own, above 0; HALO_EIO: an errno */
+    const char *text;         /* with an error: words for it, never NULL */
+    struct halo_value result; /* text and bytes are the future's, until halo_done */
+    /* private */
+    void *memory; /* for a long answer */
+    uint32_t room, ticket, length;
+    uint8_t kind;
+    unsigned char bytes[320];
+};
+
+/* Has the answer come? Takes in what is there, and never leaves the guest. */
+bool halo_ready(struct halo_future *future);
+
+/*
+ * Wait for the answer: returns future->error. That is what halo_start returned, HALO_ECALL where
+ * the function failed, HALO_ESIZE where an argument or the result is too long for the other side,
+ * HALO_ENOMEM where this program has no memory for a long result, HALO_ESTALE where the host gave a
+ * long result up for later ones, or another refusal of the host's. After one exit of the guest all
+ * answers are there that the host had: waiting for the next future may need none.
+ */
+int halo_wait(struct halo_future *future);
+
+/*
+ * Wait until some answer has come, or a call of the host's was served; afterwards look at `done` of
+ * the futures. Returns false, at once, where nothing is in flight.
+ */
+bool halo_poll(void);
+
+/*
+ * Free what the future holds, of a call whose answer has come. Needed after every call that has a
+ * result of text or bytes of more than 256 bytes; fine after all.
+ */
+void halo_done(struct halo_future *future);
+
+/* --- Streams ---------------------------------------------------------------------------------- */
+
+/*
+ * Bytes to and from the host: HALO_STDIN, HALO_STDOUT and HALO_STDERR, streams that it offers by a
+ * name, and those whose handle it passes with a call. What a stream is connected to, and what may
+ * be done with it, is the host's choice: a wrong way is HALO_EIO with errno EBADF.
+ *
+ * With the stack transport there are none: HALO_ETRANSPORT.
+ */
+
+/*
+ * The stream that the host offers by this name. Returns 0; HALO_ENAME where there is none;
+ * HALO_EINVAL for a name that is none.
+ */
+int halo_stream_open(const char *name, uint32_t *handle);
+
+/*
+ * No more will be written: the other end finds the end of the stream. In order behind what was
+ * written before; further writes fail. Goes out when the program next waits, and its result is not
+ * waited for. Returns 0.
+ */
+int halo_stream_end(uint32_t handle);
+
+/*
+ * Let go of a stream: reads in flight are cancelled, what was written still goes out, and the
+ * handle is no longer valid: HALO_ESTALE. Goes out as above. Returns 0.
+ */
+int halo_stream_close(uint32_t handle);
+
+/*
+ * End the requests in flight of these ways (enum halo_way), with HALO_EIO and errno ECANCELED, or
+ * as they were done meanwhile. Goes out as above. Returns 0, or HALO_EINVAL for no such ways.
+ */
+int halo_stream_cancel(uint32_t handle, uint32_t ways);
+
+/*
+ * Read or write 1 to HALO_WINDOW_BYTES bytes, a read at least 4, straight to or from the program's
+ * memory, which stays lent until the answer has come. Like a call it goes out with the next wait,
+ * and requests of one way of a stream are done in order. The result has type HALO_BYTES and says
+ * how many bytes it was: of a read, 0 at the end of the stream, and fewer than asked for where
+ * there are no more yet; of a write, always all. A listening stream is read for handles of
+ * connections, uint32_t each.
+ *
+ * Returns 0, or HALO_EINVAL, HALO_ETRANSPORT; then the future is done, with this error. Waits where
+ * HALO_WINDOW_REQUESTS or HALO_WINDOW_BYTES are in flight. halo_wait's errors are HALO_ESTALE for a
+ * handle that was closed, and HALO_EIO, with an errno as the code.
+ */
+int halo_start_read(struct halo_future *future, uint32_t handle, void *to, size_t len);
+int halo_start_write(struct halo_future *future, uint32_t handle, const void *from, size_t len);
+
+/* Bytes of a stream buffer, and how many a reader keeps posted at most. */
+#define HALO_STREAM_BUF 65536u
+#define HALO_READER_DEPTH HALO_WINDOW_REQUESTS
+
+/* Reads a stream ahead. Its fields are private but for os_error. */
 struct halo_reader {
-    uint32_t handle;
+    uint32_t handle, buf_len;
     uint32_t first, count;           /* requests in flight or answered, in order */
     uint16_t ios[HALO_READER_DEPTH]; /* their numbers, a circle */
     void *lent;                      /* the buffer that the program looks at */
@@ -59,50 +162,91 @@ struct halo_reader {
     char *line; /* one that lay in several buffers, and how much memory that has */
     size_t line_size;
     bool ended;
+    int error;
     int32_t os_error;
 };
 
 /*
- * Start to read `handle` (HALO_STDIN). Posts HALO_READER_DEPTH buffers, or as many as there are but
- * for one, which is left for writes. The reader must stay where it is until halo_reader_close.
+ * Start to read `handle`. Posts HALO_READER_DEPTH buffers of HALO_STREAM_BUF bytes, or as many as
+ * there are; some are left for others. The reader must stay where it is until halo_reader_close.
  * Returns 0; HALO_ENOMEM where not one buffer is left; HALO_ETRANSPORT with the stack transport.
  */
 int halo_reader_open(struct halo_reader *reader, uint32_t handle);
 
 /*
+ * The same with up to `depth` buffers of `len` bytes, 1 to HALO_READER_DEPTH of them and together
+ * at most HALO_WINDOW_BYTES: HALO_EINVAL. For many readers, each of which needs little.
+ */
+int halo_reader_open_sized(struct halo_reader *reader, uint32_t handle, uint32_t len,
+                           uint32_t depth);
+
+/*
  * The next bytes of the stream, where they lie: no copy is made. They are valid until the next
- * call with this reader. Returns their count, 0 at the end of the stream, or HALO_EIO; then
- * reader->os_error is the errno of the host.
+ * call with this reader. Returns their count, 0 at the end of the stream, HALO_ESTALE where it was
+ * closed, or HALO_EIO; then reader->os_error is the errno of the host.
  */
 int64_t halo_reader_next(struct halo_reader *reader, const void **bytes);
 
 /*
  * The next line, without its newline and ended by a zero byte, which may be written over; it is
  * valid until the next call with this reader. The last line needs no newline. No copy is made of a
- * line that lies in one buffer. Returns 1, 0 at the end of the stream, HALO_EIO as above, or
- * HALO_ENOMEM for a line for which there is no memory.
+ * line that lies in one buffer. Returns 1, 0 at the end of the stream, HALO_EIO or HALO_ESTALE as
+ * above, or HALO_ENOMEM for a line for which there is no memory.
  */
 int halo_reader_line(struct halo_reader *reader, char **line, size_t *len);
 
-/* Stop reading and free the buffers. What the host had read ahead is lost. */
+/*
+ * Stop reading and free the buffers; the stream stays open. What the host had read ahead is lost.
+ * Cancels all reads of the stream.
+ */
 void halo_reader_close(struct halo_reader *reader);
 
+/* Gathers small writes. Its fields are private but for os_error. */
+struct halo_writer {
+    uint32_t handle, buf_len;
+    unsigned char *buf; /* one that is not full yet */
+    uint32_t len;
+    uint32_t in_flight; /* writes that were not answered */
+    struct halo_writer *next;
+    int error; /* of the first write that failed, and its errno */
+    int32_t os_error;
+};
+
 /*
- * Write all bytes to `handle` (HALO_STDOUT, HALO_STDERR). They are copied into a buffer of
- * HALO_STREAM_BUF bytes, however few they are, which goes out in order when it is full, and at the
- * latest when the guest next waits, flushes or ends. Returns 0, or HALO_EIO where an earlier
- * write of this stream failed; halo_write_error tells its errno. HALO_ETRANSPORT with the stack
- * transport.
+ * Write to `handle` through a buffer of HALO_STREAM_BUF bytes, or of `len`, up to
+ * HALO_WINDOW_BYTES. The writer must stay where it is until halo_writer_close. Returns 0;
+ * HALO_EINVAL; HALO_ETRANSPORT with the stack transport.
+ */
+int halo_writer_open(struct halo_writer *writer, uint32_t handle);
+int halo_writer_open_sized(struct halo_writer *writer, uint32_t handle, uint32_t len);
+
+/*
+ * Write all bytes. They are copied into the buffer, however few they are, which goes out in order
+ * when it is full, and at the latest when the guest next waits, flushes or ends. Returns 0, or the
+ * error of the first write that failed, HALO_EIO or HALO_ESTALE; writer->os_error is its errno.
+ * HALO_ENOMEM where there is no memory for the buffer.
+ */
+int halo_writer_write(struct halo_writer *writer, const void *bytes, size_t len);
+
+/* Wait until everything that was written has arrived. Returns 0, or the error as above. */
+int halo_writer_flush(struct halo_writer *writer);
+
+/* Flush, and be done with it; the stream stays open. Returns what halo_writer_flush does. */
+int halo_writer_close(struct halo_writer *writer);
+
+/*
+ * The same through a writer of the library's own, for HALO_STDOUT and HALO_STDERR. Returns 0 or an
+ * error as halo_writer_write; halo_write_error tells its errno.
  */
 int halo_write(uint32_t handle, const void *bytes, size_t len);
 
 /*
- * Wait until everything that was written has arrived, and let every call go out that was started.
- * Returns 0, or HALO_EIO where a write failed.
+ * Wait until everything that was written by any writer has arrived, and let every call go out that
+ * was started. Returns 0, or the error of a write to a standard stream.
  */
 int halo_flush(void);
 
-/* The errno of the first write to `handle` that failed, or 0. */
+/* The errno of the first write to a standard stream that failed, or 0. */
 int halo_write_error(uint32_t handle);
 
 /* --- Functions of the host -------------------------------------------------------------------- */
@@ -132,31 +276,6 @@ struct halo_import {
     static struct halo_import variable __attribute__((section("halo_imports"), HALO__LISTED)) = { \
         .name = function_name, .signature = HALO_FN(__VA_ARGS__)}
 
-struct halo_answer;
-
-/* Who waits for an answer. Private. */
-struct halo_op {
-    bool (*answered)(struct halo_op *op, struct halo_answer *answer);
-};
-
-/*
- * A call, from its start until the program is done with its result. The program's own; it must stay
- * where it is until the answer has come. Any number of them may be in flight.
- */
-struct halo_future {
-    struct halo_op op; /* private */
-    struct halo_import *import;
-    bool done;                /* the answer has come; what follows is valid */
-    int error;                /* 0, or why there is no result */
-    int32_t code;             /* with HALO_ECALL: the function's own code, above 0 */
-    const char *text;         /* with an error: words for it, never NULL */
-    struct halo_value result; /* text and bytes are the future's, until halo_done */
-    /* private */
-    void *memory; /* for a long answer */
-    uint32_t room, ticket, length;
-    unsigned char bytes[320];
-};
-
 /*
  * Start a call. It goes out when the program next waits, flushes or ends, with all others that were
  * started until then. Strings and bytes of up to 256 bytes are copied; longer ones stay the
@@ -169,24 +288,6 @@ struct halo_future {
  */
 int halo_start(struct halo_future *future, struct halo_import *import,
                const struct halo_value *args, size_t count);
-
-/* Has the answer come? Takes in what is there, and never leaves the guest. */
-bool halo_ready(struct halo_future *future);
-
-/*
- * Wait for the answer: returns future->error. That is what halo_start returned, HALO_ECALL where
- * the function failed, HALO_ESIZE where an argument or the result is too long for the other side,
- * HALO_ENOMEM where this program has no memory for a long result, HALO_ESTALE where the host gave a
- * long result up for later ones, or another refusal of the host's. After one exit of the guest all
- * answers are there that the host had: waiting for the next future may need none.
- */
-int halo_wait(struct halo_future *future);
-
-/*
- * Free what the future holds, of a call whose answer has come. Needed after every call that has a
- * result of text or bytes of more than 256 bytes; fine after all.
- */
-void halo_done(struct halo_future *future);
 
 /*
  * Start and wait: halo_call(&future, &lookup, halo_str("x"), halo_i64(3)). With no arguments at

@@ -6,7 +6,7 @@
  *
  *     error = halo_open(&box, "plugin.halo", NULL);
  *     if (!error)
- *         error = halo_attach(box, HALO_STDOUT, STDOUT_FILENO);
+ *         error = halo_attach(box, HALO_STDOUT, halo_end_fd(STDOUT_FILENO));
  *     if (!error)
  *         error = halo_run(box, HALO_FOREVER, &code);
  *     if (error)
@@ -23,6 +23,7 @@
 
 #include <halo/abi.h>
 #include <halo/error.h>
+#include <halo/stream.h>
 #include <halo/value.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,16 +76,9 @@ struct halo_options {
  */
 int halo_open(struct halo_sandbox **box, const char *path, const struct halo_options *options);
 
-/* Free everything; kills the guest. NULL and half-opened sandboxes are fine. */
+/* Free everything, ends of streams included; kills the guest. NULL and half-opened sandboxes are
+ * fine. */
 void halo_close(struct halo_sandbox *box);
-
-/*
- * Give the guest an end point for one of its standard streams: a file, pipe, socket or terminal.
- * The guest reads from HALO_STDIN and writes to the others; a stream without an end point answers
- * EBADF. The descriptor stays the caller's: it is neither closed nor are its flags changed, and it
- * must stay open until halo_close. Returns 0, HALO_EINVAL for a bad handle or descriptor.
- */
-int halo_attach(struct halo_sandbox *box, uint32_t handle, int fd);
 
 /* --- Functions for the guest ------------------------------------------------------------------ */
 
@@ -145,6 +139,7 @@ struct halo_sandbox *halo_call_sandbox(struct halo_call *call);
  * main at all), for at most `timeout_ns` nanoseconds. Returns 0, at once where it does already, or
  *   HALO_ETIMEDOUT  not yet: begin again to let it go on
  *   HALO_ESTATE     it has ended, now or before, or is in the middle of a call
+ *   HALO_EDEADLOCK  it waits for a stream whose other end is the caller
  * or what halo_run returns for a guest that was ended.
  */
 int halo_begin(struct halo_sandbox *box, int64_t timeout_ns);
@@ -200,7 +195,8 @@ int halo_start(struct halo_sandbox *box, struct halo_future *future, int functio
  * Run the guest until the answer has come, for at most `timeout_ns` nanoseconds. Returns
  * future->error, which is HALO_ECALL where the function failed, or a refusal of the guest's; or
  *   HALO_ETIMEDOUT  not yet; the call stays in flight: wait again, or give it up with halo_done
- *   HALO_EDEADLOCK  not before the function returns that waits here; it stays in flight
+ *   HALO_EDEADLOCK  not before the function returns that waits here, or the guest waits for a
+ *                   stream whose other end is the caller; it stays in flight
  *   HALO_EDEPTH     waits inside calls inside waits, too deep; it stays in flight
  * or what halo_run returns for a guest that was ended: then it has ended for every call in flight.
  * The answers to other calls that come meanwhile are taken in.
@@ -235,16 +231,19 @@ void halo_done(struct halo_future *future);
 
 /*
  * Run the guest's main program on the calling thread until it ends, for at most `timeout_ns`
- * nanoseconds. A program runs once. Where it serves calls, it is told that there will be no more.
+ * nanoseconds. A program runs once; where it has ended already, by the other functions that run it,
+ * this only tells how. Where it serves calls, it is told that there will be no more.
  *
  * Returns 0 and the guest's exit code (0 to 255), or
+ *   HALO_EDEADLOCK  it waits for a stream whose other end is the caller: go on with that, then run
+ *                   again
  *   HALO_ETIMEDOUT  it did not end in time
  *   HALO_EFAULT     it faulted; halo_fault tells how
  *   HALO_EPANIC     it gave up; halo_errmsg holds its message
  *   HALO_EPOISONED  it broke the protocol; halo_errmsg tells which rule
  *   HALO_ESTATE     it has ended before, was never opened, or is in the middle of a call
  *   HALO_EHOST      the operating system refused something
- * After an error the guest never runs again.
+ * After an error other than HALO_EDEADLOCK the guest never runs again.
  */
 int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code);
 
@@ -290,6 +289,13 @@ struct halo_stats {
 
 /* Counters since halo_open. Any state. */
 void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats);
+
+/*
+ * Call `watch` about every `interval_ns` while the guest is being run and leaves, or waits; to show
+ * progress, say. It must not use the sandbox but for its counters. NULL: no more. Any state.
+ */
+void halo_watch(struct halo_sandbox *box, int64_t interval_ns,
+                void (*watch)(struct halo_sandbox *box, void *context), void *context);
 
 #ifdef __cplusplus
 }

@@ -454,6 +454,14 @@ int halo_wait(struct halo_future *future)
     return future->error;
 }
 
+bool halo_poll(void)
+{
+    if (halo__on_stacks() || halo_sender_stats(&halo__port).in_flight == 0)
+        return false;
+    halo__port_wait();
+    return true;
+}
+
 void halo_done(struct halo_future *future)
 {
     drop_room(future);

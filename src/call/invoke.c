@@ -422,39 +422,16 @@ const char *halo__post_take(struct halo_sandbox *box, struct halo_request *post)
 
 /* --- Waiting ---------------------------------------------------------------------------------- */
 
-static bool has_come(const struct halo_sandbox *box, const struct halo_future *future,
-                     uint64_t answered)
+static bool is_done(const struct halo_sandbox *box, const void *future)
 {
-    return future ? future->done : box->calls.answered != answered;
+    (void)box;
+    return ((const struct halo_future *)future)->done;
 }
 
-/* Run the guest until `future` is done, or any answer came. */
-static int run_until(struct halo_sandbox *box, const struct halo_future *future, int64_t timeout_ns)
+/* More have come than this. */
+static bool more_came(const struct halo_sandbox *box, const void *answered)
 {
-    struct halo_calls *calls = &box->calls;
-    const uint64_t answered = calls->answered;
-    struct halo_running running;
-    int error;
-
-    if (calls->waits > HALO_DEPTH_MAX)
-        return HALO_EDEPTH;
-    error = halo__run_enter(box, &running, timeout_ns);
-    if (error)
-        return error;
-    calls->waits++;
-    while (!error && box->state == HALO_STATE_RUNNING && !has_come(box, future, answered)) {
-        error = halo__step(box);
-        if (error == HALO_STUCK && has_come(box, future, answered))
-            error = 0; /* it could not be sent */
-        else if (error == HALO_STUCK && calls->serving > 0 && box->doing == HALO_DOING_WAIT)
-            error = HALO_EDEADLOCK;
-        else if (error == HALO_STUCK)
-            error = halo__end(box, halo__fail(box, HALO_EPOISONED,
-                                              "the guest waits, but has not answered a call"));
-    }
-    calls->waits--;
-    halo__run_leave(box, &running);
-    return error;
+    return box->calls.answered != *(const uint64_t *)answered;
 }
 
 int halo_wait(struct halo_future *future, int64_t timeout_ns)
@@ -462,7 +439,7 @@ int halo_wait(struct halo_future *future, int64_t timeout_ns)
     int error = 0;
 
     if (!future->done)
-        error = run_until(future->box, future, timeout_ns);
+        error = halo__run_until(future->box, is_done, future, timeout_ns);
     return future->done ? future->error : error;
 }
 
@@ -473,7 +450,7 @@ int halo_poll(struct halo_sandbox *box, int64_t timeout_ns)
 
     if (!box->calls.first && box->calls.number_count == 0)
         return 0;
-    error = run_until(box, NULL, timeout_ns);
+    error = halo__run_until(box, more_came, &answered, timeout_ns);
     if (box->calls.answered > answered)
         return (int)(box->calls.answered - answered);
     return error || box->state == HALO_STATE_RUNNING ? error : HALO_ESTATE;

@@ -3,8 +3,6 @@
  * takes everything that is there before the guest runs again.
  */
 #include "sandbox.h"
-#include <errno.h>
-#include <poll.h>
 
 static int poison(struct halo_sandbox *box, const struct halo_violation *broken)
 {
@@ -12,26 +10,6 @@ static int poison(struct halo_sandbox *box, const struct halo_violation *broken)
                       "the guest broke the ring: %s at slot %u, id %u (addr 0x%llx, meta 0x%llx)",
                       halo_broken_name(broken->reason), broken->slot, broken->id,
                       (unsigned long long)broken->addr, (unsigned long long)broken->meta);
-}
-
-/* Put a request in its stream's queue. NULL, or what cannot be understood. */
-static const char *accept_stream_request(struct halo_sandbox *box, struct halo_request *request)
-{
-    const char *why = halo__stream_parse(request);
-    struct halo_stream *stream;
-
-    if (why)
-        return why;
-    if (request->stream.handle >= HALO_STREAM_COUNT) { /* STR-04: nothing is kept for it */
-        halo__stream_fail(&box->g2h, request, EBADF);
-        return NULL;
-    }
-    stream = &box->streams[request->stream.handle];
-    if (request->message.kind == HALO_KIND_STREAM_READ ? !stream->may_read : !stream->may_write)
-        halo__stream_fail(&box->g2h, request, EBADF);
-    else
-        halo__stream_push(stream, request);
-    return NULL;
 }
 
 /* A message by its kind. NULL, or what cannot be understood. */
@@ -52,7 +30,7 @@ static const char *serve(struct halo_sandbox *box, struct halo_request *request)
     case HALO_KIND_FETCH:
         return halo__fetch(box, request);
     default:
-        return accept_stream_request(box, request);
+        return halo__stream_take(box, request);
     }
 }
 
@@ -143,6 +121,7 @@ int halo__send(struct halo_sandbox *box)
 
     if (why)
         return halo__fail(box, HALO_EPOISONED, "the guest left %s", why);
+    halo__own_flush(box);
     halo__publish(box);
     return 0;
 }
@@ -187,38 +166,17 @@ int halo__drain(struct halo_sandbox *box)
 
     if (error)
         return error;
-    for (uint32_t i = 0; i < HALO_STREAM_COUNT; i++)
-        halo__stream_serve(&box->streams[i], &box->g2h, &box->stats.bytes_in,
-                           &box->stats.bytes_out);
+    halo__stream_serve(box);
     halo__publish(box);
     return 0;
 }
 
-bool halo__has_pending(const struct halo_sandbox *box)
-{
-    for (uint32_t i = 0; i < HALO_STREAM_COUNT; i++) {
-        if (box->streams[i].first)
-            return true;
-    }
-    return false;
-}
-
 int halo__wait_pending(struct halo_sandbox *box, int64_t deadline)
 {
-    struct pollfd pollfds[HALO_STREAM_COUNT];
-    nfds_t count = 0;
-
-    for (uint32_t i = 0; i < HALO_STREAM_COUNT; i++) {
-        const struct halo_stream *stream = &box->streams[i];
-
-        if (stream->first)
-            pollfds[count++] = (struct pollfd){
-                .fd = stream->fd,
-                .events = stream->first->message.kind == HALO_KIND_STREAM_READ ? POLLIN : POLLOUT,
-            };
-    }
     if (halo__now() >= deadline)
         return HALO_ETIMEDOUT;
-    (void)poll(pollfds, count, halo__poll_timeout(deadline)); /* an interruption only looks again */
+    if (box->watch && box->watch_next < deadline)
+        deadline = box->watch_next;
+    halo__end_wait(&box->streams, halo__poll_timeout(deadline));
     return 0;
 }

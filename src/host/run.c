@@ -29,6 +29,7 @@ int halo__run_enter(struct halo_sandbox *box, struct halo_running *running, int6
     running->outer = box->deadline;
     deadline = timeout_ns > INT64_MAX - running->start ? HALO_FOREVER : running->start + timeout_ns;
     if (box->runs++ == 0) {
+        halo__end_retry(&box->streams);
         /* SIGURG ends KVM_RUN at the deadline; SIGPIPE would kill a host whose end point closed. */
         sigemptyset(&block);
         sigaddset(&block, SIGURG);
@@ -98,10 +99,8 @@ static int finish(struct halo_sandbox *box)
     int error = 0;
 
     for (;;) {
-        struct halo_stream *in = &box->streams[HALO_STDIN];
-
-        in->first = in->last = NULL; /* nobody will look at these answers */
-        if (error || !halo__has_pending(box))
+        halo__stream_drop_reads(&box->streams);
+        if (error || box->streams.armed_count == 0)
             return error;
         error = halo__wait_pending(box, box->deadline);
         if (!error)
@@ -191,6 +190,18 @@ static int handle_exit(struct halo_sandbox *box, const struct halo_exit *exit)
     return handle_doorbell(box, exit);
 }
 
+/* Let the program that watches look, where it is time. */
+static void look(struct halo_sandbox *box)
+{
+    int64_t now;
+
+    if (!box->watch || (now = halo__now()) < box->watch_next)
+        return;
+    if (box->watch_next > 0)
+        box->watch(box, box->watch_context);
+    box->watch_next = now + box->watch_interval;
+}
+
 int halo__step(struct halo_sandbox *box)
 {
     struct halo_exit exit;
@@ -199,16 +210,14 @@ int halo__step(struct halo_sandbox *box)
     error = halo__send(box);
     if (error)
         return halo__end(box, error);
+    look(box);
     if (box->doing != HALO_DOING_WORK && !box->answered) {
-        if (!halo__has_pending(box))
-            return HALO_STUCK;
-        error = halo__wait_pending(box, box->deadline);
-        if (!error) {
-            error = halo__drain(box);
-            if (error)
-                return halo__end(box, error);
-        }
-        return error;
+        error = halo__drain(box); /* what had to wait may go on by now */
+        if (error)
+            return halo__end(box, error);
+        if (box->answered)
+            return 0;
+        return box->streams.armed_count > 0 ? halo__wait_pending(box, box->deadline) : HALO_STUCK;
     }
     box->doing = HALO_DOING_WORK;
     box->answered = false;
@@ -218,14 +227,54 @@ int halo__step(struct halo_sandbox *box)
     return handle_exit(box, &exit);
 }
 
-/* --- To where it serves, and to its end ------------------------------------------------------- */
+/* --- Until something has come ----------------------------------------------------------------- */
 
-/* Nothing of what it waits for can come. */
-static int stuck(struct halo_sandbox *box)
+/*
+ * It waits, and nothing can come of itself. Where it waits for what the program that runs it has to
+ * do, that is no fault of the guest's.
+ */
+static int stuck(struct halo_sandbox *box, const char *what)
 {
-    return halo__end(box, halo__fail(box, HALO_EPOISONED,
-                                     "the guest waits for an answer but has asked for nothing"));
+    if (halo__stream_waits(&box->streams))
+        return halo__fail(box, HALO_EDEADLOCK,
+                          "the guest waits for a stream whose other end is its host");
+    if (box->calls.serving > 0 && box->doing == HALO_DOING_WAIT)
+        return HALO_EDEADLOCK;
+    return halo__end(box, halo__fail(box, HALO_EPOISONED, "%s", what));
 }
+
+int halo__run_until(struct halo_sandbox *box, halo__has_come *has_come, const void *what,
+                    int64_t timeout_ns)
+{
+    struct halo_calls *calls = &box->calls;
+    struct halo_running running;
+    int error;
+
+    if (calls->waits > HALO_DEPTH_MAX)
+        return HALO_EDEPTH;
+    error = halo__run_enter(box, &running, timeout_ns);
+    if (error)
+        return error;
+    if (box->state == HALO_STATE_READY)
+        box->state = HALO_STATE_RUNNING;
+    calls->waits++;
+    while (!error && box->state == HALO_STATE_RUNNING && !has_come(box, what)) {
+        error = halo__step(box);
+        if (error != HALO_STUCK)
+            continue;
+        if (has_come(box, what)) /* it could not be sent */
+            error = 0;
+        else if (box->doing == HALO_DOING_SERVE && !calls->first && calls->number_count == 0)
+            error = halo__fail(box, HALO_EDEADLOCK, "the guest waits to be called");
+        else
+            error = stuck(box, "the guest waits, but has not answered a call");
+    }
+    calls->waits--;
+    halo__run_leave(box, &running);
+    return error;
+}
+
+/* --- To where it serves, and to its end ------------------------------------------------------- */
 
 /* Begin, or go on, with what is not done inside a function of ours. */
 static int start(struct halo_sandbox *box, struct halo_running *running, int64_t timeout_ns)
@@ -255,7 +304,7 @@ int halo_begin(struct halo_sandbox *box, int64_t timeout_ns)
     while (!error && box->state == HALO_STATE_RUNNING && box->doing != HALO_DOING_SERVE) {
         error = halo__step(box);
         if (error == HALO_STUCK)
-            error = stuck(box);
+            error = stuck(box, "the guest waits for an answer but has asked for nothing");
     }
     halo__run_leave(box, &running);
     if (error == HALO_ETIMEDOUT)
@@ -270,8 +319,14 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
 {
     struct halo_running running;
     bool told = false;
-    int error = start(box, &running, timeout_ns);
+    int error;
 
+    if (box->state == HALO_STATE_ENDED && !box->ended && !box->told) { /* while it was called */
+        box->told = true;
+        *exit_code = box->exit_code;
+        return 0;
+    }
+    error = start(box, &running, timeout_ns);
     if (error)
         return error;
     while (!error && box->state == HALO_STATE_RUNNING) {
@@ -281,13 +336,15 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
         }
         error = halo__step(box);
         if (error == HALO_STUCK)
-            error = stuck(box);
+            error = stuck(box, "the guest waits for an answer but has asked for nothing");
     }
     if (error == HALO_ETIMEDOUT)
         halo__end(box, halo__fail(box, error,
                                   "the guest was stopped: it did not end within its time limit"));
     halo__run_leave(box, &running);
-    if (!error)
+    if (!error) {
+        box->told = true;
         *exit_code = box->exit_code;
+    }
     return error;
 }

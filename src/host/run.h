@@ -26,4 +26,13 @@ void halo__run_leave(struct halo_sandbox *box, struct halo_running *running);
 #define HALO_STUCK 1
 int halo__step(struct halo_sandbox *box);
 
+/*
+ * Step until it has come, whatever that is, or the guest has ended: 0; HALO_ETIMEDOUT, or
+ * HALO_EDEADLOCK where it cannot come before the caller does something; or another error: then the
+ * sandbox has ended.
+ */
+typedef bool halo__has_come(const struct halo_sandbox *box, const void *what);
+int halo__run_until(struct halo_sandbox *box, halo__has_come *has_come, const void *what,
+                    int64_t timeout_ns);
+
 #endif

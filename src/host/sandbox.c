@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,9 +85,10 @@ int halo_open(struct halo_sandbox **result, const char *path, const struct halo_
         options = &defaults;
     box->ram.fd = -1;
     box->deadline = HALO_FOREVER;
-    for (uint32_t i = 0; i < HALO_STREAM_COUNT; i++)
-        box->streams[i].fd = -1;
 
+    error = halo__streams_init(&box->streams);
+    if (error)
+        return halo__fail(box, error, "cannot make an epoll descriptor: %s", strerror(errno));
     error = choose_backend(box, options->backend);
     if (!error)
         error = halo__layout_begin(box, options);
@@ -109,6 +109,7 @@ void halo_close(struct halo_sandbox *box)
         return;
     halo__invoke_end(box, HALO_ESTATE);
     halo__kept_free(box);
+    halo__streams_free(&box->streams);
     if (box->backend)
         box->backend->destroy(box);
     if (box->ram.host)
@@ -118,25 +119,6 @@ void halo_close(struct halo_sandbox *box)
     free(box->functions.provided);
     free(box->functions.exported);
     free(box);
-}
-
-int halo_attach(struct halo_sandbox *box, uint32_t handle, int fd)
-{
-    struct stat st;
-
-    if (handle >= HALO_STREAM_COUNT)
-        return halo__fail(box, HALO_EINVAL, "there is no standard stream %u", handle);
-    if (fstat(fd, &st) < 0)
-        return halo__fail(box, HALO_EINVAL, "file descriptor %d: %s", fd, strerror(errno));
-    if (box->streams[handle].first)
-        return halo__fail(box, HALO_ESTATE, "stream %u is in use", handle);
-    box->streams[handle] = (struct halo_stream){
-        .fd = fd,
-        .may_read = handle == HALO_STDIN,
-        .may_write = handle != HALO_STDIN,
-        .is_file = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode),
-    };
-    return 0;
 }
 
 const struct halo_fault *halo_fault(const struct halo_sandbox *box)
@@ -187,6 +169,15 @@ const char *halo_backend_name(const struct halo_sandbox *box)
 const char *halo_backend_note(const struct halo_sandbox *box)
 {
     return box->backend_note[0] ? box->backend_note : NULL;
+}
+
+void halo_watch(struct halo_sandbox *box, int64_t interval_ns,
+                void (*watch)(struct halo_sandbox *box, void *context), void *context)
+{
+    box->watch = watch;
+    box->watch_context = context;
+    box->watch_interval = interval_ns;
+    box->watch_next = 0;
 }
 
 void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats)

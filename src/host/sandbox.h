@@ -124,18 +124,22 @@ struct halo_sandbox {
     struct halo_request posts[HALO_RING_SIZE];    /* of the queue to the guest */
     bool on_stacks;                               /* the other transport: */
     struct halo_stack stacks[HALO_STACK_COUNT];
-    struct halo_stream streams[HALO_STREAM_COUNT];
+    struct halo_streams streams;
     struct halo_functions functions;
     struct halo_calls calls;
     enum halo_doing doing;
     int ended;     /* with which error, or 0 */
     int exit_code; /* of a guest that ended by itself */
+    bool told;     /* halo_run has returned that */
     uint32_t runs; /* functions that run the guest, one inside the other */
     int64_t deadline;
     bool answered; /* something was published since the guest's last wait */
     bool has_fault;
     struct halo_fault fault;
     struct halo_stats stats;
+    void (*watch)(struct halo_sandbox *box, void *context);
+    void *watch_context;
+    int64_t watch_interval, watch_next;
     char backend_note[160];
     char errmsg[1024];
 };
@@ -171,10 +175,7 @@ int halo__send(struct halo_sandbox *box);
 /* Make visible what was answered and sent. */
 void halo__publish(struct halo_sandbox *box);
 
-/* Some request is waiting for its end point. */
-bool halo__has_pending(const struct halo_sandbox *box);
-
-/* Sleep until an end point of a waiting request is ready. 0, or HALO_ETIMEDOUT. */
+/* Sleep until an end that is watched can go on. 0, or HALO_ETIMEDOUT. */
 int halo__wait_pending(struct halo_sandbox *box, int64_t deadline);
 
 /* CLOCK_MONOTONIC in ns, and a deadline as a timeout for poll. */

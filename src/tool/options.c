@@ -101,7 +101,7 @@ int tool_exit_code(int error, int code)
 
 void tool_attach(struct halo_sandbox *box, int input)
 {
-    (void)halo_attach(box, HALO_STDIN, input);
-    (void)halo_attach(box, HALO_STDOUT, STDOUT_FILENO);
-    (void)halo_attach(box, HALO_STDERR, STDERR_FILENO);
+    (void)halo_attach(box, HALO_STDIN, halo_end_fd(input));
+    (void)halo_attach(box, HALO_STDOUT, halo_end_fd(STDOUT_FILENO));
+    (void)halo_attach(box, HALO_STDERR, halo_end_fd(STDERR_FILENO));
 }

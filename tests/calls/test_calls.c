@@ -144,9 +144,9 @@ static int run_guest(struct run *run, void **state, const char *mode, const char
                                       functions[i].function, &run->box),
                          0);
     if (run->in >= 0)
-        assert_int_equal(halo_attach(run->box, HALO_STDIN, run->in), 0);
+        assert_int_equal(halo_attach(run->box, HALO_STDIN, halo_end_fd(run->in)), 0);
     if (run->out >= 0)
-        assert_int_equal(halo_attach(run->box, HALO_STDOUT, run->out), 0);
+        assert_int_equal(halo_attach(run->box, HALO_STDOUT, halo_end_fd(run->out)), 0);
     error = halo_run(run->box, HALO_FOREVER, &run->code);
     halo_stats(run->box, &run->stats);
     return error;

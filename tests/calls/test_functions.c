@@ -585,7 +585,7 @@ static void streams_and_functions_go_together(void **state)
     const int out = mkstemp(name);
 
     (void)state;
-    assert_int_equal(halo_attach(box, HALO_STDOUT, out), 0);
+    assert_int_equal(halo_attach(box, HALO_STDOUT, halo_end_fd(out)), 0);
     assert_int_equal(halo_call(box, &future, function("say", FN(HALO_VOID, HALO_STR)), HALO_FOREVER,
                                halo_str("some words")),
                      0);

@@ -22,24 +22,13 @@ int halo__end(struct halo_sandbox *box, int error)
     return error;
 }
 
-int halo__step(struct halo_sandbox *box)
+int halo__run_until(struct halo_sandbox *box, halo__has_come *has_come, const void *what,
+                    int64_t timeout_ns)
 {
     (void)box;
-    abort();
-}
-
-int halo__run_enter(struct halo_sandbox *box, struct halo_running *running, int64_t timeout_ns)
-{
-    (void)box;
-    (void)running;
+    (void)has_come;
+    (void)what;
     (void)timeout_ns;
-    abort();
-}
-
-void halo__run_leave(struct halo_sandbox *box, struct halo_running *running)
-{
-    (void)box;
-    (void)running;
     abort();
 }
 
