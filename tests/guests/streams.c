@@ -1,0 +1,221 @@
+/* streams: what a guest can do with streams, one thing for each mode. For tests/streams. */
+#include <halo/guest.h>
+
+static void check(bool good, const char *what)
+{
+    if (!good)
+        halo_panic(what);
+}
+
+static uint32_t opened(const char *name)
+{
+    uint32_t handle;
+
+    check(halo_stream_open(name, &handle) == 0, "the stream is not offered");
+    return handle;
+}
+
+/* Copy one stream to another, in buffers of its own, many at a time. */
+static void filter(uint32_t in, uint32_t out)
+{
+    enum { COUNT = 8, LEN = 16384 };
+    static unsigned char bufs[COUNT][LEN];
+    static struct halo_future reads[COUNT], writes[COUNT];
+    bool going[COUNT] = {false};
+
+    for (uint32_t i = 0; i < COUNT; i++)
+        halo_start_read(&reads[i], in, bufs[i], LEN);
+    for (uint32_t i = 0;; i = (i + 1) % COUNT) {
+        if (going[i]) {
+            check(halo_wait(&writes[i]) == 0, "a write failed");
+            check(writes[i].result.len == reads[i].result.len, "a write is short");
+            halo_start_read(&reads[i], in, bufs[i], LEN);
+        }
+        check(halo_wait(&reads[i]) == 0, "a read failed");
+        if (reads[i].result.len == 0)
+            break;
+        going[i] = true;
+        halo_start_write(&writes[i], out, bufs[i], reads[i].result.len);
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        halo_wait(&reads[i]);
+        check(!going[i] || halo_wait(&writes[i]) == 0, "a write failed");
+    }
+}
+
+/* Lines of "in", in capitals, to "out". */
+static void lines(void)
+{
+    const uint32_t in = opened("in"), out = opened("out");
+    struct halo_reader reader;
+    struct halo_writer writer;
+    size_t len;
+    char *line;
+    int got;
+
+    check(halo_reader_open_sized(&reader, in, 4096, 2) == 0, "no reader");
+    check(halo_writer_open_sized(&writer, out, 1000) == 0, "no writer");
+    while ((got = halo_reader_line(&reader, &line, &len)) > 0) {
+        for (size_t i = 0; i < len; i++)
+            line[i] = (char)(line[i] >= 'a' && line[i] <= 'z' ? line[i] - 32 : line[i]);
+        line[len] = '\n';
+        check(halo_writer_write(&writer, line, len + 1) == 0, "cannot write");
+        if (len == 0) /* whoever is at the other end waits for what there is */
+            check(halo_writer_flush(&writer) == 0, "cannot flush");
+    }
+    check(got == 0, "cannot read");
+    halo_reader_close(&reader);
+    check(halo_writer_close(&writer) == 0, "cannot close");
+    halo_stream_close(in);
+    halo_stream_close(out);
+}
+
+/* Errors that the host answers with. */
+static void errors(void)
+{
+    const uint32_t in = opened("in");
+    struct halo_future future, second;
+    unsigned char byte[8], more[8];
+    uint32_t handle;
+
+    check(halo_stream_open("nothing", &handle) == HALO_ENAME, "a name that is not offered");
+    check(halo_stream_open("", &handle) == HALO_EINVAL, "no name");
+    check(halo_start_read(&future, in, byte, 0) == HALO_EINVAL, "no bytes");
+    check(future.done && future.error == HALO_EINVAL, "it is done");
+    check(halo_start_write(&future, in, byte, HALO_WINDOW_BYTES + 1) == HALO_EINVAL, "too long");
+    halo_start_write(&future, in, byte, 1);
+    check(halo_wait(&future) == HALO_EIO && future.code == 9, "the wrong way"); /* EBADF */
+    halo_start_read(&future, 77, byte, 8);
+    check(halo_wait(&future) == HALO_EIO && future.code == 9, "no such stream");
+    check(halo_write(77, byte, 1) == HALO_EINVAL, "no standard stream");
+
+    halo_start_read(&future, in, byte, 8); /* nothing comes */
+    halo_stream_cancel(in, HALO_IN);
+    check(halo_wait(&future) == HALO_EIO && future.code == 125, "cancelled"); /* ECANCELED */
+    halo_start_read(&future, in, byte, 8);
+    halo_stream_close(in);
+    halo_start_read(&second, in, more, 8);
+    check(halo_wait(&future) == HALO_EIO && future.code == 125, "cancelled by a close");
+    check(halo_wait(&second) == HALO_ESTALE, "a stale handle");
+    check(!halo_poll(), "nothing is in flight");
+}
+
+/* One that blocks for ever, next to one that goes on. */
+static void starve(void)
+{
+    const uint32_t blocked = opened("blocked"), out = opened("out");
+    struct halo_future futures[HALO_WINDOW_REQUESTS];
+    static unsigned char bytes[HALO_WINDOW_REQUESTS][8];
+
+    for (uint32_t i = 0; i < HALO_WINDOW_REQUESTS; i++)
+        halo_start_read(&futures[i], blocked, bytes[i], 8);
+    filter(opened("in"), out);
+    for (uint32_t i = 0; i < HALO_WINDOW_REQUESTS; i++)
+        check(!halo_ready(&futures[i]), "bytes from nowhere");
+    halo_stream_cancel(blocked, HALO_IN);
+    for (uint32_t i = 0; i < HALO_WINDOW_REQUESTS; i++)
+        check(halo_wait(&futures[i]) == HALO_EIO, "cancelled");
+}
+
+/* Every connection says its number, and hears it doubled. */
+static void answer_connections(uint32_t count)
+{
+    const uint32_t listener = opened("listener");
+
+    while (count > 0) {
+        struct halo_future future;
+        uint32_t handles[4];
+
+        halo_start_read(&future, listener, handles, sizeof(handles));
+        check(halo_wait(&future) == 0, "cannot accept");
+        for (uint32_t i = 0; i < future.result.len / sizeof(handles[0]); i++, count--) {
+            struct halo_future read, write;
+            uint32_t number;
+
+            halo_start_read(&read, handles[i], &number, sizeof(number));
+            check(halo_wait(&read) == 0 && read.result.len == sizeof(number), "no number");
+            number *= 2;
+            halo_start_write(&write, handles[i], &number, sizeof(number));
+            halo_stream_close(handles[i]); /* behind it */
+            check(halo_wait(&write) == 0, "cannot answer");
+            halo_start_read(&read, handles[i], &number, sizeof(number));
+            check(halo_wait(&read) == HALO_ESTALE, "closed");
+        }
+    }
+}
+
+/* Write to the end that the host has, close that way, and say what it said. */
+static void talk(uint32_t handle)
+{
+    struct halo_writer writer;
+    struct halo_reader reader;
+    const void *bytes;
+    int64_t len;
+
+    halo_writer_open(&writer, handle);
+    halo_writer_write(&writer, "hello", 5);
+    check(halo_writer_close(&writer) == 0, "cannot write");
+    halo_stream_end(handle);
+    halo_reader_open_sized(&reader, handle, 4096, 4);
+    while ((len = halo_reader_next(&reader, &bytes)) > 0)
+        halo_write(HALO_STDOUT, bytes, (size_t)len);
+    halo_reader_close(&reader);
+    check(len == 0, "cannot read");
+}
+
+HALO_EXPORT(copy, "copy", HALO_U64, HALO_U32, HALO_U32)
+{
+    filter(args[0].u32, args[1].u32);
+    halo_return(call, halo_u64(1));
+}
+
+/* Requests beyond a stream's window, by hand: the library keeps to it. */
+HALO_EXPORT(read_one, "read_one", HALO_U64, HALO_U32)
+{
+    struct halo_future future;
+    uint64_t value = 0;
+
+    halo_start_read(&future, args[0].u32, &value, sizeof(value));
+    if (halo_wait(&future) || future.result.len == 0)
+        halo_fail(call, 1, "no bytes");
+    else
+        halo_return(call, halo_u64(value));
+}
+
+static uint32_t number(const char *text)
+{
+    uint32_t value = 0;
+
+    for (; *text >= '0' && *text <= '9'; text++)
+        value = value * 10 + (uint32_t)(*text - '0');
+    return value;
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 1 ? argv[1] : "";
+
+    switch (mode[0]) {
+    case 'c':
+        answer_connections(number(argv[2]));
+        break;
+    case 'e':
+        errors();
+        break;
+    case 'f':
+        filter(opened("in"), opened("out"));
+        break;
+    case 'l':
+        lines();
+        break;
+    case 's':
+        starve();
+        break;
+    case 't':
+        talk(opened("host"));
+        break;
+    default:
+        return halo_serve();
+    }
+    return 0;
+}
