@@ -24,6 +24,14 @@ _Noreturn void halo_panic(const char *text)
         halo__doorbell(HALO_DOORBELL_PANIC, (uintptr_t)text, strlen(text));
 }
 
+/* What code that was compiled with a stack protector calls: a library, say. */
+_Noreturn void __stack_chk_fail(void);
+
+_Noreturn void __stack_chk_fail(void)
+{
+    halo_panic("the stack was smashed");
+}
+
 _Noreturn void halo_exit(int code)
 {
     if (halo_flush() < 0 && code == 0)
