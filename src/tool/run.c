@@ -108,6 +108,7 @@ int tool_run(int argc, char **argv)
 {
     struct run_options options;
     struct halo_sandbox *box = NULL;
+    struct tool_progress progress;
     int input = STDIN_FILENO, code = 0;
     int error = parse(argc, argv, &options);
 
@@ -125,7 +126,9 @@ int tool_run(int argc, char **argv)
         if (halo_backend_note(box))
             fprintf(stderr, "halo run: %s\n", halo_backend_note(box));
         tool_attach(box, input);
+        tool_progress_begin(box, &progress, input);
         error = halo_run(box, options.common.timeout_ns, &code);
+        tool_progress_end(&progress);
     }
     if (error)
         fprintf(stderr, "halo run: %s\n", halo_errmsg(box));

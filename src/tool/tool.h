@@ -47,4 +47,14 @@ int tool_exit_code(int error, int code);
 /* Whatever of the command's standard streams is open becomes the guest's. */
 void tool_attach(struct halo_sandbox *box, int input);
 
+/* Shows how far a transfer is, on a terminal, where that is in nobody's way. */
+struct tool_progress {
+    uint64_t total; /* bytes of the input, or 0 where that is not known */
+    double start;   /* seconds */
+    bool shown;
+};
+
+void tool_progress_begin(struct halo_sandbox *box, struct tool_progress *progress, int input);
+void tool_progress_end(const struct tool_progress *progress);
+
 #endif

@@ -1,0 +1,83 @@
+/* How far a long transfer is: one line on a terminal, written again and again. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "tool.h"
+
+#define EVERY_NS 200000000
+#define BEGIN_AFTER_S 1 /* nobody wants to see what is over at once */
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* "12.3 MiB": `text` has 16 bytes and is returned. */
+static const char *amount(char *text, double bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    unsigned unit = 0;
+
+    for (; bytes >= 1000 && unit < 4; unit++)
+        bytes /= 1024;
+    (void)snprintf(text, 16, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    return text;
+}
+
+/* The line that tells of so many bytes; `total` 0: nobody knows how many there will be. */
+static void describe(char *line, size_t size, uint64_t bytes, uint64_t total, double seconds)
+{
+    const double rate = seconds > 0 ? (double)bytes / seconds : 0;
+    char moved[16], speed[16];
+
+    (void)snprintf(line, size, "%9s  %9s/s", amount(moved, (double)bytes), amount(speed, rate));
+    if (total > 0 && bytes <= total && rate > 0) {
+        const unsigned long left = (unsigned long)((double)(total - bytes) / rate + 0.5);
+        const size_t len = strlen(line);
+
+        (void)snprintf(line + len, size - len, "  %3.0f %%  %lu:%02lu left",
+                       100.0 * (double)bytes / (double)total, left / 60, left % 60);
+    }
+}
+
+static void show(struct halo_sandbox *box, void *context)
+{
+    struct tool_progress *progress = context;
+    const double seconds = now() - progress->start;
+    struct halo_stats stats;
+    char line[80];
+    uint64_t bytes;
+
+    halo_stats(box, &stats);
+    bytes = stats.bytes_in > 0 ? stats.bytes_in : stats.bytes_out;
+    if (bytes == 0 || seconds < BEGIN_AFTER_S)
+        return;
+    describe(line, sizeof(line), bytes, progress->total, seconds);
+    fprintf(stderr, "\r%s\033[K", line);
+    progress->shown = true;
+}
+
+void tool_progress_begin(struct halo_sandbox *box, struct tool_progress *progress, int input)
+{
+    const off_t at = lseek(input, 0, SEEK_CUR);
+    struct stat st;
+
+    *progress = (struct tool_progress){.start = now()};
+    /* Where the guest's own output goes to the terminal, a line of ours would be in its way. */
+    if (!isatty(STDERR_FILENO) || isatty(STDOUT_FILENO) || isatty(input))
+        return;
+    if (fstat(input, &st) == 0 && S_ISREG(st.st_mode) && at >= 0 && at < st.st_size)
+        progress->total = (uint64_t)(st.st_size - at);
+    halo_watch(box, EVERY_NS, show, progress);
+}
+
+void tool_progress_end(const struct tool_progress *progress)
+{
+    if (progress->shown)
+        fputs("\r\033[K", stderr);
+}
