@@ -19,7 +19,7 @@ static const char usage[] =
     "core and back cost around the samples.\n";
 
 static const struct bench_row *const files[] = {bench_ring_rows, bench_pool_rows, bench_queue_rows,
-                                                bench_call_rows};
+                                                bench_call_rows, bench_stream_rows};
 #define FILES (sizeof(files) / sizeof(files[0]))
 
 /* What is wrong with the command line. */

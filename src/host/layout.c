@@ -86,7 +86,12 @@ int halo__layout_begin(struct halo_sandbox *box, const struct halo_options *opti
     layout->args_len = args_len;
     layout->args = layout->boot - pages(args_len);
     layout->ring = layout->args - HALO_QUEUE_COUNT * RING_LEN;
-    layout->pool = layout->ring - HALO_POOL_LEN;
+    layout->pool_len = len / 4 / HALO_PAGE * HALO_PAGE;
+    if (layout->pool_len < HALO_POOL_MIN)
+        layout->pool_len = HALO_POOL_MIN;
+    if (layout->pool_len > HALO_POOL_MAX)
+        layout->pool_len = HALO_POOL_MAX;
+    layout->pool = layout->ring - layout->pool_len;
     layout->stack_top = layout->pool - HALO_PAGE;
     layout->limit = layout->stack_top - HALO_STACK_LEN - HALO_PAGE;
     layout->image_end = HALO_RAM_BASE;
@@ -127,7 +132,7 @@ static void write_boot_page(struct halo_sandbox *box, const struct halo_options 
         .heap_base = layout->image_end,
         .heap_len = layout->limit - layout->image_end,
         .pool_base = layout->pool,
-        .pool_len = HALO_POOL_LEN,
+        .pool_len = layout->pool_len,
         .transport = options->transport,
         .doorbell = layout->doorbell,
         .args = layout->args,
@@ -135,7 +140,7 @@ static void write_boot_page(struct halo_sandbox *box, const struct halo_options 
         .arg_count = options->arg_count,
         .queue = {boot_queue(layout, HALO_QUEUE_G2H), boot_queue(layout, HALO_QUEUE_H2G)},
     };
-    const uint64_t stack_len = HALO_POOL_LEN / HALO_STACK_COUNT;
+    const uint64_t stack_len = HALO_POOL_MIN / HALO_STACK_COUNT;
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;
 
@@ -206,7 +211,7 @@ int halo__layout_finish(struct halo_sandbox *box, const struct halo_options *opt
          RIGHTS_ALL},
         {layout->stack_top - HALO_STACK_LEN, HALO_STACK_LEN, HALO_PROT_READ | HALO_PROT_WRITE,
          RIGHTS_ALL},
-        {layout->pool, HALO_POOL_LEN, HALO_PROT_READ | HALO_PROT_WRITE, RIGHTS_ALL},
+        {layout->pool, layout->pool_len, HALO_PROT_READ | HALO_PROT_WRITE, RIGHTS_ALL},
         {layout->ring, layout->args - layout->ring, HALO_PROT_READ | HALO_PROT_WRITE, 0},
         {layout->args, layout->doorbell - layout->args, HALO_PROT_READ, 0},
         {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0},

@@ -21,7 +21,8 @@
 #include "stack.h"
 
 #define HALO_RING_SIZE 256u /* of each queue */
-#define HALO_POOL_LEN (2ull << 20)
+#define HALO_POOL_MIN (2ull << 20) /* a quarter of guest memory, between these */
+#define HALO_POOL_MAX (4ull << 20)
 #define HALO_STACK_LEN (256ull << 10)
 
 enum halo_prot {
@@ -51,7 +52,7 @@ struct halo_layout {
     uint64_t boot;
     uint64_t doorbell;
     uint64_t ring; /* one queue's, then the other's */
-    uint64_t pool;
+    uint64_t pool, pool_len;
     uint64_t args;
     uint64_t args_len;
 };

@@ -1,0 +1,308 @@
+/*
+ * Streams whose ends are memory: what a guest reads, writes, or reads and writes again, in requests
+ * of so many bytes. Beside them one copy of the same bytes between memory of the same size, a pipe,
+ * and a socket. The backend is KVM where there is one. Starting and ending the guest is not in it.
+ */
+#define _GNU_SOURCE
+#include "bench.h"
+#include <fcntl.h>
+#include <halo/halo.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FAR_LEN (64u << 20)     /* a host's data: more than any cache of a core's holds */
+#define RING_LEN (32u * 65536u) /* a guest's buffers */
+
+static unsigned char *far_from, *far_to, *near;
+static struct halo_stats before, after;
+static double cpu_before, cpu_after;
+
+static void make_memory(void)
+{
+    if (near)
+        return;
+    far_from = malloc(FAR_LEN);
+    far_to = malloc(FAR_LEN);
+    near = malloc(RING_LEN);
+    bench_must(far_from && far_to && near, "no memory");
+    memset(far_from, 'x', FAR_LEN);
+    memset(far_to, 'y', FAR_LEN);
+    memset(near, 'z', RING_LEN);
+}
+
+static double cpu_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void begin(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)args;
+    (void)context;
+    halo_stats(halo_call_sandbox(call), &before);
+    cpu_before = cpu_now();
+    bench_begin();
+}
+
+static void end(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)args;
+    (void)context;
+    bench_end();
+    cpu_after = cpu_now();
+    halo_stats(halo_call_sandbox(call), &after);
+}
+
+/* A host's data, again and again: memory without an end. The context is how far it was. */
+static int64_t read_far(void *context, void *to, size_t len)
+{
+    size_t *at = context;
+
+    if (*at + len > FAR_LEN)
+        *at = 0;
+    memcpy(to, far_from + *at, len);
+    *at += len;
+    return (int64_t)len;
+}
+
+static int64_t write_far(void *context, const void *from, size_t len)
+{
+    size_t *at = context;
+
+    if (*at + len > FAR_LEN)
+        *at = 0;
+    memcpy(far_to + *at, from, len);
+    *at += len;
+    return (int64_t)len;
+}
+
+static struct {
+    const char *mode;
+    size_t len;
+    bool is_process;
+} way;
+
+static void run_guest(uint64_t operations)
+{
+    static const struct halo_signature mark = HALO_FN(HALO_VOID);
+    static const struct halo_end_functions functions = {read_far, write_far, NULL};
+    size_t in = 0, out = 0;
+    char len[24], total[24], words[64];
+    const char *const args[] = {way.mode, way.mode, len, total};
+    const struct halo_options options = {
+        .backend = way.is_process ? HALO_BACKEND_PROCESS : HALO_BACKEND_AUTO,
+        .ram_len = 32ull << 20,
+        .args = args,
+        .arg_count = 4,
+    };
+    const double mib = (double)operations * (double)way.len / (1 << 20);
+    struct halo_sandbox *box;
+    int code = 0;
+
+    make_memory();
+    (void)snprintf(len, sizeof(len), "%zu", way.len);
+    (void)snprintf(total, sizeof(total), "%" PRIu64, operations * way.len);
+    bench_must(halo_open(&box, BENCH_STREAMS, &options) == 0, "cannot open the guest");
+    if (halo_provide(box, "begin", &mark, begin, NULL) ||
+        halo_provide(box, "end", &mark, end, NULL) ||
+        halo_attach(box, HALO_STDIN, halo_end_functions(&functions, &in, -1)) ||
+        halo_attach(box, HALO_STDOUT, halo_end_functions(&functions, &out, -1)) ||
+        halo_run(box, HALO_FOREVER, &code) || code != 0)
+        bench_fail(halo_errmsg(box));
+    (void)snprintf(words, sizeof(words), "%.2f exits/MiB, %.3f s CPU/GiB",
+                   (double)(after.exits - before.exits - 1) / mib,
+                   (cpu_after - cpu_before) * 1024 / mib);
+    bench_remark(words);
+    halo_close(box);
+}
+
+#define SAMPLE(name_, mode_, len_, bytes_, process_)      \
+    static double name_(void)                             \
+    {                                                     \
+        way.mode = mode_;                                 \
+        way.len = len_;                                   \
+        way.is_process = process_;                        \
+        return bench_timed(run_guest, (bytes_) / (len_)); \
+    }
+
+SAMPLE(read512, "read", 512, 2u << 20, false)
+SAMPLE(read4k, "read", 4096, 16u << 20, false)
+SAMPLE(read64k, "read", 65536, 128u << 20, false)
+SAMPLE(read64k_process, "read", 65536, 128u << 20, true)
+SAMPLE(write512, "write", 512, 2u << 20, false)
+SAMPLE(write4k, "write", 4096, 16u << 20, false)
+SAMPLE(write64k, "write", 65536, 128u << 20, false)
+SAMPLE(write64k_process, "write", 65536, 128u << 20, true)
+SAMPLE(filter512, "filter", 512, 2u << 20, false)
+SAMPLE(filter4k, "filter", 4096, 16u << 20, false)
+SAMPLE(filter64k, "filter", 65536, 128u << 20, false)
+SAMPLE(filter64k_process, "filter", 65536, 128u << 20, true)
+SAMPLE(gather512, "gather", 512, 64u << 20, false)
+
+/* --- Neighbours ------------------------------------------------------------------------------- */
+
+/* One copy of each byte, between memory of these sizes. */
+static void copy(unsigned char *to, size_t to_len, const unsigned char *from, size_t from_len,
+                 uint64_t operations)
+{
+    const size_t len = way.len;
+
+    for (uint64_t i = 0; i < operations; i++) {
+        memcpy(to + i * len % to_len, from + i * len % from_len, len);
+        __asm__ volatile("" : : : "memory");
+    }
+}
+
+static void copy_in(uint64_t operations)
+{
+    make_memory();
+    bench_begin();
+    copy(near, RING_LEN, far_from, FAR_LEN, operations);
+    bench_end();
+}
+
+static void copy_out(uint64_t operations)
+{
+    make_memory();
+    bench_begin();
+    copy(far_to, FAR_LEN, near, RING_LEN, operations);
+    bench_end();
+}
+
+static void copy_far(uint64_t operations)
+{
+    make_memory();
+    bench_begin();
+    copy(far_to, FAR_LEN, far_from, FAR_LEN, operations);
+    bench_end();
+}
+
+static int ends[2]; /* written, read */
+
+/* Through the kernel and back out, by one thread. */
+static void through(uint64_t operations)
+{
+    const size_t len = way.len;
+
+    make_memory();
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i++) {
+        bench_must(write(ends[0], far_from + i * len % FAR_LEN, len) == (ssize_t)len,
+                   "cannot write");
+        for (size_t done = 0; done < len;) {
+            const ssize_t n = read(ends[1], near + i * len % RING_LEN + done, len - done);
+
+            bench_must(n > 0, "cannot read");
+            done += (size_t)n;
+        }
+    }
+    bench_end();
+}
+
+static double neighbour(void (*work)(uint64_t), size_t len)
+{
+    way.len = len;
+    return bench_timed(work, (64u << 20) / len);
+}
+
+static double pipe_of(size_t len)
+{
+    int fds[2];
+    double ns;
+
+    bench_must(pipe(fds) == 0 && fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) > 0, "no pipe");
+    ends[0] = fds[1];
+    ends[1] = fds[0];
+    ns = neighbour(through, len);
+    close(fds[0]);
+    close(fds[1]);
+    return ns;
+}
+
+static double socket_of(size_t len)
+{
+    const int room = 1 << 20;
+    double ns;
+
+    bench_must(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 &&
+                   setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) == 0,
+               "no socket");
+    ns = neighbour(through, len);
+    close(ends[0]);
+    close(ends[1]);
+    return ns;
+}
+
+#define NEIGHBOURS(suffix, len)           \
+    static double copy_in_##suffix(void)  \
+    {                                     \
+        return neighbour(copy_in, len);   \
+    }                                     \
+    static double copy_out_##suffix(void) \
+    {                                     \
+        return neighbour(copy_out, len);  \
+    }                                     \
+    static double copy_far_##suffix(void) \
+    {                                     \
+        return neighbour(copy_far, len);  \
+    }                                     \
+    static double pipe_##suffix(void)     \
+    {                                     \
+        return pipe_of(len);              \
+    }                                     \
+    static double socket_##suffix(void)   \
+    {                                     \
+        return socket_of(len);            \
+    }
+
+NEIGHBOURS(512, 512)
+NEIGHBOURS(4k, 4096)
+NEIGHBOURS(64k, 65536)
+
+#define ROW(name_, what_, sample_, bytes_, ...)                                           \
+    {                                                                                     \
+        .name = name_, .what = what_, .sample = sample_, .bytes = bytes_, .neighbours = { \
+            __VA_ARGS__                                                                   \
+        }                                                                                 \
+    }
+
+const struct bench_row bench_stream_rows[] = {
+    ROW("stream.read64k", "a guest reads memory, 64 KiB a request", read64k, 65536,
+        {"memcpy", copy_in_64k, NULL}, {"pipe", pipe_64k, NULL}, {"unix socket", socket_64k, NULL}),
+    ROW("stream.read64k.process", "the same in a process", read64k_process, 65536,
+        {"memcpy", copy_in_64k, NULL}),
+    ROW("stream.read4k", "4 KiB a request", read4k, 4096, {"memcpy", copy_in_4k, NULL},
+        {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL}),
+    ROW("stream.read512", "512 B a request", read512, 512, {"memcpy", copy_in_512, NULL},
+        {"pipe", pipe_512, NULL}, {"unix socket", socket_512, NULL}),
+    ROW("stream.write64k", "a guest writes to memory, 64 KiB a request", write64k, 65536,
+        {"memcpy", copy_out_64k, NULL}, {"pipe", pipe_64k, NULL},
+        {"unix socket", socket_64k, NULL}),
+    ROW("stream.write64k.process", "the same in a process", write64k_process, 65536,
+        {"memcpy", copy_out_64k, NULL}),
+    ROW("stream.write4k", "4 KiB a request", write4k, 4096, {"memcpy", copy_out_4k, NULL},
+        {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL}),
+    ROW("stream.write512", "512 B a request", write512, 512, {"memcpy", copy_out_512, NULL},
+        {"pipe", pipe_512, NULL}, {"unix socket", socket_512, NULL}),
+    ROW("stream.gather512", "512 B at a time through a writer", gather512, 512,
+        {"memcpy", copy_out_512, NULL}, {"pipe", pipe_512, NULL},
+        {"unix socket", socket_512, NULL}),
+    ROW("stream.filter64k", "a guest writes what it reads, two copies", filter64k, 65536,
+        {"one memcpy", copy_far_64k, NULL}, {"pipe", pipe_64k, NULL},
+        {"unix socket", socket_64k, NULL}),
+    ROW("stream.filter64k.process", "the same in a process", filter64k_process, 65536,
+        {"one memcpy", copy_far_64k, NULL}),
+    ROW("stream.filter4k", "4 KiB a request", filter4k, 4096, {"one memcpy", copy_far_4k, NULL},
+        {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL}),
+    ROW("stream.filter512", "512 B a request", filter512, 512, {"one memcpy", copy_far_512, NULL},
+        {"pipe", pipe_512, NULL}, {"unix socket", socket_512, NULL}),
+    {.name = NULL},
+};

@@ -1,0 +1,121 @@
+/*
+ * The guest of bench/stream.c.
+ *
+ *     read LEN TOTAL      reads so many bytes in buffers of LEN bytes, as many as a window holds
+ *     write LEN TOTAL     writes them
+ *     filter LEN TOTAL    writes what it reads, from where it lies
+ *     gather LEN TOTAL    writes LEN bytes at a time through a writer
+ */
+#include <halo/guest.h>
+
+HALO_IMPORT(begin, "begin", HALO_VOID);
+HALO_IMPORT(end, "end", HALO_VOID);
+
+#define DEPTH HALO_WINDOW_REQUESTS
+
+static struct halo_future reads[2 * DEPTH], writes[2 * DEPTH], mark;
+static unsigned char *bufs;
+
+static void must(bool good)
+{
+    if (!good)
+        halo_panic("a stream failed");
+}
+
+static uint64_t number(const char *digits)
+{
+    uint64_t value = 0;
+
+    for (; *digits; digits++)
+        value = value * 10 + (uint64_t)(*digits - '0');
+    return value;
+}
+
+/* So many bytes one way, and in order. */
+static void move(bool reading, size_t len, uint64_t total)
+{
+    const uint32_t handle = reading ? HALO_STDIN : HALO_STDOUT;
+    int (*const start)(struct halo_future *, uint32_t, void *, size_t) =
+        reading ? halo_start_read
+                : (int (*)(struct halo_future *, uint32_t, void *, size_t))halo_start_write;
+    uint64_t done = 0;
+
+    for (uint32_t i = 0; i < DEPTH; i++)
+        start(&reads[i], handle, bufs + i * len, len);
+    for (uint32_t i = 0; done < total; i = (i + 1) % DEPTH) {
+        must(halo_wait(&reads[i]) == 0 && reads[i].result.len == len);
+        done += len;
+        start(&reads[i], handle, bufs + i * len, len);
+    }
+    for (uint32_t i = 0; i < DEPTH; i++)
+        must(halo_wait(&reads[i]) == 0);
+}
+
+/* Half of the buffers are being read into while the others are written. */
+static void filter(size_t len, uint64_t total)
+{
+    const uint32_t count = 2 * DEPTH;
+    uint32_t in = 0, out = 0, free_count = count;
+    uint64_t asked = 0, done = 0, reading = 0;
+
+    while (done < total) {
+        for (; free_count > 0 && reading < DEPTH && asked < total; free_count--) {
+            halo_start_read(&reads[in % count], HALO_STDIN, bufs + in % count * len, len);
+            asked += len;
+            reading++;
+            in++;
+        }
+        /* What has come goes on; what has gone is free. */
+        while (reading > 0 && halo_ready(&reads[(in - reading) % count])) {
+            const uint32_t i = (uint32_t)(in - reading) % count;
+
+            must(reads[i].error == 0 && reads[i].result.len == len);
+            halo_start_write(&writes[i], HALO_STDOUT, bufs + i * len, len);
+            reading--;
+        }
+        while (out != in - reading && halo_ready(&writes[out % count])) {
+            must(writes[out % count].error == 0);
+            done += len;
+            out++;
+            free_count++;
+        }
+        if (done < total && (free_count == 0 || reading == DEPTH || asked == total))
+            halo_poll();
+    }
+}
+
+static void gather(size_t len, uint64_t total)
+{
+    struct halo_writer writer;
+
+    halo_writer_open(&writer, HALO_STDOUT);
+    for (uint64_t done = 0; done < total; done += len)
+        must(halo_writer_write(&writer, bufs, len) == 0);
+    must(halo_writer_close(&writer) == 0);
+}
+
+static void work(char mode, size_t len, uint64_t total)
+{
+    if (mode == 'f')
+        filter(len, total);
+    else if (mode == 'g')
+        gather(len, total);
+    else
+        move(mode == 'r', len, total);
+}
+
+int main(int argc, char **argv)
+{
+    const size_t len = argc == 4 ? number(argv[2]) : 0;
+
+    must(len > 0);
+    bufs = malloc(2 * DEPTH * len);
+    must(bufs != NULL);
+    memset(bufs, 'x', 2 * DEPTH * len); /* all of it is there */
+    halo_start(&mark, &begin, NULL, 0);
+    must(halo_wait(&mark) == 0);
+    work(argv[1][0], len, number(argv[3]));
+    halo_start(&mark, &end, NULL, 0);
+    must(halo_wait(&mark) == 0);
+    return 0;
+}
