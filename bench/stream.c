@@ -207,23 +207,67 @@ static void through(uint64_t operations)
     bench_end();
 }
 
+/* What a filter of another process does: in through one, out through another. */
+static int second[2];
+
+static void twice(uint64_t operations)
+{
+    const size_t len = way.len;
+
+    make_memory();
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i++) {
+        unsigned char *at = near + i * len % RING_LEN;
+
+        bench_must(write(ends[0], far_from + i * len % FAR_LEN, len) == (ssize_t)len &&
+                       read(ends[1], at, len) == (ssize_t)len &&
+                       write(second[0], at, len) == (ssize_t)len &&
+                       read(second[1], far_to + i * len % FAR_LEN, len) == (ssize_t)len,
+                   "a pipe failed");
+    }
+    bench_end();
+}
+
 static double neighbour(void (*work)(uint64_t), size_t len)
 {
     way.len = len;
     return bench_timed(work, (64u << 20) / len);
 }
 
-static double pipe_of(size_t len)
+static void make_pipe(int *pair)
 {
     int fds[2];
-    double ns;
 
     bench_must(pipe(fds) == 0 && fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) > 0, "no pipe");
-    ends[0] = fds[1];
-    ends[1] = fds[0];
+    pair[0] = fds[1];
+    pair[1] = fds[0];
+}
+
+static void close_pair(const int *pair)
+{
+    close(pair[0]);
+    close(pair[1]);
+}
+
+static double pipe_of(size_t len)
+{
+    double ns;
+
+    make_pipe(ends);
     ns = neighbour(through, len);
-    close(fds[0]);
-    close(fds[1]);
+    close_pair(ends);
+    return ns;
+}
+
+static double two_pipes_of(size_t len)
+{
+    double ns;
+
+    make_pipe(ends);
+    make_pipe(second);
+    ns = neighbour(twice, len);
+    close_pair(ends);
+    close_pair(second);
     return ns;
 }
 
@@ -236,32 +280,23 @@ static double socket_of(size_t len)
                    setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) == 0,
                "no socket");
     ns = neighbour(through, len);
-    close(ends[0]);
-    close(ends[1]);
+    close_pair(ends);
     return ns;
 }
 
-#define NEIGHBOURS(suffix, len)           \
-    static double copy_in_##suffix(void)  \
-    {                                     \
-        return neighbour(copy_in, len);   \
-    }                                     \
-    static double copy_out_##suffix(void) \
-    {                                     \
-        return neighbour(copy_out, len);  \
-    }                                     \
-    static double copy_far_##suffix(void) \
-    {                                     \
-        return neighbour(copy_far, len);  \
-    }                                     \
-    static double pipe_##suffix(void)     \
-    {                                     \
-        return pipe_of(len);              \
-    }                                     \
-    static double socket_##suffix(void)   \
-    {                                     \
-        return socket_of(len);            \
+#define NEIGHBOUR(name, function, argument, len) \
+    static double name(void)                     \
+    {                                            \
+        return function(argument len);           \
     }
+#define COMMA ,
+#define NEIGHBOURS(suffix, len)                                  \
+    NEIGHBOUR(copy_in_##suffix, neighbour, copy_in COMMA, len)   \
+    NEIGHBOUR(copy_out_##suffix, neighbour, copy_out COMMA, len) \
+    NEIGHBOUR(copy_far_##suffix, neighbour, copy_far COMMA, len) \
+    NEIGHBOUR(pipe_##suffix, pipe_of, , len)                     \
+    NEIGHBOUR(two_pipes_##suffix, two_pipes_of, , len)           \
+    NEIGHBOUR(socket_##suffix, socket_of, , len)
 
 NEIGHBOURS(512, 512)
 NEIGHBOURS(4k, 4096)
@@ -297,12 +332,14 @@ const struct bench_row bench_stream_rows[] = {
         {"unix socket", socket_512, NULL}),
     ROW("stream.filter64k", "a guest writes what it reads, two copies", filter64k, 65536,
         {"one memcpy", copy_far_64k, NULL}, {"pipe", pipe_64k, NULL},
-        {"unix socket", socket_64k, NULL}),
+        {"unix socket", socket_64k, NULL}, {"two pipes", two_pipes_64k, NULL}),
     ROW("stream.filter64k.process", "the same in a process", filter64k_process, 65536,
         {"one memcpy", copy_far_64k, NULL}),
     ROW("stream.filter4k", "4 KiB a request", filter4k, 4096, {"one memcpy", copy_far_4k, NULL},
-        {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL}),
+        {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL},
+        {"two pipes", two_pipes_4k, NULL}),
     ROW("stream.filter512", "512 B a request", filter512, 512, {"one memcpy", copy_far_512, NULL},
-        {"pipe", pipe_512, NULL}, {"unix socket", socket_512, NULL}),
+        {"pipe", pipe_512, NULL}, {"unix socket", socket_512, NULL},
+        {"two pipes", two_pipes_512, NULL}),
     {.name = NULL},
 };
