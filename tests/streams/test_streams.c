@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -302,6 +303,75 @@ static void functions_may_wait(void **state)
     }
 }
 
+/* As many bytes as somebody wants, each of which says where it is. */
+struct flood {
+    uint64_t read, written, len;
+};
+
+static int64_t flood_read(void *context, void *to, size_t len)
+{
+    struct flood *flood = context;
+    const uint64_t left = flood->len - flood->read;
+
+    if (len > left)
+        len = (size_t)left;
+    memset(to, (int)(flood->read >> 14), len);
+    flood->read += len;
+    return (int64_t)len;
+}
+
+static int64_t flood_write(void *context, const void *from, size_t len)
+{
+    struct flood *flood = context;
+    const unsigned char *bytes = from;
+
+    if (bytes[0] != (unsigned char)(flood->written >> 14) ||
+        bytes[len - 1] != (unsigned char)((flood->written + len - 1) >> 14))
+        return -EIO;
+    flood->written += len;
+    return (int64_t)len;
+}
+
+static long peak_kib(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+/* 8 GiB of them in the long run of the tests: the host needs no more for that than for a few. */
+static void bytes_without_end_need_no_memory(void **state)
+{
+    static const struct halo_end_functions functions = {flood_read, flood_write, NULL};
+    const char *const args[] = {"streams", "filter"};
+    struct halo_options options = way_options(state);
+    struct flood flood = {.len = getenv("DEEP") ? 8ull << 30 : 128ull << 20};
+    struct halo_stats stats;
+    long before = 0;
+
+    options.ram_len = 32ull << 20;
+    options.args = args;
+    options.arg_count = 2;
+    for (int i = 0; i < 2; i++) { /* a few first */
+        const uint64_t len = i ? flood.len : 32ull << 20;
+
+        before = peak_kib();
+        flood = (struct flood){.len = len};
+        assert_int_equal(halo_open(&box, guest, &options), 0);
+        offer("in", halo_end_functions(&functions, &flood, -1), HALO_IN);
+        offer("out", halo_end_functions(&functions, &flood, -1), HALO_OUT);
+        assert_ends();
+        halo_stats(box, &stats);
+        assert_true(flood.written == len);
+        assert_true(stats.bytes_in == len && stats.bytes_out == len);
+        halo_close(box);
+        box = NULL;
+        flood.len = getenv("DEEP") ? 8ull << 30 : 128ull << 20;
+    }
+    assert_in_range(peak_kib() - before, 0, 4096);
+}
+
 static void a_broken_pipe_is_an_error_and_no_signal(void **state)
 {
     int out[2];
@@ -594,6 +664,7 @@ int main(void)
         RINGS(unix_sockets_are_waited_for),
         RINGS(tcp_sockets_are_waited_for),
         RINGS(functions_may_wait),
+        RINGS(bytes_without_end_need_no_memory),
         RINGS(a_broken_pipe_is_an_error_and_no_signal),
         RINGS(errors_reach_the_guest),
         RINGS(a_handle_may_be_an_argument),
