@@ -138,10 +138,7 @@ int halo_writer_flush(struct halo_writer *writer)
 
 int halo_writer_close(struct halo_writer *writer)
 {
-    const int error = halo_writer_flush(writer);
-
-    writer->buf_len = 0;
-    return error;
+    return halo_writer_flush(writer);
 }
 
 /* --- The standard ones ------------------------------------------------------------------------ */

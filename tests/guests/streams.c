@@ -154,8 +154,10 @@ static void talk(uint32_t handle)
 
     halo_writer_open(&writer, handle);
     halo_writer_write(&writer, "hello", 5);
+    halo_stream_end(handle); /* behind it */
     check(halo_writer_close(&writer) == 0, "cannot write");
-    halo_stream_end(handle);
+    check(halo_writer_write(&writer, "x", 1) == 0 && halo_writer_close(&writer) == HALO_EIO,
+          "written after the end");
     halo_reader_open_sized(&reader, handle, 4096, 4);
     while ((len = halo_reader_next(&reader, &bytes)) > 0)
         halo_write(HALO_STDOUT, bytes, (size_t)len);

@@ -448,6 +448,28 @@ static void a_blocked_end_delays_only_its_own(void **state)
     close(pair[1]);
 }
 
+/* The file behind a descriptor may live on elsewhere: what was watched for it is forgotten. */
+static void a_closed_stream_is_watched_no_more(void **state)
+{
+    int pipes[2];
+
+    (void)state;
+    assert_int_equal(pipe(pipes), 0);
+    for (int i = 0; i < 3; i++) {
+        uint32_t handle;
+
+        assert_int_equal(halo_offer(box, NULL, halo_end_fd(pipes[0]), HALO_IN, &handle), 0);
+        assert_null(ask(&wires[i], HALO_KIND_STREAM_READ, handle, 0));
+        halo__stream_serve(box);
+        assert_false(stream_box_is_answered(&wires[i]));
+        assert_int_equal(box->streams.armed_count, 1);
+        assert_int_equal(halo_stream_close(box, handle), 0);
+        assert_int_equal(box->streams.armed_count, 0);
+    }
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -469,6 +491,7 @@ int main(void)
         TEST(memory_ends_where_it_ends),
         TEST(functions_are_believed_no_further_than_can_be_true),
         TEST(a_blocked_end_delays_only_its_own),
+        TEST(a_closed_stream_is_watched_no_more),
     };
 
     return cmocka_run_group_tests_name("stream messages", tests, NULL, NULL);
