@@ -151,13 +151,15 @@ int halo_start_write(struct halo_future *future, uint32_t handle, const void *fr
 #define HALO_STREAM_BUF 65536u
 #define HALO_READER_DEPTH HALO_WINDOW_REQUESTS
 
+struct halo__io;
+
 /* Reads a stream ahead. Its fields are private but for os_error. */
 struct halo_reader {
     uint32_t handle, buf_len;
-    uint32_t first, count;           /* requests in flight or answered, in order */
-    uint16_t ios[HALO_READER_DEPTH]; /* their numbers, a circle */
-    void *lent;                      /* the buffer that the program looks at */
-    char *at;                        /* what halo_reader_line has not given out of it yet */
+    uint32_t first, count;                   /* requests in flight or answered, in order */
+    struct halo__io *ios[HALO_READER_DEPTH]; /* a circle */
+    void *lent;                              /* the buffer that the program looks at */
+    char *at;                                /* what halo_reader_line has not given out of it yet */
     size_t left;
     char *line; /* one that lay in several buffers, and how much memory that has */
     size_t line_size;

@@ -23,11 +23,9 @@ struct halo__io {
     bool abandoned;             /* nobody waits for it: free it when it comes back */
 };
 
-/* One that is free, or NULL; and back. Its buffer goes with it. */
+/* One that is free, or NULL where there is no memory; and back. Its buffer goes with it. */
 struct halo__io *halo__io_alloc(void);
 void halo__io_free(struct halo__io *io);
-uint16_t halo__io_index(const struct halo__io *io);
-struct halo__io *halo__io_at(uint16_t index);
 
 /* Start it, on its buffer; both are the request's until it is answered. */
 void halo__io_start(struct halo__io *io, enum halo_kind kind, uint32_t handle, uint32_t len);
@@ -37,6 +35,9 @@ void *halo__buf_alloc(uint32_t len);
 void halo__buf_free(void *buf);
 /* Buffers of the pool that are free. */
 uint32_t halo__buf_count(void);
+
+/* So many bytes more may be in flight this way. */
+bool halo__window_has_room(uint32_t handle, bool is_write, uint32_t len);
 
 /* A write was answered. */
 void halo__writer_answered(struct halo__io *io);

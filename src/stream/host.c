@@ -31,7 +31,7 @@ void halo__streams_free(struct halo_streams *streams)
         if (streams->at[i].kind)
             halo__end_release(streams, &streams->at[i]);
     }
-    if (streams->epoll > 0)
+    if (streams->epoll >= 0)
         close(streams->epoll);
 }
 
@@ -556,7 +556,7 @@ void halo__stream_serve(struct halo_sandbox *box)
     for (uint32_t i = 0; i < streams->used; i++) {
         struct halo_stream *stream = &streams->at[i];
 
-        if (!stream->in.first && !stream->out.first)
+        if (!stream->in.first && !stream->out.first && !stream->armed)
             continue;
         serve_reads(box, stream);
         serve_writes(box, stream);

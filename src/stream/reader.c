@@ -8,7 +8,7 @@ static void post(struct halo_reader *reader, struct halo__io *io, void *buf)
     io->buf = buf;
     io->writer = NULL;
     halo__io_start(io, HALO_KIND_STREAM_READ, reader->handle, reader->buf_len);
-    reader->ios[(reader->first + reader->count) % HALO_READER_DEPTH] = halo__io_index(io);
+    reader->ios[(reader->first + reader->count) % HALO_READER_DEPTH] = io;
     reader->count++;
 }
 
@@ -77,7 +77,7 @@ static int64_t next_buffer(struct halo_reader *reader)
         return reader->error;
     if (reader->ended || reader->count == 0)
         return 0;
-    io = halo__io_at(reader->ios[reader->first]);
+    io = reader->ios[reader->first];
     if (!io->future.done) {
         halo__port_take();
         while (!io->future.done)
@@ -177,7 +177,7 @@ void halo_reader_close(struct halo_reader *reader)
     if (!ended && reader->count > 0) /* what waits for bytes would never come back */
         (void)halo_stream_cancel(reader->handle, HALO_IN);
     for (; reader->count > 0; reader->count--) {
-        struct halo__io *io = halo__io_at(reader->ios[reader->first]);
+        struct halo__io *io = reader->ios[reader->first];
 
         if (io->future.done)
             halo__io_free(io);

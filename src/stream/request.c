@@ -5,7 +5,7 @@
 #include "../guest/stack.h"
 #include "guest.h"
 
-#define IO_COUNT 96u
+#define IO_COUNT 64u /* more come from the heap */
 #define BUF_MAX 128u
 
 static struct {
@@ -34,10 +34,16 @@ void halo__stream_start(struct halo__port_rest pool)
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
-static struct window *window_of(const struct halo_future *future)
+static struct window *window_of(uint32_t handle, bool is_write)
 {
-    return &streams
-                .windows[future->ticket % HALO_STREAMS_MAX][future->kind == HALO_KIND_STREAM_WRITE];
+    return &streams.windows[handle % HALO_STREAMS_MAX][is_write];
+}
+
+bool halo__window_has_room(uint32_t handle, bool is_write, uint32_t len)
+{
+    const struct window *window = window_of(handle, is_write);
+
+    return window->count < HALO_WINDOW_REQUESTS && len <= HALO_WINDOW_BYTES - window->bytes;
 }
 
 /* An errno of the end's, as far as this library has words for it. */
@@ -57,7 +63,7 @@ static int error_of(int32_t os_error)
 static bool answered(struct halo_op *op, struct halo_answer *answer)
 {
     struct halo_future *future = (struct halo_future *)op;
-    struct window *window = window_of(future);
+    struct window *window = window_of(future->ticket, future->kind == HALO_KIND_STREAM_WRITE);
     struct halo_stream_error error = {0};
     struct halo_message message;
 
@@ -125,7 +131,8 @@ static void submit(struct halo_op *op, enum halo_kind kind, uint32_t handle, uin
 static void start(struct halo_future *future, enum halo_kind kind, uint32_t handle, const void *buf,
                   uint32_t len)
 {
-    struct window *window;
+    const bool is_write = kind == HALO_KIND_STREAM_WRITE;
+    struct window *window = window_of(handle, is_write);
 
     *future = (struct halo_future){.op = {answered},
                                    .kind = (uint8_t)kind,
@@ -133,9 +140,7 @@ static void start(struct halo_future *future, enum halo_kind kind, uint32_t hand
                                    .length = len,
                                    .text = "",
                                    .result = {.type = HALO_BYTES, .len = len, .bytes = buf}};
-    window = window_of(future);
-    /* While this waits, what is served meanwhile may take the room. */
-    while (window->count >= HALO_WINDOW_REQUESTS || len > HALO_WINDOW_BYTES - window->bytes)
+    while (!halo__window_has_room(handle, is_write, len))
         halo__port_wait();
     window->count++;
     window->bytes += len;
@@ -282,6 +287,8 @@ struct halo__io *halo__io_alloc(void)
 
     if (io)
         streams.free_io = io->next;
+    else
+        io = malloc(sizeof(*io));
     return io;
 }
 
@@ -291,16 +298,6 @@ void halo__io_free(struct halo__io *io)
         halo__buf_free(io->buf);
     io->next = streams.free_io;
     streams.free_io = io;
-}
-
-uint16_t halo__io_index(const struct halo__io *io)
-{
-    return (uint16_t)(io - streams.ios);
-}
-
-struct halo__io *halo__io_at(uint16_t index)
-{
-    return &streams.ios[index];
 }
 
 static bool io_answered(struct halo_op *op, struct halo_answer *answer)

@@ -45,7 +45,11 @@ static void push(struct halo_writer *writer)
     if (!buf)
         return;
     forget(writer);
-    writer->buf = NULL; /* what is written while we wait goes into another */
+    writer->buf = NULL;  /* what is written while we wait goes into another */
+    if (writer->error) { /* there is a gap before it */
+        halo__buf_free(buf);
+        return;
+    }
     writer->in_flight++;
     in_flight++;
     while (!(io = halo__io_alloc()))
@@ -55,10 +59,19 @@ static void push(struct halo_writer *writer)
     halo__io_start(io, HALO_KIND_STREAM_WRITE, writer->handle, writer->len);
 }
 
+/* Not where the end is slow and its window full: whoever waits for another must not wait for it. */
 void halo__stream_push(void)
 {
-    while (unsent)
-        push(unsent);
+    struct halo_writer *writer = unsent;
+
+    while (writer) {
+        if (halo__window_has_room(writer->handle, true, writer->len)) {
+            push(writer);
+            writer = unsent; /* others may have come and gone meanwhile */
+        } else {
+            writer = writer->next;
+        }
+    }
 }
 
 void halo__writer_push(uint32_t handle)

@@ -105,8 +105,13 @@ static void starve(void)
 {
     const uint32_t blocked = opened("blocked"), out = opened("out");
     struct halo_future futures[HALO_WINDOW_REQUESTS];
-    static unsigned char bytes[HALO_WINDOW_REQUESTS][8];
+    static unsigned char bytes[HALO_WINDOW_REQUESTS][8], some[HALO_STREAM_BUF];
+    struct halo_writer slow;
 
+    halo_writer_open(&slow, opened("slow"));
+    for (uint32_t i = 0; i < HALO_WINDOW_REQUESTS; i++)
+        check(halo_writer_write(&slow, some, sizeof(some)) == 0, "cannot write");
+    check(halo_writer_write(&slow, some, 100) == 0, "cannot write"); /* these have to stay here */
     for (uint32_t i = 0; i < HALO_WINDOW_REQUESTS; i++)
         halo_start_read(&futures[i], blocked, bytes[i], 8);
     filter(opened("in"), out);
@@ -115,6 +120,10 @@ static void starve(void)
     halo_stream_cancel(blocked, HALO_IN);
     for (uint32_t i = 0; i < HALO_WINDOW_REQUESTS; i++)
         check(halo_wait(&futures[i]) == HALO_EIO, "cancelled");
+    halo_stream_cancel(slow.handle, HALO_OUT);
+    while (slow.in_flight > 0)
+        halo_poll();
+    check(halo_writer_close(&slow) == HALO_EIO, "cancelled");
 }
 
 /* Every connection says its number, and hears it doubled. */

@@ -433,6 +433,7 @@ static void str_08_a_blocked_stream_starves_nobody(void **state)
     assert_int_equal(pipe(blocked), 0);
     open_guest(state, "starve", NULL);
     offer("blocked", halo_end_fd(blocked[0]), HALO_IN);
+    offer("slow", halo_end_host(), HALO_OUT); /* which never reads */
     offer("in", halo_end_memory(from, LEN, NULL, 0), HALO_IN);
     offer("out", halo_end_memory(NULL, 0, to, LEN), HALO_OUT);
     assert_ends();

@@ -463,6 +463,12 @@ static void a_closed_stream_is_watched_no_more(void **state)
         halo__stream_serve(box);
         assert_false(stream_box_is_answered(&wires[i]));
         assert_int_equal(box->streams.armed_count, 1);
+        assert_null(ask(&wire, HALO_KIND_STREAM_CANCEL, handle, HALO_IN));
+        halo__stream_serve(box);
+        assert_int_equal(box->streams.armed_count, 0); /* nobody waits for it */
+        assert_null(ask(&wires[i], HALO_KIND_STREAM_READ, handle, 0));
+        halo__stream_serve(box);
+        assert_int_equal(box->streams.armed_count, 1);
         assert_int_equal(halo_stream_close(box, handle), 0);
         assert_int_equal(box->streams.armed_count, 0);
     }
