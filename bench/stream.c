@@ -133,19 +133,19 @@ static void run_guest(uint64_t operations)
         return bench_timed(run_guest, (bytes_) / (len_)); \
     }
 
-SAMPLE(read512, "read", 512, 2u << 20, false)
-SAMPLE(read4k, "read", 4096, 16u << 20, false)
-SAMPLE(read64k, "read", 65536, 128u << 20, false)
-SAMPLE(read64k_process, "read", 65536, 128u << 20, true)
-SAMPLE(write512, "write", 512, 2u << 20, false)
-SAMPLE(write4k, "write", 4096, 16u << 20, false)
-SAMPLE(write64k, "write", 65536, 128u << 20, false)
-SAMPLE(write64k_process, "write", 65536, 128u << 20, true)
-SAMPLE(filter512, "filter", 512, 2u << 20, false)
-SAMPLE(filter4k, "filter", 4096, 16u << 20, false)
-SAMPLE(filter64k, "filter", 65536, 128u << 20, false)
-SAMPLE(filter64k_process, "filter", 65536, 128u << 20, true)
-SAMPLE(gather512, "gather", 512, 64u << 20, false)
+SAMPLE(read512, "read", 512, 1u << 20, false)
+SAMPLE(read4k, "read", 4096, 8u << 20, false)
+SAMPLE(read64k, "read", 65536, 32u << 20, false)
+SAMPLE(read64k_process, "read", 65536, 32u << 20, true)
+SAMPLE(write512, "write", 512, 1u << 20, false)
+SAMPLE(write4k, "write", 4096, 8u << 20, false)
+SAMPLE(write64k, "write", 65536, 32u << 20, false)
+SAMPLE(write64k_process, "write", 65536, 32u << 20, true)
+SAMPLE(filter512, "filter", 512, 1u << 20, false)
+SAMPLE(filter4k, "filter", 4096, 8u << 20, false)
+SAMPLE(filter64k, "filter", 65536, 32u << 20, false)
+SAMPLE(filter64k_process, "filter", 65536, 32u << 20, true)
+SAMPLE(gather512, "gather", 512, 32u << 20, false)
 
 /* --- Neighbours ------------------------------------------------------------------------------- */
 
@@ -231,7 +231,7 @@ static void twice(uint64_t operations)
 static double neighbour(void (*work)(uint64_t), size_t len)
 {
     way.len = len;
-    return bench_timed(work, (64u << 20) / len);
+    return bench_timed(work, (16u << 20) / len);
 }
 
 static void make_pipe(int *pair)

@@ -1,149 +1,17 @@
 /*
- * The table of streams, and what a guest asks of them: docs/protocol.md, section 5. A request waits
- * in its flow, where a window bounds how many there are, until its end can serve it.
+ * What a guest asks of streams: docs/protocol.md. A request waits in its flow, where a window
+ * bounds how many there are, until its end can serve it.
  */
 #define _GNU_SOURCE
 #include "host.h"
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include "../host/sandbox.h"
 
 #define PAYLOAD sizeof(struct halo_message) /* where it begins */
-
-/* --- The table -------------------------------------------------------------------------------- */
-
-int halo__streams_init(struct halo_streams *streams)
-{
-    for (uint32_t i = 0; i < HALO_STREAMS_MAX; i++)
-        streams->at[i].fd = -1;
-    streams->used = streams->next = HALO_STDERR + 1;
-    streams->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return streams->epoll < 0 ? HALO_EHOST : 0;
-}
-
-void halo__streams_free(struct halo_streams *streams)
-{
-    for (uint32_t i = 0; i < streams->used; i++) {
-        if (streams->at[i].kind)
-            halo__end_release(streams, &streams->at[i]);
-    }
-    if (streams->epoll >= 0)
-        close(streams->epoll);
-}
-
-static uint32_t handle_of(const struct halo_streams *streams, const struct halo_stream *stream)
-{
-    return (uint32_t)(stream - streams->at) | (uint32_t)stream->generation << 16;
-}
-
-/* A place that is free, as long as possible after its last use, or NULL. */
-static struct halo_stream *free_place(struct halo_streams *streams)
-{
-    const uint32_t first = HALO_STDERR + 1, count = HALO_STREAMS_MAX - first;
-
-    for (uint32_t i = 0; i < count; i++) {
-        const uint32_t place = first + (streams->next - first + i) % count;
-
-        if (streams->at[place].kind)
-            continue;
-        streams->next = place + 1 < HALO_STREAMS_MAX ? place + 1 : first;
-        if (streams->used <= place)
-            streams->used = place + 1;
-        return &streams->at[place];
-    }
-    return NULL;
-}
-
-/* The stream of a handle, or why there is none: an errno. */
-static struct halo_stream *find(struct halo_streams *streams, uint32_t handle, int *error)
-{
-    const uint32_t place = handle & 0xffff;
-    struct halo_stream *stream = &streams->at[place % HALO_STREAMS_MAX];
-
-    if (place >= HALO_STREAMS_MAX || handle >> 16 > stream->generation ||
-        (handle >> 16 == stream->generation && !stream->kind)) {
-        *error = EBADF; /* STR-04: nothing is kept for it */
-        return NULL;
-    }
-    if (handle >> 16 < stream->generation || stream->closing) {
-        *error = ESTALE;
-        return NULL;
-    }
-    return stream;
-}
-
-static struct halo_stream *find_name(struct halo_streams *streams, const char *name)
-{
-    for (uint32_t i = 0; i < streams->used; i++) {
-        struct halo_stream *stream = &streams->at[i];
-
-        if (stream->kind && !stream->closing && stream->name[0] && strcmp(stream->name, name) == 0)
-            return stream;
-    }
-    return NULL;
-}
-
-static int refuse_end(struct halo_sandbox *box, int error, const struct halo_end *end)
-{
-    if (end->kind != HALO_END_FD)
-        return halo__fail(box, error, "the end of a stream is none");
-    return halo__fail(box, error, "file descriptor %d cannot be the end of a stream: %s", end->fd,
-                      end->offset >= 0 ? "it has no offsets, or is not open" : strerror(errno));
-}
-
-int halo_attach(struct halo_sandbox *box, uint32_t handle, struct halo_end end)
-{
-    struct halo_stream *stream = &box->streams.at[handle % HALO_STREAMS_MAX];
-    int error;
-
-    if (handle > HALO_STDERR)
-        return halo__fail(box, HALO_EINVAL, "there is no standard stream %u", handle);
-    if (stream->in.first || stream->out.first || stream->generation > 0)
-        return halo__fail(box, HALO_ESTATE, "stream %u is in use, or was closed", handle);
-    if (stream->kind)
-        halo__end_release(&box->streams, stream);
-    stream->generation = 0;
-    error = halo__end_connect(stream, &end);
-    if (error)
-        return refuse_end(box, error, &end);
-    stream->ways = handle == HALO_STDIN ? HALO_IN : HALO_OUT;
-    return 0;
-}
-
-int halo_offer(struct halo_sandbox *box, const char *name, struct halo_end end, uint32_t ways,
-               uint32_t *handle)
-{
-    const size_t len = name ? strlen(name) : 1;
-    struct halo_stream *stream;
-    int error;
-
-    if (len == 0 || len > HALO_STREAM_NAME_MAX)
-        return halo__fail(box, HALO_EINVAL, "the name of a stream has 1 to %u bytes",
-                          HALO_STREAM_NAME_MAX);
-    if (name && find_name(&box->streams, name))
-        return halo__fail(box, HALO_EINVAL, "%s: offered already", name);
-    if (ways == 0 || ways > (HALO_IN | HALO_OUT))
-        return halo__fail(box, HALO_EINVAL, "a stream goes in, out, or both ways");
-    if (end.kind == HALO_END_FUNCTIONS && end.functions &&
-        ((ways & HALO_IN && !end.functions->read) || (ways & HALO_OUT && !end.functions->write)))
-        return halo__fail(box, HALO_EINVAL, "there is no function for a way that is offered");
-    stream = free_place(&box->streams);
-    if (!stream)
-        return halo__fail(box, HALO_EFULL, "there are %u streams already", HALO_STREAMS_MAX);
-    error = halo__end_connect(stream, &end);
-    if (error)
-        return refuse_end(box, error, &end);
-    stream->ways = (uint8_t)ways;
-    if (name)
-        memcpy(stream->name, name, len + 1);
-    if (handle)
-        *handle = handle_of(&box->streams, stream);
-    return 0;
-}
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
@@ -225,8 +93,7 @@ void halo__stream_done_write(struct halo_sandbox *box, struct halo_stream *strea
     halo__flow_pop(&stream->out);
 }
 
-/* End all requests of a flow but those that close, which come last. */
-static void cancel(struct halo_sandbox *box, struct halo_stream *stream, struct halo_flow *flow)
+void halo__flow_cancel(struct halo_sandbox *box, struct halo_stream *stream, struct halo_flow *flow)
 {
     while (flow->first && flow->first->message.kind != HALO_KIND_STREAM_CLOSE) {
         struct halo_request *request = flow->first;
@@ -237,41 +104,6 @@ static void cancel(struct halo_sandbox *box, struct halo_stream *stream, struct 
     flow->blocked = false;
     if (flow == &stream->out)
         stream->lent = 0;
-}
-
-struct halo_stream *halo__stream_find(struct halo_sandbox *box, uint32_t handle)
-{
-    const uint32_t place = handle & 0xffff;
-    struct halo_stream *stream = &box->streams.at[place % HALO_STREAMS_MAX];
-
-    return place < HALO_STREAMS_MAX && stream->kind && handle >> 16 == stream->generation ? stream
-                                                                                          : NULL;
-}
-
-int halo_stream_close(struct halo_sandbox *box, uint32_t handle)
-{
-    struct halo_stream *stream = halo__stream_find(box, handle);
-
-    if (!stream)
-        return halo__fail(box, HALO_ESTALE, "there is no stream 0x%x", handle);
-    cancel(box, stream, &stream->in);
-    cancel(box, stream, &stream->out);
-    while (stream->out.first) { /* the guest was closing it, too */
-        halo__request_answer(&box->g2h, stream->out.first, HALO_KIND_ANSWER, 0, 0);
-        halo__flow_pop(&stream->out);
-    }
-    halo__end_release(&box->streams, stream);
-    return 0;
-}
-
-int halo_stream_stats(struct halo_sandbox *box, uint32_t handle, struct halo_stream_stats *stats)
-{
-    const struct halo_stream *stream = halo__stream_find(box, handle);
-
-    if (!stream)
-        return HALO_ESTALE;
-    *stats = stream->stats;
-    return 0;
 }
 
 /* --- Taking requests in ----------------------------------------------------------------------- */
@@ -289,12 +121,12 @@ static const char *take_open(struct halo_sandbox *box, struct halo_request *requ
         return "a request without room for its answer";
     halo__request_read(request, PAYLOAD, name, len);
     name[len] = '\0';
-    stream = strlen(name) == len ? find_name(&box->streams, name) : NULL;
+    stream = strlen(name) == len ? halo__stream_named(&box->streams, name) : NULL;
     if (!stream) {
         fail(box, request, ENOENT);
         return NULL;
     }
-    opened = (struct halo_stream_opened){handle_of(&box->streams, stream), stream->ways};
+    opened = (struct halo_stream_opened){halo__stream_handle(&box->streams, stream), stream->ways};
     answer(box, request, HALO_KIND_ANSWER, &opened, sizeof(opened));
     return NULL;
 }
@@ -344,7 +176,7 @@ static const char *take_close(struct halo_sandbox *box, struct halo_stream *stre
     }
     stream->out.over = true;
     if (whole) {
-        cancel(box, stream, &stream->in);
+        halo__flow_cancel(box, stream, &stream->in);
         stream->in.over = true;
         stream->closing = true;
     }
@@ -378,7 +210,7 @@ const char *halo__stream_take(struct halo_sandbox *box, struct halo_request *req
     why = parse(request);
     if (why)
         return why;
-    stream = find(&box->streams, request->stream.handle, &error);
+    stream = halo__stream_of(&box->streams, request->stream.handle, &error);
     if (!stream) {
         fail(box, request, error);
         return NULL;
@@ -388,9 +220,9 @@ const char *halo__stream_take(struct halo_sandbox *box, struct halo_request *req
         return take_close(box, stream, request);
     case HALO_KIND_STREAM_CANCEL:
         if (request->stream.ways & HALO_IN)
-            cancel(box, stream, &stream->in);
+            halo__flow_cancel(box, stream, &stream->in);
         if (request->stream.ways & HALO_OUT)
-            cancel(box, stream, &stream->out);
+            halo__flow_cancel(box, stream, &stream->out);
         halo__request_answer(&box->g2h, request, HALO_KIND_ANSWER, 0, 0);
         return NULL;
     default:
@@ -433,7 +265,7 @@ static int64_t accept_some(struct halo_sandbox *box, struct halo_stream *listene
     int fd = 0;
 
     while (room - len >= sizeof(uint32_t)) {
-        struct halo_stream *stream = free_place(streams);
+        struct halo_stream *stream = halo__stream_place(streams);
         uint32_t handle;
 
         if (!stream) {
@@ -442,6 +274,8 @@ static int64_t accept_some(struct halo_sandbox *box, struct halo_stream *listene
             break;
         }
         fd = halo__end_accept(listener);
+        if (fd < 0)
+            streams->next = (uint32_t)(stream - streams->at); /* it is still to be used next */
         if (fd == -ECONNABORTED || fd == -EINTR)
             continue;
         if (fd < 0)
@@ -451,7 +285,7 @@ static int64_t accept_some(struct halo_sandbox *box, struct halo_stream *listene
                                        .ways = HALO_IN | HALO_OUT,
                                        .is_socket = true,
                                        .fd = fd};
-        handle = handle_of(streams, stream);
+        handle = halo__stream_handle(streams, stream);
         halo__request_write(request, PAYLOAD + len, &handle, sizeof(handle));
         len += sizeof(handle);
     }

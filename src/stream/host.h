@@ -1,7 +1,8 @@
 /*
  * Streams on the host.
  *
- *     host.c    the table of streams, and the guest's requests for them
+ *     table.c   the table of streams, and what a host's program does with it
+ *     host.c    the guest's requests for them
  *     end.c     what streams are connected to: moving bytes, and waiting until that is possible
  *     own.c     the host itself as the other end
  *
@@ -62,6 +63,17 @@ struct halo_streams {
 int halo__streams_init(struct halo_streams *streams);
 void halo__streams_free(struct halo_streams *streams);
 
+uint32_t halo__stream_handle(const struct halo_streams *streams, const struct halo_stream *stream);
+
+/* A place that is free, as long as possible after its last use, or NULL. */
+struct halo_stream *halo__stream_place(struct halo_streams *streams);
+
+/* The stream of a guest's handle, or why there is none: an errno. */
+struct halo_stream *halo__stream_of(struct halo_streams *streams, uint32_t handle, int *error);
+
+/* The one that is offered by this name, or NULL. */
+struct halo_stream *halo__stream_named(struct halo_streams *streams, const char *name);
+
 /* The stream of a handle that the host has, or NULL. */
 struct halo_stream *halo__stream_find(struct halo_sandbox *box, uint32_t handle);
 
@@ -87,6 +99,10 @@ void halo__stream_drop_reads(struct halo_streams *streams);
 
 /* The guest waits for an end that only the host's program can move. */
 bool halo__stream_waits(const struct halo_streams *streams);
+
+/* End all requests of a flow with ECANCELED but those that close, which come last. */
+void halo__flow_cancel(struct halo_sandbox *box, struct halo_stream *stream,
+                       struct halo_flow *flow);
 
 /* The first request of a flow is done. */
 void halo__flow_pop(struct halo_flow *flow);

@@ -1,0 +1,176 @@
+/*
+ * The table of streams: their places and handles, and what a host's program does with them.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include "../host/sandbox.h"
+#include "host.h"
+
+/* --- Places and handles ----------------------------------------------------------------------- */
+
+int halo__streams_init(struct halo_streams *streams)
+{
+    for (uint32_t i = 0; i < HALO_STREAMS_MAX; i++)
+        streams->at[i].fd = -1;
+    streams->used = streams->next = HALO_STDERR + 1;
+    streams->epoll = epoll_create1(EPOLL_CLOEXEC);
+    return streams->epoll < 0 ? HALO_EHOST : 0;
+}
+
+void halo__streams_free(struct halo_streams *streams)
+{
+    for (uint32_t i = 0; i < streams->used; i++) {
+        if (streams->at[i].kind)
+            halo__end_release(streams, &streams->at[i]);
+    }
+    if (streams->epoll >= 0)
+        close(streams->epoll);
+}
+
+uint32_t halo__stream_handle(const struct halo_streams *streams, const struct halo_stream *stream)
+{
+    return (uint32_t)(stream - streams->at) | (uint32_t)stream->generation << 16;
+}
+
+struct halo_stream *halo__stream_place(struct halo_streams *streams)
+{
+    const uint32_t first = HALO_STDERR + 1, count = HALO_STREAMS_MAX - first;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t place = first + (streams->next - first + i) % count;
+
+        if (streams->at[place].kind)
+            continue;
+        streams->next = place + 1 < HALO_STREAMS_MAX ? place + 1 : first;
+        if (streams->used <= place)
+            streams->used = place + 1;
+        return &streams->at[place];
+    }
+    return NULL;
+}
+
+struct halo_stream *halo__stream_of(struct halo_streams *streams, uint32_t handle, int *error)
+{
+    const uint32_t place = handle & 0xffff;
+    struct halo_stream *stream = &streams->at[place % HALO_STREAMS_MAX];
+
+    if (place >= HALO_STREAMS_MAX || handle >> 16 > stream->generation ||
+        (handle >> 16 == stream->generation && !stream->kind)) {
+        *error = EBADF; /* STR-04: nothing is kept for it */
+        return NULL;
+    }
+    if (handle >> 16 < stream->generation || stream->closing) {
+        *error = ESTALE;
+        return NULL;
+    }
+    return stream;
+}
+
+struct halo_stream *halo__stream_named(struct halo_streams *streams, const char *name)
+{
+    for (uint32_t i = 0; i < streams->used; i++) {
+        struct halo_stream *stream = &streams->at[i];
+
+        if (stream->kind && !stream->closing && stream->name[0] && strcmp(stream->name, name) == 0)
+            return stream;
+    }
+    return NULL;
+}
+
+struct halo_stream *halo__stream_find(struct halo_sandbox *box, uint32_t handle)
+{
+    const uint32_t place = handle & 0xffff;
+    struct halo_stream *stream = &box->streams.at[place % HALO_STREAMS_MAX];
+
+    return place < HALO_STREAMS_MAX && stream->kind && handle >> 16 == stream->generation ? stream
+                                                                                          : NULL;
+}
+
+/* --- What a host does with them --------------------------------------------------------------- */
+
+static int refuse_end(struct halo_sandbox *box, int error, const struct halo_end *end)
+{
+    if (end->kind != HALO_END_FD)
+        return halo__fail(box, error, "the end of a stream is none");
+    return halo__fail(box, error, "file descriptor %d cannot be the end of a stream: %s", end->fd,
+                      end->offset >= 0 ? "it has no offsets, or is not open" : strerror(errno));
+}
+
+int halo_attach(struct halo_sandbox *box, uint32_t handle, struct halo_end end)
+{
+    struct halo_stream *stream = &box->streams.at[handle % HALO_STREAMS_MAX];
+    int error;
+
+    if (handle > HALO_STDERR)
+        return halo__fail(box, HALO_EINVAL, "there is no standard stream %u", handle);
+    if (stream->in.first || stream->out.first || stream->generation > 0)
+        return halo__fail(box, HALO_ESTATE, "stream %u is in use, or was closed", handle);
+    if (stream->kind)
+        halo__end_release(&box->streams, stream);
+    stream->generation = 0;
+    error = halo__end_connect(stream, &end);
+    if (error)
+        return refuse_end(box, error, &end);
+    stream->ways = handle == HALO_STDIN ? HALO_IN : HALO_OUT;
+    return 0;
+}
+
+int halo_offer(struct halo_sandbox *box, const char *name, struct halo_end end, uint32_t ways,
+               uint32_t *handle)
+{
+    const size_t len = name ? strlen(name) : 1;
+    struct halo_stream *stream;
+    int error;
+
+    if (len == 0 || len > HALO_STREAM_NAME_MAX)
+        return halo__fail(box, HALO_EINVAL, "the name of a stream has 1 to %u bytes",
+                          HALO_STREAM_NAME_MAX);
+    if (name && halo__stream_named(&box->streams, name))
+        return halo__fail(box, HALO_EINVAL, "%s: offered already", name);
+    if (ways == 0 || ways > (HALO_IN | HALO_OUT))
+        return halo__fail(box, HALO_EINVAL, "a stream goes in, out, or both ways");
+    if (end.kind == HALO_END_FUNCTIONS && end.functions &&
+        ((ways & HALO_IN && !end.functions->read) || (ways & HALO_OUT && !end.functions->write)))
+        return halo__fail(box, HALO_EINVAL, "there is no function for a way that is offered");
+    stream = halo__stream_place(&box->streams);
+    if (!stream)
+        return halo__fail(box, HALO_EFULL, "there are %u streams already", HALO_STREAMS_MAX);
+    error = halo__end_connect(stream, &end);
+    if (error)
+        return refuse_end(box, error, &end);
+    stream->ways = (uint8_t)ways;
+    if (name)
+        memcpy(stream->name, name, len + 1);
+    if (handle)
+        *handle = halo__stream_handle(&box->streams, stream);
+    return 0;
+}
+
+int halo_stream_close(struct halo_sandbox *box, uint32_t handle)
+{
+    struct halo_stream *stream = halo__stream_find(box, handle);
+
+    if (!stream)
+        return halo__fail(box, HALO_ESTALE, "there is no stream 0x%x", handle);
+    halo__flow_cancel(box, stream, &stream->in);
+    halo__flow_cancel(box, stream, &stream->out);
+    while (stream->out.first) { /* the guest was closing it, too */
+        halo__request_answer(&box->g2h, stream->out.first, HALO_KIND_ANSWER, 0, 0);
+        halo__flow_pop(&stream->out);
+    }
+    halo__end_release(&box->streams, stream);
+    return 0;
+}
+
+int halo_stream_stats(struct halo_sandbox *box, uint32_t handle, struct halo_stream_stats *stats)
+{
+    const struct halo_stream *stream = halo__stream_find(box, handle);
+
+    if (!stream)
+        return HALO_ESTALE;
+    *stats = stream->stats;
+    return 0;
+}
