@@ -20,7 +20,7 @@
 #include "../stream/host.h"
 #include "stack.h"
 
-#define HALO_RING_SIZE 256u /* of each queue */
+#define HALO_RING_SIZE 256u        /* of each queue */
 #define HALO_POOL_MIN (2ull << 20) /* a quarter of guest memory, between these */
 #define HALO_POOL_MAX (4ull << 20)
 #define HALO_STACK_LEN (256ull << 10)
