@@ -18,7 +18,7 @@ struct connection {
     uint32_t handle;
     uint32_t used; /* bytes of the request so far */
     struct halo_future future;
-    char request[REQUEST_LEN];
+    char request[REQUEST_LEN + 4]; /* a read takes 4 bytes at least */
     char answer[ANSWER_LEN];
 };
 
@@ -147,7 +147,7 @@ static void go_on(struct connection *c)
         halo_start_write(&c->future, c->handle, c->answer, answer(c, len));
         memmove(c->request, c->request + len, c->used - len);
         c->used -= len;
-    } else if (c->used == REQUEST_LEN) {
+    } else if (c->used >= REQUEST_LEN) {
         c->closes = true;
         halo_start_write(
             &c->future, c->handle, c->answer,

@@ -219,6 +219,10 @@ int main(int argc, char **argv)
     case 'l':
         lines();
         break;
+    case 'q': /* quits one stream, and waits for another */
+        halo_stream_close(opened("host"));
+        filter(opened("in"), opened("out"));
+        break;
     case 's':
         starve();
         break;

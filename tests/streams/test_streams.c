@@ -629,6 +629,22 @@ static void misuse_is_an_error(void **state)
     assert_int_equal(halo_stream_write(box, own, &value, 8, HALO_FOREVER), HALO_ESTALE);
 }
 
+/* The guest closes it while the host waits for room in it. */
+static void str_05_a_stream_that_is_closed_wakes_its_host(void **state)
+{
+    uint32_t handle, in;
+    const void *bytes;
+
+    open_guest(state, "quit", NULL);
+    handle = offer("host", halo_end_host(), HALO_IN | HALO_OUT);
+    in = offer("in", halo_end_host(), HALO_IN);
+    offer("out", halo_end_host(), HALO_OUT);
+    assert_int_equal(halo_stream_write(box, handle, "x", 1, HALO_FOREVER), HALO_EIO);
+    assert_int_equal(halo_stream_next(box, handle, &bytes, HALO_FOREVER), 0);
+    assert_int_equal(halo_stream_end(box, in), 0);
+    assert_ends();
+}
+
 /* --- Watching --------------------------------------------------------------------------------- */
 
 static void watch(struct halo_sandbox *running, void *context)
@@ -675,6 +691,7 @@ int main(void)
         RINGS(the_host_writes_and_reads_in_turns),
         RINGS(the_host_moves_megabytes),
         RINGS(misuse_is_an_error),
+        RINGS(str_05_a_stream_that_is_closed_wakes_its_host),
         RINGS(a_long_wait_can_be_watched),
     };
 
