@@ -12,11 +12,13 @@
 #define CONNECTIONS 128u
 #define REQUEST_LEN 4096u
 #define ANSWER_LEN 512u
+#define DROPPED_MAX (64u << 10)
 
 struct connection {
-    bool open, writing, closes;
+    bool open, writing, closes, ended;
     uint32_t handle;
-    uint32_t used; /* bytes of the request so far */
+    uint32_t used;    /* bytes of the request so far */
+    uint32_t dropped; /* bytes that came behind the last answer */
     struct halo_future future;
     char request[REQUEST_LEN + 4]; /* a read takes 4 bytes at least */
     char answer[ANSWER_LEN];
@@ -137,6 +139,24 @@ static void close_connection(struct connection *c)
     c->open = false;
 }
 
+/*
+ * After its last answer a connection is read on until the client closes it: TCP answers bytes that
+ * nobody has read with a reset, and a client may find that before the answer.
+ */
+static void drop_rest(struct connection *c)
+{
+    if (c->ended)
+        c->dropped += (uint32_t)c->future.result.len;
+    else
+        (void)halo_stream_end(c->handle);
+    c->ended = true;
+    c->writing = false;
+    if (c->dropped > DROPPED_MAX)
+        close_connection(c);
+    else
+        halo_start_read(&c->future, c->handle, c->request, REQUEST_LEN);
+}
+
 /* Ask for what is next: the answer's writing, or more of a request. */
 static void go_on(struct connection *c)
 {
@@ -162,14 +182,15 @@ static void go_on(struct connection *c)
 /* What was asked for has come. */
 static void advance(struct connection *c)
 {
-    if (c->future.error || (!c->writing && c->future.result.len == 0) ||
-        (c->writing && c->closes)) {
+    if (c->future.error || (!c->writing && c->future.result.len == 0)) {
         close_connection(c);
-        return;
+    } else if (c->closes) {
+        drop_rest(c);
+    } else {
+        if (!c->writing)
+            c->used += (uint32_t)c->future.result.len;
+        go_on(c);
     }
-    if (!c->writing)
-        c->used += (uint32_t)c->future.result.len;
-    go_on(c);
 }
 
 static bool admit(uint32_t handle)
@@ -180,9 +201,9 @@ static bool admit(uint32_t handle)
         if (c->open)
             continue;
         c->open = true;
-        c->closes = false;
+        c->closes = c->ended = false;
         c->handle = handle;
-        c->used = 0;
+        c->used = c->dropped = 0;
         go_on(c);
         return true;
     }

@@ -191,6 +191,7 @@ static int report_early_end(struct halo_sandbox *box, struct process_machine *ma
         [10] = "lock itself in",
         [11] = "arrange its files",
         [12] = "start its program (is executing a memfd allowed?)",
+        [13] = "have a session of its own",
     };
     siginfo_t info;
     size_t step;

@@ -184,6 +184,7 @@ void child_main(uint64_t old_stack)
 
     if (call6(__NR_recvfrom, CHILD_SOCKET, (long)&setup, sizeof(setup), 0, 0, 0) != sizeof(setup))
         give_up(8);
+    require(13, call3(__NR_setsid, 0, 0, 0)); /* a terminal's signals are for the host */
     require(9, call6(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));
     require(9, call6(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0, 0));
     require(9, call3(__NR_setrlimit, RLIMIT_CORE, (long)&none, 0));
