@@ -236,8 +236,8 @@ _Static_assert(sizeof(struct halo_stream_written) == 4, "stream answer layout");
 _Static_assert(sizeof(struct halo_stream_error) == 4, "stream answer layout");
 
 /*
- * Calls. The envelope is a message of src/call/call.proto; behind it lie the strings and bytes that
- * it only announces, in the order of the arguments.
+ * Calls. The envelope is a message of src/message/call.proto; behind it lie the strings and bytes
+ * that it only announces, in the order of the arguments.
  */
 struct halo_call_head {
     uint32_t envelope_len;

@@ -1,7 +1,7 @@
 /* The guest's end of the queue to the host. */
 #include "port.h"
-#include "runtime.h"
-#include "serve.h"
+#include "start.h"
+#include "call/export.h"
 
 #define RING_MAX 256u
 #define REQUESTS 192u /* in flight, and answers that nobody has freed */

@@ -2,8 +2,8 @@
 #include "stack.h"
 #include <halo/shm.h>
 #include "port.h"
-#include "runtime.h"
-#include "serve.h"
+#include "start.h"
+#include "call/export.h"
 
 #define LINK sizeof(uint64_t)
 

@@ -3,7 +3,7 @@
 #define HALO_SRC_GUEST_STACK_H
 
 #include <halo/guest.h>
-#include "../call/client.h"
+#include "call/call.h"
 
 static inline bool halo__on_stacks(void)
 {

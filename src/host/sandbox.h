@@ -16,8 +16,8 @@
 #include <halo/abi.h>
 #include <halo/device.h>
 #include <halo/halo.h>
-#include "../call/host.h"
-#include "../stream/host.h"
+#include "call/call.h"
+#include "stream/stream.h"
 #include "stack.h"
 
 #define HALO_RING_SIZE 256u        /* of each queue */

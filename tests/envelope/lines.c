@@ -7,7 +7,7 @@
  * TYPES are separated by commas. Text and bytes are hexadecimal, and floating-point numbers are
  * their bits. Of what is raw `read` tells the length, as raw=300.
  */
-#include "../../src/call/envelope.h"
+#include "../../src/message/envelope.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * error, or a call of the right types; never two answers, none behind the room there is. And any
  * bytes as answers to calls of the host's: refused, or the end of the call that they name.
  */
-#include "../../src/host/run.h"
+#include "../../src/host/loop.h"
 #include "../unit/call_box.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

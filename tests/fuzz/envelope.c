@@ -1,6 +1,6 @@
 /* Any bytes as the envelope of a call: refused, or a call that comes back the same once it is
  * written. */
-#include "../../src/call/envelope.h"
+#include "../../src/message/envelope.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

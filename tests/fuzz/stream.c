@@ -2,7 +2,7 @@
  * Any requests for streams, in any order, between any uses of them by the host: refused, or
  * answered once and within their room; what was not answered is in a flow, and within its window.
  */
-#include "../../src/host/run.h"
+#include "../../src/host/loop.h"
 #include "../unit/stream_box.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef CALL_BOX_H
 #define CALL_BOX_H
 
-#include "../../src/call/envelope.h"
+#include "../../src/message/envelope.h"
 #include "../../src/host/sandbox.h"
 
 #include <stdlib.h>

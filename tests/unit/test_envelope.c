@@ -1,6 +1,6 @@
 /* Values, signatures, and the envelope of calls: round trips, limits, and bytes that are no
  * message. */
-#include "../../src/call/envelope.h"
+#include "../../src/message/envelope.h"
 
 #include <float.h>
 #include <math.h>

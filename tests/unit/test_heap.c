@@ -1,5 +1,5 @@
 /* The guest's allocator, on the host: against a model, and with what it must refuse. */
-#include "../../src/guest/heap.h"
+#include "../../src/guest/libc/heap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include "host.h"
+#include "stream.h"
 
 /* --- Connecting ------------------------------------------------------------------------------- */
 

@@ -13,7 +13,7 @@
 #define HALO_SRC_STREAM_HOST_H
 
 #include <halo/stream.h>
-#include "../host/request.h"
+#include "../request.h"
 
 struct iovec;
 

@@ -5,7 +5,7 @@
  * Accepted: a static x86-64 program linked at HALO_RAM_BASE. Sections are not parsed.
  */
 #define _GNU_SOURCE
-#include "sandbox.h"
+#include "../sandbox.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-#include "../host/sandbox.h"
-#include "host.h"
+#include "../sandbox.h"
+#include "stream.h"
 
 /* --- Places and handles ----------------------------------------------------------------------- */
 

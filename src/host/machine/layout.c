@@ -11,7 +11,7 @@
  *               args, boot page (read-only), doorbell (executable)
  */
 #define _GNU_SOURCE
-#include "sandbox.h"
+#include "../sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* What calls use: src/call/compact.h. */
+/* What calls use: src/message/compact.h. */
 #define RING_FEATURES (HALO_FEATURE_INLINE_REQUEST | HALO_FEATURE_INLINE_ANSWER)
 #define RING_LEN pages(halo_ring_bytes(HALO_RING_SIZE)) /* of one queue */
 #define RIGHTS_ALL (HALO_MAY_READ | HALO_MAY_WRITE)

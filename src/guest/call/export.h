@@ -3,7 +3,7 @@
 #define HALO_SRC_GUEST_SERVE_H
 
 #include <halo/guest.h>
-#include "port.h"
+#include "../port.h"
 
 extern const struct halo_export __start_halo_exports[] __attribute__((weak, visibility("hidden")));
 extern const struct halo_export __stop_halo_exports[] __attribute__((weak, visibility("hidden")));

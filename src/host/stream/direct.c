@@ -3,8 +3,8 @@
  * guest's requests, which stay in their flows for as long as it is at work on them.
  */
 #include <string.h>
-#include "../host/run.h"
-#include "host.h"
+#include "../loop.h"
+#include "stream.h"
 
 /* The stream of a handle, one way of which is the host's: 0, or an error. */
 static int own(struct halo_sandbox *box, uint32_t handle, enum halo_way way,

@@ -3,13 +3,13 @@
  * bounds how many there are, until its end can serve it.
  */
 #define _GNU_SOURCE
-#include "host.h"
+#include "stream.h"
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include "../host/sandbox.h"
+#include "../sandbox.h"
 
 #define PAYLOAD sizeof(struct halo_message) /* where it begins */
 

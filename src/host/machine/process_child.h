@@ -5,7 +5,7 @@
 #ifndef HALO_SRC_PROCESS_CHILD_H
 #define HALO_SRC_PROCESS_CHILD_H
 
-#include "sandbox.h"
+#include "../sandbox.h"
 #include <linux/filter.h>
 
 /* File descriptors of the child. */

@@ -4,9 +4,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "../host/sandbox.h"
-#include "envelope.h"
-#include "host.h"
+#include "../sandbox.h"
+#include "../../message/envelope.h"
+#include "call.h"
 
 #define KEPT_COUNT_MAX 1024u
 #define PAYLOAD sizeof(struct halo_message)

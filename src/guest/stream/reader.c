@@ -1,6 +1,6 @@
 /* Reading ahead: a circle of requests, each with a buffer; and lines out of those. */
-#include "../guest/stack.h"
-#include "guest.h"
+#include "../stack.h"
+#include "stream.h"
 
 /* Add one more read to the end of a reader's circle. */
 static void post(struct halo_reader *reader, struct halo__io *io, void *buf)

@@ -2,8 +2,8 @@
  * A guest's requests for streams. Each is a future, as a call is: a read's result are the bytes
  * that came, a write's those that went.
  */
-#include "../guest/stack.h"
-#include "guest.h"
+#include "../stack.h"
+#include "stream.h"
 
 #define IO_COUNT 64u /* more come from the heap */
 #define BUF_MAX 128u

@@ -9,7 +9,7 @@
 #define HALO_SRC_CALL_HOST_H
 
 #include <halo/halo.h>
-#include "../host/request.h"
+#include "../request.h"
 
 struct halo_provided {
     char name[HALO_FUNCTION_NAME_MAX + 1];

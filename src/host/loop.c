@@ -3,7 +3,7 @@
  * loop for each of them, all of the same step.
  */
 #define _GNU_SOURCE
-#include "run.h"
+#include "loop.h"
 #include <pthread.h>
 #include <time.h>
 

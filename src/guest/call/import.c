@@ -2,12 +2,12 @@
  * Calls of the host's functions: a future is a request in flight, then its answer. Nothing leaves
  * the guest before it waits, so that any number of calls share one exit.
  */
-#include "../guest/port.h"
-#include "../guest/runtime.h"
-#include "../guest/serve.h"
-#include "../guest/stack.h"
-#include "client.h"
-#include "compact.h"
+#include "../port.h"
+#include "../start.h"
+#include "export.h"
+#include "../stack.h"
+#include "call.h"
+#include "../../message/compact.h"
 
 #define HEAD_LEN (sizeof(struct halo_message) + sizeof(struct halo_call_head))
 /* A short result, or an error with its text: its message, and without the message's header. */

@@ -2,8 +2,8 @@
  * Small writes, gathered: bytes go into a buffer that goes out when it is full, and at the latest
  * when the guest next waits, for whatever that is.
  */
-#include "../guest/stack.h"
-#include "guest.h"
+#include "../stack.h"
+#include "stream.h"
 
 /* Those that hold bytes. */
 static struct halo_writer *unsent;

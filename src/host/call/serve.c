@@ -2,12 +2,12 @@
  * The host's functions: who may be called, and a call from its chain to its answer. Everything that
  * the guest wrote is copied to private memory first, and then looked at (TOC-04, TOC-08).
  */
-#include "host.h"
+#include "call.h"
 #include <stdlib.h>
 #include <string.h>
-#include "../host/sandbox.h"
-#include "compact.h"
-#include "envelope.h"
+#include "../sandbox.h"
+#include "../../message/compact.h"
+#include "../../message/envelope.h"
 
 #define HELLO_MAX                \
     (sizeof(struct halo_hello) + \

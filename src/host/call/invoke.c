@@ -5,9 +5,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "../host/run.h"
-#include "envelope.h"
-#include "host.h"
+#include "../loop.h"
+#include "../../message/envelope.h"
+#include "call.h"
 
 #define PAYLOAD sizeof(struct halo_message) /* where it begins */
 #define ANSWER_MAX (sizeof(struct halo_call_head) + HALO_ENVELOPE_MAX + HALO_VALUE_MAX + 1)

@@ -4,12 +4,12 @@
  * answer. So nothing here competes with what the program itself asks of the host: an answer can
  * always be given.
  */
-#include "serve.h"
+#include "export.h"
 #include <halo/driver.h>
-#include "../call/client.h"
-#include "../call/envelope.h"
-#include "runtime.h"
-#include "stack.h"
+#include "call.h"
+#include "../../message/envelope.h"
+#include "../start.h"
+#include "../stack.h"
 
 #define RING_MAX 256u
 /* Most calls that the host can have going: each takes two descriptors at most. */

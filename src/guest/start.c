@@ -1,6 +1,6 @@
 /* Start and end of a guest. */
-#include "runtime.h"
-#include "serve.h"
+#include "start.h"
+#include "call/export.h"
 #include "stack.h"
 
 static const struct halo_boot *the_boot;

@@ -2,10 +2,10 @@
  * What a guest says before its main program: the host's functions that it imports, and its own that
  * it exports.
  */
-#include "../guest/port.h"
-#include "../guest/runtime.h"
-#include "../guest/serve.h"
-#include "../guest/stack.h"
+#include "../port.h"
+#include "../start.h"
+#include "export.h"
+#include "../stack.h"
 
 extern struct halo_import __start_halo_imports[] __attribute__((weak, visibility("hidden")));
 extern struct halo_import __stop_halo_imports[] __attribute__((weak, visibility("hidden")));

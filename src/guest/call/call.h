@@ -3,7 +3,7 @@
 #define HALO_SRC_CALL_CLIENT_H
 
 #include <halo/guest.h>
-#include "envelope.h"
+#include "../../message/envelope.h"
 
 /* A message up to the end of its envelope. */
 struct halo__wire {

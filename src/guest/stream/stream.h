@@ -11,8 +11,8 @@
 #ifndef HALO_SRC_STREAM_GUEST_H
 #define HALO_SRC_STREAM_GUEST_H
 
-#include "../guest/port.h"
-#include "../guest/runtime.h"
+#include "../port.h"
+#include "../start.h"
 
 /* A request of a reader's or a writer's, with its buffer, until its answer was consumed. */
 struct halo__io {
