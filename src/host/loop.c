@@ -24,7 +24,7 @@ int halo__run_enter(struct halo_sandbox *box, struct halo_running *running, int6
     int error;
 
     if (timeout_ns < 0)
-        return halo__fail(box, HALO_EINVAL, "a timeout cannot be negative");
+        return halo__fail(&box->words, HALO_EINVAL, "a timeout cannot be negative");
     running->start = halo__now();
     running->outer = box->deadline;
     deadline = timeout_ns > INT64_MAX - running->start ? HALO_FOREVER : running->start + timeout_ns;
@@ -40,10 +40,10 @@ int halo__run_enter(struct halo_sandbox *box, struct halo_running *running, int6
     } else if (deadline >= running->outer) {
         return 0;
     } else {
-        box->backend->leave(box);
+        box->machine.backend->leave(&box->machine);
     }
     box->deadline = deadline;
-    error = box->backend->enter(box, deadline);
+    error = box->machine.backend->enter(&box->machine, deadline);
     if (error)
         halo__run_leave(box, running);
     return error;
@@ -56,10 +56,10 @@ void halo__run_leave(struct halo_sandbox *box, struct halo_running *running)
 
     if (is_nested && box->deadline == running->outer)
         return;
-    box->backend->leave(box);
+    box->machine.backend->leave(&box->machine);
     box->deadline = running->outer;
     if (is_nested) {
-        (void)box->backend->enter(box, running->outer);
+        (void)box->machine.backend->enter(&box->machine, running->outer);
         return;
     }
     sigemptyset(&block);
@@ -83,14 +83,14 @@ static int panic(struct halo_sandbox *box, uint64_t address, uint64_t len)
 
     if (shown == 0 || halo_memory_span(&box->memory, (struct halo_gpa){address}, shown,
                                        HALO_MAY_READ, &span) != HALO_SPAN_OK)
-        return halo__fail(box, HALO_EPANIC, "the guest panicked without a message");
+        return halo__fail(&box->words, HALO_EPANIC, "the guest panicked without a message");
     halo_shm_copy_in(text, span.base, shown);
     text[shown] = '\0';
     for (uint32_t i = 0; i < shown; i++) { /* RES-07: bounded, and nothing a terminal obeys */
         if (text[i] < ' ' || text[i] > '~')
             text[i] = '?';
     }
-    return halo__fail(box, HALO_EPANIC, "the guest panicked: %s", text);
+    return halo__fail(&box->words, HALO_EPANIC, "the guest panicked: %s", text);
 }
 
 /* Everything that is still on its way out goes out before the guest's end is reported. */
@@ -112,7 +112,7 @@ static int faulted(struct halo_sandbox *box, const struct halo_fault *fault)
 {
     box->has_fault = true;
     box->fault = *fault;
-    return halo__fail(box, HALO_EFAULT,
+    return halo__fail(&box->words, HALO_EFAULT,
                       "the guest faulted: %s at 0x%llx (instruction 0x%llx, stack 0x%llx, error "
                       "code 0x%x)",
                       halo_fault_name(fault->vector),
@@ -161,7 +161,7 @@ static int handle_doorbell(struct halo_sandbox *box, const struct halo_exit *exi
             return handle_pushed(box);
         /* fall through */
     default:
-        return halo__end(box, halo__fail(box, HALO_EPOISONED,
+        return halo__end(box, halo__fail(&box->words, HALO_EPOISONED,
                                          "the guest rang the doorbell for an unknown 0x%llx",
                                          (unsigned long long)exit->op));
     }
@@ -178,7 +178,8 @@ static int handle_exit(struct halo_sandbox *box, const struct halo_exit *exit)
     case HALO_EXIT_FAULT:
         return halo__end(box, faulted(box, &exit->fault));
     case HALO_EXIT_DEAD:
-        return halo__end(box, halo__fail(box, HALO_EFAULT, "the guest was stopped: %s", exit->why));
+        return halo__end(
+            box, halo__fail(&box->words, HALO_EFAULT, "the guest was stopped: %s", exit->why));
     case HALO_EXIT_DOORBELL:
         break;
     }
@@ -221,7 +222,7 @@ int halo__step(struct halo_sandbox *box)
     }
     box->doing = HALO_DOING_WORK;
     box->answered = false;
-    error = box->backend->run(box, box->deadline, &exit);
+    error = box->machine.backend->run(&box->machine, box->deadline, &exit);
     if (error)
         return halo__end(box, error);
     return handle_exit(box, &exit);
@@ -236,11 +237,11 @@ int halo__step(struct halo_sandbox *box)
 static int stuck(struct halo_sandbox *box, const char *what)
 {
     if (halo__stream_waits(&box->streams))
-        return halo__fail(box, HALO_EDEADLOCK,
+        return halo__fail(&box->words, HALO_EDEADLOCK,
                           "the guest waits for a stream whose other end is its host");
     if (box->calls.serving > 0 && box->doing == HALO_DOING_WAIT)
         return HALO_EDEADLOCK;
-    return halo__end(box, halo__fail(box, HALO_EPOISONED, "%s", what));
+    return halo__end(box, halo__fail(&box->words, HALO_EPOISONED, "%s", what));
 }
 
 int halo__run_until(struct halo_sandbox *box, halo__has_come *has_come, const void *what,
@@ -265,7 +266,7 @@ int halo__run_until(struct halo_sandbox *box, halo__has_come *has_come, const vo
         if (has_come(box, what)) /* it could not be sent */
             error = 0;
         else if (box->doing == HALO_DOING_SERVE && !calls->first && calls->number_count == 0)
-            error = halo__fail(box, HALO_EDEADLOCK, "the guest waits to be called");
+            error = halo__fail(&box->words, HALO_EDEADLOCK, "the guest waits to be called");
         else
             error = stuck(box, "the guest waits, but has not answered a call");
     }
@@ -282,11 +283,11 @@ static int start(struct halo_sandbox *box, struct halo_running *running, int64_t
     int error;
 
     if (box->runs > 0)
-        return halo__fail(box, HALO_ESTATE,
+        return halo__fail(&box->words, HALO_ESTATE,
                           "this sandbox is running: a function of its host's "
                           "cannot run it from the start");
     if (box->state != HALO_STATE_READY && box->state != HALO_STATE_RUNNING)
-        return halo__fail(box, HALO_ESTATE, "this sandbox cannot be run%s",
+        return halo__fail(&box->words, HALO_ESTATE, "this sandbox cannot be run%s",
                           box->state == HALO_STATE_ENDED ? " a second time" : "");
     error = halo__run_enter(box, running, timeout_ns);
     if (error == 0)
@@ -308,10 +309,10 @@ int halo_begin(struct halo_sandbox *box, int64_t timeout_ns)
     }
     halo__run_leave(box, &running);
     if (error == HALO_ETIMEDOUT)
-        return halo__fail(box, error, "the guest does not serve calls yet");
+        return halo__fail(&box->words, error, "the guest does not serve calls yet");
     if (!error && box->state == HALO_STATE_ENDED)
-        return halo__fail(box, HALO_ESTATE, "the guest ended with exit code %d and serves no calls",
-                          box->exit_code);
+        return halo__fail(&box->words, HALO_ESTATE,
+                          "the guest ended with exit code %d and serves no calls", box->exit_code);
     return error;
 }
 
@@ -339,7 +340,7 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
             error = stuck(box, "the guest waits for an answer but has asked for nothing");
     }
     if (error == HALO_ETIMEDOUT)
-        halo__end(box, halo__fail(box, error,
+        halo__end(box, halo__fail(&box->words, error,
                                   "the guest was stopped: it did not end within its time limit"));
     halo__run_leave(box, &running);
     if (!error) {

@@ -4,9 +4,72 @@
  */
 #include "sandbox.h"
 
+/* --- Guest memory as the host's end of queues and stacks ----------------------------------------
+ */
+
+/* The ranges that a descriptor may name, the pool first because nearly all name it. */
+static void make_regions(struct halo_sandbox *box)
+{
+    const struct halo_layout *layout = &box->machine.layout;
+    uint32_t count = 0;
+
+    for (int pool = 1; pool >= 0; pool--) {
+        for (uint32_t i = 0; i < layout->range_count; i++) {
+            const struct halo_range *range = &layout->ranges[i];
+
+            if (!range->rights || (range->base == layout->pool) != pool)
+                continue;
+            box->regions[count++] = (struct halo_region){
+                .base = range->base,
+                .len = range->len,
+                .host = box->machine.ram.host + (range->base - HALO_RAM_BASE),
+                .rights = range->rights,
+            };
+        }
+    }
+    box->memory = (struct halo_memory){box->regions, count};
+}
+
+static int make_queue(struct halo_sandbox *box, enum halo_queue_index index,
+                      struct halo_device *device, struct halo_device_chain *chains)
+{
+    const struct halo_boot_queue *queue = &box->machine.layout.queues[index];
+    HALO_SHARED unsigned char *at = box->machine.ram.host + (queue->desc - HALO_RAM_BASE);
+    struct halo_ring_place place;
+    int error = halo_ring_place_in(at, queue->size, &place);
+
+    if (!error)
+        error = halo_device_init(device, &place, &box->memory, chains, UINT32_MAX);
+    if (!error)
+        error = halo_device_extend(device, (uint32_t)box->machine.layout.features);
+    if (error)
+        return halo__fail(&box->words, error, "cannot set up the ring");
+    /* The guest always comes back by a wait: while it runs, nobody here listens for kicks. */
+    halo_device_disarm(device);
+    return 0;
+}
+
+int halo__port_init(struct halo_sandbox *box, const struct halo_options *options)
+{
+    int error;
+
+    make_regions(box);
+    box->on_stacks = options->transport == HALO_TRANSPORT_STACK;
+    for (uint32_t i = 0; i < HALO_STACK_COUNT && box->on_stacks; i++) {
+        const struct halo_boot_stack *stack = &box->machine.layout.stacks[i];
+
+        halo__stack_init(&box->stacks[i], box->machine.ram.host + (stack->base - HALO_RAM_BASE),
+                         stack->len);
+    }
+    error = make_queue(box, HALO_QUEUE_G2H, &box->g2h, box->g2h_chains);
+    return error ? error : make_queue(box, HALO_QUEUE_H2G, &box->h2g, box->h2g_chains);
+}
+
+/* --- Requests --------------------------------------------------------------------------------- */
+
 static int poison(struct halo_sandbox *box, const struct halo_violation *broken)
 {
-    return halo__fail(box, HALO_EPOISONED,
+    return halo__fail(&box->words, HALO_EPOISONED,
                       "the guest broke the ring: %s at slot %u, id %u (addr 0x%llx, meta 0x%llx)",
                       halo_broken_name(broken->reason), broken->slot, broken->id,
                       (unsigned long long)broken->addr, (unsigned long long)broken->meta);
@@ -49,7 +112,7 @@ static int take(struct halo_sandbox *box, struct halo_device *device, struct hal
     if (got == 0)
         return 0;
     if (got == HALO_EREJECT)
-        return halo__fail(box, HALO_EPOISONED,
+        return halo__fail(&box->words, HALO_EPOISONED,
                           "the guest named a buffer that it may not: %s at 0x%llx",
                           halo_reject_name(chain.reject), (unsigned long long)chain.where.value);
     if (got < 0)
@@ -100,7 +163,7 @@ static int take_all(struct halo_sandbox *box)
     if (got >= 0 && !why)
         why = halo__call_due(box);
     if (why)
-        return halo__fail(box, HALO_EPOISONED, "the guest sent %s", why);
+        return halo__fail(&box->words, HALO_EPOISONED, "the guest sent %s", why);
     return got < 0 ? got : 0;
 }
 
@@ -120,7 +183,7 @@ int halo__send(struct halo_sandbox *box)
     const char *why = halo__invoke_send(box);
 
     if (why)
-        return halo__fail(box, HALO_EPOISONED, "the guest left %s", why);
+        return halo__fail(&box->words, HALO_EPOISONED, "the guest left %s", why);
     halo__own_flush(box);
     halo__publish(box);
     return 0;
@@ -155,7 +218,7 @@ int halo__stack_drain(struct halo_sandbox *box)
     const char *why = take_pushed(box);
 
     if (why)
-        return halo__fail(box, HALO_EPOISONED, "the guest sent %s", why);
+        return halo__fail(&box->words, HALO_EPOISONED, "the guest sent %s", why);
     halo__publish(box);
     return 0;
 }

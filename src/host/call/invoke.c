@@ -21,14 +21,15 @@ int halo_lookup(struct halo_sandbox *box, const char *name, const struct halo_si
     int index;
 
     if (box->state != HALO_STATE_RUNNING)
-        return halo__fail(box, HALO_ESTATE, "%s: the guest has not begun, or has ended", name);
+        return halo__fail(&box->words, HALO_ESTATE, "%s: the guest has not begun, or has ended",
+                          name);
     if (!halo_signature_sound(signature))
-        return halo__fail(box, HALO_EINVAL, "%s: a signature that is none", name);
+        return halo__fail(&box->words, HALO_EINVAL, "%s: a signature that is none", name);
     index = halo__function_find(functions->exported, functions->export_count, name, strlen(name));
     if (index < 0)
-        return halo__fail(box, index, "%s: the guest exports no such function", name);
+        return halo__fail(&box->words, index, "%s: the guest exports no such function", name);
     if (!halo_signature_equal(signature, &functions->exported[index - 1].signature))
-        return halo__fail(box, HALO_ETYPE, "%s: the guest exports %s, not %s", name,
+        return halo__fail(&box->words, HALO_ETYPE, "%s: the guest exports %s, not %s", name,
                           halo_signature_text(&functions->exported[index - 1].signature, found),
                           halo_signature_text(signature, wanted));
     return index;

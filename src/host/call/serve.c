@@ -34,20 +34,21 @@ int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_s
     struct halo_provided *larger;
 
     if (box->state != HALO_STATE_READY)
-        return halo__fail(box, HALO_ESTATE, "functions are provided before the guest runs");
+        return halo__fail(&box->words, HALO_ESTATE, "functions are provided before the guest runs");
     if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
-        return halo__fail(box, HALO_EINVAL, "the name of a function has 1 to %u bytes",
+        return halo__fail(&box->words, HALO_EINVAL, "the name of a function has 1 to %u bytes",
                           HALO_FUNCTION_NAME_MAX);
     if (!function || !halo_signature_sound(signature))
-        return halo__fail(box, HALO_EINVAL, "%s: no function, or a signature that is none", name);
+        return halo__fail(&box->words, HALO_EINVAL, "%s: no function, or a signature that is none",
+                          name);
     if (halo__function_find(functions->provided, functions->count, name, len) > 0)
-        return halo__fail(box, HALO_EINVAL, "%s: provided already", name);
+        return halo__fail(&box->words, HALO_EINVAL, "%s: provided already", name);
     if (functions->count == HALO_FUNCTIONS_MAX)
-        return halo__fail(box, HALO_EFULL, "%s: there are %u functions already", name,
+        return halo__fail(&box->words, HALO_EFULL, "%s: there are %u functions already", name,
                           HALO_FUNCTIONS_MAX);
     larger = realloc(functions->provided, (functions->count + 1) * sizeof(*larger));
     if (!larger)
-        return halo__fail(box, HALO_ENOMEM, "%s: no memory", name);
+        return halo__fail(&box->words, HALO_ENOMEM, "%s: no memory", name);
     functions->provided = larger;
     larger += functions->count++;
     *larger =

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "kvm_tables.h"
+#include "../deadline.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -21,7 +22,7 @@
 #define KERNEL_SIGSET_LEN 8
 #define REPEAT_NS 10000000 /* how often the deadline's signal is sent again */
 
-struct kvm_machine {
+struct kvm_state {
     int kvm, vm, vcpu;
     struct kvm_run *run;
     size_t run_len;
@@ -31,29 +32,29 @@ struct kvm_machine {
     bool has_timer;
 };
 
-static int failed(struct halo_sandbox *box, const char *what)
+static int failed(struct halo_machine *machine, const char *what)
 {
-    return halo__fail(box, HALO_EHOST, "kvm: %s: %s", what, strerror(errno));
+    return halo__fail(machine->words, HALO_EHOST, "kvm: %s: %s", what, strerror(errno));
 }
 
-static int open_kvm(struct halo_sandbox *box, struct kvm_machine *machine)
+static int open_kvm(struct halo_machine *machine, struct kvm_state *state)
 {
-    machine->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (machine->kvm < 0)
-        return halo__fail(box, HALO_ENOKVM,
+    state->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (state->kvm < 0)
+        return halo__fail(machine->words, HALO_ENOKVM,
                           "/dev/kvm: %s; load the kvm module or join the group kvm, or use "
                           "--backend process",
                           strerror(errno));
-    if (ioctl(machine->kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION ||
-        !((unsigned)ioctl(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) &
+    if (ioctl(state->kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION ||
+        !((unsigned)ioctl(state->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) &
           KVM_SYNC_X86_REGS) ||
-        ioctl(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
-        return halo__fail(box, HALO_ENOKVM,
+        ioctl(state->kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
+        return halo__fail(machine->words, HALO_ENOKVM,
                           "/dev/kvm: this kernel's KVM is too old; use --backend process");
     return 0;
 }
 
-static int add_memory(struct halo_sandbox *box, const struct kvm_machine *machine, uint32_t slot,
+static int add_memory(struct halo_machine *machine, const struct kvm_state *state, uint32_t slot,
                       uint64_t guest, uint64_t len, void *host)
 {
     struct kvm_userspace_memory_region region = {
@@ -63,49 +64,49 @@ static int add_memory(struct halo_sandbox *box, const struct kvm_machine *machin
         .userspace_addr = (uintptr_t)host,
     };
 
-    if (ioctl(machine->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
-        return failed(box, "cannot give the guest its memory");
+    if (ioctl(state->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+        return failed(machine, "cannot give the guest its memory");
     return 0;
 }
 
-static int make_memory(struct halo_sandbox *box, struct kvm_machine *machine)
+static int make_memory(struct halo_machine *machine, struct kvm_state *state)
 {
     int error;
 
-    machine->system_len = halo__kvm_tables_len(&box->layout);
-    machine->system =
-        mmap(NULL, machine->system_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (machine->system == MAP_FAILED) {
-        machine->system = NULL;
-        return halo__fail(box, HALO_ENOMEM, "kvm: no memory for page tables");
+    state->system_len = halo__kvm_tables_len(&machine->layout);
+    state->system =
+        mmap(NULL, state->system_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (state->system == MAP_FAILED) {
+        state->system = NULL;
+        return halo__fail(machine->words, HALO_ENOMEM, "kvm: no memory for page tables");
     }
-    halo__kvm_tables_build(&box->layout, machine->system);
-    error = add_memory(box, machine, 0, KVM_SYSTEM_BASE, machine->system_len, machine->system);
+    halo__kvm_tables_build(&machine->layout, state->system);
+    error = add_memory(machine, state, 0, KVM_SYSTEM_BASE, state->system_len, state->system);
     if (!error)
-        error = add_memory(box, machine, 1, HALO_RAM_BASE, box->ram.len,
-                           halo_shm_expose(box->ram.host));
+        error = add_memory(machine, state, 1, HALO_RAM_BASE, machine->ram.len,
+                           halo_shm_expose(machine->ram.host));
     return error;
 }
 
 /* The guest sees the host's features, as far as this KVM can give them. */
-static int set_cpuid(struct halo_sandbox *box, const struct kvm_machine *machine)
+static int set_cpuid(struct halo_machine *machine, const struct kvm_state *state)
 {
     const uint32_t count = 256;
     struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + count * sizeof(cpuid->entries[0]));
     int error = 0;
 
     if (!cpuid)
-        return halo__fail(box, HALO_ENOMEM, "kvm: no memory for processor features");
+        return halo__fail(machine->words, HALO_ENOMEM, "kvm: no memory for processor features");
     cpuid->nent = count;
-    if (ioctl(machine->kvm, KVM_GET_SUPPORTED_CPUID, cpuid) < 0 ||
-        ioctl(machine->vcpu, KVM_SET_CPUID2, cpuid) < 0)
-        error = failed(box, "cannot set the processor's features");
+    if (ioctl(state->kvm, KVM_GET_SUPPORTED_CPUID, cpuid) < 0 ||
+        ioctl(state->vcpu, KVM_SET_CPUID2, cpuid) < 0)
+        error = failed(machine, "cannot set the processor's features");
     free(cpuid);
     return error;
 }
 
 /* Straight into 64-bit mode at CPL3. */
-static int set_registers(struct halo_sandbox *box, const struct kvm_machine *machine)
+static int set_registers(struct halo_machine *machine, const struct kvm_state *state)
 {
     const struct kvm_segment code = {.limit = 0xffffffff,
                                      .selector = KVM_SELECTOR_CODE,
@@ -125,18 +126,18 @@ static int set_registers(struct halo_sandbox *box, const struct kvm_machine *mac
                                      .g = 1};
     const struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs = {{.xcr = 0, .value = 7}}};
     const struct kvm_regs regs = {
-        .rip = box->layout.entry,
-        .rsp = box->layout.stack_top - 8, /* as after a call: the ABI's alignment */
-        .rdi = box->layout.boot,
+        .rip = machine->layout.entry,
+        .rsp = machine->layout.stack_top - 8, /* as after a call: the ABI's alignment */
+        .rdi = machine->layout.boot,
         .rflags = 0x3002, /* IOPL 3: the doorbell is an `out` */
     };
     struct kvm_sregs sregs;
 
-    if (ioctl(machine->vcpu, KVM_GET_SREGS, &sregs) < 0)
-        return failed(box, "cannot read the processor's state");
+    if (ioctl(state->vcpu, KVM_GET_SREGS, &sregs) < 0)
+        return failed(machine, "cannot read the processor's state");
     sregs.cs = code;
     sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
-    sregs.fs.base = box->layout.boot + HALO_THREAD_OFFSET;
+    sregs.fs.base = machine->layout.boot + HALO_THREAD_OFFSET;
     sregs.tr = (struct kvm_segment){.base = KVM_TSS,
                                     .limit = KVM_TSS_LIMIT,
                                     .selector = KVM_SELECTOR_TSS,
@@ -149,73 +150,73 @@ static int set_registers(struct halo_sandbox *box, const struct kvm_machine *mac
     sregs.cr3 = KVM_PML4;
     sregs.cr4 = 0x40620; /* OSXSAVE OSXMMEXCPT OSFXSR PAE */
     sregs.efer = 0xd00;  /* NXE LMA LME, and no SCE */
-    if (ioctl(machine->vcpu, KVM_SET_SREGS, &sregs) < 0)
-        return failed(box, "cannot set the processor's state");
-    if (ioctl(machine->vcpu, KVM_SET_XCRS, &xcrs) < 0)
-        return failed(box, "cannot enable vector registers");
-    if (ioctl(machine->vcpu, KVM_SET_REGS, &regs) < 0)
-        return failed(box, "cannot set registers");
+    if (ioctl(state->vcpu, KVM_SET_SREGS, &sregs) < 0)
+        return failed(machine, "cannot set the processor's state");
+    if (ioctl(state->vcpu, KVM_SET_XCRS, &xcrs) < 0)
+        return failed(machine, "cannot enable vector registers");
+    if (ioctl(state->vcpu, KVM_SET_REGS, &regs) < 0)
+        return failed(machine, "cannot set registers");
     return 0;
 }
 
-static int make_vcpu(struct halo_sandbox *box, struct kvm_machine *machine)
+static int make_vcpu(struct halo_machine *machine, struct kvm_state *state)
 {
-    int len = ioctl(machine->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+    int len = ioctl(state->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
     void *run;
     int error;
 
-    if (len < (int)sizeof(*machine->run))
-        return failed(box, "cannot learn the size of a vCPU");
-    machine->vcpu = ioctl(machine->vm, KVM_CREATE_VCPU, 0);
-    if (machine->vcpu < 0)
-        return failed(box, "cannot create a vCPU");
-    run = mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE, MAP_SHARED, machine->vcpu, 0);
+    if (len < (int)sizeof(*state->run))
+        return failed(machine, "cannot learn the size of a vCPU");
+    state->vcpu = ioctl(state->vm, KVM_CREATE_VCPU, 0);
+    if (state->vcpu < 0)
+        return failed(machine, "cannot create a vCPU");
+    run = mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE, MAP_SHARED, state->vcpu, 0);
     if (run == MAP_FAILED)
-        return failed(box, "cannot map a vCPU");
-    machine->run = run;
-    machine->run_len = (size_t)len;
-    machine->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
-    error = set_cpuid(box, machine);
-    return error ? error : set_registers(box, machine);
+        return failed(machine, "cannot map a vCPU");
+    state->run = run;
+    state->run_len = (size_t)len;
+    state->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+    error = set_cpuid(machine, state);
+    return error ? error : set_registers(machine, state);
 }
 
-static int kvm_create(struct halo_sandbox *box)
+static int kvm_create(struct halo_machine *machine)
 {
-    struct kvm_machine *machine = calloc(1, sizeof(*machine));
+    struct kvm_state *state = calloc(1, sizeof(*state));
     int error;
 
-    if (!machine)
-        return halo__fail(box, HALO_ENOMEM, "kvm: no memory");
-    machine->kvm = machine->vm = machine->vcpu = -1;
-    box->machine = machine;
-    error = open_kvm(box, machine);
+    if (!state)
+        return halo__fail(machine->words, HALO_ENOMEM, "kvm: no memory");
+    state->kvm = state->vm = state->vcpu = -1;
+    machine->state = state;
+    error = open_kvm(machine, state);
     if (error)
         return error;
-    machine->vm = ioctl(machine->kvm, KVM_CREATE_VM, 0);
-    if (machine->vm < 0)
-        return failed(box, "cannot create a VM");
-    error = make_memory(box, machine);
-    return error ? error : make_vcpu(box, machine);
+    state->vm = ioctl(state->kvm, KVM_CREATE_VM, 0);
+    if (state->vm < 0)
+        return failed(machine, "cannot create a VM");
+    error = make_memory(machine, state);
+    return error ? error : make_vcpu(machine, state);
 }
 
-static void kvm_destroy(struct halo_sandbox *box)
+static void kvm_destroy(struct halo_machine *machine)
 {
-    struct kvm_machine *machine = box->machine;
+    struct kvm_state *state = machine->state;
 
-    if (!machine)
+    if (!state)
         return;
-    if (machine->run)
-        munmap(machine->run, machine->run_len);
-    if (machine->vcpu >= 0)
-        close(machine->vcpu);
-    if (machine->vm >= 0)
-        close(machine->vm);
-    if (machine->kvm >= 0)
-        close(machine->kvm);
-    if (machine->system)
-        munmap(machine->system, machine->system_len);
-    free(machine);
-    box->machine = NULL;
+    if (state->run)
+        munmap(state->run, state->run_len);
+    if (state->vcpu >= 0)
+        close(state->vcpu);
+    if (state->vm >= 0)
+        close(state->vm);
+    if (state->kvm >= 0)
+        close(state->kvm);
+    if (state->system)
+        munmap(state->system, state->system_len);
+    free(state);
+    machine->state = NULL;
 }
 
 /*
@@ -223,9 +224,9 @@ static void kvm_destroy(struct halo_sandbox *box)
  * inside KVM_RUN, where the kernel swaps the mask: there it ends the run, and it stays pending, so
  * it cannot be lost however early it comes. No handler is ever called. RES-08.
  */
-static int kvm_enter(struct halo_sandbox *box, int64_t deadline)
+static int kvm_enter(struct halo_machine *machine, int64_t deadline)
 {
-    struct kvm_machine *machine = box->machine;
+    struct kvm_state *state = machine->state;
     union {
         struct kvm_signal_mask mask;
         unsigned char bytes[sizeof(struct kvm_signal_mask) + KERNEL_SIGSET_LEN];
@@ -242,24 +243,24 @@ static int kvm_enter(struct halo_sandbox *box, int64_t deadline)
     pthread_sigmask(SIG_SETMASK, NULL, &set);
     sigdelset(&set, SIGURG);
     memcpy(in_run.bytes + sizeof(struct kvm_signal_mask), &set, KERNEL_SIGSET_LEN);
-    if (ioctl(machine->vcpu, KVM_SET_SIGNAL_MASK, &in_run) < 0)
-        return failed(box, "cannot set the signal mask of a vCPU");
+    if (ioctl(state->vcpu, KVM_SET_SIGNAL_MASK, &in_run) < 0)
+        return failed(machine, "cannot set the signal mask of a vCPU");
     event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-    if (timer_create(CLOCK_MONOTONIC, &event, &machine->timer) < 0)
-        return failed(box, "cannot create a timer");
-    machine->has_timer = true;
-    if (timer_settime(machine->timer, TIMER_ABSTIME, &when, NULL) < 0)
-        return failed(box, "cannot set a timer");
+    if (timer_create(CLOCK_MONOTONIC, &event, &state->timer) < 0)
+        return failed(machine, "cannot create a timer");
+    state->has_timer = true;
+    if (timer_settime(state->timer, TIMER_ABSTIME, &when, NULL) < 0)
+        return failed(machine, "cannot set a timer");
     return 0;
 }
 
-static void kvm_leave(struct halo_sandbox *box)
+static void kvm_leave(struct halo_machine *machine)
 {
-    struct kvm_machine *machine = box->machine;
+    struct kvm_state *state = machine->state;
 
-    if (machine->has_timer)
-        timer_delete(machine->timer);
-    machine->has_timer = false;
+    if (state->has_timer)
+        timer_delete(state->timer);
+    state->has_timer = false;
 }
 
 static void dead(struct halo_exit *exit, const char *why, uint64_t number)
@@ -275,9 +276,9 @@ static bool has_error_code(uint32_t vector)
 }
 
 /* The guest stands in a fault stub; the processor left a frame on the fault stack. */
-static int read_fault(struct halo_sandbox *box, struct kvm_machine *machine, struct halo_exit *exit)
+static int read_fault(struct halo_machine *machine, struct kvm_state *state, struct halo_exit *exit)
 {
-    const struct kvm_regs *regs = &machine->run->s.regs.regs;
+    const struct kvm_regs *regs = &state->run->s.regs.regs;
     uint32_t vector = (uint32_t)((regs->rip - KVM_STUBS) / 16);
     uint64_t frame[6] = {0}; /* [error code,] rip, cs, rflags, rsp, ss */
     uint32_t words = has_error_code(vector) ? 6 : 5;
@@ -288,9 +289,9 @@ static int read_fault(struct halo_sandbox *box, struct kvm_machine *machine, str
         return 0;
     }
     /* The frame lies at the very top of the stack: right-aligned in the array. */
-    memcpy(frame + (6 - words), machine->system + (regs->rsp - KVM_SYSTEM_BASE), words * 8);
-    if (ioctl(machine->vcpu, KVM_GET_SREGS, &sregs) < 0)
-        return failed(box, "cannot read the processor's state");
+    memcpy(frame + (6 - words), state->system + (regs->rsp - KVM_SYSTEM_BASE), words * 8);
+    if (ioctl(state->vcpu, KVM_GET_SREGS, &sregs) < 0)
+        return failed(machine, "cannot read the processor's state");
     exit->kind = HALO_EXIT_FAULT;
     exit->fault = (struct halo_fault){
         .vector = vector,
@@ -302,15 +303,15 @@ static int read_fault(struct halo_sandbox *box, struct kvm_machine *machine, str
     return 0;
 }
 
-static int read_port_exit(struct halo_sandbox *box, struct kvm_machine *machine,
+static int read_port_exit(struct halo_machine *machine, struct kvm_state *state,
                           struct halo_exit *exit)
 {
-    const struct kvm_run *run = machine->run;
+    const struct kvm_run *run = state->run;
     const struct kvm_regs *regs = &run->s.regs.regs;
     bool in_stub = regs->rip >= KVM_STUBS && regs->rip < KVM_STUBS + HALO_PAGE;
 
     if (run->io.direction == KVM_EXIT_IO_OUT && run->io.port == KVM_FAULT_PORT && in_stub)
-        return read_fault(box, machine, exit);
+        return read_fault(machine, state, exit);
     if (run->io.direction == KVM_EXIT_IO_OUT && run->io.port == KVM_DOORBELL_PORT && !in_stub) {
         exit->kind = HALO_EXIT_DOORBELL;
         exit->op = regs->rdi;
@@ -322,13 +323,13 @@ static int read_port_exit(struct halo_sandbox *box, struct kvm_machine *machine,
     return 0;
 }
 
-static int read_exit(struct halo_sandbox *box, struct kvm_machine *machine, struct halo_exit *exit)
+static int read_exit(struct halo_machine *machine, struct kvm_state *state, struct halo_exit *exit)
 {
-    const struct kvm_run *run = machine->run;
+    const struct kvm_run *run = state->run;
 
     switch (run->exit_reason) {
     case KVM_EXIT_IO:
-        return read_port_exit(box, machine, exit);
+        return read_port_exit(machine, state, exit);
     case KVM_EXIT_MMIO:
         dead(exit, "it touched memory that does not exist", run->mmio.phys_addr);
         return 0;
@@ -348,14 +349,14 @@ static int read_exit(struct halo_sandbox *box, struct kvm_machine *machine, stru
     }
 }
 
-static int kvm_run(struct halo_sandbox *box, int64_t deadline, struct halo_exit *exit)
+static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit)
 {
-    struct kvm_machine *machine = box->machine;
+    struct kvm_state *state = machine->state;
     sigset_t urgent;
 
     while (deadline == HALO_FOREVER || halo__now() < deadline) {
-        if (ioctl(machine->vcpu, KVM_RUN, 0) == 0)
-            return read_exit(box, machine, exit);
+        if (ioctl(state->vcpu, KVM_RUN, 0) == 0)
+            return read_exit(machine, state, exit);
         if (errno != EINTR && errno != EAGAIN) {
             dead(exit, "KVM failed", (uint64_t)errno);
             return 0;

@@ -6,7 +6,7 @@
 #ifndef HALO_SRC_KVM_TABLES_H
 #define HALO_SRC_KVM_TABLES_H
 
-#include "../sandbox.h"
+#include "machine.h"
 
 /* Guest addresses, physical and virtual alike. */
 #define KVM_SYSTEM_BASE 0x100000ull

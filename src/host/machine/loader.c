@@ -5,7 +5,7 @@
  * Accepted: a static x86-64 program linked at HALO_RAM_BASE. Sections are not parsed.
  */
 #define _GNU_SOURCE
-#include "../sandbox.h"
+#include "machine.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,33 +22,34 @@ struct guest_file {
     uint64_t len;
 };
 
-static int refuse(struct halo_sandbox *box, const char *path, const char *why)
+static int refuse(struct halo_machine *machine, const char *path, const char *why)
 {
-    return halo__fail(box, HALO_EGUEST, "%s: not a guest that can be run: %s", path, why);
+    return halo__fail(machine->words, HALO_EGUEST, "%s: not a guest that can be run: %s", path,
+                      why);
 }
 
 /* Read the whole file; what it turns into afterwards does not matter. */
-static int read_file(struct halo_sandbox *box, const char *path, struct guest_file *file)
+static int read_file(struct halo_machine *machine, const char *path, struct guest_file *file)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     int error = 0;
     struct stat st;
 
     if (fd < 0)
-        return halo__fail(box, HALO_EFILE, "%s: %s", path, strerror(errno));
+        return halo__fail(machine->words, HALO_EFILE, "%s: %s", path, strerror(errno));
     if (fstat(fd, &st) < 0) {
-        error = halo__fail(box, HALO_EFILE, "%s: %s", path, strerror(errno));
+        error = halo__fail(machine->words, HALO_EFILE, "%s: %s", path, strerror(errno));
     } else if (S_ISDIR(st.st_mode)) {
-        error = halo__fail(box, HALO_EFILE, "%s: is a directory", path);
+        error = halo__fail(machine->words, HALO_EFILE, "%s: is a directory", path);
     } else if (!S_ISREG(st.st_mode)) {
-        error = halo__fail(box, HALO_EFILE, "%s: is not a regular file", path);
+        error = halo__fail(machine->words, HALO_EFILE, "%s: is not a regular file", path);
     } else if ((uint64_t)st.st_size > FILE_MAX) {
-        error = refuse(box, path, "the file is larger than 64 MiB");
+        error = refuse(machine, path, "the file is larger than 64 MiB");
     } else {
         file->len = (uint64_t)st.st_size;
         file->bytes = malloc(file->len ? file->len : 1);
         if (!file->bytes)
-            error = halo__fail(box, HALO_ENOMEM, "%s: no memory to read it", path);
+            error = halo__fail(machine->words, HALO_ENOMEM, "%s: no memory to read it", path);
     }
     for (uint64_t done = 0; !error && done < file->len;) {
         ssize_t n = read(fd, file->bytes + done, file->len - done);
@@ -56,7 +57,7 @@ static int read_file(struct halo_sandbox *box, const char *path, struct guest_fi
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            error = halo__fail(box, HALO_EFILE, "%s: %s", path, strerror(errno));
+            error = halo__fail(machine->words, HALO_EFILE, "%s: %s", path, strerror(errno));
         else if (n == 0)
             file->len = done; /* it became shorter: what is there is what counts */
         else
@@ -114,16 +115,16 @@ static const char *check_segment(const struct halo_layout *layout, const struct 
     return NULL;
 }
 
-static int load_segment(struct halo_sandbox *box, const char *path, const struct guest_file *file,
-                        const Elf64_Phdr *segment)
+static int load_segment(struct halo_machine *machine, const char *path,
+                        const struct guest_file *file, const Elf64_Phdr *segment)
 {
-    struct halo_layout *layout = &box->layout;
+    struct halo_layout *layout = &machine->layout;
     const char *why = check_segment(layout, file, segment);
     struct halo_range range;
     uint64_t end;
 
     if (why)
-        return refuse(box, path, why);
+        return refuse(machine, path, why);
     if (segment->p_memsz == 0)
         return 0;
     range.base = segment->p_vaddr / HALO_PAGE * HALO_PAGE;
@@ -138,9 +139,9 @@ static int load_segment(struct halo_sandbox *box, const char *path, const struct
     if (segment->p_flags & PF_X)
         range.prot |= HALO_PROT_EXEC;
     layout->image_end = end;
-    halo_shm_copy_out(box->ram.host + (segment->p_vaddr - HALO_RAM_BASE),
+    halo_shm_copy_out(machine->ram.host + (segment->p_vaddr - HALO_RAM_BASE),
                       file->bytes + segment->p_offset, segment->p_filesz);
-    return halo__layout_add(box, range);
+    return halo__layout_add(machine, range);
 }
 
 static bool entry_is_code(const struct halo_layout *layout, uint64_t entry)
@@ -155,42 +156,42 @@ static bool entry_is_code(const struct halo_layout *layout, uint64_t entry)
     return false;
 }
 
-static int load(struct halo_sandbox *box, const char *path, const struct guest_file *file)
+static int load(struct halo_machine *machine, const char *path, const struct guest_file *file)
 {
     Elf64_Ehdr header;
     const char *why = check_header(file, &header);
     int error = 0;
 
     if (why)
-        return refuse(box, path, why);
+        return refuse(machine, path, why);
     for (uint32_t i = 0; i < header.e_phnum && !error; i++) {
         Elf64_Phdr segment;
 
         memcpy(&segment, file->bytes + header.e_phoff + i * sizeof(segment), sizeof(segment));
         if (segment.p_type == PT_LOAD)
-            error = load_segment(box, path, file, &segment);
+            error = load_segment(machine, path, file, &segment);
         else if (segment.p_type == PT_INTERP || segment.p_type == PT_DYNAMIC)
-            error = refuse(box, path, "it needs a dynamic linker"); /* ELF-11 */
+            error = refuse(machine, path, "it needs a dynamic linker"); /* ELF-11 */
         else if (segment.p_type == PT_TLS)
-            error = refuse(box, path, "it has thread-local variables, which guests have not");
+            error = refuse(machine, path, "it has thread-local variables, which guests have not");
         else if (segment.p_type == PT_GNU_STACK && (segment.p_flags & PF_X))
-            error = refuse(box, path, "it wants an executable stack"); /* ELF-08 */
+            error = refuse(machine, path, "it wants an executable stack"); /* ELF-08 */
     }
     if (error)
         return error;
-    if (!entry_is_code(&box->layout, header.e_entry)) /* ELF-09 */
-        return refuse(box, path, "its entry point is not in executable memory");
-    box->layout.entry = header.e_entry;
+    if (!entry_is_code(&machine->layout, header.e_entry)) /* ELF-09 */
+        return refuse(machine, path, "its entry point is not in executable memory");
+    machine->layout.entry = header.e_entry;
     return 0;
 }
 
-int halo__load(struct halo_sandbox *box, const char *path)
+int halo__load(struct halo_machine *machine, const char *path)
 {
     struct guest_file file = {NULL, 0};
-    int error = read_file(box, path, &file);
+    int error = read_file(machine, path, &file);
 
     if (!error)
-        error = load(box, path, &file);
+        error = load(machine, path, &file);
     free(file.bytes);
     return error;
 }

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "process_child.h"
 #include "process_child_image.h"
+#include "../deadline.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -33,7 +34,7 @@
 
 #define SPAWN_STACK_LEN 16384
 
-struct process_machine {
+struct process_state {
     int pidfd;
     int socket; /* closing it kills the child, and so does our death */
     int listener;
@@ -43,13 +44,13 @@ struct process_machine {
     struct seccomp_notif notified;
 };
 
-static int failed(struct halo_sandbox *box, const char *what)
+static int failed(struct halo_machine *machine, const char *what)
 {
-    return halo__fail(box, HALO_EHOST, "process: %s: %s", what, strerror(errno));
+    return halo__fail(machine->words, HALO_EHOST, "process: %s: %s", what, strerror(errno));
 }
 
 /* A libseccomp filter as the instructions that the kernel wants. */
-static int export_filter(struct halo_sandbox *box, scmp_filter_ctx filter,
+static int export_filter(struct halo_machine *machine, scmp_filter_ctx filter,
                          struct sock_filter *program, uint32_t *count)
 {
     int fd = memfd_create("halo-filter", MFD_CLOEXEC);
@@ -57,55 +58,57 @@ static int export_filter(struct halo_sandbox *box, scmp_filter_ctx filter,
     ssize_t len;
 
     if (fd < 0)
-        return failed(box, "cannot build a filter");
+        return failed(machine, "cannot build a filter");
     if (seccomp_export_bpf(filter, fd) < 0)
-        error = halo__fail(box, HALO_EHOST, "process: libseccomp cannot build a filter");
+        error = halo__fail(machine->words, HALO_EHOST, "process: libseccomp cannot build a filter");
     len = pread(fd, program, CHILD_FILTER_MAX * sizeof(*program), 0);
     if (!error && (len <= 0 || (size_t)len == CHILD_FILTER_MAX * sizeof(*program)))
-        error = halo__fail(box, HALO_EHOST, "process: a filter of unexpected size");
+        error = halo__fail(machine->words, HALO_EHOST, "process: a filter of unexpected size");
     *count = (uint32_t)((size_t)len / sizeof(*program));
     close(fd);
     return error;
 }
 
 /* A filter with one rule: `otherwise` for all system calls, `doorbell` for the doorbell's. */
-static int build_filter(struct halo_sandbox *box, uint32_t otherwise, uint32_t doorbell,
+static int build_filter(struct halo_machine *machine, uint32_t otherwise, uint32_t doorbell,
                         struct sock_filter *program, uint32_t *count)
 {
     scmp_filter_ctx filter = seccomp_init(otherwise);
     int error;
 
     if (!filter)
-        return halo__fail(box, HALO_ENOMEM, "process: no memory for a filter");
+        return halo__fail(machine->words, HALO_ENOMEM, "process: no memory for a filter");
     if (seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0 ||
         seccomp_rule_add(filter, doorbell, CHILD_DOORBELL_SYSCALL, 0) < 0)
-        error = halo__fail(box, HALO_EHOST, "process: libseccomp refuses the doorbell's rule");
+        error = halo__fail(machine->words, HALO_EHOST,
+                           "process: libseccomp refuses the doorbell's rule");
     else
-        error = export_filter(box, filter, program, count);
+        error = export_filter(machine, filter, program, count);
     seccomp_release(filter);
     return error;
 }
 
-static int make_setup(struct halo_sandbox *box, struct child_setup *setup)
+static int make_setup(struct halo_machine *machine, struct child_setup *setup)
 {
-    const struct halo_layout *layout = &box->layout;
+    const struct halo_layout *layout = &machine->layout;
     int error;
 
     memset(setup, 0, sizeof(*setup));
     memcpy(setup->ranges, layout->ranges, sizeof(setup->ranges));
     setup->range_count = layout->range_count;
-    setup->ram_len = box->ram.len;
+    setup->ram_len = machine->ram.len;
     setup->entry = layout->entry;
     setup->stack = layout->stack_top - 8;
     setup->boot = layout->boot;
-    error = build_filter(box, SCMP_ACT_ALLOW, SCMP_ACT_NOTIFY, setup->notify, &setup->notify_count);
+    error =
+        build_filter(machine, SCMP_ACT_ALLOW, SCMP_ACT_NOTIFY, setup->notify, &setup->notify_count);
     if (!error)
-        error = build_filter(box, SCMP_ACT_KILL_PROCESS, SCMP_ACT_ALLOW, setup->lock,
+        error = build_filter(machine, SCMP_ACT_KILL_PROCESS, SCMP_ACT_ALLOW, setup->lock,
                              &setup->lock_count);
     return error;
 }
 
-static int make_program(struct halo_sandbox *box)
+static int make_program(struct halo_machine *machine)
 {
     int fd = memfd_create("halo-guest", MFD_CLOEXEC | MFD_EXEC);
 
@@ -113,7 +116,7 @@ static int make_program(struct halo_sandbox *box)
         fd = memfd_create("halo-guest", MFD_CLOEXEC);
     if (fd < 0 || write(fd, process_child_image, sizeof(process_child_image)) !=
                       (ssize_t)sizeof(process_child_image)) {
-        failed(box, "cannot make the child's program");
+        failed(machine, "cannot make the child's program");
         if (fd >= 0)
             close(fd);
         return -1;
@@ -147,37 +150,37 @@ static int spawn_child(void *argument)
 }
 
 /* Start the child. It has no exit signal: the host's own wait() and SIGCHLD never meet it. */
-static int spawn(struct halo_sandbox *box, struct process_machine *machine, struct spawn *what)
+static int spawn(struct halo_machine *machine, struct process_state *state, struct spawn *what)
 {
     unsigned char *stack = malloc(SPAWN_STACK_LEN);
     sigset_t all, before;
     int pid;
 
     if (!stack)
-        return halo__fail(box, HALO_ENOMEM, "process: no memory");
+        return halo__fail(machine->words, HALO_ENOMEM, "process: no memory");
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* no handler runs in the child */
     pid = clone(spawn_child, stack + SPAWN_STACK_LEN, CLONE_VM | CLONE_VFORK | CLONE_PIDFD, what,
-                &machine->pidfd);
+                &state->pidfd);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     free(stack);
     if (pid < 0) {
-        machine->pidfd = -1;
-        return failed(box, "cannot start a process");
+        state->pidfd = -1;
+        return failed(machine, "cannot start a process");
     }
     return 0;
 }
 
-static void reap(struct process_machine *machine, siginfo_t *info)
+static void reap(struct process_state *state, siginfo_t *info)
 {
     memset(info, 0, sizeof(*info));
-    while (waitid(P_PIDFD, (id_t)machine->pidfd, info, WEXITED | __WALL) < 0 && errno == EINTR)
+    while (waitid(P_PIDFD, (id_t)state->pidfd, info, WEXITED | __WALL) < 0 && errno == EINTR)
         continue;
-    machine->reaped = true;
+    state->reaped = true;
 }
 
 /* The child ended before it could run the guest: its exit code says how far it came. */
-static int report_early_end(struct halo_sandbox *box, struct process_machine *machine)
+static int report_early_end(struct halo_machine *machine, struct process_state *state)
 {
     static const char *const steps[] = {
         [2] = "map guest memory",
@@ -196,15 +199,17 @@ static int report_early_end(struct halo_sandbox *box, struct process_machine *ma
     siginfo_t info;
     size_t step;
 
-    reap(machine, &info);
+    reap(state, &info);
     step = info.si_code == CLD_EXITED ? (size_t)info.si_status : 0;
     if (step < sizeof(steps) / sizeof(steps[0]) && steps[step])
-        return halo__fail(box, HALO_EHOST, "process: the child could not %s", steps[step]);
-    return halo__fail(box, HALO_EHOST, "process: the child ended early (code %d, status %d)",
-                      info.si_code, info.si_status);
+        return halo__fail(machine->words, HALO_EHOST, "process: the child could not %s",
+                          steps[step]);
+    return halo__fail(machine->words, HALO_EHOST,
+                      "process: the child ended early (code %d, status %d)", info.si_code,
+                      info.si_status);
 }
 
-static int receive_listener(struct halo_sandbox *box, struct process_machine *machine)
+static int receive_listener(struct halo_machine *machine, struct process_state *state)
 {
     union {
         struct cmsghdr align;
@@ -220,106 +225,105 @@ static int receive_listener(struct halo_sandbox *box, struct process_machine *ma
     ssize_t n;
 
     do
-        n = recvmsg(machine->socket, &header, MSG_CMSG_CLOEXEC);
+        n = recvmsg(state->socket, &header, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
     if (n <= 0)
-        return report_early_end(box, machine);
+        return report_early_end(machine, state);
     rights = CMSG_FIRSTHDR(&header);
     if (!rights || rights->cmsg_type != SCM_RIGHTS || rights->cmsg_len != CMSG_LEN(sizeof(int)))
-        return halo__fail(box, HALO_EHOST, "process: the child sent no doorbell");
-    memcpy(&machine->listener, CMSG_DATA(rights), sizeof(int));
+        return halo__fail(machine->words, HALO_EHOST, "process: the child sent no doorbell");
+    memcpy(&state->listener, CMSG_DATA(rights), sizeof(int));
     /* Wake the guest on this core: a hint that older kernels do not know. */
-    (void)ioctl(machine->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
-                SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+    (void)ioctl(state->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     return 0;
 }
 
-static int start_child(struct halo_sandbox *box, struct process_machine *machine)
+static int start_child(struct halo_machine *machine, struct process_state *state)
 {
     struct child_setup setup;
-    struct spawn what = {-1, -1, box->ram.fd};
+    struct spawn what = {-1, -1, machine->ram.fd};
     int sockets[2] = {-1, -1};
-    int error = make_setup(box, &setup);
+    int error = make_setup(machine, &setup);
 
     if (error)
         return error;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
-        return failed(box, "cannot make a socket pair");
-    machine->socket = sockets[0];
+        return failed(machine, "cannot make a socket pair");
+    state->socket = sockets[0];
     what.socket = sockets[1];
-    what.program = make_program(box);
-    error = what.program < 0 ? HALO_EHOST : spawn(box, machine, &what);
+    what.program = make_program(machine);
+    error = what.program < 0 ? HALO_EHOST : spawn(machine, state, &what);
     close(sockets[1]);
     if (what.program >= 0)
         close(what.program);
     if (error)
         return error;
     /* A child that is gone already is told apart below. */
-    (void)send(machine->socket, &setup, sizeof(setup), MSG_NOSIGNAL);
-    return receive_listener(box, machine);
+    (void)send(state->socket, &setup, sizeof(setup), MSG_NOSIGNAL);
+    return receive_listener(machine, state);
 }
 
-static int process_create(struct halo_sandbox *box)
+static int process_create(struct halo_machine *machine)
 {
-    struct process_machine *machine = calloc(1, sizeof(*machine));
+    struct process_state *state = calloc(1, sizeof(*state));
 
-    if (!machine)
-        return halo__fail(box, HALO_ENOMEM, "process: no memory");
-    machine->pidfd = machine->socket = machine->listener = -1;
-    box->machine = machine;
-    return start_child(box, machine);
+    if (!state)
+        return halo__fail(machine->words, HALO_ENOMEM, "process: no memory");
+    state->pidfd = state->socket = state->listener = -1;
+    machine->state = state;
+    return start_child(machine, state);
 }
 
-static void signal_child(const struct process_machine *machine, int signal)
+static void signal_child(const struct process_state *state, int signal)
 {
-    (void)syscall(SYS_pidfd_send_signal, machine->pidfd, signal, NULL, 0);
+    (void)syscall(SYS_pidfd_send_signal, state->pidfd, signal, NULL, 0);
 }
 
-static void kill_child(struct process_machine *machine)
+static void kill_child(struct process_state *state)
 {
     siginfo_t info;
 
-    if (machine->pidfd < 0 || machine->reaped)
+    if (state->pidfd < 0 || state->reaped)
         return;
-    signal_child(machine, SIGKILL);
-    reap(machine, &info);
+    signal_child(state, SIGKILL);
+    reap(state, &info);
 }
 
-static void process_destroy(struct halo_sandbox *box)
+static void process_destroy(struct halo_machine *machine)
 {
-    struct process_machine *machine = box->machine;
+    struct process_state *state = machine->state;
 
-    if (!machine)
+    if (!state)
         return;
-    kill_child(machine);
-    if (machine->listener >= 0)
-        close(machine->listener);
-    if (machine->socket >= 0)
-        close(machine->socket);
-    if (machine->pidfd >= 0)
-        close(machine->pidfd);
-    free(machine);
-    box->machine = NULL;
+    kill_child(state);
+    if (state->listener >= 0)
+        close(state->listener);
+    if (state->socket >= 0)
+        close(state->socket);
+    if (state->pidfd >= 0)
+        close(state->pidfd);
+    free(state);
+    machine->state = NULL;
 }
 
 /* Let the guest go on where it was. One that died meanwhile is noticed next. */
-static void resume(struct process_machine *machine)
+static void resume(struct process_state *state)
 {
-    struct seccomp_notif_resp response = {.id = machine->notified.id};
+    struct seccomp_notif_resp response = {.id = state->notified.id};
 
-    if (machine->stopped)
-        signal_child(machine, SIGCONT);
-    machine->stopped = false;
-    if (machine->owes_answer)
-        (void)ioctl(machine->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
-    machine->owes_answer = false;
+    if (state->stopped)
+        signal_child(state, SIGCONT);
+    state->stopped = false;
+    if (state->owes_answer)
+        (void)ioctl(state->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+    state->owes_answer = false;
 }
 
-static void read_death(struct process_machine *machine, struct halo_exit *exit)
+static void read_death(struct process_state *state, struct halo_exit *exit)
 {
     siginfo_t info;
 
-    reap(machine, &info);
+    reap(state, &info);
     exit->kind = HALO_EXIT_DEAD;
     if (info.si_code != CLD_EXITED && info.si_status == SIGSYS)
         (void)snprintf(exit->why, sizeof(exit->why), "it made a system call, which no guest may");
@@ -350,47 +354,47 @@ static void read_doorbell(const struct seccomp_notif *notified, struct halo_exit
 }
 
 /* Deadlines are poll's timeouts: there is nothing to prepare. */
-static int process_enter(struct halo_sandbox *box, int64_t deadline)
+static int process_enter(struct halo_machine *machine, int64_t deadline)
 {
-    (void)box;
+    (void)machine;
     (void)deadline;
     return 0;
 }
 
-static void process_leave(struct halo_sandbox *box)
+static void process_leave(struct halo_machine *machine)
 {
-    (void)box;
+    (void)machine;
 }
 
-static int process_run(struct halo_sandbox *box, int64_t deadline, struct halo_exit *exit)
+static int process_run(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit)
 {
-    struct process_machine *machine = box->machine;
+    struct process_state *state = machine->state;
 
-    resume(machine);
+    resume(state);
     for (;;) {
-        struct pollfd pollfds[2] = {{.fd = machine->listener, .events = POLLIN},
-                                    {.fd = machine->pidfd, .events = POLLIN}};
+        struct pollfd pollfds[2] = {{.fd = state->listener, .events = POLLIN},
+                                    {.fd = state->pidfd, .events = POLLIN}};
 
         if (halo__now() >= deadline) {
-            signal_child(machine, SIGSTOP);
-            machine->stopped = true;
+            signal_child(state, SIGSTOP);
+            state->stopped = true;
             exit->kind = HALO_EXIT_TIMEOUT;
             return 0;
         }
         if (poll(pollfds, 2, halo__poll_timeout(deadline)) < 0 && errno != EINTR)
-            return failed(box, "cannot wait for the guest");
+            return failed(machine, "cannot wait for the guest");
         if (pollfds[0].revents & POLLIN) {
-            memset(&machine->notified, 0, sizeof(machine->notified));
-            if (ioctl(machine->listener, SECCOMP_IOCTL_NOTIF_RECV, &machine->notified) == 0) {
-                machine->owes_answer = true;
-                read_doorbell(&machine->notified, exit);
+            memset(&state->notified, 0, sizeof(state->notified));
+            if (ioctl(state->listener, SECCOMP_IOCTL_NOTIF_RECV, &state->notified) == 0) {
+                state->owes_answer = true;
+                read_doorbell(&state->notified, exit);
                 return 0;
             }
             if (errno != ENOENT && errno != EINTR)
-                return failed(box, "cannot hear the guest's doorbell");
+                return failed(machine, "cannot hear the guest's doorbell");
         }
         if (pollfds[1].revents & POLLIN) {
-            read_death(machine, exit);
+            read_death(state, exit);
             return 0;
         }
     }

@@ -5,7 +5,7 @@
 #ifndef HALO_SRC_PROCESS_CHILD_H
 #define HALO_SRC_PROCESS_CHILD_H
 
-#include "../sandbox.h"
+#include "machine.h"
 #include <linux/filter.h>
 
 /* File descriptors of the child. */

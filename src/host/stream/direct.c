@@ -12,9 +12,10 @@ static int own(struct halo_sandbox *box, uint32_t handle, enum halo_way way,
 {
     *stream = halo__stream_find(box, handle);
     if (!*stream)
-        return halo__fail(box, HALO_ESTALE, "there is no stream 0x%x", handle);
+        return halo__fail(&box->words, HALO_ESTALE, "there is no stream 0x%x", handle);
     if ((*stream)->kind != HALO_END_HOST || !((*stream)->ways & way))
-        return halo__fail(box, HALO_EINVAL, "the host is not that end of stream 0x%x", handle);
+        return halo__fail(&box->words, HALO_EINVAL, "the host is not that end of stream 0x%x",
+                          handle);
     return 0;
 }
 
@@ -148,7 +149,7 @@ int64_t halo_stream_room(struct halo_sandbox *box, uint32_t handle, void **room,
     if (error && !request)
         return error;
     if (!request || stream->in.over)
-        return halo__fail(box, HALO_EIO, "nobody reads stream 0x%x any more", handle);
+        return halo__fail(&box->words, HALO_EIO, "nobody reads stream 0x%x any more", handle);
     span =
         part(request->spans + request->readable_count, sizeof(struct halo_message) + request->done);
     *room = halo_shm_expose(span.base);
@@ -165,7 +166,7 @@ int halo_stream_wrote(struct halo_sandbox *box, uint32_t handle, size_t len)
         return error;
     request = stream->in.first;
     if (!request || len > request->writable_len - sizeof(struct halo_message) - request->done)
-        return halo__fail(box, HALO_EINVAL, "stream 0x%x has no such room", handle);
+        return halo__fail(&box->words, HALO_EINVAL, "stream 0x%x has no such room", handle);
     request->done += len;
     if (sizeof(struct halo_message) + request->done == request->writable_len)
         give(box, stream);

@@ -94,8 +94,9 @@ struct halo_stream *halo__stream_find(struct halo_sandbox *box, uint32_t handle)
 static int refuse_end(struct halo_sandbox *box, int error, const struct halo_end *end)
 {
     if (end->kind != HALO_END_FD)
-        return halo__fail(box, error, "the end of a stream is none");
-    return halo__fail(box, error, "file descriptor %d cannot be the end of a stream: %s", end->fd,
+        return halo__fail(&box->words, error, "the end of a stream is none");
+    return halo__fail(&box->words, error, "file descriptor %d cannot be the end of a stream: %s",
+                      end->fd,
                       end->offset >= 0 ? "it has no offsets, or is not open" : strerror(errno));
 }
 
@@ -105,9 +106,9 @@ int halo_attach(struct halo_sandbox *box, uint32_t handle, struct halo_end end)
     int error;
 
     if (handle > HALO_STDERR)
-        return halo__fail(box, HALO_EINVAL, "there is no standard stream %u", handle);
+        return halo__fail(&box->words, HALO_EINVAL, "there is no standard stream %u", handle);
     if (stream->in.first || stream->out.first || stream->generation > 0)
-        return halo__fail(box, HALO_ESTATE, "stream %u is in use, or was closed", handle);
+        return halo__fail(&box->words, HALO_ESTATE, "stream %u is in use, or was closed", handle);
     if (stream->kind)
         halo__end_release(&box->streams, stream);
     stream->generation = 0;
@@ -126,18 +127,20 @@ int halo_offer(struct halo_sandbox *box, const char *name, struct halo_end end, 
     int error;
 
     if (len == 0 || len > HALO_STREAM_NAME_MAX)
-        return halo__fail(box, HALO_EINVAL, "the name of a stream has 1 to %u bytes",
+        return halo__fail(&box->words, HALO_EINVAL, "the name of a stream has 1 to %u bytes",
                           HALO_STREAM_NAME_MAX);
     if (name && halo__stream_named(&box->streams, name))
-        return halo__fail(box, HALO_EINVAL, "%s: offered already", name);
+        return halo__fail(&box->words, HALO_EINVAL, "%s: offered already", name);
     if (ways == 0 || ways > (HALO_IN | HALO_OUT))
-        return halo__fail(box, HALO_EINVAL, "a stream goes in, out, or both ways");
+        return halo__fail(&box->words, HALO_EINVAL, "a stream goes in, out, or both ways");
     if (end.kind == HALO_END_FUNCTIONS && end.functions &&
         ((ways & HALO_IN && !end.functions->read) || (ways & HALO_OUT && !end.functions->write)))
-        return halo__fail(box, HALO_EINVAL, "there is no function for a way that is offered");
+        return halo__fail(&box->words, HALO_EINVAL,
+                          "there is no function for a way that is offered");
     stream = halo__stream_place(&box->streams);
     if (!stream)
-        return halo__fail(box, HALO_EFULL, "there are %u streams already", HALO_STREAMS_MAX);
+        return halo__fail(&box->words, HALO_EFULL, "there are %u streams already",
+                          HALO_STREAMS_MAX);
     error = halo__end_connect(stream, &end);
     if (error)
         return refuse_end(box, error, &end);
@@ -154,7 +157,7 @@ int halo_stream_close(struct halo_sandbox *box, uint32_t handle)
     struct halo_stream *stream = halo__stream_find(box, handle);
 
     if (!stream)
-        return halo__fail(box, HALO_ESTALE, "there is no stream 0x%x", handle);
+        return halo__fail(&box->words, HALO_ESTALE, "there is no stream 0x%x", handle);
     halo__flow_cancel(box, stream, &stream->in);
     halo__flow_cancel(box, stream, &stream->out);
     while (stream->out.first) { /* the guest was closing it, too */

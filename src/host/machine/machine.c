@@ -1,0 +1,64 @@
+/* A machine from its pieces: backend, memory, program. */
+#define _GNU_SOURCE
+#include "machine.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int choose_backend(struct halo_machine *machine, enum halo_backend_choice choice)
+{
+    int fd;
+
+    if (choice == HALO_BACKEND_PROCESS) {
+        machine->backend = &halo__process;
+        return 0;
+    }
+    if (choice == HALO_BACKEND_KVM) {
+        machine->backend = &halo__kvm;
+        return 0;
+    }
+    if (choice != HALO_BACKEND_AUTO)
+        return halo__fail(machine->words, HALO_EINVAL, "no such backend");
+    fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+        machine->backend = &halo__kvm;
+        return 0;
+    }
+    if (errno != ENOENT)
+        (void)snprintf(machine->note, sizeof(machine->note),
+                       "/dev/kvm exists but cannot be opened (%s); join the group kvm, or ask for "
+                       "--backend process",
+                       strerror(errno));
+    machine->backend = &halo__process;
+    return 0;
+}
+
+int halo__machine_load(struct halo_machine *machine, struct halo_words *words, const char *path,
+                       const struct halo_options *options)
+{
+    int code;
+
+    *machine = (struct halo_machine){.ram = {.fd = -1}, .words = words};
+    code = choose_backend(machine, options->backend);
+    if (!code)
+        code = halo__layout_begin(machine, options);
+    if (!code)
+        code = halo__load(machine, path);
+    if (!code)
+        code = halo__layout_finish(machine, options);
+    return code;
+}
+
+void halo__machine_close(struct halo_machine *machine)
+{
+    if (machine->backend)
+        machine->backend->destroy(machine);
+    if (machine->ram.host)
+        munmap(halo_shm_expose(machine->ram.host), machine->ram.len);
+    if (machine->ram.fd >= 0)
+        close(machine->ram.fd);
+}

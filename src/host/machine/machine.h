@@ -1,0 +1,126 @@
+/*
+ * A machine: what runs a guest. It knows memory, registers and how to enter and leave, and no
+ * queue.
+ *
+ *     loader.c    an ELF file            -> bytes in guest memory, and the ranges that they need
+ *     layout.c    ranges, boot page      -> one picture of guest memory for every backend
+ *     kvm.c, process.c                   -> run the guest until it leaves, and say why
+ *
+ * The life of one: halo__machine_load makes guest memory and loads the program; the backend's
+ * create makes what runs it; between enter and leave there are any number of runs, each of which
+ * ends with an exit; halo__machine_close frees all of it. Everything here is called by the thread
+ * that uses the sandbox.
+ */
+#ifndef HALO_SRC_MACHINE_H
+#define HALO_SRC_MACHINE_H
+
+#include <halo/halo.h>
+#include <halo/ring.h>
+#include "../error.h"
+
+#define HALO_RING_SIZE 256u /* of each queue */
+
+enum halo_prot {
+    HALO_PROT_READ = 1,
+    HALO_PROT_WRITE = 2,
+    HALO_PROT_EXEC = 4,
+};
+
+/* Pages of guest memory with one protection. Never writable and executable at once. */
+struct halo_range {
+    uint64_t base; /* whole pages */
+    uint64_t len;
+    uint32_t prot;   /* what the guest may do */
+    uint32_t rights; /* what a descriptor may have the host do: enum halo_right, or 0 */
+};
+
+#define HALO_RANGE_MAX 24u
+
+/* Guest memory, complete: what is in no range is not mapped. */
+struct halo_layout {
+    struct halo_range ranges[HALO_RANGE_MAX];
+    uint32_t range_count;
+    uint64_t image_end; /* first page after the program */
+    uint64_t limit;     /* the program must end below this */
+    uint64_t entry;
+    uint64_t stack_top;
+    uint64_t boot;
+    uint64_t doorbell;
+    struct halo_boot_queue queues[HALO_QUEUE_COUNT];
+    struct halo_boot_stack stacks[HALO_STACK_COUNT]; /* of the stack transport, or 0 */
+    uint64_t ring, pool, pool_len;
+    uint64_t args, args_len;
+    uint64_t features; /* ring extensions that the guest is told of */
+};
+
+/* Guest memory as the host sees it. */
+struct halo_ram {
+    int fd;
+    uint64_t len;
+    HALO_SHARED unsigned char *host; /* HALO_RAM_BASE is at host[0] */
+};
+
+/* Why a guest was left. */
+enum halo_exit_kind {
+    HALO_EXIT_DOORBELL, /* op, a, b are the guest's: untrusted */
+    HALO_EXIT_FAULT,    /* fault is filled */
+    HALO_EXIT_TIMEOUT,  /* it was interrupted, and can go on */
+    HALO_EXIT_DEAD,     /* it cannot go on; `why` says what happened */
+};
+
+struct halo_exit {
+    enum halo_exit_kind kind;
+    uint64_t op, a, b;
+    struct halo_fault fault;
+    char why[96];
+};
+
+struct halo_machine;
+
+/* A backend. */
+struct halo_backend {
+    const char *name;
+    unsigned char doorbell[16]; /* the code that the guest calls */
+    /* Make the machine, ready to enter at layout.entry. `state` is destroy's in any case. */
+    int (*create)(struct halo_machine *machine);
+    /* Around runs: prepare for the deadline, on this thread. */
+    int (*enter)(struct halo_machine *machine, int64_t deadline);
+    void (*leave)(struct halo_machine *machine);
+    /* Run until the guest leaves or the deadline passes. */
+    int (*run)(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit);
+    void (*destroy)(struct halo_machine *machine);
+};
+
+extern const struct halo_backend halo__kvm;
+extern const struct halo_backend halo__process;
+
+struct halo_machine {
+    const struct halo_backend *backend;
+    struct halo_layout layout;
+    struct halo_ram ram;
+    struct halo_words *words;
+    void *state;    /* the backend's own */
+    char note[160]; /* why the automatic choice fell on the process backend, or "" */
+};
+
+/*
+ * Choose a backend, make guest memory and load the program at `path`. Returns 0 or an error, with
+ * words in `words`, which must live as long as the machine; close it in any case. What is left is
+ * the backend's create, after which the guest may be reading its memory.
+ */
+int halo__machine_load(struct halo_machine *machine, struct halo_words *words, const char *path,
+                       const struct halo_options *options);
+void halo__machine_close(struct halo_machine *machine);
+
+/* --- Between the files of this folder --------------------------------------------------------- */
+
+/* Make guest memory and decide where everything but the program goes. */
+int halo__layout_begin(struct halo_machine *machine, const struct halo_options *options);
+/* After loading: heap, boot page, doorbell. */
+int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options);
+int halo__layout_add(struct halo_machine *machine, struct halo_range range);
+
+/* Read and check a guest file, place it in guest memory, add its ranges to the layout. */
+int halo__load(struct halo_machine *machine, const char *path);
+
+#endif
