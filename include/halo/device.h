@@ -98,6 +98,22 @@ int halo_device_init(struct halo_device *device, const struct halo_ring_place *p
  */
 int halo_device_extend(struct halo_device *device, uint32_t features);
 
+/*
+ * Where the device stands. What was completed must be published first; else it is as if it had not
+ * been completed.
+ */
+struct halo_positions halo_device_positions(const struct halo_device *device);
+
+/*
+ * Take up a queue where another device, or this one, left it: after halo_device_init and
+ * halo_device_extend, before the first poll. `in_flight` is a copy of that device's `chains`, whose
+ * tokens are valid again; NULL where nothing was in flight. Returns 0, or HALO_EINVAL where the
+ * chains in flight do not fill the slots from `at.used` on to `at.avail`; then nothing was changed.
+ * What was published before may not have been announced: notify the driver once afterwards.
+ */
+int halo_device_resume(struct halo_device *device, struct halo_positions at,
+                       const struct halo_device_chain *in_flight);
+
 /* The walk over a chain whose first descriptor is available: the rest of halo_device_poll. */
 int halo_device_take(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
                      uint32_t span_max, uint64_t meta);

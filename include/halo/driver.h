@@ -79,6 +79,17 @@ int halo_driver_init(struct halo_driver *driver, const struct halo_ring_place *p
  */
 int halo_driver_extend(struct halo_driver *driver, uint32_t features);
 
+/* Where the driver stands. What was added must be published first. */
+struct halo_positions halo_driver_positions(const struct halo_driver *driver);
+
+/*
+ * Take up a queue where another driver left it with nothing in flight: after halo_driver_init and
+ * halo_driver_extend, before the first chain. (A driver with chains in flight is saved as it is,
+ * with the memory that it lies in.) Returns 0, or HALO_EINVAL where the two positions are not the
+ * same, or not in this ring; then nothing was changed.
+ */
+int halo_driver_resume(struct halo_driver *driver, struct halo_positions at);
+
 /* How many more descriptors can be added now. */
 static inline uint32_t halo_driver_room(const struct halo_driver *driver)
 {

@@ -122,6 +122,77 @@ int halo_received_wrote(struct halo_received *request, uint64_t len);
  */
 int halo_receiver_complete(struct halo_receiver *receiver, struct halo_received *request);
 
+/* --- Requests that are kept ------------------------------------------------------------------- */
+
+/* Most buffers of a request that can be parked. */
+#define HALO_PARKED_EXTENTS 32u
+
+/* Some bytes of the memory that the receiver was made with. */
+struct halo_extent {
+    uint32_t region; /* index into halo_memory.regions */
+    uint32_t len;
+    uint64_t offset; /* in that region */
+};
+
+/*
+ * A request without a pointer in it, so that it can wait for long, be saved with the memory of its
+ * guest, and be answered in another process (halo_receiver_resume). It is read and written at
+ * offsets, in any order.
+ */
+struct halo_parked {
+    struct halo_token token;
+    uint16_t readable_count, writable_count; /* of extents, the readable ones first */
+    uint32_t readable_len, writable_len;     /* bytes in each kind */
+    bool is_inline;                          /* the request is these bytes instead */
+    uint8_t inline_len;
+    unsigned char inline_bytes[HALO_INLINE_REQUEST_MAX];
+    struct halo_extent extents[HALO_PARKED_EXTENTS];
+};
+
+/*
+ * Park a request that was polled with at most HALO_PARKED_EXTENTS spans, before anything of it was
+ * read or written: from then on `parked` is the request, and `request` no longer one.
+ */
+void halo_receiver_park(const struct halo_receiver *receiver, struct halo_received *request,
+                        struct halo_parked *parked);
+
+/*
+ * Copy up to `len` bytes at `offset` of the readable part to private memory, or of private memory
+ * to the writable part. Returns how many there were, or fitted.
+ */
+size_t halo_parked_read(const struct halo_receiver *receiver, const struct halo_parked *parked,
+                        uint64_t offset, void *to, size_t len);
+size_t halo_parked_write(const struct halo_receiver *receiver, const struct halo_parked *parked,
+                         uint64_t offset, const void *from, size_t len);
+
+/*
+ * Where at most `limit` bytes behind the first `offset` ones of the readable or writable part lie,
+ * for readv and writev: fills at most `max` spans and returns how many.
+ */
+uint32_t halo_parked_readable(const struct halo_receiver *receiver,
+                              const struct halo_parked *parked, uint64_t offset, uint64_t limit,
+                              struct halo_span *spans, uint32_t max);
+uint32_t halo_parked_writable(const struct halo_receiver *receiver,
+                              const struct halo_parked *parked, uint64_t offset, uint64_t limit,
+                              struct halo_span *spans, uint32_t max);
+
+/*
+ * Give a parked request back with the first `len` bytes of its writable part as the answer; or, one
+ * that came inline, with at most HALO_INLINE_ANSWER_MAX bytes inside the used entry. They return
+ * what halo_receiver_complete does, and HALO_EINVAL where there is no such room.
+ */
+int halo_receiver_answer(struct halo_receiver *receiver, const struct halo_parked *parked,
+                         uint32_t len);
+int halo_receiver_answer_inline(struct halo_receiver *receiver, const struct halo_parked *parked,
+                                const void *bytes, uint32_t len);
+
+/*
+ * Take up a queue where another receiver left it, with the requests in flight that it had parked:
+ * halo_device_resume. After halo_receiver_init, before the first poll.
+ */
+int halo_receiver_resume(struct halo_receiver *receiver, struct halo_positions at,
+                         const struct halo_device_chain *in_flight);
+
 /*
  * Put the request that was taken last back, for the next poll to find again: halo_device_rewind.
  * Returns 0; HALO_ESTALE for any other, or one that was completed; HALO_EBROKEN, HALO_EBUSY.

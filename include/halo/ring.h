@@ -209,6 +209,33 @@ static inline uint32_t halo_event_at(struct halo_cursor at)
 }
 
 /*
+ * Where a side stands between two of its operations, as virtio transports tell it (vhost-user's
+ * SET_VRING_BASE): the slot in the low 15 bits, the wrap counter in bit 15.
+ */
+struct halo_positions {
+    uint16_t avail; /* a device: the next chain to take; a driver: the next one to make available */
+    uint16_t used;  /* the next used entry */
+};
+
+/* A cursor as such a position, and back; the slot must be below the ring's size. */
+static inline uint16_t halo_cursor_position(struct halo_cursor at)
+{
+    return (uint16_t)(at.slot | halo_cursor_wrap(at) << 15);
+}
+
+static inline struct halo_cursor halo_cursor_at(uint16_t position)
+{
+    return (struct halo_cursor){position & 0x7fff,
+                                position >> 15 ? HALO_DESC_AVAIL : HALO_DESC_USED};
+}
+
+/*
+ * Slots from `used` on to `avail`, 0 to `size`; more than `size` where no ring of it can stand so:
+ * a position outside of it, or more descriptors than there are.
+ */
+uint32_t halo_positions_between(struct halo_positions at, uint32_t size);
+
+/*
  * The notify decision: after the `count` slots that end just before `end` were written, does the
  * other side's event word ask for a notification? virtio 1.2, 2.8.14 and EVT-01 to EVT-06.
  *

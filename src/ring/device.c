@@ -35,6 +35,30 @@ int halo_device_extend(struct halo_device *device, uint32_t features)
     return 0;
 }
 
+struct halo_positions halo_device_positions(const struct halo_device *device)
+{
+    return (struct halo_positions){halo_cursor_position(device->avail),
+                                   halo_cursor_position(device->published)};
+}
+
+int halo_device_resume(struct halo_device *device, struct halo_positions at,
+                       const struct halo_device_chain *in_flight)
+{
+    const uint32_t size = device->place.size;
+    uint64_t slots = 0;
+
+    for (uint32_t id = 0; id < size && in_flight; id++)
+        slots += in_flight[id].slots;
+    if (slots > size || slots != halo_positions_between(at, size))
+        return HALO_EINVAL;
+    for (uint32_t id = 0; id < size && in_flight; id++)
+        device->chains[id] = in_flight[id];
+    device->avail = halo_cursor_at(at.avail);
+    device->used = device->published = halo_cursor_at(at.used);
+    device->in_flight = (uint32_t)slots;
+    return 0;
+}
+
 static int broken(struct halo_device *device, enum halo_broken reason, struct halo_cursor at,
                   uint64_t addr, uint64_t meta)
 {

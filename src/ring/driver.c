@@ -33,6 +33,20 @@ int halo_driver_extend(struct halo_driver *driver, uint32_t features)
     return 0;
 }
 
+struct halo_positions halo_driver_positions(const struct halo_driver *driver)
+{
+    return (struct halo_positions){halo_cursor_position(driver->published),
+                                   halo_cursor_position(driver->used)};
+}
+
+int halo_driver_resume(struct halo_driver *driver, struct halo_positions at)
+{
+    if (halo_positions_between(at, driver->place.size) != 0)
+        return HALO_EINVAL;
+    driver->avail = driver->published = driver->used = halo_cursor_at(at.avail);
+    return 0;
+}
+
 void halo_driver_latch(struct halo_driver *driver, enum halo_broken reason, uint64_t meta)
 {
     driver->violation = (struct halo_violation){

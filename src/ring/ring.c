@@ -127,3 +127,15 @@ const char *halo_broken_name(enum halo_broken reason)
     }
     return "UNKNOWN";
 }
+
+uint32_t halo_positions_between(struct halo_positions at, uint32_t size)
+{
+    const struct halo_cursor avail = halo_cursor_at(at.avail), used = halo_cursor_at(at.used);
+    uint32_t from, to;
+
+    if (avail.slot >= size || used.slot >= size)
+        return UINT32_MAX;
+    from = used.slot + (halo_cursor_wrap(used) ? 0 : size);
+    to = avail.slot + (halo_cursor_wrap(avail) ? 0 : size);
+    return to >= from ? to - from : to + 2 * size - from;
+}
