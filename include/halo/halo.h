@@ -33,6 +33,7 @@ extern "C" {
 #endif
 
 struct halo_sandbox;
+struct halo_calls;
 
 enum halo_backend_choice {
     HALO_BACKEND_AUTO = 0, /* kvm where /dev/kvm can be opened, else process */
@@ -171,7 +172,7 @@ struct halo_future {
     const char *text;
     struct halo_value result; /* text and bytes are the future's, until halo_done */
     /* private */
-    struct halo_sandbox *box;
+    struct halo_calls *calls;
     struct halo_future *prev, *next; /* among those that wait to go out, or are in flight */
     uint32_t function;
     uint16_t request;

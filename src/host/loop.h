@@ -1,38 +1,53 @@
-/* Running a guest, for those who want something of it. */
-#ifndef HALO_SRC_RUN_H
-#define HALO_SRC_RUN_H
-
-#include <signal.h>
-#include "sandbox.h"
-
 /*
- * Around everything that runs the guest, which may happen inside itself: a host's function calls
- * the guest. The deadline is the earlier of its own and that of what it is inside of.
+ * The loop: machine and port in turn. One step runs the guest to its next exit and has the port
+ * take in what is there; or, where the guest waits and nothing has come for it, waits for a
+ * descriptor. It owns the poller, and knows nothing of what the services do.
  */
-struct halo_running {
-    sigset_t before;
-    bool had_pipe;
-    int64_t outer, start;
+#ifndef HALO_SRC_LOOP_H
+#define HALO_SRC_LOOP_H
+
+#include "deadline.h"
+#include "machine/machine.h"
+#include "poller.h"
+#include "port.h"
+
+/* The life of a guest. */
+enum halo_state {
+    HALO_STATE_FAILED, /* never opened */
+    HALO_STATE_READY,
+    HALO_STATE_RUNNING, /* begun, and not ended */
+    HALO_STATE_ENDED,   /* halted, or stopped by an error: runs no more */
 };
-int halo__run_enter(struct halo_sandbox *box, struct halo_running *running, int64_t timeout_ns);
-void halo__run_leave(struct halo_sandbox *box, struct halo_running *running);
+
+struct halo_loop {
+    struct halo_machine *machine;
+    struct halo_port *port;
+    struct halo_words *words;
+    struct halo_poller poller;
+    enum halo_state state;
+    int error;     /* with which it has ended, or 0 */
+    int exit_code; /* of a guest that ended by itself */
+    int64_t deadline;
+    bool has_fault;
+    struct halo_fault fault;
+    uint64_t exits, kicks, waits;
+
+    /* halo_watch */
+    void (*watch)(struct halo_sandbox *box, void *context);
+    void *watch_context;
+    struct halo_sandbox *watch_box;
+    int64_t watch_interval, watch_next;
+};
 
 /*
- * One step: run the guest to its next exit and serve what it asks for, or wait for an end point
- * that it waits for. Returns 0, HALO_STUCK where it waits and nothing can come, HALO_ETIMEDOUT
- * where it can go on later, or another error: then the sandbox has ended. See box->state also after
- * 0: it may have ended well.
+ * One step. Returns 0, HALO_STUCK where the guest waits and nothing can come of itself,
+ * HALO_ETIMEDOUT where it can go on later, or another error: then it has ended. See the state also
+ * after 0: it may have ended well.
  */
 #define HALO_STUCK 1
-int halo__step(struct halo_sandbox *box);
+int halo__loop_step(struct halo_loop *loop);
 
-/*
- * Step until it has come, whatever that is, or the guest has ended: 0; HALO_ETIMEDOUT, or
- * HALO_EDEADLOCK where it cannot come before the caller does something; or another error: then the
- * sandbox has ended.
- */
-typedef bool halo__has_come(const struct halo_sandbox *box, const void *what);
-int halo__run_until(struct halo_sandbox *box, halo__has_come *has_come, const void *what,
-                    int64_t timeout_ns);
+/* The guest has ended, with an error or 0. Returns the error. */
+int halo__loop_end(struct halo_loop *loop, int error);
 
 #endif

@@ -1,245 +1,338 @@
 /*
- * From chains to requests: the device loop. Exit once, drain all: whenever the host has control it
- * takes everything that is there before the guest runs again.
+ * From chains to requests. Exit once, drain all: whenever the host has control it takes everything
+ * that is there before the guest runs again.
  */
-#include "sandbox.h"
+#include "port.h"
 
-/* --- Guest memory as the host's end of queues and stacks ----------------------------------------
- */
+/* --- Setting up ------------------------------------------------------------------------------- */
 
-/* The ranges that a descriptor may name, the pool first because nearly all name it. */
-static void make_regions(struct halo_sandbox *box)
+static int make_queue(struct halo_port *port, enum halo_queue_index index,
+                      const struct halo_port_config *config)
 {
-    const struct halo_layout *layout = &box->machine.layout;
-    uint32_t count = 0;
+    const struct halo_receiver_config receiver = {
+        .place = config->places[index],
+        .memory = &port->memory,
+        .len_max = UINT32_MAX,
+        .features = config->features,
+    };
+    int error = HALO_EINVAL;
 
-    for (int pool = 1; pool >= 0; pool--) {
-        for (uint32_t i = 0; i < layout->range_count; i++) {
-            const struct halo_range *range = &layout->ranges[i];
-
-            if (!range->rights || (range->base == layout->pool) != pool)
-                continue;
-            box->regions[count++] = (struct halo_region){
-                .base = range->base,
-                .len = range->len,
-                .host = box->machine.ram.host + (range->base - HALO_RAM_BASE),
-                .rights = range->rights,
-            };
-        }
-    }
-    box->memory = (struct halo_memory){box->regions, count};
-}
-
-static int make_queue(struct halo_sandbox *box, enum halo_queue_index index,
-                      struct halo_device *device, struct halo_device_chain *chains)
-{
-    const struct halo_boot_queue *queue = &box->machine.layout.queues[index];
-    HALO_SHARED unsigned char *at = box->machine.ram.host + (queue->desc - HALO_RAM_BASE);
-    struct halo_ring_place place;
-    int error = halo_ring_place_in(at, queue->size, &place);
-
-    if (!error)
-        error = halo_device_init(device, &place, &box->memory, chains, UINT32_MAX);
-    if (!error)
-        error = halo_device_extend(device, (uint32_t)box->machine.layout.features);
+    if (receiver.place.size <= HALO_PORT_SIZE_MAX)
+        error = halo_receiver_init(&port->queues[index], &receiver, port->chains[index]);
     if (error)
-        return halo__fail(&box->words, error, "cannot set up the ring");
+        return halo__fail(port->words, error, "cannot set up a ring of %u descriptors",
+                          receiver.place.size);
     /* The guest always comes back by a wait: while it runs, nobody here listens for kicks. */
-    halo_device_disarm(device);
+    halo_device_disarm(&port->queues[index].device);
     return 0;
 }
 
-int halo__port_init(struct halo_sandbox *box, const struct halo_options *options)
+int halo__port_init(struct halo_port *port, struct halo_words *words,
+                    const struct halo_port_config *config)
 {
-    int error;
+    int error = 0;
 
-    make_regions(box);
-    box->on_stacks = options->transport == HALO_TRANSPORT_STACK;
-    for (uint32_t i = 0; i < HALO_STACK_COUNT && box->on_stacks; i++) {
-        const struct halo_boot_stack *stack = &box->machine.layout.stacks[i];
-
-        halo__stack_init(&box->stacks[i], box->machine.ram.host + (stack->base - HALO_RAM_BASE),
-                         stack->len);
-    }
-    error = make_queue(box, HALO_QUEUE_G2H, &box->g2h, box->g2h_chains);
-    return error ? error : make_queue(box, HALO_QUEUE_H2G, &box->h2g, box->h2g_chains);
+    port->words = words;
+    if (config->region_count > HALO_PORT_REGIONS_MAX)
+        return halo__fail(words, HALO_EINVAL, "more than %u regions of guest memory",
+                          HALO_PORT_REGIONS_MAX);
+    for (uint32_t i = 0; i < config->region_count; i++)
+        port->regions[i] = config->regions[i];
+    port->memory = (struct halo_memory){port->regions, config->region_count};
+    port->on_stacks = config->on_stacks;
+    for (uint32_t i = 0; i < HALO_STACK_COUNT && config->on_stacks; i++)
+        halo__stack_init(&port->stacks[i], config->stacks[i].base, config->stacks[i].len,
+                         config->stacks[i].offset);
+    for (uint32_t i = 0; i < HALO_QUEUE_COUNT && !error; i++)
+        error = make_queue(port, i, config);
+    return error;
 }
 
-/* --- Requests --------------------------------------------------------------------------------- */
-
-static int poison(struct halo_sandbox *box, const struct halo_violation *broken)
+void halo__port_attach(struct halo_port *port, const struct halo_service *service, void *self)
 {
-    return halo__fail(&box->words, HALO_EPOISONED,
+    const struct halo_attached attached = {service, self};
+
+    port->services[port->service_count++] = attached;
+    for (uint32_t queue = 0; queue < HALO_QUEUE_COUNT; queue++) {
+        for (uint32_t kind = 0; kind < HALO_KIND_COUNT; kind++) {
+            if (service->kinds[queue] & HALO_KIND_BIT(kind))
+                port->routes[queue][kind] = attached;
+        }
+    }
+}
+
+/* --- Taking in -------------------------------------------------------------------------------- */
+
+static int poison(const struct halo_port *port, const struct halo_violation *broken)
+{
+    return halo__fail(port->words, HALO_EPOISONED,
                       "the guest broke the ring: %s at slot %u, id %u (addr 0x%llx, meta 0x%llx)",
                       halo_broken_name(broken->reason), broken->slot, broken->id,
                       (unsigned long long)broken->addr, (unsigned long long)broken->meta);
 }
 
-/* A message by its kind. NULL, or what cannot be understood. */
-static const char *serve(struct halo_sandbox *box, struct halo_request *request)
-{
-    const char *why;
-
-    if (request->is_inline)
-        return halo__call_compact(box, request);
-    why = halo__request_parse(request, HALO_ANSWER_MIN);
-    if (why)
-        return why;
-    switch (request->message.kind) {
-    case HALO_KIND_CALL:
-        return halo__call_serve(box, request);
-    case HALO_KIND_CONTROL:
-        return halo__hello(box, request);
-    case HALO_KIND_FETCH:
-        return halo__fetch(box, request);
-    default:
-        return halo__stream_take(box, request);
-    }
-}
-
 /*
- * Take the next chain of a queue as a request, one of `requests` by its id. Returns 1, 0 where
- * there is none, or HALO_EPOISONED.
+ * Take the next chain of a queue as the request of its id. Returns 1, 0 where there is none, or
+ * HALO_EPOISONED.
  */
-static int take(struct halo_sandbox *box, struct halo_device *device, struct halo_request *requests,
-                struct halo_request **taken)
+static int take(struct halo_port *port, enum halo_queue_index index, struct halo_request **taken)
 {
-    struct halo_span spans[HALO_REQUEST_SPANS];
-    struct halo_chain chain;
+    struct halo_receiver *receiver = &port->queues[index];
+    struct halo_span spans[HALO_PARKED_EXTENTS];
+    struct halo_received received;
     struct halo_request *request;
-    const int got = halo_device_poll(device, &chain, spans, HALO_REQUEST_SPANS);
+    const int got = halo_receiver_poll(receiver, &received, spans, HALO_PARKED_EXTENTS);
 
     if (got == 0)
         return 0;
     if (got == HALO_EREJECT)
-        return halo__fail(&box->words, HALO_EPOISONED,
+        return halo__fail(port->words, HALO_EPOISONED,
                           "the guest named a buffer that it may not: %s at 0x%llx",
-                          halo_reject_name(chain.reject), (unsigned long long)chain.where.value);
+                          halo_reject_name(received.chain.reject),
+                          (unsigned long long)received.chain.where.value);
     if (got < 0)
-        return poison(box, &device->violation);
-    request = &requests[chain.token.id];
-    request->token = chain.token;
-    request->readable_count = chain.readable_count;
-    request->writable_count = chain.writable_count;
-    request->readable_len = chain.readable_len;
-    request->writable_len = chain.writable_len;
+        return poison(port, &receiver->device.violation);
+    request = &port->requests[index][received.chain.token.id];
+    halo_receiver_park(receiver, &received, &request->parked);
     request->done = 0;
-    request->is_inline = chain.is_inline;
-    if (chain.is_inline) {
-        request->inline_len = chain.inline_len;
-        __builtin_memcpy(request->inline_bytes, chain.inline_bytes, sizeof(chain.inline_bytes));
-    }
-    for (uint32_t i = 0; i < chain.readable_count + chain.writable_count; i++)
-        request->spans[i] = spans[i];
     *taken = request;
     return 1;
 }
 
+/* Hand it to whoever takes its kind. */
+static const char *route(const struct halo_port *port, enum halo_queue_index queue,
+                         struct halo_request *request)
+{
+    const struct halo_attached *to;
+
+    if (request->message.kind >= HALO_KIND_COUNT)
+        return "a message of unknown kind"; /* RPC-06 */
+    to = &port->routes[queue][request->message.kind];
+    return to->service ? to->service->take(to->self, request) : "a message of unknown kind";
+}
+
+static const char *take_request(struct halo_port *port, struct halo_request *request)
+{
+    const char *why = halo__request_parse(&port->queues[HALO_QUEUE_G2H], request, HALO_ANSWER_MIN);
+
+    port->requests_taken++;
+    return why ? why : route(port, HALO_QUEUE_G2H, request);
+}
+
+/* A chain of the queue to the guest: an answer, a buffer for the next message, or both. */
+static const char *take_posted(struct halo_port *port, struct halo_request *posted)
+{
+    const char *why = NULL;
+
+    if (posted->parked.is_inline)
+        return "a compact message of unknown kind"; /* RPC-06 */
+    if (posted->parked.readable_len > 0) {
+        why = halo__request_parse(&port->queues[HALO_QUEUE_H2G], posted, 0);
+        if (!why)
+            why = route(port, HALO_QUEUE_H2G, posted);
+    }
+    if (why)
+        return why;
+    if (posted->parked.writable_len ==
+        0) { /* an answer alone: its sender waits until it was read */
+        (void)halo_receiver_answer(&port->queues[HALO_QUEUE_H2G], &posted->parked, 0);
+        return NULL;
+    }
+    if (posted->parked.writable_len < HALO_POST_MIN)
+        return "a buffer for calls that is too short";
+    posted->next = port->posted;
+    port->posted = (uint16_t)(posted->parked.token.id + 1);
+    return NULL;
+}
+
 /*
- * At most one lap of each queue: a guest that refills while we drain does not hold us here
- * (RES-02). A function of ours may call the guest and come back here in the middle of this.
+ * At most one lap of a queue: a guest that refills while we drain does not hold us here (RES-02). A
+ * function of the host's may run the guest and come back here in the middle of this. Returns what
+ * cannot be understood, or NULL; and HALO_EPOISONED in *error where the ring is broken.
  */
-static int take_all(struct halo_sandbox *box)
+static const char *take_lap(struct halo_port *port, enum halo_queue_index queue, int *error)
 {
     struct halo_request *request;
     const char *why = NULL;
-    int got = 1;
 
-    for (uint32_t i = 0; i < HALO_RING_SIZE && !why; i++) {
-        got = take(box, &box->h2g, box->posts, &request);
-        if (got <= 0)
+    for (uint32_t i = 0; i < port->queues[queue].device.place.size && !why && !port->closed; i++) {
+        const int got = take(port, queue, &request);
+
+        if (got <= 0) {
+            *error = got;
             break;
-        why = halo__post_take(box, request);
+        }
+        why = queue == HALO_QUEUE_G2H ? take_request(port, request) : take_posted(port, request);
     }
-    for (uint32_t i = 0; i < HALO_RING_SIZE && got >= 0 && !why; i++) {
-        got = take(box, &box->g2h, box->requests, &request);
-        if (got <= 0)
-            break;
-        box->stats.requests++;
-        why = serve(box, request);
-        if (box->state == HALO_STATE_ENDED)
-            return 0;
+    return why;
+}
+
+static int refuse(const struct halo_port *port, const char *why)
+{
+    return halo__fail(port->words, HALO_EPOISONED, "the guest sent %s", why);
+}
+
+static int take_all(struct halo_port *port)
+{
+    int error = 0;
+    const char *why = take_lap(port, HALO_QUEUE_H2G, &error);
+
+    if (!why && !error)
+        why = take_lap(port, HALO_QUEUE_G2H, &error);
+    for (uint32_t i = 0; i < port->service_count && !why && !error && !port->closed; i++) {
+        const struct halo_attached *at = &port->services[i];
+
+        if (at->service->taken)
+            why = at->service->taken(at->self);
     }
-    if (got >= 0 && !why)
-        why = halo__call_due(box);
-    if (why)
-        return halo__fail(&box->words, HALO_EPOISONED, "the guest sent %s", why);
-    return got < 0 ? got : 0;
+    return why ? refuse(port, why) : error;
 }
 
-void halo__publish(struct halo_sandbox *box)
+int halo__port_drain(struct halo_port *port)
 {
-    struct halo_stack *stack = &box->stacks[HALO_STACK_H2G];
-
-    if (box->g2h.staged > 0 || box->h2g.staged > 0 || stack->pushed)
-        box->answered = true;
-    stack->pushed = false;
-    halo_device_publish(&box->g2h);
-    halo_device_publish(&box->h2g);
-}
-
-int halo__send(struct halo_sandbox *box)
-{
-    const char *why = halo__invoke_send(box);
-
-    if (why)
-        return halo__fail(&box->words, HALO_EPOISONED, "the guest left %s", why);
-    halo__own_flush(box);
-    halo__publish(box);
-    return 0;
-}
-
-/* The one message of an exit. NULL, or what cannot be understood. */
-static const char *take_pushed(struct halo_sandbox *box)
-{
-    struct halo_request request;
-    const char *why =
-        halo__stack_pop(&box->stacks[HALO_STACK_G2H], &box->stacks[HALO_STACK_H2G], &request);
-
-    if (!why)
-        why = halo__request_parse(&request, HALO_ANSWER_MIN);
-    if (why)
-        return why;
-    box->stats.requests++;
-    switch (request.message.kind) {
-    case HALO_KIND_CALL:
-        if (request.message.flags >> HALO_DEPTH_SHIFT < box->calls.waits)
-            return "a call that is not its innermost";
-        return halo__call_serve(box, &request);
-    case HALO_KIND_CONTROL:
-        return halo__hello(box, &request);
-    default:
-        return halo__answer_take(box, &request);
-    }
-}
-
-int halo__stack_drain(struct halo_sandbox *box)
-{
-    const char *why = take_pushed(box);
-
-    if (why)
-        return halo__fail(&box->words, HALO_EPOISONED, "the guest sent %s", why);
-    halo__publish(box);
-    return 0;
-}
-
-int halo__drain(struct halo_sandbox *box)
-{
-    int error = box->on_stacks ? 0 : take_all(box);
+    int error = port->on_stacks ? 0 : take_all(port);
 
     if (error)
         return error;
-    halo__stream_serve(box);
-    halo__publish(box);
+    for (uint32_t i = 0; i < port->service_count && !port->closed; i++) {
+        const struct halo_attached *at = &port->services[i];
+
+        if (at->service->serve)
+            at->service->serve(at->self);
+    }
+    halo__port_publish(port);
     return 0;
 }
 
-int halo__wait_pending(struct halo_sandbox *box, int64_t deadline)
+int halo__port_pop(struct halo_port *port)
 {
-    if (halo__now() >= deadline)
-        return HALO_ETIMEDOUT;
-    if (box->watch && box->watch_next < deadline)
-        deadline = box->watch_next;
-    halo__end_wait(&box->streams, halo__poll_timeout(deadline));
+    struct halo_request request;
+    const char *why =
+        halo__stack_pop(&port->stacks[HALO_STACK_G2H], &port->stacks[HALO_STACK_H2G], &request);
+
+    if (!why)
+        why = halo__request_parse(&port->queues[HALO_QUEUE_G2H], &request, HALO_ANSWER_MIN);
+    if (!why) {
+        const bool is_answer = request.message.kind < HALO_KIND_COUNT &&
+                               port->routes[HALO_QUEUE_H2G][request.message.kind].service;
+
+        port->requests_taken++;
+        why = route(port, is_answer ? HALO_QUEUE_H2G : HALO_QUEUE_G2H, &request);
+    }
+    if (why)
+        return refuse(port, why);
+    halo__port_publish(port);
     return 0;
+}
+
+/* --- Answers, and messages of the host's own -------------------------------------------------- */
+
+void halo__port_publish(struct halo_port *port)
+{
+    struct halo_stack *stack = &port->stacks[HALO_STACK_H2G];
+
+    if (stack->pushed)
+        port->answered = true;
+    stack->pushed = false;
+    for (uint32_t i = 0; i < HALO_QUEUE_COUNT; i++) {
+        if (port->queues[i].device.staged > 0)
+            port->answered = true;
+        halo_device_publish(&port->queues[i].device);
+    }
+}
+
+/* The token is our own and the length is within the chain: completing only fails when latched. */
+void halo__port_answer(struct halo_port *port, const struct halo_request *request,
+                       enum halo_kind kind, uint8_t flags, uint32_t len)
+{
+    const struct halo_message message = {(uint8_t)kind, flags, request->message.request, len};
+
+    if (port->closed)
+        return;
+    halo__request_write(port, request, 0, &message, sizeof(message));
+    if (request->pushed_at)
+        halo__stack_push(&port->stacks[HALO_STACK_H2G], request, sizeof(message) + len);
+    else
+        (void)halo_receiver_answer(&port->queues[HALO_QUEUE_G2H], &request->parked,
+                                   (uint32_t)sizeof(message) + len);
+}
+
+void halo__port_answer_inline(struct halo_port *port, const struct halo_request *request,
+                              const void *bytes, uint32_t len)
+{
+    if (!port->closed)
+        (void)halo_receiver_answer_inline(&port->queues[HALO_QUEUE_G2H], &request->parked, bytes,
+                                          len);
+}
+
+struct halo_request *halo__port_buffer(struct halo_port *port, const char **why)
+{
+    struct halo_request *buffer;
+
+    *why = NULL;
+    if (port->on_stacks) {
+        if (port->guest == HALO_GUEST_RUNS)
+            return NULL;
+        *why = halo__stack_post(&port->stacks[HALO_STACK_H2G], &port->post);
+        return *why ? NULL : &port->post;
+    }
+    if (!port->posted)
+        return NULL;
+    buffer = &port->requests[HALO_QUEUE_H2G][port->posted - 1];
+    port->posted = buffer->next;
+    return buffer;
+}
+
+void halo__port_post(struct halo_port *port, const struct halo_request *buffer,
+                     struct halo_message message)
+{
+    halo__request_write(port, buffer, 0, &message, sizeof(message));
+    if (buffer->pushed_at)
+        halo__stack_push(&port->stacks[HALO_STACK_H2G], buffer, sizeof(message) + message.length);
+    else
+        (void)halo_receiver_answer(&port->queues[HALO_QUEUE_H2G], &buffer->parked,
+                                   (uint32_t)sizeof(message) + message.length);
+}
+
+int halo__port_send(struct halo_port *port)
+{
+    const char *why = NULL;
+
+    for (uint32_t i = 0; i < port->service_count && !why; i++)
+        why = port->services[i].service->send(port->services[i].self);
+    if (why)
+        return halo__fail(port->words, HALO_EPOISONED, "the guest left %s", why);
+    halo__port_publish(port);
+    return 0;
+}
+
+/* --- The end ---------------------------------------------------------------------------------- */
+
+void halo__port_halt(struct halo_port *port)
+{
+    for (uint32_t i = 0; i < port->service_count; i++) {
+        if (port->services[i].service->halt)
+            port->services[i].service->halt(port->services[i].self);
+    }
+}
+
+void halo__port_close(struct halo_port *port, int error)
+{
+    port->open = false;
+    port->closed = true;
+    for (uint32_t i = 0; i < port->service_count; i++) {
+        if (port->services[i].service->end)
+            port->services[i].service->end(port->services[i].self, error);
+    }
+}
+
+bool halo__port_needs_host(const struct halo_port *port)
+{
+    for (uint32_t i = 0; i < port->service_count; i++) {
+        const struct halo_attached *at = &port->services[i];
+
+        if (at->service->needs_host && at->service->needs_host(at->self))
+            return true;
+    }
+    return false;
 }

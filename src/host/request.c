@@ -1,65 +1,38 @@
-/* The bytes of a request, and its answer. */
+/* The header of a request, judged. */
 #include "request.h"
-#include "stack.h"
+#include "../message/compact.h"
 
-const char *halo__request_parse(struct halo_request *request, uint64_t room)
+/* The compact form: the only one that comes inside a descriptor. */
+static const char *parse_inline(struct halo_request *request)
 {
-    if (request->readable_len < sizeof(request->message)) /* DEV-18 */
-        return "a request shorter than its header";
-    if (request->writable_len < room) /* DEV-19 */
-        return "a request without room for its answer";
-    halo__request_read(request, 0, &request->message, sizeof(request->message)); /* TOC-04 */
-    if (request->message.flags &
-        ~(request->message.kind == HALO_KIND_CALL ? HALO_DEPTH_MAX << HALO_DEPTH_SHIFT : 0u))
-        return "a message with unknown flags";
-    if (request->message.length != request->readable_len - sizeof(request->message)) /* STR-07 */
-        return "a message whose length is not that of its chain";
+    const unsigned char first = request->parked.inline_bytes[0];
+    const unsigned char depth = HALO_DEPTH_MAX << HALO_DEPTH_SHIFT;
+
+    request->message = (struct halo_message){.kind = HALO_KIND_CALL, .flags = first & depth};
+    if (request->parked.inline_len < HALO_COMPACT_HEAD ||
+        (first & ~depth) != (HALO_KIND_CALL | HALO_COMPACT)) /* RPC-06 */
+        return "a compact message of unknown kind";
     return (void *)0;
 }
 
-void halo__request_read(const struct halo_request *request, uint64_t offset, void *to, size_t len)
+const char *halo__request_parse(const struct halo_receiver *receiver, struct halo_request *request,
+                                uint64_t room)
 {
-    const struct halo_span *span = request->spans;
-    unsigned char *at = to;
+    const struct halo_parked *parked = &request->parked;
+    struct halo_message *message = &request->message;
+    uint8_t flags = 0;
 
-    for (; len > 0 && offset >= span->len; span++)
-        offset -= span->len;
-    for (; len > 0; span++, offset = 0) {
-        size_t part = span->len - (size_t)offset < len ? span->len - (size_t)offset : len;
-
-        halo_shm_copy_in(at, span->base + offset, part);
-        at += part;
-        len -= part;
-    }
-}
-
-void halo__request_write(const struct halo_request *request, uint64_t offset, const void *from,
-                         size_t len)
-{
-    const struct halo_span *span = request->spans + request->readable_count;
-    const unsigned char *at = from;
-
-    for (; len > 0 && offset >= span->len; span++)
-        offset -= span->len;
-    for (; len > 0; span++, offset = 0) {
-        size_t part = span->len - (size_t)offset < len ? span->len - (size_t)offset : len;
-
-        halo_shm_copy_out(span->base + offset, at, part);
-        at += part;
-        len -= part;
-    }
-}
-
-void halo__request_answer(struct halo_device *device, const struct halo_request *request,
-                          enum halo_kind kind, uint8_t flags, uint32_t len)
-{
-    const struct halo_message message = {(uint8_t)kind, flags, request->message.request, len};
-
-    halo__request_write(request, 0, &message, sizeof(message));
-    if (request->stack) {
-        halo__stack_push(request, sizeof(message) + len);
-        return;
-    }
-    /* The token is our own and the length is within the chain: this can only fail when latched. */
-    (void)halo_device_complete(device, request->token, (uint32_t)sizeof(message) + len);
+    if (parked->writable_len < room) /* DEV-19 */
+        return "a request without room for its answer";
+    if (parked->is_inline)
+        return parse_inline(request);
+    if (halo_parked_read(receiver, parked, 0, message, sizeof(*message)) < sizeof(*message))
+        return "a request shorter than its header"; /* DEV-18, TOC-04 */
+    if (message->kind == HALO_KIND_CALL)
+        flags = HALO_DEPTH_MAX << HALO_DEPTH_SHIFT;
+    if (message->flags & ~flags)
+        return "a message with unknown flags";
+    if (message->length != parked->readable_len - sizeof(*message)) /* STR-07 */
+        return "a message whose length is not that of its chain";
+    return (void *)0;
 }

@@ -1,15 +1,35 @@
-/* The life of a sandbox: open, attach, close; what it can be asked for. */
-#define _GNU_SOURCE
+/* The life of a sandbox: open, close; what it can be asked for. */
 #include "sandbox.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
+
+/* The host's end of the queues, over the memory of the machine. */
+static int make_port(struct halo_sandbox *box, const struct halo_options *options)
+{
+    const struct halo_layout *layout = &box->machine.layout;
+    HALO_SHARED unsigned char *ram = box->machine.ram.host;
+    struct halo_region regions[HALO_RANGE_MAX];
+    struct halo_port_config config = {
+        .regions = regions,
+        .region_count = halo__layout_regions(&box->machine, regions),
+        .features = (uint32_t)layout->features,
+        .on_stacks = options->transport == HALO_TRANSPORT_STACK,
+    };
+    int error = 0;
+
+    for (uint32_t i = 0; i < HALO_QUEUE_COUNT && !error; i++)
+        error = halo_ring_place_in(ram + (layout->queues[i].desc - HALO_RAM_BASE),
+                                   layout->queues[i].size, &config.places[i]);
+    if (error)
+        return halo__fail(&box->words, error, "cannot place the rings");
+    for (uint32_t i = 0; i < HALO_STACK_COUNT && config.on_stacks; i++) {
+        config.stacks[i].base = ram + (layout->stacks[i].base - HALO_RAM_BASE);
+        config.stacks[i].len = layout->stacks[i].len;
+        config.stacks[i].offset = layout->stacks[i].base - layout->pool;
+    }
+    return halo__port_init(&box->port, &box->words, &config);
+}
 
 int halo_open(struct halo_sandbox **result, const char *path, const struct halo_options *options)
 {
@@ -23,20 +43,25 @@ int halo_open(struct halo_sandbox **result, const char *path, const struct halo_
         return HALO_ENOMEM;
     if (!options)
         options = &defaults;
+    box->loop = (struct halo_loop){.machine = &box->machine,
+                                   .port = &box->port,
+                                   .words = &box->words,
+                                   .watch_box = box,
+                                   .deadline = HALO_FOREVER};
     box->machine.ram.fd = -1;
-    box->deadline = HALO_FOREVER;
-
-    error = halo__streams_init(&box->streams);
+    error = halo__poller_init(&box->loop.poller);
     if (error)
         return halo__fail(&box->words, error, "cannot make an epoll descriptor: %s",
                           strerror(errno));
     error = halo__machine_load(&box->machine, &box->words, path, options);
     if (!error)
-        error = halo__port_init(box, options);
+        error = make_port(box, options);
+    halo__calls_init(&box->calls, &box->port, &box->words, box);
+    halo__streams_init(&box->streams, &box->port, &box->loop.poller, &box->words);
     if (!error)
         error = box->machine.backend->create(&box->machine);
     if (!error)
-        box->state = HALO_STATE_READY;
+        box->loop.state = HALO_STATE_READY;
     return error;
 }
 
@@ -44,48 +69,17 @@ void halo_close(struct halo_sandbox *box)
 {
     if (!box)
         return;
-    halo__invoke_end(box, HALO_ESTATE);
-    halo__kept_free(box);
+    halo__port_close(&box->port, HALO_ESTATE);
+    halo__calls_free(&box->calls);
     halo__streams_free(&box->streams);
+    halo__poller_free(&box->loop.poller);
     halo__machine_close(&box->machine);
-    free(box->functions.provided);
-    free(box->functions.exported);
     free(box);
 }
 
 const struct halo_fault *halo_fault(const struct halo_sandbox *box)
 {
-    return box->has_fault ? &box->fault : NULL;
-}
-
-const char *halo_fault_name(uint32_t vector)
-{
-    static const char *const names[] = {
-        "divide error",
-        "debug",
-        "non-maskable interrupt",
-        "breakpoint",
-        "overflow",
-        "bound range exceeded",
-        "invalid opcode",
-        "no device",
-        "double fault",
-        "reserved fault 9",
-        "invalid TSS",
-        "segment not present",
-        "stack fault",
-        "general protection fault",
-        "page fault",
-        "reserved fault 15",
-        "floating-point error",
-        "alignment check",
-        "machine check",
-        "SIMD floating-point error",
-        "virtualization exception",
-        "control protection fault",
-    };
-
-    return vector < sizeof(names) / sizeof(names[0]) ? names[vector] : "unknown fault";
+    return box->loop.has_fault ? &box->loop.fault : NULL;
 }
 
 const char *halo_errmsg(const struct halo_sandbox *box)
@@ -106,13 +100,26 @@ const char *halo_backend_note(const struct halo_sandbox *box)
 void halo_watch(struct halo_sandbox *box, int64_t interval_ns,
                 void (*watch)(struct halo_sandbox *box, void *context), void *context)
 {
-    box->watch = watch;
-    box->watch_context = context;
-    box->watch_interval = interval_ns;
-    box->watch_next = 0;
+    box->loop.watch = watch;
+    box->loop.watch_context = context;
+    box->loop.watch_interval = interval_ns;
+    box->loop.watch_next = 0;
 }
 
 void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats)
 {
-    *stats = box->stats;
+    *stats = (struct halo_stats){
+        .requests = box->port.requests_taken,
+        .exits = box->loop.exits,
+        .kicks = box->loop.kicks,
+        .waits = box->loop.waits,
+        .calls = box->calls.stats.served,
+        .calls_out = box->calls.stats.sent,
+        .kept = box->calls.stats.deferred,
+        .fetched = box->calls.stats.fetched,
+        .discarded = box->calls.stats.discarded,
+        .bytes_in = box->streams.total.bytes_in,
+        .bytes_out = box->streams.total.bytes_out,
+        .elapsed_ns = box->elapsed_ns,
+    };
 }

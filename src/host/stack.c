@@ -19,9 +19,10 @@ static void store(const struct halo_stack *stack, uint64_t at, uint64_t value)
     halo_shm_copy_out(stack->base + at, &value, sizeof(value));
 }
 
-void halo__stack_init(struct halo_stack *stack, HALO_SHARED unsigned char *base, uint64_t len)
+void halo__stack_init(struct halo_stack *stack, HALO_SHARED unsigned char *base, uint64_t len,
+                      uint64_t offset)
 {
-    *stack = (struct halo_stack){.base = base, .len = len};
+    *stack = (struct halo_stack){.base = base, .len = len, .offset = offset};
     store(stack, 0, HALO_STACK_FIRST);
 }
 
@@ -30,18 +31,22 @@ bool halo__stack_is_empty(const struct halo_stack *stack)
     return load(stack, 0) == HALO_STACK_FIRST;
 }
 
+static struct halo_extent extent(const struct halo_stack *stack, uint64_t at, uint64_t len)
+{
+    return (struct halo_extent){0, (uint32_t)len, stack->offset + at};
+}
+
 const char *halo__stack_post(struct halo_stack *to, struct halo_request *post)
 {
-    const uint64_t top = load(to, 0);
+    const uint64_t top = load(to, 0), free = to->len - LINK - top;
 
     if (top < HALO_STACK_FIRST || top > to->len - LINK)
         return "a stack whose end is not within it";
     *post = (struct halo_request){
-        .stack = to,
-        .stack_at = top,
-        .writable_count = 1,
-        .writable_len = to->len - LINK - top,
-        .spans = {{to->base + top, to->len - LINK - top}},
+        .pushed_at = top,
+        .parked = {.writable_count = 1,
+                   .writable_len = (uint32_t)free,
+                   .extents = {extent(to, top, free)}},
     };
     return NULL;
 }
@@ -49,9 +54,10 @@ const char *halo__stack_post(struct halo_stack *to, struct halo_request *post)
 const char *halo__stack_pop(struct halo_stack *from, struct halo_stack *to,
                             struct halo_request *request)
 {
+    struct halo_parked *parked = &request->parked;
     const char *why = halo__stack_post(to, request);
     const uint64_t top = load(from, 0);
-    uint64_t first;
+    uint64_t first, len;
 
     if (why)
         return why;
@@ -60,21 +66,22 @@ const char *halo__stack_pop(struct halo_stack *from, struct halo_stack *to,
     first = load(from, top - LINK);
     if (first < HALO_STACK_FIRST || first > top - LINK)
         return "a stack whose last message begins outside of it";
-    request->spans[1] = request->spans[0];
-    request->spans[0] = (struct halo_span){from->base + first, top - LINK - first};
-    request->readable_count = top - LINK > first;
-    request->readable_len = top - LINK - first;
-    if (!request->readable_count)
-        request->spans[0] = request->spans[1];
+    len = top - LINK - first;
+    if (len > 0) {
+        parked->extents[1] = parked->extents[0];
+        parked->extents[0] = extent(from, first, len);
+        parked->readable_count = 1;
+        parked->readable_len = (uint32_t)len;
+    }
     store(from, 0, first);
     return NULL;
 }
 
-void halo__stack_push(const struct halo_request *request, uint64_t len)
+void halo__stack_push(struct halo_stack *to, const struct halo_request *request, uint64_t len)
 {
-    struct halo_stack *stack = request->stack;
+    const uint64_t at = request->pushed_at;
 
-    store(stack, request->stack_at + len, request->stack_at);
-    store(stack, 0, request->stack_at + len + LINK);
-    stack->pushed = true;
+    store(to, at + len, at);
+    store(to, 0, at + len + LINK);
+    to->pushed = true;
 }

@@ -3,34 +3,9 @@
  * error, or a call of the right types; never two answers, none behind the room there is. And any
  * bytes as answers to calls of the host's: refused, or the end of the call that they name.
  */
-#include "../../src/host/loop.h"
 #include "../unit/call_box.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-/* All that this half wants of the rest of the host: nothing here runs a guest. */
-int halo__fail(struct halo_sandbox *box, int error, const char *format, ...)
-{
-    (void)box;
-    (void)format;
-    return error;
-}
-
-int halo__end(struct halo_sandbox *box, int error)
-{
-    (void)box;
-    return error;
-}
-
-int halo__run_until(struct halo_sandbox *box, halo__has_come *has_come, const void *what,
-                    int64_t timeout_ns)
-{
-    (void)box;
-    (void)has_come;
-    (void)what;
-    (void)timeout_ns;
-    abort();
-}
 
 /* Results of every kind are being waited for: functions 1 to 4, requests 0x100 to 0x103. */
 static const enum halo_type answer_types[] = {HALO_VOID, HALO_I64, HALO_STR, HALO_BYTES};
@@ -39,33 +14,27 @@ static void answer(struct call_box *c, unsigned char *bytes, size_t len, size_t 
 {
     struct halo_provided exported[4] = {{.name = "a"}};
     struct halo_future futures[4];
-    struct halo_request post = {.readable_len = len, .writable_len = ROOM, .writable_count = 1};
-    struct halo_functions *functions = &c->box->functions;
-    const struct halo_functions before = *functions;
+    struct halo_calls *calls = &c->calls;
+    struct halo_functions before;
     uint32_t done = 0;
-    const char *why;
+    const char *why = NULL;
 
-    halo__kept_free(c->box);
-    memset(&c->box->calls, 0, sizeof(c->box->calls));
-    c->box->state = HALO_STATE_RUNNING;
-    functions->exported = exported;
-    functions->export_count = 4;
+    call_box_close(c);
+    call_box_open(c);
+    before = calls->functions;
+    calls->functions.exported = exported;
+    calls->functions.export_count = 4;
     for (uint32_t i = 0; i < 4; i++) {
+        struct halo_request *room = &c->port.requests[HALO_QUEUE_H2G][0];
+
         exported[i].signature.types[0] = (uint8_t)answer_types[i];
-        post.spans[0] = (struct halo_span){halo_shm_share(c->room), ROOM};
-        c->box->calls.post = &post;
-        post.next = NULL;
-        if (halo_start(c->box, &futures[i], (int)i + 1, NULL, 0))
+        port_box_request(room, 0, NULL, 0, 1, c->room, ROOM);
+        c->port.posted = 1;
+        if (halo__future_start(calls, &futures[i], (int)i + 1, NULL, 0) || halo__invoke_send(calls))
             abort();
-        halo__invoke_send(c->box);
     }
-    if (len / piece + 1 > HALO_REQUEST_SPANS - 1)
-        piece = len / (HALO_REQUEST_SPANS - 2) + 1;
-    for (size_t at = 0; at < len; at += piece)
-        post.spans[post.readable_count++] =
-            (struct halo_span){(HALO_SHARED unsigned char *)halo_shm_share(bytes) + at,
-                               len - at < piece ? len - at : piece};
-    why = halo__post_take(c->box, &post);
+    port_box_request(&c->request, 0, bytes, len, piece, NULL, 0);
+    why = port_box_take(&c->port, HALO_QUEUE_H2G, &c->request, 0);
     for (uint32_t i = 0; i < 4; i++) {
         const struct halo_value *result = &futures[i].result;
 
@@ -79,24 +48,23 @@ static void answer(struct call_box *c, unsigned char *bytes, size_t len, size_t 
     }
     if (len > 0 && done != (why == NULL))
         abort();
-    *functions = before;
-    memset(&c->box->calls, 0, sizeof(c->box->calls));
-    c->box->state = HALO_STATE_READY;
+    calls->functions = before;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static struct call_box box;
+    static bool is_open;
     unsigned char *bytes;
     size_t room;
 
-    if (!box.box) {
+    if (!is_open)
         call_box_open(&box);
-        box.text_max = 3000;
-    }
+    is_open = true;
+    box.text_max = 3000;
     if (len < 3)
         return 0;
-    box.box->functions.greeted = data[0] & 1;
+    box.calls.functions.greeted = data[0] & 1;
     room = data[1] * 4u;
     bytes =
         malloc(len - 2 + sizeof(struct halo_message)); /* exactly as long: ASan watches the end */

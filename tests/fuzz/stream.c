@@ -2,7 +2,6 @@
  * Any requests for streams, in any order, between any uses of them by the host: refused, or
  * answered once and within their room; what was not answered is in a flow, and within its window.
  */
-#include "../../src/host/loop.h"
 #include "../unit/stream_box.h"
 
 #include <stdio.h>
@@ -10,24 +9,6 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-int halo__fail(struct halo_sandbox *box, int error, const char *format, ...)
-{
-    (void)box;
-    (void)format;
-    return error;
-}
-
-/* Nothing here runs a guest: whoever waits would wait for ever. */
-int halo__run_until(struct halo_sandbox *box, halo__has_come *has_come, const void *what,
-                    int64_t timeout_ns)
-{
-    (void)box;
-    (void)has_come;
-    (void)what;
-    (void)timeout_ns;
-    return HALO_EDEADLOCK;
-}
 
 #define WIRES 80u
 
@@ -55,17 +36,21 @@ static int64_t some_write(void *context, const void *from, size_t len)
     return ++*calls % 3 ? (int64_t)(len / 2 + 1) : -EAGAIN;
 }
 
-static uint32_t count_flow(const struct halo_flow *flow, bool writes)
+static uint32_t count_flow(const struct stream_box *box, const struct halo_flow *flow, bool writes)
 {
+    const struct halo_request *requests = box->port.requests[HALO_QUEUE_G2H];
+
     uint32_t count = 0, moves = 0;
     uint64_t bytes = 0;
 
-    for (const struct halo_request *r = flow->first; r; r = r->next) {
+    for (uint32_t name = flow->requests.first; name; name = requests[name - 1].next) {
+        const struct halo_request *r = &requests[name - 1];
+
         count++;
         if (r->message.kind == HALO_KIND_STREAM_CLOSE)
             continue;
         moves++;
-        bytes += writes ? r->readable_len - HALO_STREAM_HEAD : r->writable_len - 8;
+        bytes += writes ? r->parked.readable_len - HALO_STREAM_HEAD : r->parked.writable_len - 8;
     }
     if (count != flow->count || bytes != flow->bytes || moves > HALO_WINDOW_REQUESTS ||
         bytes > HALO_WINDOW_BYTES)
@@ -74,13 +59,13 @@ static uint32_t count_flow(const struct halo_flow *flow, bool writes)
 }
 
 /* What is in flight is in a flow; an answer is whole, within its room, and never changes. */
-static void check(const struct halo_sandbox *box)
+static void check(const struct stream_box *box)
 {
     uint32_t flying = 0, queued = 0;
 
     for (uint32_t i = 0; i < box->streams.used; i++)
-        queued +=
-            count_flow(&box->streams.at[i].in, false) + count_flow(&box->streams.at[i].out, true);
+        queued += count_flow(box, &box->streams.at[i].in, false) +
+                  count_flow(box, &box->streams.at[i].out, true);
     for (uint32_t i = 0; i < WIRES; i++) {
         struct flight *f = &flights[i];
         const struct halo_message answer = stream_box_answer(&f->wire);
@@ -91,10 +76,10 @@ static void check(const struct halo_sandbox *box)
             flying++;
         } else if (!f->answered) {
             if ((answer.kind != HALO_KIND_ANSWER && answer.kind != HALO_KIND_ERROR) ||
-                answer.request != f->wire.request.message.request ||
-                answer.length > f->wire.request.writable_len - 8)
+                answer.request != f->wire.request->message.request ||
+                answer.length > f->wire.request->parked.writable_len - 8)
                 abort();
-            for (size_t k = f->wire.request.writable_len; k < sizeof(f->wire.room); k++) {
+            for (size_t k = f->wire.request->parked.writable_len; k < sizeof(f->wire.room); k++) {
                 if (f->wire.room[k] != 0xee)
                     abort();
             }
@@ -122,7 +107,7 @@ static uint32_t take(struct input *in)
 }
 
 /* A handle that there is, or was, or none. */
-static uint32_t handle_of(struct halo_sandbox *box, uint32_t byte)
+static uint32_t handle_of(struct stream_box *box, uint32_t byte)
 {
     const uint32_t place = byte & 15;
 
@@ -132,7 +117,7 @@ static uint32_t handle_of(struct halo_sandbox *box, uint32_t byte)
 }
 
 /* Returns whether it was understood; what is not would have ended the guest. */
-static bool request(struct halo_sandbox *box, struct input *in)
+static bool request(struct stream_box *box, struct input *in)
 {
     static const uint8_t kinds[] = {HALO_KIND_STREAM_READ,  HALO_KIND_STREAM_READ,
                                     HALO_KIND_STREAM_WRITE, HALO_KIND_STREAM_WRITE,
@@ -180,54 +165,51 @@ static bool request(struct halo_sandbox *box, struct input *in)
     return false;
 }
 
-static void use(struct halo_sandbox *box, struct input *in)
+/* What the host's program may do with a stream of its own, at any time. */
+static void use(struct stream_box *box, struct input *in)
 {
     const uint32_t what = take(in), handle = handle_of(box, take(in));
-    char bytes[300];
-    const void *next;
-    void *room;
-    int64_t len;
+    const enum halo_way way = what % 9 < 2 ? HALO_OUT : HALO_IN;
+    struct halo_streams *streams = &box->streams;
+    struct halo_stream *stream;
+    struct halo_span span;
 
-    memset(bytes, 'h', sizeof(bytes));
+    if (what % 9 == 7) {
+        if (what > 100)
+            (void)stream_box_shut(box, handle);
+        return;
+    }
+    if (what % 9 == 8) {
+        (void)stream_box_offer(box, NULL, halo_end_host(), 1 + what % 3, NULL);
+        return;
+    }
+    if (halo__direct_find(streams, handle, way, &stream))
+        return;
     switch (what % 9) {
     case 0:
-        len = halo_stream_next(box, handle, &next, 0);
-        if (len > 0 && memchr(next, 0, 0))
-            abort();
+        (void)halo__direct_peek(streams, stream, &span);
         break;
-    case 1:
-        len = halo_stream_read(box, handle, bytes, what + 1, 0);
-        if (len > (int64_t)what + 1)
-            abort();
+    case 1: /* look at some of it */
+        if (halo__direct_peek(streams, stream, &span) == 1)
+            halo__direct_consume(streams, stream, span.len < what + 1 ? span.len : what + 1);
         break;
     case 2:
-        len = halo_stream_write(box, handle, bytes, what, 0);
-        if (len > (int64_t)what)
+    case 3:
+        if (halo__direct_reserve(streams, stream, &span) != 1)
+            break;
+        memset(halo_shm_expose(span.base), 'r', span.len);
+        if (halo__direct_commit(streams, stream,
+                                what % 9 == 2 && what < span.len ? what : span.len))
             abort();
         break;
-    case 3:
-        len = halo_stream_room(box, handle, &room, 0);
-        if (len > 0) {
-            memset(room, 'r', (size_t)len);
-            if (halo_stream_wrote(box, handle, (size_t)len))
-                abort();
-        }
-        break;
     case 4:
-        (void)halo_stream_wrote(box, handle, what / 9);
+        (void)halo__direct_commit(streams, stream, what / 9);
         break;
     case 5:
-        (void)halo_stream_flush(box, handle);
-        break;
-    case 6:
-        (void)halo_stream_end(box, handle);
-        break;
-    case 7:
-        if (what > 100)
-            (void)halo_stream_close(box, handle);
+        halo__direct_flush(streams, stream);
         break;
     default:
-        (void)halo_offer(box, NULL, halo_end_host(), 1 + what % 3, NULL);
+        halo__direct_end(streams, stream);
     }
 }
 
@@ -235,19 +217,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static const struct halo_end_functions functions = {some_read, some_write, NULL};
     static unsigned char to[1000];
-    struct halo_sandbox *box = stream_box_open();
+    struct stream_box *box = stream_box_open();
     struct input in = {data, len};
     uint32_t calls = 0;
     int pair[2];
 
     memset(flights, 0, sizeof(flights));
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ||
-        halo_attach(box, HALO_STDIN, halo_end_memory(to, 1000, NULL, 0)) ||
-        halo_attach(box, HALO_STDOUT, halo_end_fd(pair[0])) ||
-        halo_offer(box, "own", halo_end_host(), HALO_IN | HALO_OUT, NULL) ||
-        halo_offer(box, NULL, halo_end_memory("x", 1, to, sizeof(to)), 3, NULL) ||
-        halo_offer(box, NULL, halo_end_functions(&functions, &calls, -1), 3, NULL) ||
-        halo_offer(box, NULL, halo_end_fd(pair[1]), 3, NULL))
+        stream_box_attach(box, HALO_STDIN, halo_end_memory(to, 1000, NULL, 0)) ||
+        stream_box_attach(box, HALO_STDOUT, halo_end_fd(pair[0])) ||
+        stream_box_offer(box, "own", halo_end_host(), HALO_IN | HALO_OUT, NULL) ||
+        stream_box_offer(box, NULL, halo_end_memory("x", 1, to, sizeof(to)), 3, NULL) ||
+        stream_box_offer(box, NULL, halo_end_functions(&functions, &calls, -1), 3, NULL) ||
+        stream_box_offer(box, NULL, halo_end_fd(pair[1]), 3, NULL))
         abort();
     while (in.left > 0) {
         const uint32_t op = take(&in);
@@ -259,9 +241,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
             use(box, &in);
         } else {
             if (op & 1)
-                halo__end_retry(&box->streams);
-            halo__own_flush(box);
-            halo__stream_serve(box);
+                halo__streams_retry(&box->streams);
+            halo__direct_flush_all(&box->streams);
+            stream_box_serve(box);
         }
         check(box);
     }

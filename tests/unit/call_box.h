@@ -1,9 +1,9 @@
-/* Calls as a guest may send them, before the host's half of calls alone: no guest, no ring. */
+/* Calls as a guest may send them, before the service of calls and a port alone. */
 #ifndef CALL_BOX_H
 #define CALL_BOX_H
 
-#include "../../src/message/envelope.h"
-#include "../../src/host/sandbox.h"
+#include "../../src/host/call/call.h"
+#include "port_box.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +11,11 @@
 #define ROOM 4096u
 
 struct call_box {
-    struct halo_sandbox *box;
-    struct halo_request request;
-    unsigned char room[ROOM]; /* the answer: 0xee where nothing was written */
+    struct halo_words words;
+    struct halo_port port;
+    struct halo_calls calls;
+    struct halo_request request; /* the last one */
+    unsigned char room[ROOM];    /* the answer: 0xee where nothing was written */
     uint32_t called;
     uint32_t text_max; /* longest text that "t" returns */
 };
@@ -97,25 +99,20 @@ static inline void call_box_text(struct halo_call *call, const struct halo_value
 static inline void call_box_open(struct call_box *c)
 {
     memset(c, 0, sizeof(*c));
-    c->box = calloc(1, sizeof(*c->box));
     c->text_max = HALO_VALUE_MAX + 1;
-    c->box->state = HALO_STATE_READY;
-    c->box->g2h.violation.reason = HALO_BROKEN_STOPPED; /* there is no ring to complete on */
-    c->box->g2h.features = HALO_FEATURES_ALL;
-    if (halo_provide(c->box, "f", &call_box_signature, call_box_function, c) ||
-        halo_provide(c->box, "v", &call_box_void_signature, call_box_void, c) ||
-        halo_provide(c->box, "s", &call_box_sum_signature, call_box_sum, c) ||
-        halo_provide(c->box, "n", &call_box_numbers_signature, call_box_numbers, c) ||
-        halo_provide(c->box, "t", &call_box_text_signature, call_box_text, c))
+    port_box_open(&c->port, &c->words);
+    halo__calls_init(&c->calls, &c->port, &c->words, NULL);
+    if (halo__function_provide(&c->calls, "f", &call_box_signature, call_box_function, c) ||
+        halo__function_provide(&c->calls, "v", &call_box_void_signature, call_box_void, c) ||
+        halo__function_provide(&c->calls, "s", &call_box_sum_signature, call_box_sum, c) ||
+        halo__function_provide(&c->calls, "n", &call_box_numbers_signature, call_box_numbers, c) ||
+        halo__function_provide(&c->calls, "t", &call_box_text_signature, call_box_text, c))
         abort();
 }
 
 static inline void call_box_close(struct call_box *c)
 {
-    halo__kept_free(c->box);
-    free(c->box->functions.provided);
-    free(c->box->functions.exported);
-    free(c->box);
+    halo__calls_free(&c->calls);
 }
 
 /*
@@ -125,37 +122,14 @@ static inline void call_box_close(struct call_box *c)
 static inline const char *call_box_serve(struct call_box *c, const void *bytes, size_t len,
                                          size_t piece, size_t room)
 {
-    struct halo_request *request = &c->request;
-    const char *why;
-
     memset(c->room, 0xee, sizeof(c->room));
-    *request = (struct halo_request){.readable_len = len, .writable_len = room};
-    if ((len + piece - 1) / piece + 2 > HALO_REQUEST_SPANS)
-        piece = len / (HALO_REQUEST_SPANS - 3) + 1;
-    for (size_t at = 0; at < len; at += piece)
-        request->spans[request->readable_count++] = (struct halo_span){
-            (HALO_SHARED unsigned char *)halo_shm_share((void *)(uintptr_t)bytes) + at,
-            len - at < piece ? len - at : piece};
-    request->spans[request->readable_count] = (struct halo_span){halo_shm_share(c->room), room / 2};
-    request->spans[request->readable_count + 1] =
-        (struct halo_span){halo_shm_share(c->room + room / 2), room - room / 2};
-    request->writable_count = 2;
-    why = halo__request_parse(request, HALO_ANSWER_MIN);
-    if (why)
-        return why;
-    switch (request->message.kind) {
-    case HALO_KIND_CALL:
-        return halo__call_serve(c->box, request);
-    case HALO_KIND_CONTROL:
-        free(c->box->functions.exported); /* of an earlier one */
-        c->box->functions.exported = NULL;
-        c->box->functions.export_count = 0;
-        return halo__hello(c->box, request);
-    case HALO_KIND_FETCH:
-        return halo__fetch(c->box, request);
-    default:
-        return "another kind";
+    port_box_request(&c->request, 0, bytes, len, piece, c->room, room);
+    if (len > 0 && *(const unsigned char *)bytes == HALO_KIND_CONTROL) {
+        free(c->calls.functions.exported); /* of an earlier greeting */
+        c->calls.functions.exported = NULL;
+        c->calls.functions.export_count = 0;
     }
+    return port_box_take(&c->port, HALO_QUEUE_G2H, &c->request, HALO_ANSWER_MIN);
 }
 
 /* A compact call. Its inline answer goes to a ring that is not there. */
@@ -163,11 +137,11 @@ static inline const char *call_box_compact(struct call_box *c, const void *bytes
                                            size_t room)
 {
     memset(c->room, 0xee, sizeof(c->room));
-    c->request = (struct halo_request){
-        .writable_len = room, .writable_count = 1, .is_inline = true, .inline_len = (uint8_t)len};
-    memcpy(c->request.inline_bytes, bytes, len);
-    c->request.spans[0] = (struct halo_span){halo_shm_share(c->room), room};
-    return halo__call_compact(c->box, &c->request);
+    port_box_request(&c->request, 0, NULL, 0, 1, c->room, room);
+    c->request.parked.is_inline = true;
+    c->request.parked.inline_len = (uint8_t)len;
+    memcpy(c->request.parked.inline_bytes, bytes, len);
+    return port_box_take(&c->port, HALO_QUEUE_G2H, &c->request, HALO_ANSWER_MIN);
 }
 
 /* A call message in private memory, to be changed: what a guest that follows the rules sends. */

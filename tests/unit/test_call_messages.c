@@ -418,8 +418,8 @@ static void rpc_09_what_is_kept_is_found_in_any_order(void **state)
     assert_fetched(tickets[3]); /* the only one */
     tickets[5] = text_of(1000, 500).ticket;
     assert_fetched(tickets[5]);
-    assert_int_equal(box.box->calls.kept_count, 0);
-    assert_int_equal(box.box->calls.kept_bytes, 0);
+    assert_int_equal(box.calls.deferred_count, 0);
+    assert_int_equal(box.calls.deferred_bytes, 0);
 }
 
 static void rpc_03_a_fetch_that_is_malformed_is_refused(void **state)
@@ -447,17 +447,17 @@ static void res_04_no_more_is_kept_than_the_limit(void **state)
     (void)state;
     first = text_of(HALO_VALUE_MAX / 2, 500).ticket;
     second = text_of(HALO_VALUE_MAX / 2, 500).ticket;
-    assert_int_equal(box.box->stats.discarded, 0);
+    assert_int_equal(box.calls.stats.discarded, 0);
     (void)text_of(HALO_VALUE_MAX / 4, 500); /* the oldest makes room */
-    assert_int_equal(box.box->stats.discarded, 1);
+    assert_int_equal(box.calls.stats.discarded, 1);
     assert_stale(first);
     (void)text_of(HALO_VALUE_MAX, 500);
-    assert_int_equal(box.box->stats.discarded, 3);
+    assert_int_equal(box.calls.stats.discarded, 3);
     assert_stale(second);
     for (int i = 0; i < 3000; i++)
         (void)text_of(1000, 500);
-    assert_in_range(box.box->calls.kept_count, 1000, 1024);
-    assert_in_range(box.box->calls.kept_bytes, 1000000, HALO_KEPT_MAX);
+    assert_in_range(box.calls.deferred_count, 1000, 1024);
+    assert_in_range(box.calls.deferred_bytes, 1000000, HALO_KEPT_MAX);
 }
 
 static void rpc_05_a_result_above_the_limit_is_an_error(void **state)
@@ -468,7 +468,7 @@ static void rpc_05_a_result_above_the_limit_is_an_error(void **state)
     assert_null(call_box_serve(&box, message, call_box_message(message, 5, &arg, 1), 64, 500));
     box.called = 0;
     assert_error(HALO_ESIZE);
-    assert_int_equal(box.box->calls.kept_count, 0);
+    assert_int_equal(box.calls.deferred_count, 0);
 }
 
 /* --- Greetings -------------------------------------------------------------------------------- */
@@ -479,7 +479,7 @@ static size_t greet(uint32_t count)
     struct halo_hello hello = {.import_count = count};
     size_t len = sizeof(head) + sizeof(hello);
 
-    box.box->functions.greeted = false;
+    box.calls.functions.greeted = false;
     memcpy(message, &head, sizeof(head));
     memcpy(message + 8, &hello, sizeof(hello));
     for (uint32_t i = 0; i < count; i++) {
@@ -508,7 +508,7 @@ static void imports_get_their_indices(void **state)
         for (uint32_t i = 0; i < count; i++)
             assert_int_equal(indices[i], i % 3 == 0 ? 2 : i % 3 == 1 ? HALO_ETYPE : HALO_ENAME);
         len = greet(count);
-        box.box->functions.greeted = true;
+        box.calls.functions.greeted = true;
         assert_refused(len, 2048, "second");
     }
 }
@@ -561,7 +561,7 @@ static size_t export(const char *const *names, uint32_t count)
     const struct halo_hello hello = {.export_count = count};
     size_t len = sizeof(head) + sizeof(hello);
 
-    box.box->functions.greeted = false;
+    box.calls.functions.greeted = false;
     memcpy(message, &head, sizeof(head));
     memcpy(message + 8, &hello, sizeof(hello));
     for (uint32_t i = 0; i < count; i++) {
@@ -586,17 +586,16 @@ static void exports_are_known_by_their_names(void **state)
     (void)state;
     assert_null(call_box_serve(&box, message, export(names, 3), 64, 300));
     assert_int_equal(call_box_kind(&box, 300), HALO_KIND_ANSWER);
-    box.box->state = HALO_STATE_RUNNING;
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(halo_lookup(box.box, names[i], &type), i + 1);
-        assert_int_equal(halo_lookup(box.box, names[i], &other), HALO_ETYPE);
-        assert_true(halo_exported(box.box, (uint32_t)i, &name, &signature));
+        assert_int_equal(halo__function_lookup(&box.calls, names[i], &type), i + 1);
+        assert_int_equal(halo__function_lookup(&box.calls, names[i], &other), HALO_ETYPE);
+        assert_true(halo__function_exported(&box.calls, (uint32_t)i, &name, &signature));
         assert_string_equal(name, names[i]);
         assert_true(halo_signature_equal(&signature, &type));
     }
-    assert_int_equal(halo_lookup(box.box, "plugin", &type), HALO_ENAME);
-    assert_false(halo_exported(box.box, 3, &name, &signature));
-    assert_false(halo_exported(box.box, UINT32_MAX, &name, &signature));
+    assert_int_equal(halo__function_lookup(&box.calls, "plugin", &type), HALO_ENAME);
+    assert_false(halo__function_exported(&box.calls, 3, &name, &signature));
+    assert_false(halo__function_exported(&box.calls, UINT32_MAX, &name, &signature));
 }
 
 static void rpc_03_exports_that_are_none_are_refused(void **state)

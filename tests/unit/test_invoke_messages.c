@@ -11,9 +11,18 @@
 
 static struct call_box c;
 static struct halo_provided exported[3];
-static struct halo_request posts[SPARE];
 static struct halo_future future;
 static unsigned char message[8192], sent[SPARE][ROOM];
+
+/* A buffer for calls, as if it had been taken from the ring. */
+static void post(uint16_t id, void *room, size_t len)
+{
+    struct halo_request *request = &c.port.requests[HALO_QUEUE_H2G][id];
+
+    port_box_request(request, id, NULL, 0, 1, room, len);
+    request->next = c.port.posted;
+    c.port.posted = (uint16_t)(id + 1);
+}
 
 /* Three functions that were exported, and buffers for calls of them. */
 static int open_box(void **state)
@@ -22,17 +31,13 @@ static int open_box(void **state)
 
     (void)state;
     call_box_open(&c);
-    c.box->state = HALO_STATE_RUNNING;
     for (int i = 0; i < 3; i++)
         exported[i] = (struct halo_provided){.name = {(char)('a' + i)},
                                              .signature = {0, {(uint8_t)types[i]}}};
-    c.box->functions.exported = exported;
-    c.box->functions.export_count = 3;
-    for (uint32_t i = 0; i < SPARE; i++) {
-        posts[i] = (struct halo_request){.writable_len = ROOM, .writable_count = 1};
-        posts[i].spans[0] = (struct halo_span){halo_shm_share(sent[i]), ROOM};
-        assert_null(halo__post_take(c.box, &posts[i]));
-    }
+    c.calls.functions.exported = exported;
+    c.calls.functions.export_count = 3;
+    for (uint16_t i = 0; i < SPARE; i++)
+        post(i, sent[i], ROOM);
     return 0;
 }
 
@@ -40,7 +45,7 @@ static int close_box(void **state)
 {
     (void)state;
     halo_done(&future);
-    c.box->functions.exported = NULL;
+    c.calls.functions.exported = NULL;
     call_box_close(&c);
     return 0;
 }
@@ -48,11 +53,20 @@ static int close_box(void **state)
 /* Call function 1 to 3; returns the number of the request. */
 static uint16_t call(int function)
 {
-    assert_int_equal(halo_start(c.box, &future, function, NULL, 0), 0);
-    assert_null(halo__invoke_send(c.box));
+    assert_int_equal(halo__future_start(&c.calls, &future, function, NULL, 0), 0);
+    assert_null(halo__invoke_send(&c.calls));
     assert_false(future.done);
     assert_true(future.request > 0);
     return future.request;
+}
+
+/* Have the port hand over `len` bytes of `message`, in pieces. */
+static const char *take(size_t len, size_t piece)
+{
+    struct halo_request request;
+
+    port_box_request(&request, SPARE, message, len, piece, NULL, 0);
+    return port_box_take(&c.port, HALO_QUEUE_H2G, &request, 0);
 }
 
 /* An answer of so many bytes of `message`, in two pieces. */
@@ -61,13 +75,9 @@ static const char *answer_with(enum halo_kind kind, uint16_t request, size_t pay
     const struct halo_message head = {
         .kind = (uint8_t)kind, .request = request, .length = (uint32_t)payload};
     const size_t len = sizeof(head) + payload;
-    struct halo_request post = {.readable_len = len, .readable_count = 2};
 
     memcpy(message, &head, sizeof(head));
-    post.spans[0] = (struct halo_span){halo_shm_share(message), 5};
-    post.spans[1] =
-        (struct halo_span){(HALO_SHARED unsigned char *)halo_shm_share(message) + 5, len - 5};
-    return halo__post_take(c.box, &post);
+    return take(len, 5);
 }
 
 /* Head, envelope and raw segment of a result; its length. */
@@ -139,24 +149,15 @@ static void rpc_06_other_kinds_and_flags_are_refused(void **state)
         if (kind != HALO_KIND_ANSWER && kind != HALO_KIND_ERROR)
             assert_non_null(answer_with((enum halo_kind)kind, request, result(halo_i64(1))));
     }
-    for (uint8_t len = 0; len <= HALO_INLINE_REQUEST_MAX; len++) { /* there is no compact answer */
-        struct halo_request post = {
-            .is_inline = true, .inline_len = len, .writable_len = ROOM, .writable_count = 1};
-
-        post.spans[0] = (struct halo_span){halo_shm_share(c.room), ROOM};
-        assert_non_null(halo__post_take(c.box, &post));
-    }
     for (uint32_t flags = 1; flags < 256; flags++) {
         const size_t len = sizeof(struct halo_message) + result(halo_i64(1));
-        struct halo_request post = {.readable_len = len, .readable_count = 1};
         const struct halo_message head = {.kind = HALO_KIND_ANSWER,
                                           .flags = (uint8_t)flags,
                                           .request = request,
                                           .length = (uint32_t)(len - sizeof(head))};
 
         memcpy(message, &head, sizeof(head));
-        post.spans[0] = (struct halo_span){halo_shm_share(message), len};
-        assert_non_null(halo__post_take(c.box, &post));
+        assert_non_null(take(len, len));
     }
     assert_false(future.done);
 }
@@ -237,28 +238,12 @@ static void res_04_a_result_that_is_too_long_is_an_error(void **state)
 {
     const struct halo_message head = {
         .kind = HALO_KIND_ANSWER, .request = call(3), .length = UINT32_MAX - sizeof(head)};
-    struct halo_request post = {.readable_len = UINT32_MAX, .readable_count = 1};
 
     (void)state;
     memcpy(message, &head, sizeof(head));
-    post.spans[0] = (struct halo_span){halo_shm_share(message), UINT32_MAX};
-    assert_null(halo__post_take(c.box, &post));
+    assert_null(take(UINT32_MAX, UINT32_MAX));
     assert_int_equal(future.error, HALO_ESIZE);
     assert_null(future.memory);
-}
-
-static void rpc_05_a_buffer_for_calls_has_its_length(void **state)
-{
-    close_box(state);
-    for (uint64_t len = 1; len <= 300; len++) {
-        struct halo_request post = {.writable_len = len, .writable_count = 1};
-
-        open_box(state);
-        post.spans[0] = (struct halo_span){halo_shm_share(c.room), len};
-        assert_int_equal(!halo__post_take(c.box, &post), len >= HALO_POST_MIN);
-        close_box(state);
-    }
-    open_box(state);
 }
 
 /* What a fetch is answered with: its kind, and for an error its code. */
@@ -291,9 +276,9 @@ static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **stat
 
     (void)state;
     exported[0].signature = (struct halo_signature)HALO_FN(HALO_I64, HALO_BYTES);
-    posts[SPARE - 1].writable_len = 300; /* the newest, which is taken first */
-    assert_int_equal(halo_start(c.box, &future, 1, &arg, 1), 0);
-    assert_null(halo__invoke_send(c.box));
+    post(SPARE, sent[SPARE - 1], 300); /* the newest is taken first */
+    assert_int_equal(halo__future_start(&c.calls, &future, 1, &arg, 1), 0);
+    assert_null(halo__invoke_send(&c.calls));
     request = future.request;
     memcpy(&head, sent[SPARE - 1], sizeof(head));
     memcpy(&held, sent[SPARE - 1] + sizeof(head), sizeof(held));
@@ -319,14 +304,12 @@ static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **stat
 static void rpc_07_the_host_nests_to_a_fixed_depth(void **state)
 {
     (void)state;
-    c.box->calls.serving = HALO_DEPTH_MAX;
-    assert_int_equal(halo_start(c.box, &future, 1, NULL, 0), 0);
-    c.box->calls.waits = HALO_DEPTH_MAX + 1;
-    assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_EDEPTH);
+    c.port.serving = HALO_DEPTH_MAX;
+    assert_int_equal(halo__future_start(&c.calls, &future, 1, NULL, 0), 0);
     assert_false(future.done);
     halo_done(&future);
-    c.box->calls.serving = HALO_DEPTH_MAX + 1;
-    assert_int_equal(halo_start(c.box, &future, 1, NULL, 0), HALO_EDEPTH);
+    c.port.serving = HALO_DEPTH_MAX + 1;
+    assert_int_equal(halo__future_start(&c.calls, &future, 1, NULL, 0), HALO_EDEPTH);
 }
 
 /* A guest that posts buffers and answers nothing: no more calls go out than there are numbers. */
@@ -336,16 +319,14 @@ static void res_06_calls_in_flight_are_bounded(void **state)
 
     (void)state;
     for (int i = 0; i < 300; i++)
-        assert_int_equal(halo_start(c.box, &futures[i], 1, NULL, 0), 0);
+        assert_int_equal(halo__future_start(&c.calls, &futures[i], 1, NULL, 0), 0);
     for (uint32_t i = 0; i < 400; i++) {
-        assert_null(halo__invoke_send(c.box));
-        posts[i % SPARE] = (struct halo_request){.writable_len = ROOM, .writable_count = 1};
-        posts[i % SPARE].spans[0] = (struct halo_span){halo_shm_share(sent[0]), ROOM};
-        if (!c.box->calls.post)
-            assert_null(halo__post_take(c.box, &posts[i % SPARE]));
+        assert_null(halo__invoke_send(&c.calls));
+        if (!c.port.posted)
+            post((uint16_t)(i % SPARE), sent[0], ROOM);
     }
-    assert_int_equal(c.box->calls.number_count, HALO_NUMBERS);
-    halo__invoke_end(c.box, HALO_EFAULT);
+    assert_int_equal(c.calls.number_count, HALO_NUMBERS);
+    halo__port_close(&c.port, HALO_EFAULT);
     for (int i = 0; i < 300; i++)
         assert_true(futures[i].done && futures[i].error == HALO_EFAULT);
 }
@@ -363,7 +344,6 @@ int main(void)
         TEST(rpc_03_an_answer_that_is_malformed_is_refused),
         TEST(rpc_06_an_error_is_the_functions_or_one_of_few),
         TEST(res_04_a_result_that_is_too_long_is_an_error),
-        TEST(rpc_05_a_buffer_for_calls_has_its_length),
         TEST(rpc_09_arguments_are_fetched_by_the_ticket_of_their_call),
         TEST(rpc_07_the_host_nests_to_a_fixed_depth),
         TEST(res_06_calls_in_flight_are_bounded),

@@ -1,5 +1,6 @@
 /* The host's ends of the stacks, beside a guest that writes anything to them: group STK. */
-#include "../../src/host/sandbox.h"
+#include "../../src/host/call/call.h"
+#include "port_box.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,14 +14,17 @@
 
 static unsigned char out[LEN], in[LEN]; /* the guest's way out, and in */
 static struct halo_stack from, to;
+static struct halo_port port;
+static struct halo_words words;
 
 static int init(void **state)
 {
     (void)state;
     memset(out, 0xee, LEN);
     memset(in, 0xee, LEN);
-    halo__stack_init(&from, halo_shm_share(out), LEN);
-    halo__stack_init(&to, halo_shm_share(in), LEN);
+    port_box_open(&port, &words);
+    halo__stack_init(&from, halo_shm_share(out), LEN, port_box_extent(out, LEN).offset);
+    halo__stack_init(&to, halo_shm_share(in), LEN, port_box_extent(in, LEN).offset);
     return 0;
 }
 
@@ -56,12 +60,12 @@ static void the_last_one_pushed_is_popped_first(void **state)
     push("first message");
     push("second");
     assert_null(halo__stack_pop(&from, &to, &request));
-    assert_int_equal(request.readable_len, 6);
-    halo__request_read(&request, 0, text, 6);
+    assert_int_equal(request.parked.readable_len, 6);
+    halo__request_read(&port, &request, 0, text, 6);
     assert_string_equal(text, "second");
     assert_null(halo__stack_pop(&from, &to, &request));
-    assert_int_equal(request.readable_len, 13);
-    halo__request_read(&request, 0, text, 13);
+    assert_int_equal(request.parked.readable_len, 13);
+    halo__request_read(&port, &request, 0, text, 13);
     assert_string_equal(text, "first message");
     assert_non_null(halo__stack_pop(&from, &to, &request));
 }
@@ -73,9 +77,9 @@ static void an_answer_is_pushed_where_there_is_room(void **state)
     (void)state;
     push("request");
     assert_null(halo__stack_pop(&from, &to, &request));
-    assert_int_equal(request.writable_len, LEN - 8 - 8);
-    halo__request_write(&request, 0, "abc", 3);
-    halo__stack_push(&request, 3);
+    assert_int_equal(request.parked.writable_len, LEN - 8 - 8);
+    halo__request_write(&port, &request, 0, "abc", 3);
+    halo__stack_push(&to, &request, 3);
     assert_true(to.pushed);
     assert_int_equal(get(in, 0), 8 + 3 + 8);
     assert_memory_equal(in + 8, "abc", 3);
@@ -84,8 +88,8 @@ static void an_answer_is_pushed_where_there_is_room(void **state)
         assert_int_equal(in[i], 0xee);
 
     assert_null(halo__stack_post(&to, &request)); /* and the next one behind it */
-    assert_int_equal(request.writable_len, LEN - 8 - 19);
-    halo__stack_push(&request, request.writable_len);
+    assert_int_equal(request.parked.writable_len, LEN - 8 - 19);
+    halo__stack_push(&to, &request, request.parked.writable_len);
     assert_int_equal(get(in, 0), LEN);
     assert_int_equal(get(in, LEN - 8), 19);
 }
@@ -108,11 +112,11 @@ static void stk_01_stk_02_offsets_lie_within_the_stack(void **state)
             put(out, 0, top);
             assert_int_equal(!halo__stack_pop(&from, &to, &request), good);
             if (good) {
-                assert_int_equal(request.readable_len, top - 8 - first);
-                assert_int_equal(request.readable_count, top - 8 > first);
+                assert_int_equal(request.parked.readable_len, top - 8 - first);
+                assert_int_equal(request.parked.readable_count, top - 8 > first);
                 assert_int_equal(get(out, 0), first);
-                assert_ptr_equal(halo_shm_expose(request.spans[request.readable_count].base),
-                                 in + 8);
+                assert_int_equal(request.parked.extents[request.parked.readable_count].offset,
+                                 port_box_extent(in + 8, 0).offset);
             }
         }
         for (size_t i = 0; i < sizeof(far) / sizeof(far[0]) && top >= 16; i++) {
@@ -139,7 +143,7 @@ static void stk_01_the_end_of_the_way_in_is_checked_too(void **state)
         put(in, 0, top);
         assert_int_equal(!halo__stack_post(&to, &request), top >= 8 && top <= LEN - 8);
         if (top >= 8 && top <= LEN - 8)
-            assert_int_equal(request.writable_len, LEN - 8 - top);
+            assert_int_equal(request.parked.writable_len, LEN - 8 - top);
         put(out, 0, 8);
     }
     put(in, 0, UINT64_MAX - 3);
@@ -155,8 +159,8 @@ static void stk_01_an_answer_goes_where_its_room_was(void **state)
     push("request");
     assert_null(halo__stack_pop(&from, &to, &request));
     put(in, 0, UINT64_MAX);
-    halo__request_write(&request, 0, "abc", 3);
-    halo__stack_push(&request, 3);
+    halo__request_write(&port, &request, 0, "abc", 3);
+    halo__stack_push(&to, &request, 3);
     assert_int_equal(get(in, 0), 19);
     assert_int_equal(get(in, 11), 8);
 }
@@ -175,26 +179,26 @@ static void push_message(enum halo_kind kind, uint8_t flags)
 /* What is put off in a ring has no place on a stack: the last one is always the one that counts. */
 static void rpc_07_a_call_says_the_depth_that_it_has(void **state)
 {
-    struct halo_sandbox *box = calloc(1, sizeof(*box));
+    static struct halo_calls calls;
 
     init(state);
-    box->state = HALO_STATE_RUNNING;
-    box->stacks[HALO_STACK_G2H] = from;
-    box->stacks[HALO_STACK_H2G] = to;
-    box->calls.waits = 2;
+    halo__calls_init(&calls, &port, &words, NULL);
+    port.on_stacks = true;
+    port.stacks[HALO_STACK_G2H] = from;
+    port.stacks[HALO_STACK_H2G] = to;
+    port.waits = 2;
     push_message(HALO_KIND_CALL, 1 << HALO_DEPTH_SHIFT);
-    assert_int_equal(halo__stack_drain(box), HALO_EPOISONED);
-    assert_string_equal(halo_errmsg(box), "the guest sent a call that is not its innermost");
+    assert_int_equal(halo__port_pop(&port), HALO_EPOISONED);
+    assert_string_equal(words.text, "the guest sent a call that is not its innermost");
     push_message(HALO_KIND_CALL, 2 << HALO_DEPTH_SHIFT);
-    assert_int_equal(halo__stack_drain(box), HALO_EPOISONED);
-    assert_non_null(strstr(halo_errmsg(box), "shorter than its header"));
+    assert_int_equal(halo__port_pop(&port), HALO_EPOISONED);
+    assert_non_null(strstr(words.text, "shorter than its header"));
     for (uint32_t kind = 0; kind < 256; kind++) { /* streams and fetches, too */
         if (kind == HALO_KIND_CALL || kind == HALO_KIND_CONTROL)
             continue;
         push_message((enum halo_kind)kind, 0);
-        assert_int_equal(halo__stack_drain(box), HALO_EPOISONED);
+        assert_int_equal(halo__port_pop(&port), HALO_EPOISONED);
     }
-    free(box);
 }
 
 int main(void)

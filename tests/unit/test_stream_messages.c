@@ -12,7 +12,7 @@
 
 #define HEAD HALO_STREAM_HEAD
 
-static struct halo_sandbox *box;
+static struct stream_box *box;
 static struct stream_wire wire, wires[HALO_WINDOW_REQUESTS + 1];
 static uint32_t host; /* a stream of the host's own, both ways */
 
@@ -20,7 +20,7 @@ static int setup(void **state)
 {
     (void)state;
     box = stream_box_open();
-    assert_int_equal(halo_offer(box, "own", halo_end_host(), HALO_IN | HALO_OUT, &host), 0);
+    assert_int_equal(stream_box_offer(box, "own", halo_end_host(), HALO_IN | HALO_OUT, &host), 0);
     wire.message = (struct halo_message){HALO_KIND_STREAM_READ, 0, 7, 8};
     wire.stream = (struct halo_stream_request){host, 0};
     return 0;
@@ -43,11 +43,12 @@ static void dev_18_a_header_may_be_cut_anywhere(void **state)
     (void)state;
     for (size_t piece = 1; piece <= HEAD; piece++) {
         assert_null(stream_box_take(box, &wire, HEAD, piece, 64));
-        assert_int_equal(wire.request.message.kind, HALO_KIND_STREAM_READ);
-        assert_int_equal(wire.request.message.request, 7);
-        assert_int_equal(wire.request.stream.handle, host);
-        assert_ptr_equal(box->streams.at[host & 0xffff].in.first, &wire.request);
-        halo__flow_pop(&box->streams.at[host & 0xffff].in);
+        assert_int_equal(wire.request->message.kind, HALO_KIND_STREAM_READ);
+        assert_int_equal(wire.request->message.request, 7);
+        assert_int_equal(wire.request->stream.handle, host);
+        assert_ptr_equal(halo__flow_first(&box->streams, &box->streams.at[host & 0xffff].in),
+                         wire.request);
+        halo__flow_pop(&box->streams, &box->streams.at[host & 0xffff].in);
     }
 }
 
@@ -58,7 +59,7 @@ static void dev_18_dev_19_short_chains_are_refused(void **state)
         assert_non_null(stream_box_take(box, &wire, len, 16, 64));
     for (size_t room = 0; room < 12; room++)
         assert_non_null(stream_box_take(box, &wire, HEAD, 16, room));
-    assert_null(box->streams.at[host & 0xffff].in.first);
+    assert_int_equal(box->streams.at[host & 0xffff].in.count, 0);
 }
 
 static void toc_04_a_header_that_changes_later_changes_nothing(void **state)
@@ -66,9 +67,9 @@ static void toc_04_a_header_that_changes_later_changes_nothing(void **state)
     (void)state;
     assert_null(stream_box_take(box, &wire, HEAD, 16, 64));
     memset(&wire, 0xff, HEAD);
-    assert_int_equal(wire.request.message.kind, HALO_KIND_STREAM_READ);
-    assert_int_equal(wire.request.message.length, 8);
-    assert_int_equal(wire.request.stream.handle, host);
+    assert_int_equal(wire.request->message.kind, HALO_KIND_STREAM_READ);
+    assert_int_equal(wire.request->message.length, 8);
+    assert_int_equal(wire.request->stream.handle, host);
 }
 
 static void str_07_rpc_06_every_other_header_is_refused(void **state)
@@ -130,16 +131,13 @@ static void str_01_more_than_the_window_is_refused(void **state)
 static void str_01_nor_in_bytes(void **state)
 {
     static unsigned char large[HALO_WINDOW_BYTES + 64];
-    struct halo_request *r = &wire.request;
+    struct halo_request *r = &box->port.requests[HALO_QUEUE_G2H][0];
 
     (void)state;
     for (uint64_t room = HALO_WINDOW_BYTES + 9; room >= HALO_WINDOW_BYTES + 8; room--) {
-        *r = (struct halo_request){
-            .readable_len = HEAD, .readable_count = 1, .writable_len = room, .writable_count = 1};
-        r->spans[0] = (struct halo_span){halo_shm_share(&wire), HEAD};
-        r->spans[1] = (struct halo_span){halo_shm_share(large), room};
-        assert_null(halo__request_parse(r, HALO_ANSWER_MIN));
-        assert_true((halo__stream_take(box, r) == NULL) == (room == HALO_WINDOW_BYTES + 8));
+        port_box_request(r, 0, &wire, HEAD, HEAD, large, room);
+        assert_true((port_box_take(&box->port, HALO_QUEUE_G2H, r, HALO_ANSWER_MIN) == NULL) ==
+                    (room == HALO_WINDOW_BYTES + 8));
     }
     assert_non_null(stream_box_send(box, &wires[0], HALO_KIND_STREAM_READ, host, 0, 0, 12));
 }
@@ -164,17 +162,17 @@ static void rpc_09_a_stale_handle_is_an_error(void **state)
     uint32_t next = 0;
 
     (void)state;
-    assert_int_equal(halo_stream_close(box, host), 0);
+    assert_int_equal(stream_box_shut(box, host), 0);
     for (uint32_t kind = HALO_KIND_STREAM_READ; kind <= HALO_KIND_STREAM_CLOSE; kind++) {
         assert_null(
             ask(&wire, (enum halo_kind)kind, host, kind == HALO_KIND_STREAM_CLOSE ? HALO_OUT : 0));
         assert_int_equal(stream_box_errno(&wire), ESTALE);
     }
-    assert_int_equal(halo_stream_close(box, host), HALO_ESTALE);
+    assert_int_equal(stream_box_shut(box, host), HALO_ESTALE);
     while ((next & 0xffff) != (host & 0xffff)) { /* until its place is used again */
-        assert_int_equal(halo_offer(box, NULL, halo_end_host(), HALO_IN, &next), 0);
+        assert_int_equal(stream_box_offer(box, NULL, halo_end_host(), HALO_IN, &next), 0);
         if ((next & 0xffff) != (host & 0xffff))
-            assert_int_equal(halo_stream_close(box, next), 0);
+            assert_int_equal(stream_box_shut(box, next), 0);
     }
     assert_int_not_equal(next, host);
     assert_null(ask(&wire, HALO_KIND_STREAM_READ, host, 0));
@@ -205,9 +203,9 @@ static void str_05_there_is_one_end(void **state)
     {
         const void *bytes;
 
-        assert_int_equal(halo_stream_next(box, host, &bytes, 0), 16);
-        assert_int_equal(halo_stream_next(box, host, &bytes, 0), 0);
-        assert_int_equal(halo_stream_next(box, host, &bytes, 0), 0);
+        assert_int_equal(stream_box_peek(box, host, &bytes), 16);
+        assert_int_equal(stream_box_peek(box, host, &bytes), 0);
+        assert_int_equal(stream_box_peek(box, host, &bytes), 0);
     }
     for (int i = 0; i < 5; i++)
         assert_true(i == 2 || i == 3 || stream_box_answer(&wires[i]).kind == HALO_KIND_ANSWER);
@@ -221,7 +219,7 @@ static void str_08_closing_needs_no_window(void **state)
     assert_null(ask(&wire, HALO_KIND_STREAM_CLOSE, host, HALO_OUT));
     assert_null(ask(&wires[HALO_WINDOW_REQUESTS], HALO_KIND_STREAM_CLOSE, host, 3));
     assert_false(stream_box_is_answered(&wire));
-    assert_int_equal(halo_stream_close(box, host), 0);
+    assert_int_equal(stream_box_shut(box, host), 0);
     for (uint32_t i = 0; i < HALO_WINDOW_REQUESTS; i++)
         assert_int_equal(stream_box_errno(&wires[i]), ECANCELED);
     assert_int_equal(stream_box_answer(&wire).kind, HALO_KIND_ANSWER);
@@ -237,7 +235,7 @@ static void str_03_a_host_that_does_not_read_queues_nothing_more(void **state)
         assert_null(ask(&wires[i], HALO_KIND_STREAM_WRITE, host, 0));
     assert_non_null(ask(&wire, HALO_KIND_STREAM_WRITE, host, 0));
     for (uint32_t i = 0; i < HALO_WINDOW_REQUESTS; i++) {
-        assert_int_equal(halo_stream_next(box, host, &bytes, 0), 16);
+        assert_int_equal(stream_box_peek(box, host, &bytes), 16);
         assert_ptr_equal(bytes, wires[i].data); /* where the guest wrote them */
         assert_false(stream_box_is_answered(&wires[i]));
     }
@@ -248,8 +246,8 @@ static void ways_that_were_not_given_are_an_error(void **state)
     uint32_t in, out;
 
     (void)state;
-    assert_int_equal(halo_offer(box, NULL, halo_end_host(), HALO_IN, &in), 0);
-    assert_int_equal(halo_offer(box, NULL, halo_end_host(), HALO_OUT, &out), 0);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_host(), HALO_IN, &in), 0);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_host(), HALO_OUT, &out), 0);
     assert_null(ask(&wire, HALO_KIND_STREAM_WRITE, in, 0));
     assert_int_equal(stream_box_errno(&wire), EBADF);
     assert_null(ask(&wire, HALO_KIND_STREAM_CLOSE, in, HALO_OUT));
@@ -289,7 +287,7 @@ static void names_are_found_or_not(void **state)
     assert_non_null(open_name(name, 64, 16));
     memcpy(text, name, 63);
     text[63] = '\0';
-    assert_int_equal(halo_offer(box, text, halo_end_host(), HALO_IN, NULL), 0);
+    assert_int_equal(stream_box_offer(box, text, halo_end_host(), HALO_IN, NULL), 0);
     assert_null(open_name(name, 63, 16));
     assert_int_equal(stream_box_answer(&wire).kind, HALO_KIND_ANSWER);
 }
@@ -302,39 +300,41 @@ static void offers_that_are_none_are_refused(void **state)
     uint32_t handle;
 
     (void)state;
-    assert_int_equal(halo_offer(box, "own", halo_end_host(), HALO_IN, NULL), HALO_EINVAL);
-    assert_int_equal(halo_offer(box, "", halo_end_host(), HALO_IN, NULL), HALO_EINVAL);
-    assert_int_equal(halo_offer(box, NULL, halo_end_host(), 0, NULL), HALO_EINVAL);
-    assert_int_equal(halo_offer(box, NULL, halo_end_host(), 4, NULL), HALO_EINVAL);
-    assert_int_equal(halo_offer(box, NULL, none, HALO_IN, NULL), HALO_EINVAL);
-    assert_int_equal(halo_offer(box, NULL, halo_end_fd(-1), HALO_IN, NULL), HALO_EINVAL);
-    assert_int_equal(halo_offer(box, NULL, halo_end_functions(&nothing, NULL, -1), HALO_IN, NULL),
-                     HALO_EINVAL);
-    assert_int_equal(halo_offer(box, NULL, halo_end_functions(NULL, NULL, -1), HALO_IN, NULL),
+    assert_int_equal(stream_box_offer(box, "own", halo_end_host(), HALO_IN, NULL), HALO_EINVAL);
+    assert_int_equal(stream_box_offer(box, "", halo_end_host(), HALO_IN, NULL), HALO_EINVAL);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_host(), 0, NULL), HALO_EINVAL);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_host(), 4, NULL), HALO_EINVAL);
+    assert_int_equal(stream_box_offer(box, NULL, none, HALO_IN, NULL), HALO_EINVAL);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_fd(-1), HALO_IN, NULL), HALO_EINVAL);
+    assert_int_equal(
+        stream_box_offer(box, NULL, halo_end_functions(&nothing, NULL, -1), HALO_IN, NULL),
+        HALO_EINVAL);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_functions(NULL, NULL, -1), HALO_IN, NULL),
                      HALO_EINVAL);
     assert_int_equal(pipe(pipes), 0);
-    assert_int_equal(halo_offer(box, NULL, halo_end_file(pipes[0], 0), HALO_IN, NULL), HALO_EINVAL);
-    assert_int_equal(halo_attach(box, 3, halo_end_fd(pipes[0])), HALO_EINVAL);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_file(pipes[0], 0), HALO_IN, NULL),
+                     HALO_EINVAL);
+    assert_int_equal(stream_box_attach(box, 3, halo_end_fd(pipes[0])), HALO_EINVAL);
     close(pipes[0]);
     close(pipes[1]);
     for (uint32_t i = 4; i < HALO_STREAMS_MAX; i++)
-        assert_int_equal(halo_offer(box, NULL, halo_end_host(), HALO_IN, &handle), 0);
-    assert_int_equal(halo_offer(box, NULL, halo_end_host(), HALO_IN, NULL), HALO_EFULL);
-    assert_int_equal(halo_stream_close(box, handle), 0);
-    assert_int_equal(halo_offer(box, NULL, halo_end_host(), HALO_IN, NULL), 0);
+        assert_int_equal(stream_box_offer(box, NULL, halo_end_host(), HALO_IN, &handle), 0);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_host(), HALO_IN, NULL), HALO_EFULL);
+    assert_int_equal(stream_box_shut(box, handle), 0);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_host(), HALO_IN, NULL), 0);
 }
 
 /* Bytes both ways between a guest's requests and memory, to its ends. */
 static void memory_ends_where_it_ends(void **state)
 {
     unsigned char to[24];
-    struct halo_stream_stats stats;
+    const struct halo_stream_stats *stats;
     uint32_t handle;
 
     (void)state;
     memset(to, 0, sizeof(to));
-    assert_int_equal(halo_offer(box, NULL, halo_end_memory("0123456789", 10, to, sizeof(to)),
-                                HALO_IN | HALO_OUT, &handle),
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_memory("0123456789", 10, to, sizeof(to)),
+                                      HALO_IN | HALO_OUT, &handle),
                      0);
     assert_null(stream_box_send(box, &wires[0], HALO_KIND_STREAM_READ, handle, 0, 0, 16));
     assert_null(stream_box_send(box, &wires[1], HALO_KIND_STREAM_READ, handle, 0, 0, 16));
@@ -343,7 +343,7 @@ static void memory_ends_where_it_ends(void **state)
     assert_null(ask(&wires[3], HALO_KIND_STREAM_WRITE, handle, 0));
     memcpy(wires[4].data, "and there is no room", 16);
     assert_null(ask(&wires[4], HALO_KIND_STREAM_WRITE, handle, 0));
-    halo__stream_serve(box);
+    stream_box_serve(box);
     assert_memory_equal(wires[0].room + 8, "01234567", 8);
     assert_int_equal(stream_box_answer(&wires[1]).length, 2);
     assert_memory_equal(wires[1].room + 8, "89\xee", 3);
@@ -352,9 +352,9 @@ static void memory_ends_where_it_ends(void **state)
     assert_int_equal(stream_box_answer(&wires[3]).kind, HALO_KIND_ANSWER);
     assert_int_equal(stream_box_errno(&wires[4]), ENOSPC);
     assert_memory_equal(to, "sixteen bytes...and ther", 24);
-    assert_int_equal(halo_stream_stats(box, handle, &stats), 0);
-    assert_int_equal(stats.bytes_in, 10);
-    assert_int_equal(stats.bytes_out, 24);
+    stats = &box->streams.at[handle & 0xffff].stats;
+    assert_int_equal(stats->bytes_in, 10);
+    assert_int_equal(stats->bytes_out, 24);
 }
 
 /* A function that lies about what it did. */
@@ -395,21 +395,21 @@ static void functions_are_believed_no_further_than_can_be_true(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         said = cases[i].says;
-        assert_int_equal(halo_offer(box, NULL, halo_end_functions(&functions, NULL, -1),
-                                    HALO_IN | HALO_OUT, &handle),
+        assert_int_equal(stream_box_offer(box, NULL, halo_end_functions(&functions, NULL, -1),
+                                          HALO_IN | HALO_OUT, &handle),
                          0);
         assert_null(stream_box_send(box, &wires[0], HALO_KIND_STREAM_READ, handle, 0, 0, 16));
         assert_null(ask(&wires[1], HALO_KIND_STREAM_WRITE, handle, 0));
-        halo__stream_serve(box);
+        stream_box_serve(box);
         assert_int_equal(stream_box_is_answered(&wires[0]), cases[i].read_error >= 0);
         assert_int_equal(stream_box_is_answered(&wires[1]), cases[i].write_error >= 0);
         if (cases[i].read_error >= 0) {
             assert_int_equal(stream_box_errno(&wires[0]), cases[i].read_error);
             assert_int_equal(stream_box_errno(&wires[1]), cases[i].write_error);
         } else {
-            assert_true(halo__stream_waits(&box->streams));
+            assert_true(halo__port_needs_host(&box->port));
         }
-        assert_int_equal(halo_stream_close(box, handle), 0);
+        assert_int_equal(stream_box_shut(box, handle), 0);
     }
 }
 
@@ -421,29 +421,31 @@ static void a_blocked_end_delays_only_its_own(void **state)
 
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    assert_int_equal(halo_offer(box, NULL, halo_end_fd(pair[0]), HALO_IN | HALO_OUT, &slow), 0);
-    assert_int_equal(halo_offer(box, NULL, halo_end_memory("x", 1, NULL, 0), HALO_IN, &fast), 0);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_fd(pair[0]), HALO_IN | HALO_OUT, &slow),
+                     0);
+    assert_int_equal(stream_box_offer(box, NULL, halo_end_memory("x", 1, NULL, 0), HALO_IN, &fast),
+                     0);
     close(pair[0]); /* the stream has its own */
     assert_null(ask(&wires[0], HALO_KIND_STREAM_READ, slow, 0));
     assert_null(ask(&wires[1], HALO_KIND_STREAM_READ, fast, 0));
     assert_null(ask(&wires[2], HALO_KIND_STREAM_WRITE, slow, 0));
-    halo__stream_serve(box);
+    stream_box_serve(box);
     assert_false(stream_box_is_answered(&wires[0]));
     assert_true(stream_box_is_answered(&wires[1]));
     assert_true(stream_box_is_answered(&wires[2]));
-    assert_int_equal(box->streams.armed_count, 1);
+    assert_int_equal(box->poller.armed_count, 1);
     assert_int_equal(write(pair[1], "abc", 3), 3);
-    halo__stream_serve(box);
+    stream_box_serve(box);
     assert_int_equal(stream_box_answer(&wires[0]).length, 3);
-    assert_int_equal(box->streams.armed_count, 0);
+    assert_int_equal(box->poller.armed_count, 0);
     /* Half of it is closed, and reads go on. */
     assert_null(ask(&wires[2], HALO_KIND_STREAM_CLOSE, slow, HALO_OUT));
     assert_null(ask(&wires[0], HALO_KIND_STREAM_READ, slow, 0));
-    halo__stream_serve(box);
+    stream_box_serve(box);
     assert_int_equal(read(pair[1], wires[5].data, 64), 16);
     assert_int_equal(read(pair[1], wires[5].data, 64), 0);
     assert_int_equal(write(pair[1], "de", 2), 2);
-    halo__stream_serve(box);
+    stream_box_serve(box);
     assert_int_equal(stream_box_answer(&wires[0]).length, 2);
     close(pair[1]);
 }
@@ -458,19 +460,19 @@ static void a_closed_stream_is_watched_no_more(void **state)
     for (int i = 0; i < 3; i++) {
         uint32_t handle;
 
-        assert_int_equal(halo_offer(box, NULL, halo_end_fd(pipes[0]), HALO_IN, &handle), 0);
+        assert_int_equal(stream_box_offer(box, NULL, halo_end_fd(pipes[0]), HALO_IN, &handle), 0);
         assert_null(ask(&wires[i], HALO_KIND_STREAM_READ, handle, 0));
-        halo__stream_serve(box);
+        stream_box_serve(box);
         assert_false(stream_box_is_answered(&wires[i]));
-        assert_int_equal(box->streams.armed_count, 1);
+        assert_int_equal(box->poller.armed_count, 1);
         assert_null(ask(&wire, HALO_KIND_STREAM_CANCEL, handle, HALO_IN));
-        halo__stream_serve(box);
-        assert_int_equal(box->streams.armed_count, 0); /* nobody waits for it */
+        stream_box_serve(box);
+        assert_int_equal(box->poller.armed_count, 0); /* nobody waits for it */
         assert_null(ask(&wires[i], HALO_KIND_STREAM_READ, handle, 0));
-        halo__stream_serve(box);
-        assert_int_equal(box->streams.armed_count, 1);
-        assert_int_equal(halo_stream_close(box, handle), 0);
-        assert_int_equal(box->streams.armed_count, 0);
+        stream_box_serve(box);
+        assert_int_equal(box->poller.armed_count, 1);
+        assert_int_equal(stream_box_shut(box, handle), 0);
+        assert_int_equal(box->poller.armed_count, 0);
     }
     close(pipes[0]);
     close(pipes[1]);

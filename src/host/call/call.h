@@ -1,15 +1,25 @@
 /*
- * Calls on the host.
+ * Calls on the host: the service that takes the guest's calls, and sends it the host's.
  *
- *     host.c      functions that the host provides, and the guest's calls of them
- *     invoke.c    functions that the guest exports, and the host's calls of them
- *     kept.c      answers that the guest has no room for, until it fetches them
+ *     call.c      the service: which message goes to which of these files
+ *     provide.c   functions that the host provides and the guest exports, and the greeting
+ *     serve.c     the guest's calls of the host's functions
+ *     future.c    calls of the guest's functions, as those who wait for them see them
+ *     invoke.c    the same as messages: out, and their answers
+ *     payload.c   values as the payload of a message
+ *     deferred.c  answers for which the guest had no room, until it fetches them
+ *
+ * A call of the guest's: serve.c finds the function and reads the arguments from private copies,
+ * calls it, and writes the answer into the request's room; an answer that does not fit waits in
+ * deferred.c. A call of the host's waits in a list until invoke.c finds a buffer of the guest's for
+ * it, and is in flight, by its number, until its answer comes in the chain that posts the next one.
  */
-#ifndef HALO_SRC_CALL_HOST_H
-#define HALO_SRC_CALL_HOST_H
+#ifndef HALO_SRC_HOST_CALL_H
+#define HALO_SRC_HOST_CALL_H
 
 #include <halo/halo.h>
-#include "../request.h"
+#include "../../message/envelope.h"
+#include "../port.h"
 
 struct halo_provided {
     char name[HALO_FUNCTION_NAME_MAX + 1];
@@ -25,24 +35,28 @@ struct halo_functions {
     bool greeted; /* the guest has said what it imports and exports */
 };
 
-/* The index of a function, or HALO_ENAME; the name is not terminated. */
-int halo__function_find(const struct halo_provided *functions, uint32_t count, const char *name,
-                        size_t len);
-
 /* Most calls of the host's that are in flight. */
 #define HALO_NUMBERS 256u
 
-/* Calls that are going on, both ways. Fixed in size but for the answers that are kept. */
-struct halo_calls {
-    uint32_t serving; /* functions of ours that were called and have not returned */
-    uint32_t waits;   /* waits of ours for the guest's functions, one inside the other */
+struct halo_call_stats {
+    uint64_t served, sent; /* calls of the guest's, and of the host's */
+    uint64_t deferred, fetched, discarded;
+};
 
-    /* The guest's calls that have time until a wait of ours is over: see HALO_DEPTH_SHIFT. */
-    struct halo_request *first_put_off, *last_put_off;
+/* Calls that are going on, both ways. Fixed in size but for the answers that are deferred. */
+struct halo_calls {
+    struct halo_port *port;
+    struct halo_words *words;
+    struct halo_sandbox *box; /* what a function of the host's is told */
+    struct halo_functions functions;
+    struct halo_call_stats stats;
+
+    /* The guest's calls that have time until a wait of the host's is over: see HALO_DEPTH_SHIFT. */
+    struct halo_fifo put_off;
 
     /*
-     * Ours: what waits to go out; and what is in flight, by the low byte of its request number. The
-     * number of a call that was given up is in use until its answer comes.
+     * The host's: what waits to go out; and what is in flight, by the low byte of its request
+     * number. The number of a call that was given up is in use until its answer comes.
      */
     struct halo_future *first, *last;
     struct halo_future *in_flight[HALO_NUMBERS];
@@ -50,84 +64,105 @@ struct halo_calls {
     uint8_t generations[HALO_NUMBERS];
     uint32_t number_count, next_number;
     uint64_t answered; /* how many answers came, ever */
+    uint64_t reported; /* how many of them halo_poll has told of */
 
-    /* Buffers that the guest has posted for them, newest first: those are in caches. */
-    struct halo_request *post;
-
-    struct halo_kept *first_kept, *last_kept;
-    uint64_t kept_bytes;
-    uint32_t kept_count, next_ticket;
+    struct halo_deferred *first_deferred, *last_deferred;
+    uint64_t deferred_bytes;
+    uint32_t deferred_count, next_ticket;
 };
 
-/*
- * Serve a request that is a greeting, a call, or fetches what was kept. It is answered, but not
- * published; a call may also be put off. Returns NULL, or what cannot be understood: then it is not
- * answered.
- */
-const char *halo__hello(struct halo_sandbox *box, struct halo_request *request);
-const char *halo__call_serve(struct halo_sandbox *box, struct halo_request *request);
-const char *halo__fetch(struct halo_sandbox *box, struct halo_request *request);
-/* A call in the compact form, which lay in its descriptor; the bytes are private. */
-const char *halo__call_compact(struct halo_sandbox *box, struct halo_request *request);
+void halo__calls_init(struct halo_calls *calls, struct halo_port *port, struct halo_words *words,
+                      struct halo_sandbox *box);
+void halo__calls_free(struct halo_calls *calls);
 
-/* Serve those that were put off and are due now. NULL, or what cannot be understood. */
-const char *halo__call_due(struct halo_sandbox *box);
+/* Whether any call of the host's is not answered. */
+static inline bool halo__calls_pending(const struct halo_calls *calls)
+{
+    return calls->first || calls->number_count > 0;
+}
 
-/* An answer with an error in an envelope, for which every request has room. */
-void halo__answer_error(struct halo_sandbox *box, const struct halo_request *request, int32_t code,
-                        const char *text);
+/* --- Functions: provide.c --------------------------------------------------------------------- */
 
-/*
- * The payload of a call or an answer: its head and envelope in `wire`, and what they announce.
- */
+/* halo_provide, halo_lookup and halo_exported. */
+int halo__function_provide(struct halo_calls *calls, const char *name,
+                           const struct halo_signature *signature, halo_function *function,
+                           void *context);
+int halo__function_lookup(struct halo_calls *calls, const char *name,
+                          const struct halo_signature *signature);
+bool halo__function_exported(const struct halo_calls *calls, uint32_t index, const char **name,
+                             struct halo_signature *signature);
+
+/* The guest says what it imports and exports. */
+const char *halo__greeting_take(struct halo_calls *calls, struct halo_request *request);
+
+/* --- The guest's calls: serve.c --------------------------------------------------------------- */
+
+/* One that is due is answered; another one is put off. */
+const char *halo__call_serve(struct halo_calls *calls, struct halo_request *request);
+
+/* Serve those that were put off and are due now. */
+const char *halo__call_due(struct halo_calls *calls);
+
+/* --- The host's calls: future.c and invoke.c -------------------------------------------------- */
+
+/* halo_start; halo_done stands beside it. */
+int halo__future_start(struct halo_calls *calls, struct halo_future *future, int function,
+                       const struct halo_value *args, size_t count);
+
+/* Its call is over, one way or the other. */
+void halo__future_finish(struct halo_future *future, int error, const char *text);
+
+/* Take it out of those that wait to go out, and give it a number that is not in use. */
+void halo__future_unlink(struct halo_calls *calls, struct halo_future *future);
+void halo__future_number(struct halo_calls *calls, struct halo_future *future);
+
+/* The call that has this request number and is in flight, or NULL. */
+struct halo_future *halo__future_find(const struct halo_calls *calls, uint32_t request);
+
+/* The guest has ended: so have all calls. */
+void halo__futures_end(struct halo_calls *calls, int error);
+
+/* Put calls that wait into buffers that were posted. */
+const char *halo__invoke_send(struct halo_calls *calls);
+
+/* An answer to a call of the host's. */
+const char *halo__invoke_answer(struct halo_calls *calls, const struct halo_request *request);
+
+/* Tell the guest that there will be no more calls. False where there are some, or no buffer. */
+bool halo__invoke_stop(struct halo_calls *calls);
+
+/* --- Payloads: payload.c ---------------------------------------------------------------------- */
+
+/* The payload of a call or an answer: its head and envelope in `wire`, and what they announce. */
 struct halo_payload {
-    unsigned char *wire;
+    unsigned char wire[sizeof(struct halo_call_head) + HALO_ENVELOPE_MAX];
     const struct halo_value *values;
     uint32_t count;
     uint32_t wire_len;
     uint64_t len; /* all together */
 };
-/* Make one; `wire` has room for a head and HALO_ENVELOPE_MAX. `function` 0: of an answer. */
-void halo__payload(struct halo_payload *payload, unsigned char *wire, uint32_t function,
-                   const struct halo_value *values, uint32_t count);
+
+/* Make one; `function` 0: of an answer. */
+void halo__payload(struct halo_payload *payload, uint32_t function, const struct halo_value *values,
+                   uint32_t count);
+
 /* Write it behind the message header of a request's writable part, which has room for it. */
-void halo__payload_write(const struct halo_payload *payload, const struct halo_request *request);
+void halo__payload_write(const struct halo_payload *payload, const struct halo_port *port,
+                         const struct halo_request *request);
 
-/* --- The host's calls ------------------------------------------------------------------------- */
+/* An answer with an error in an envelope, for which every request of a call has room. */
+void halo__answer_error(struct halo_calls *calls, const struct halo_request *request, int32_t code,
+                        const char *text);
 
-/* A chain of the queue to the guest: an answer, a buffer for the next call, or both. */
-const char *halo__post_take(struct halo_sandbox *box, struct halo_request *post);
+/* --- Answers that do not fit: deferred.c ------------------------------------------------------ */
 
-/* An answer to a call of ours, with its header judged. */
-const char *halo__answer_take(struct halo_sandbox *box, const struct halo_request *request);
-
-/*
- * Put calls that wait into buffers that were posted. Completed, but not published. NULL, or what is
- * wrong with the guest's stack.
- */
-const char *halo__invoke_send(struct halo_sandbox *box);
-
-/* Tell the guest that there will be no more calls. False where there are some, or no buffer. */
-bool halo__invoke_stop(struct halo_sandbox *box);
-
-/* The call that has this request number and is in flight, or NULL. */
-struct halo_future *halo__invoke_find(struct halo_sandbox *box, uint32_t request);
-
-/* The payload of a call of ours. */
-void halo__invoke_payload(struct halo_payload *payload, unsigned char *wire,
-                          const struct halo_future *future);
-
-/* The sandbox has ended: so have all calls. */
-void halo__invoke_end(struct halo_sandbox *box, int error);
-
-/* --- What is kept ----------------------------------------------------------------------------- */
-
-/* Tickets of what is not kept but made again from a call of ours: its request number, and this. */
+/* Tickets of what is not kept but made again from a call of the host's: its number, and this. */
 #define HALO_TICKET_CALL 0x80000000u
 
 /* Keep a payload, and answer with its ticket. HALO_ENOMEM: not answered. */
-int halo__keep(struct halo_sandbox *box, const struct halo_request *request,
-               const struct halo_payload *payload);
-void halo__kept_free(struct halo_sandbox *box);
+int halo__answer_defer(struct halo_calls *calls, const struct halo_request *request,
+                       const struct halo_payload *payload);
+const char *halo__deferred_fetch(struct halo_calls *calls, struct halo_request *request);
+void halo__deferred_free(struct halo_calls *calls);
 
 #endif

@@ -4,15 +4,12 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "../sandbox.h"
-#include "../../message/envelope.h"
 #include "call.h"
 
-#define KEPT_COUNT_MAX 1024u
-#define PAYLOAD sizeof(struct halo_message)
+#define DEFERRED_COUNT_MAX 1024u
 
-struct halo_kept {
-    struct halo_kept *next;
+struct halo_deferred {
+    struct halo_deferred *next;
     uint32_t ticket;
     uint32_t len;
     unsigned char bytes[];
@@ -20,31 +17,31 @@ struct halo_kept {
 
 static void forget_first(struct halo_calls *calls)
 {
-    struct halo_kept *kept = calls->first_kept;
+    struct halo_deferred *deferred = calls->first_deferred;
 
-    calls->first_kept = kept->next;
-    calls->kept_bytes -= kept->len;
-    calls->kept_count--;
-    free(kept);
+    calls->first_deferred = deferred->next;
+    calls->deferred_bytes -= deferred->len;
+    calls->deferred_count--;
+    free(deferred);
 }
 
-void halo__kept_free(struct halo_sandbox *box)
+void halo__deferred_free(struct halo_calls *calls)
 {
-    while (box->calls.first_kept)
-        forget_first(&box->calls);
+    while (calls->first_deferred)
+        forget_first(calls);
 }
 
 /* Its own memory, with the bytes one behind the other. */
-static struct halo_kept *copy(const struct halo_payload *payload)
+static struct halo_deferred *copy(const struct halo_payload *payload)
 {
-    struct halo_kept *kept = malloc(sizeof(*kept) + (size_t)payload->len);
+    struct halo_deferred *deferred = malloc(sizeof(*deferred) + (size_t)payload->len);
     unsigned char *at;
 
-    if (!kept)
+    if (!deferred)
         return NULL;
-    kept->next = NULL;
-    kept->len = (uint32_t)payload->len;
-    at = kept->bytes;
+    deferred->next = NULL;
+    deferred->len = (uint32_t)payload->len;
+    at = deferred->bytes;
     memcpy(at, payload->wire, payload->wire_len);
     at += payload->wire_len;
     for (uint32_t i = 0; i < payload->count; i++) {
@@ -54,104 +51,103 @@ static struct halo_kept *copy(const struct halo_payload *payload)
             memcpy(at, payload->values[i].bytes, len);
         at += len;
     }
-    return kept;
+    return deferred;
 }
 
-int halo__keep(struct halo_sandbox *box, const struct halo_request *request,
-               const struct halo_payload *payload)
+int halo__answer_defer(struct halo_calls *calls, const struct halo_request *request,
+                       const struct halo_payload *payload)
 {
-    struct halo_calls *calls = &box->calls;
-    struct halo_kept *kept = copy(payload);
+    struct halo_deferred *deferred = copy(payload);
     struct halo_held held;
 
-    if (!kept)
+    if (!deferred)
         return HALO_ENOMEM;
-    while (calls->first_kept &&
-           (calls->kept_bytes + kept->len > HALO_KEPT_MAX || calls->kept_count == KEPT_COUNT_MAX)) {
+    while (calls->first_deferred && (calls->deferred_bytes + deferred->len > HALO_KEPT_MAX ||
+                                     calls->deferred_count == DEFERRED_COUNT_MAX)) {
         forget_first(calls);
-        box->stats.discarded++;
+        calls->stats.discarded++;
     }
-    kept->ticket = calls->next_ticket++ & ~HALO_TICKET_CALL;
-    if (calls->first_kept)
-        calls->last_kept->next = kept;
+    deferred->ticket = calls->next_ticket++ & ~HALO_TICKET_CALL;
+    if (calls->first_deferred)
+        calls->last_deferred->next = deferred;
     else
-        calls->first_kept = kept;
-    calls->last_kept = kept;
-    calls->kept_bytes += kept->len;
-    calls->kept_count++;
-    box->stats.kept++;
+        calls->first_deferred = deferred;
+    calls->last_deferred = deferred;
+    calls->deferred_bytes += deferred->len;
+    calls->deferred_count++;
+    calls->stats.deferred++;
 
-    held = (struct halo_held){kept->ticket, kept->len};
-    halo__request_write(request, PAYLOAD, &held, sizeof(held));
-    halo__request_answer(&box->g2h, request, HALO_KIND_ANSWER, HALO_MESSAGE_HELD, sizeof(held));
+    held = (struct halo_held){deferred->ticket, deferred->len};
+    halo__request_write(calls->port, request, HALO_PAYLOAD, &held, sizeof(held));
+    halo__port_answer(calls->port, request, HALO_KIND_ANSWER, HALO_MESSAGE_HELD, sizeof(held));
     return 0;
 }
 
 /* An answer that was kept: it is fetched once. */
-static void fetch_kept(struct halo_sandbox *box, const struct halo_request *request,
-                       uint32_t ticket)
+static void fetch_deferred(struct halo_calls *calls, const struct halo_request *request,
+                           uint32_t ticket)
 {
-    struct halo_calls *calls = &box->calls;
-    struct halo_kept **link = &calls->first_kept, *before = NULL, *kept;
+    struct halo_deferred **link = &calls->first_deferred, *before = NULL, *deferred;
 
     for (; *link && (*link)->ticket != ticket; link = &(*link)->next)
         before = *link;
-    kept = *link;
-    if (!kept) {
-        halo__answer_error(box, request, HALO_ESTALE, "the answer is no longer kept");
+    deferred = *link;
+    if (!deferred) {
+        halo__answer_error(calls, request, HALO_ESTALE, "the answer is no longer kept");
         return;
     }
-    if (request->writable_len < PAYLOAD + kept->len) {
-        halo__answer_error(box, request, HALO_ESIZE, "there is no room for what was fetched");
+    if (request->parked.writable_len < HALO_PAYLOAD + deferred->len) {
+        halo__answer_error(calls, request, HALO_ESIZE, "there is no room for what was fetched");
         return;
     }
-    halo__request_write(request, PAYLOAD, kept->bytes, kept->len);
-    halo__request_answer(&box->g2h, request, HALO_KIND_ANSWER, 0, kept->len);
-    box->stats.fetched += kept->len;
-    *link = kept->next;
-    if (calls->last_kept == kept)
-        calls->last_kept = before;
-    calls->kept_bytes -= kept->len;
-    calls->kept_count--;
-    free(kept);
+    halo__request_write(calls->port, request, HALO_PAYLOAD, deferred->bytes, deferred->len);
+    halo__port_answer(calls->port, request, HALO_KIND_ANSWER, 0, deferred->len);
+    calls->stats.fetched += deferred->len;
+    *link = deferred->next;
+    if (calls->last_deferred == deferred)
+        calls->last_deferred = before;
+    calls->deferred_bytes -= deferred->len;
+    calls->deferred_count--;
+    free(deferred);
 }
 
 /* The arguments of a call of ours, straight out of the caller's memory. */
-static void fetch_call(struct halo_sandbox *box, const struct halo_request *request,
+static void fetch_call(struct halo_calls *calls, const struct halo_request *request,
                        uint32_t number)
 {
-    unsigned char wire[sizeof(struct halo_call_head) + HALO_ENVELOPE_MAX];
-    const struct halo_future *future = halo__invoke_find(box, number);
+    const struct halo_future *future = halo__future_find(calls, number);
     struct halo_payload payload;
 
     if (!future) {
-        halo__answer_error(box, request, HALO_ESTALE, "the call was given up");
+        halo__answer_error(calls, request, HALO_ESTALE, "the call was given up");
         return;
     }
-    halo__invoke_payload(&payload, wire, future);
-    if (request->writable_len < PAYLOAD + payload.len) {
-        halo__answer_error(box, request, HALO_ESIZE, "there is no room for what was fetched");
+    halo__payload(&payload, future->function, future->args, future->arg_count);
+    if (request->parked.writable_len < HALO_PAYLOAD + payload.len) {
+        halo__answer_error(calls, request, HALO_ESIZE, "there is no room for what was fetched");
         return;
     }
-    halo__payload_write(&payload, request);
-    halo__request_answer(&box->g2h, request, HALO_KIND_ANSWER, 0, (uint32_t)payload.len);
-    box->stats.fetched += payload.len;
+    halo__payload_write(&payload, calls->port, request);
+    halo__port_answer(calls->port, request, HALO_KIND_ANSWER, 0, (uint32_t)payload.len);
+    calls->stats.fetched += payload.len;
 }
 
-const char *halo__fetch(struct halo_sandbox *box, struct halo_request *request)
+const char *halo__deferred_fetch(struct halo_calls *calls, struct halo_request *request)
 {
     struct halo_fetch fetch;
 
+    if (request->pushed_at)
+        return "a message of unknown kind"; /* RPC-06: stacks have none of it */
     if (request->message.length != sizeof(fetch))
         return "a fetch that is malformed";
-    if (request->writable_len < HALO_CALL_ROOM_MIN)
+    if (request->parked.writable_len < HALO_CALL_ROOM_MIN)
         return "a fetch without room for its answer";
-    halo__request_read(request, PAYLOAD, &fetch, sizeof(fetch));
+    halo__request_read(calls->port, request, HALO_PAYLOAD, &fetch, sizeof(fetch));
     if (fetch.reserved != 0)
         return "a message with a reserved field that is not zero";
     if (fetch.ticket & HALO_TICKET_CALL)
-        fetch_call(box, request, fetch.ticket & ~HALO_TICKET_CALL);
+        fetch_call(calls, request, fetch.ticket & ~HALO_TICKET_CALL);
     else
-        fetch_kept(box, request, fetch.ticket);
+        fetch_deferred(calls, request, fetch.ticket);
     return NULL;
 }

@@ -190,3 +190,25 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
         write_boot_page(machine, options);
     return error;
 }
+
+uint32_t halo__layout_regions(const struct halo_machine *machine, struct halo_region *regions)
+{
+    const struct halo_layout *layout = &machine->layout;
+    uint32_t count = 0;
+
+    for (int pool = 1; pool >= 0; pool--) {
+        for (uint32_t i = 0; i < layout->range_count; i++) {
+            const struct halo_range *range = &layout->ranges[i];
+
+            if (!range->rights || (range->base == layout->pool) != pool)
+                continue;
+            regions[count++] = (struct halo_region){
+                .base = range->base,
+                .len = range->len,
+                .host = machine->ram.host + (range->base - HALO_RAM_BASE),
+                .rights = range->rights,
+            };
+        }
+    }
+    return count;
+}

@@ -112,6 +112,12 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words, c
                        const struct halo_options *options);
 void halo__machine_close(struct halo_machine *machine);
 
+/*
+ * The ranges that a descriptor may name as regions, the pool first because nearly all name it.
+ * `regions` has HALO_RANGE_MAX places; returns how many there are.
+ */
+uint32_t halo__layout_regions(const struct halo_machine *machine, struct halo_region *regions);
+
 /* --- Between the files of this folder --------------------------------------------------------- */
 
 /* Make guest memory and decide where everything but the program goes. */

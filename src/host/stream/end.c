@@ -1,12 +1,10 @@
-/*
- * What streams are connected to: descriptors, memory, functions. Nothing here waits but
- * halo__end_wait, and that for all of them at once.
- */
+/* What streams are connected to: descriptors, memory, functions. Nothing here waits. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -14,6 +12,19 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include "stream.h"
+
+/* Its descriptor can go on: what it is armed for is armed again where that is still blocked. */
+static void ready(struct halo_polled *polled, uint32_t events)
+{
+    struct halo_stream *stream =
+        (struct halo_stream *)((char *)polled - offsetof(struct halo_stream, polled));
+    const bool any = stream->kind == HALO_END_FUNCTIONS;
+
+    if (any || events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        stream->in.blocked = false;
+    if (any || events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        stream->out.blocked = false;
+}
 
 /* --- Connecting ------------------------------------------------------------------------------- */
 
@@ -31,12 +42,12 @@ static int connect_fd(struct halo_stream *stream, const struct halo_end *end)
         return HALO_EINVAL;
     if (stream->is_socket && getsockopt(end->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0)
         stream->is_listener = listens != 0;
-    stream->fd = fcntl(end->fd, F_DUPFD_CLOEXEC, 3);
-    if (stream->fd < 0)
+    stream->polled.fd = fcntl(end->fd, F_DUPFD_CLOEXEC, 3);
+    if (stream->polled.fd < 0)
         return HALO_EHOST;
     /* A connection may be gone between poll and accept, which would then wait for the next. */
     if (stream->is_listener)
-        (void)fcntl(stream->fd, F_SETFL, fcntl(stream->fd, F_GETFL) | O_NONBLOCK);
+        (void)fcntl(stream->polled.fd, F_SETFL, fcntl(stream->polled.fd, F_GETFL) | O_NONBLOCK);
     stream->in_at = stream->out_at = end->offset;
     return 0;
 }
@@ -49,15 +60,16 @@ static int connect_functions(struct halo_stream *stream, const struct halo_end *
     stream->context = end->context;
     if (end->fd < 0)
         return 0;
-    stream->fd = fcntl(end->fd, F_DUPFD_CLOEXEC, 3);
-    return stream->fd < 0 ? HALO_EHOST : 0;
+    stream->polled.fd = fcntl(end->fd, F_DUPFD_CLOEXEC, 3);
+    return stream->polled.fd < 0 ? HALO_EHOST : 0;
 }
 
 int halo__end_connect(struct halo_stream *stream, const struct halo_end *end)
 {
     int error = 0;
 
-    *stream = (struct halo_stream){.kind = end->kind, .generation = stream->generation, .fd = -1};
+    *stream = (struct halo_stream){
+        .kind = end->kind, .generation = stream->generation, .polled = {-1, 0, false, ready}};
     switch (end->kind) {
     case HALO_END_FD:
         error = connect_fd(stream, end);
@@ -81,19 +93,22 @@ int halo__end_connect(struct halo_stream *stream, const struct halo_end *end)
     return error;
 }
 
-/* epoll forgets the descriptor: closing alone would not do, for the file may be open elsewhere. */
+void halo__end_connect_socket(struct halo_stream *stream, int fd)
+{
+    *stream = (struct halo_stream){.kind = HALO_END_FD,
+                                   .generation = stream->generation,
+                                   .ways = HALO_IN | HALO_OUT,
+                                   .is_socket = true,
+                                   .polled = {fd, 0, false, ready}};
+}
+
 static void close_fd(struct halo_streams *streams, struct halo_stream *stream)
 {
-    if (stream->fd < 0)
+    if (stream->polled.fd < 0)
         return;
-    if (stream->watched)
-        (void)epoll_ctl(streams->epoll, EPOLL_CTL_DEL, stream->fd, NULL);
-    if (stream->armed)
-        streams->armed_count--;
-    stream->watched = false;
-    stream->armed = 0;
-    close(stream->fd);
-    stream->fd = -1;
+    halo__poller_forget(streams->poller, &stream->polled);
+    close(stream->polled.fd);
+    stream->polled.fd = -1;
 }
 
 void halo__end_release(struct halo_streams *streams, struct halo_stream *stream)
@@ -101,8 +116,8 @@ void halo__end_release(struct halo_streams *streams, struct halo_stream *stream)
     close_fd(streams, stream);
     if (stream->functions && stream->functions->closed)
         stream->functions->closed(stream->context);
-    *stream = (struct halo_stream){
-        .kind = HALO_END_NONE, .generation = (uint16_t)(stream->generation + 1), .fd = -1};
+    *stream = (struct halo_stream){.generation = (uint16_t)(stream->generation + 1),
+                                   .polled = {-1, 0, false, ready}};
     for (uint32_t i = 0; i < streams->used; i++) { /* there is a place for a connection again */
         if (streams->at[i].no_place)
             streams->at[i].no_place = streams->at[i].in.blocked = false;
@@ -112,7 +127,7 @@ void halo__end_release(struct halo_streams *streams, struct halo_stream *stream)
 void halo__end_shut(struct halo_streams *streams, struct halo_stream *stream)
 {
     if (stream->is_socket)
-        (void)shutdown(stream->fd, SHUT_WR);
+        (void)shutdown(stream->polled.fd, SHUT_WR);
     else if (stream->kind == HALO_END_FD && !(stream->ways & HALO_IN))
         close_fd(streams, stream);
 }
@@ -121,7 +136,7 @@ void halo__end_shut(struct halo_streams *streams, struct halo_stream *stream)
 
 static bool is_ready(const struct halo_stream *stream, short events)
 {
-    struct pollfd pollfd = {.fd = stream->fd, .events = events};
+    struct pollfd pollfd = {.fd = stream->polled.fd, .events = events};
 
     return poll(&pollfd, 1, 0) > 0;
 }
@@ -132,9 +147,10 @@ static int64_t file_move(struct halo_stream *stream, const struct iovec *iov, in
     ssize_t n;
 
     if (*at < 0)
-        n = write ? writev(stream->fd, iov, count) : readv(stream->fd, iov, count);
+        n = write ? writev(stream->polled.fd, iov, count) : readv(stream->polled.fd, iov, count);
     else
-        n = write ? pwritev(stream->fd, iov, count, *at) : preadv(stream->fd, iov, count, *at);
+        n = write ? pwritev(stream->polled.fd, iov, count, *at)
+                  : preadv(stream->polled.fd, iov, count, *at);
     if (n > 0 && *at >= 0)
         *at += n;
     return n;
@@ -146,8 +162,8 @@ static int64_t socket_move(const struct halo_stream *stream, const struct iovec 
     const struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,
                                    .msg_iovlen = (size_t)count};
 
-    return write ? sendmsg(stream->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
-                 : recvmsg(stream->fd, (struct msghdr *)(uintptr_t)&message, MSG_DONTWAIT);
+    return write ? sendmsg(stream->polled.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+                 : recvmsg(stream->polled.fd, (struct msghdr *)(uintptr_t)&message, MSG_DONTWAIT);
 }
 
 /* Pipes, terminals and other devices, whose flags are not ours to change. */
@@ -155,8 +171,8 @@ static int64_t device_move(struct halo_stream *stream, const struct iovec *iov, 
                            bool write)
 {
     if (!stream->no_nowait) {
-        ssize_t n = write ? pwritev2(stream->fd, iov, count, -1, RWF_NOWAIT)
-                          : preadv2(stream->fd, iov, count, -1, RWF_NOWAIT);
+        ssize_t n = write ? pwritev2(stream->polled.fd, iov, count, -1, RWF_NOWAIT)
+                          : preadv2(stream->polled.fd, iov, count, -1, RWF_NOWAIT);
 
         if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
             return n;
@@ -166,7 +182,7 @@ static int64_t device_move(struct halo_stream *stream, const struct iovec *iov, 
         errno = EAGAIN;
         return -1;
     }
-    return write ? writev(stream->fd, iov, count) : readv(stream->fd, iov, count);
+    return write ? writev(stream->polled.fd, iov, count) : readv(stream->polled.fd, iov, count);
 }
 
 static int64_t fd_move(struct halo_stream *stream, const struct iovec *iov, int count, bool write)
@@ -282,7 +298,7 @@ uint64_t halo__end_limit(const struct halo_stream *stream)
 
 int halo__end_accept(struct halo_stream *stream)
 {
-    const int fd = accept4(stream->fd, NULL, NULL, SOCK_CLOEXEC);
+    const int fd = accept4(stream->polled.fd, NULL, NULL, SOCK_CLOEXEC);
 
     return fd < 0 ? -errno : fd;
 }
@@ -292,61 +308,11 @@ int halo__end_accept(struct halo_stream *stream)
 void halo__end_arm(struct halo_streams *streams, struct halo_stream *stream)
 {
     uint32_t wanted = 0;
-    struct epoll_event event;
 
-    if (stream->fd < 0)
-        return;
-    if (stream->in.first && stream->in.blocked && !stream->no_place)
+    if (stream->in.count > 0 && stream->in.blocked && !stream->no_place)
         wanted |= EPOLLIN;
-    if (stream->out.first && stream->out.blocked)
+    if (stream->out.count > 0 && stream->out.blocked)
         wanted |= stream->kind == HALO_END_FUNCTIONS ? EPOLLIN : EPOLLOUT;
-    if (wanted == stream->armed)
-        return;
-    event.events = wanted | EPOLLONESHOT;
-    event.data.u64 = (uint64_t)(stream - streams->at);
-    if (epoll_ctl(streams->epoll, stream->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, stream->fd,
-                  &event) < 0) {
+    if (!halo__poller_arm(streams->poller, &stream->polled, wanted))
         stream->in.blocked = stream->out.blocked = false; /* it cannot be watched: try again */
-        return;
-    }
-    stream->watched = true;
-    streams->armed_count += (wanted != 0);
-    streams->armed_count -= (stream->armed != 0);
-    stream->armed = wanted;
-}
-
-static void fired(struct halo_streams *streams, struct halo_stream *stream, uint32_t events)
-{
-    const bool functions = stream->kind == HALO_END_FUNCTIONS;
-
-    if (!stream->armed) /* it fell due when nobody waited any more */
-        return;
-    if (functions || events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        stream->in.blocked = false;
-    if (functions || events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-        stream->out.blocked = false;
-    stream->armed = 0; /* armed again for what is still blocked */
-    streams->armed_count--;
-}
-
-void halo__end_wait(struct halo_streams *streams, int timeout_ms)
-{
-    struct epoll_event events[32];
-    int count;
-
-    if (streams->armed_count == 0)
-        return;
-    count = epoll_wait(streams->epoll, events, 32, timeout_ms); /* interrupted: only look again */
-    for (int i = 0; i < count; i++)
-        fired(streams, &streams->at[events[i].data.u64], events[i].events);
-}
-
-void halo__end_retry(struct halo_streams *streams)
-{
-    for (uint32_t i = 0; i < streams->used; i++) {
-        struct halo_stream *stream = &streams->at[i];
-
-        if (stream->kind == HALO_END_FUNCTIONS && stream->fd < 0)
-            stream->in.blocked = stream->out.blocked = false;
-    }
 }

@@ -1,25 +1,29 @@
 /*
- * Streams on the host.
+ * Streams on the host: the service that takes the guest's reads and writes.
  *
- *     table.c   the table of streams, and what a host's program does with it
- *     host.c    the guest's requests for them
- *     end.c     what streams are connected to: moving bytes, and waiting until that is possible
- *     own.c     the host itself as the other end
+ *     stream.c    the service: its turns, and where they lead
+ *     table.c     which streams there are: places, handles, names
+ *     request.c   the guest's requests, judged
+ *     flow.c      requests that wait for their end, and moving their bytes
+ *     end.c       what a stream is connected to: descriptors, memory, functions
+ *     direct.c    the host's own program as that end
  *
- * The bytes of a request go straight between its buffers and the end. One that its end cannot serve
- * now stays first in its flow, and delays nobody else.
+ * A read: request.c copies its header, judges it and puts it into its stream's flow; flow.c has
+ * end.c fill its buffers, straight from the end, and answers it. Where the end would have to wait,
+ * the request stays first in its flow, and delays nobody else; the loop waits for the descriptor.
  */
-#ifndef HALO_SRC_STREAM_HOST_H
-#define HALO_SRC_STREAM_HOST_H
+#ifndef HALO_SRC_HOST_STREAM_H
+#define HALO_SRC_HOST_STREAM_H
 
 #include <halo/stream.h>
-#include "../request.h"
+#include "../poller.h"
+#include "../port.h"
 
 struct iovec;
 
 /* One way of a stream: its requests in the order in which they came, at most a window of them. */
 struct halo_flow {
-    struct halo_request *first, *last;
+    struct halo_fifo requests;
     uint32_t count;
     uint64_t bytes;
     bool blocked; /* the end would have had to wait */
@@ -33,12 +37,10 @@ struct halo_stream {
     bool closing; /* the guest has closed it, and what it wrote is still going out */
     bool is_file; /* never has to be waited for */
     bool is_socket, is_listener;
-    bool no_nowait;        /* the kernel has no RWF_NOWAIT for it: poll first */
-    bool no_place;         /* a listener whose connections find no place in the table */
-    bool watched;          /* epoll knows it */
-    uint32_t armed;        /* the events that it waits for */
-    int fd;                /* its own, or -1 */
-    int64_t in_at, out_at; /* of a file, or -1; in memory */
+    bool no_nowait;            /* the kernel has no RWF_NOWAIT for it: poll first */
+    bool no_place;             /* a listener whose connections find no place in the table */
+    struct halo_polled polled; /* its descriptor */
+    int64_t in_at, out_at;     /* of a file, or -1; in memory */
     const unsigned char *from;
     unsigned char *to;
     size_t from_len, to_max;
@@ -51,17 +53,25 @@ struct halo_stream {
 };
 
 struct halo_streams {
+    struct halo_port *port;
+    struct halo_poller *poller;
+    struct halo_words *words;
     struct halo_stream at[HALO_STREAMS_MAX];
-    uint32_t used; /* places behind are free, and were never used */
-    uint32_t next; /* where to look for a free place: each rests before it is used again */
-    int epoll;
-    uint32_t armed_count;
+    uint32_t used;  /* places behind are free, and were never used */
+    uint32_t next;  /* where to look for a free place: each rests before it is used again */
     bool unflushed; /* a host's write fills a buffer in part */
+    struct halo_stream_stats total;
 };
 
-/* 0, or HALO_EHOST. */
-int halo__streams_init(struct halo_streams *streams);
+/* With stacks there are no streams for the guest: they are not attached to the port. */
+void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
+                        struct halo_poller *poller, struct halo_words *words);
 void halo__streams_free(struct halo_streams *streams);
+
+/* Let ends go on that nobody watches: when the guest is next run from outside. */
+void halo__streams_retry(struct halo_streams *streams);
+
+/* --- The table: table.c ----------------------------------------------------------------------- */
 
 uint32_t halo__stream_handle(const struct halo_streams *streams, const struct halo_stream *stream);
 
@@ -75,49 +85,66 @@ struct halo_stream *halo__stream_of(struct halo_streams *streams, uint32_t handl
 struct halo_stream *halo__stream_named(struct halo_streams *streams, const char *name);
 
 /* The stream of a handle that the host has, or NULL. */
-struct halo_stream *halo__stream_find(struct halo_sandbox *box, uint32_t handle);
+struct halo_stream *halo__stream_find(struct halo_streams *streams, uint32_t handle);
 
-/* --- Requests --------------------------------------------------------------------------------- */
+/* halo_attach, halo_offer and halo_stream_close. */
+int halo__stream_attach(struct halo_streams *streams, uint32_t handle, const struct halo_end *end);
+int halo__stream_offer(struct halo_streams *streams, const char *name, const struct halo_end *end,
+                       uint32_t ways, uint32_t *handle);
+int halo__stream_close(struct halo_streams *streams, uint32_t handle);
 
-/*
- * Take a request in: put it into its flow, or answer it. NULL, or what cannot be understood. Its
- * message header was judged.
- */
-const char *halo__stream_take(struct halo_sandbox *box, struct halo_request *request);
+/* --- Requests: request.c ---------------------------------------------------------------------- */
 
-/*
- * Serve all streams until they have no requests or would have to wait. What is done is completed,
- * but not published.
- */
-void halo__stream_serve(struct halo_sandbox *box);
+/* Take a request in: put it into its flow, or answer it. NULL, or what cannot be understood. */
+const char *halo__stream_take(struct halo_streams *streams, struct halo_request *request);
 
-/* What a host's program finds nothing to do for: writes of no bytes, and their end. */
-void halo__stream_settle(struct halo_sandbox *box, struct halo_stream *stream);
-
-/* The guest has ended: nobody looks at what it wanted to read. */
-void halo__stream_drop_reads(struct halo_streams *streams);
-
-/* The guest waits for an end that only the host's program can move. */
-bool halo__stream_waits(const struct halo_streams *streams);
-
-/* End all requests of a flow with ECANCELED but those that close, which come last. */
-void halo__flow_cancel(struct halo_sandbox *box, struct halo_stream *stream,
-                       struct halo_flow *flow);
-
-/* The first request of a flow is done. */
-void halo__flow_pop(struct halo_flow *flow);
-
-/* Answer the first request of a flow and take it out: a read of `len` bytes, or a write. */
-void halo__stream_done_read(struct halo_sandbox *box, struct halo_stream *stream, uint64_t len);
-void halo__stream_done_write(struct halo_sandbox *box, struct halo_stream *stream);
+/* --- Flows: flow.c ---------------------------------------------------------------------------- */
 
 /* Readable bytes of a write before its data. */
 #define HALO_STREAM_HEAD (sizeof(struct halo_message) + sizeof(struct halo_stream_request))
 
-/* --- Ends ------------------------------------------------------------------------------------- */
+/* The first request, or NULL. */
+static inline struct halo_request *halo__flow_first(const struct halo_streams *streams,
+                                                    const struct halo_flow *flow)
+{
+    return halo__fifo_first(streams->port->requests[HALO_QUEUE_G2H], &flow->requests);
+}
+
+/* Add a request, where it is within the window: else false, and nothing was changed (STR-01). */
+bool halo__flow_admit(struct halo_streams *streams, struct halo_flow *flow,
+                      struct halo_request *request);
+
+/* Add one that has a place of its own: no window holds it (STR-08). */
+void halo__flow_push(struct halo_streams *streams, struct halo_flow *flow,
+                     struct halo_request *request);
+
+/* The first request is done. */
+void halo__flow_pop(struct halo_streams *streams, struct halo_flow *flow);
+
+/* End all requests of a flow with ECANCELED but those that close, which come last. */
+void halo__flow_cancel(struct halo_streams *streams, struct halo_stream *stream,
+                       struct halo_flow *flow);
+
+/* A short answer, for which every request has room; an errno. */
+void halo__stream_answer(struct halo_streams *streams, const struct halo_request *request,
+                         enum halo_kind kind, const void *payload, uint32_t len);
+void halo__stream_fail(struct halo_streams *streams, const struct halo_request *request, int error);
+
+/* Answer the first request of a flow and take it out: a read of `len` bytes, or a write. */
+void halo__flow_finish_read(struct halo_streams *streams, struct halo_stream *stream, uint64_t len);
+void halo__flow_finish_write(struct halo_streams *streams, struct halo_stream *stream);
+
+/* Move what can be moved without waiting. */
+void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *stream);
+void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *stream);
+
+/* --- Ends: end.c ------------------------------------------------------------------------------ */
 
 /* Connect a stream that is free. 0, or HALO_EINVAL, HALO_EHOST. */
 int halo__end_connect(struct halo_stream *stream, const struct halo_end *end);
+
+/* A connection that was accepted. */
+void halo__end_connect_socket(struct halo_stream *stream, int fd);
 
 /* Let go of the end; the place is free, and its handle stale. */
 void halo__end_release(struct halo_streams *streams, struct halo_stream *stream);
@@ -141,15 +168,36 @@ void halo__end_shut(struct halo_streams *streams, struct halo_stream *stream);
 /* Have blocked flows watched. */
 void halo__end_arm(struct halo_streams *streams, struct halo_stream *stream);
 
-/* Wait so many ms, -1 for ever, until a watched end can go on, and let its flows. */
-void halo__end_wait(struct halo_streams *streams, int timeout_ms);
+/* --- The host as an end: direct.c ------------------------------------------------------------- */
 
-/* Let those go on that nobody watches. */
-void halo__end_retry(struct halo_streams *streams);
+/* The stream of a handle, one way of which is the host's: 0, or an error. */
+int halo__direct_find(struct halo_streams *streams, uint32_t handle, enum halo_way way,
+                      struct halo_stream **stream);
 
-/* --- The host as an end ----------------------------------------------------------------------- */
+/*
+ * The next bytes that the guest has written, lent to the host until the next call for this stream:
+ * 1; 0 where there are none now; HALO_DIRECT_END where there will be none.
+ */
+#define HALO_DIRECT_END 2
+int halo__direct_peek(struct halo_streams *streams, struct halo_stream *stream,
+                      struct halo_span *span);
 
-/* Give the guest what was written into its buffers, full or not. */
-void halo__own_flush(struct halo_sandbox *box);
+/* The host has looked at the first `len` bytes of what was lent. */
+void halo__direct_consume(struct halo_streams *streams, struct halo_stream *stream, uint64_t len);
+
+/* Room for the guest to read: 1, 0 where there is none now, HALO_DIRECT_END where it reads no more.
+ */
+int halo__direct_reserve(struct halo_streams *streams, struct halo_stream *stream,
+                         struct halo_span *span);
+
+/* `len` bytes were written there. 0, or HALO_EINVAL where there is no such room. */
+int halo__direct_commit(struct halo_streams *streams, struct halo_stream *stream, uint64_t len);
+
+/* Give the guest what was written, full or not; and tell it that there will be no more. */
+void halo__direct_flush(struct halo_streams *streams, struct halo_stream *stream);
+void halo__direct_end(struct halo_streams *streams, struct halo_stream *stream);
+
+/* The same for all streams, before the guest runs. */
+void halo__direct_flush_all(struct halo_streams *streams);
 
 #endif

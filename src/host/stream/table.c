@@ -1,34 +1,9 @@
-/*
- * The table of streams: their places and handles, and what a host's program does with them.
- */
-#define _GNU_SOURCE
+/* The table of streams: their places and handles, and what a host's program does with them. */
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
-#include "../sandbox.h"
 #include "stream.h"
 
 /* --- Places and handles ----------------------------------------------------------------------- */
-
-int halo__streams_init(struct halo_streams *streams)
-{
-    for (uint32_t i = 0; i < HALO_STREAMS_MAX; i++)
-        streams->at[i].fd = -1;
-    streams->used = streams->next = HALO_STDERR + 1;
-    streams->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return streams->epoll < 0 ? HALO_EHOST : 0;
-}
-
-void halo__streams_free(struct halo_streams *streams)
-{
-    for (uint32_t i = 0; i < streams->used; i++) {
-        if (streams->at[i].kind)
-            halo__end_release(streams, &streams->at[i]);
-    }
-    if (streams->epoll >= 0)
-        close(streams->epoll);
-}
 
 uint32_t halo__stream_handle(const struct halo_streams *streams, const struct halo_stream *stream)
 {
@@ -80,10 +55,10 @@ struct halo_stream *halo__stream_named(struct halo_streams *streams, const char 
     return NULL;
 }
 
-struct halo_stream *halo__stream_find(struct halo_sandbox *box, uint32_t handle)
+struct halo_stream *halo__stream_find(struct halo_streams *streams, uint32_t handle)
 {
     const uint32_t place = handle & 0xffff;
-    struct halo_stream *stream = &box->streams.at[place % HALO_STREAMS_MAX];
+    struct halo_stream *stream = &streams->at[place % HALO_STREAMS_MAX];
 
     return place < HALO_STREAMS_MAX && stream->kind && handle >> 16 == stream->generation ? stream
                                                                                           : NULL;
@@ -91,89 +66,82 @@ struct halo_stream *halo__stream_find(struct halo_sandbox *box, uint32_t handle)
 
 /* --- What a host does with them --------------------------------------------------------------- */
 
-static int refuse_end(struct halo_sandbox *box, int error, const struct halo_end *end)
+static int refuse_end(struct halo_streams *streams, int error, const struct halo_end *end)
 {
     if (end->kind != HALO_END_FD)
-        return halo__fail(&box->words, error, "the end of a stream is none");
-    return halo__fail(&box->words, error, "file descriptor %d cannot be the end of a stream: %s",
+        return halo__fail(streams->words, error, "the end of a stream is none");
+    return halo__fail(streams->words, error, "file descriptor %d cannot be the end of a stream: %s",
                       end->fd,
                       end->offset >= 0 ? "it has no offsets, or is not open" : strerror(errno));
 }
 
-int halo_attach(struct halo_sandbox *box, uint32_t handle, struct halo_end end)
+int halo__stream_attach(struct halo_streams *streams, uint32_t handle, const struct halo_end *end)
 {
-    struct halo_stream *stream = &box->streams.at[handle % HALO_STREAMS_MAX];
+    struct halo_stream *stream = &streams->at[handle % HALO_STREAMS_MAX];
     int error;
 
     if (handle > HALO_STDERR)
-        return halo__fail(&box->words, HALO_EINVAL, "there is no standard stream %u", handle);
-    if (stream->in.first || stream->out.first || stream->generation > 0)
-        return halo__fail(&box->words, HALO_ESTATE, "stream %u is in use, or was closed", handle);
+        return halo__fail(streams->words, HALO_EINVAL, "there is no standard stream %u", handle);
+    if (stream->in.count > 0 || stream->out.count > 0 || stream->generation > 0)
+        return halo__fail(streams->words, HALO_ESTATE, "stream %u is in use, or was closed",
+                          handle);
     if (stream->kind)
-        halo__end_release(&box->streams, stream);
+        halo__end_release(streams, stream);
     stream->generation = 0;
-    error = halo__end_connect(stream, &end);
+    error = halo__end_connect(stream, end);
     if (error)
-        return refuse_end(box, error, &end);
+        return refuse_end(streams, error, end);
     stream->ways = handle == HALO_STDIN ? HALO_IN : HALO_OUT;
     return 0;
 }
 
-int halo_offer(struct halo_sandbox *box, const char *name, struct halo_end end, uint32_t ways,
-               uint32_t *handle)
+int halo__stream_offer(struct halo_streams *streams, const char *name, const struct halo_end *end,
+                       uint32_t ways, uint32_t *handle)
 {
     const size_t len = name ? strlen(name) : 1;
     struct halo_stream *stream;
     int error;
 
     if (len == 0 || len > HALO_STREAM_NAME_MAX)
-        return halo__fail(&box->words, HALO_EINVAL, "the name of a stream has 1 to %u bytes",
+        return halo__fail(streams->words, HALO_EINVAL, "the name of a stream has 1 to %u bytes",
                           HALO_STREAM_NAME_MAX);
-    if (name && halo__stream_named(&box->streams, name))
-        return halo__fail(&box->words, HALO_EINVAL, "%s: offered already", name);
+    if (name && halo__stream_named(streams, name))
+        return halo__fail(streams->words, HALO_EINVAL, "%s: offered already", name);
     if (ways == 0 || ways > (HALO_IN | HALO_OUT))
-        return halo__fail(&box->words, HALO_EINVAL, "a stream goes in, out, or both ways");
-    if (end.kind == HALO_END_FUNCTIONS && end.functions &&
-        ((ways & HALO_IN && !end.functions->read) || (ways & HALO_OUT && !end.functions->write)))
-        return halo__fail(&box->words, HALO_EINVAL,
+        return halo__fail(streams->words, HALO_EINVAL, "a stream goes in, out, or both ways");
+    if (end->kind == HALO_END_FUNCTIONS && end->functions &&
+        ((ways & HALO_IN && !end->functions->read) || (ways & HALO_OUT && !end->functions->write)))
+        return halo__fail(streams->words, HALO_EINVAL,
                           "there is no function for a way that is offered");
-    stream = halo__stream_place(&box->streams);
+    stream = halo__stream_place(streams);
     if (!stream)
-        return halo__fail(&box->words, HALO_EFULL, "there are %u streams already",
+        return halo__fail(streams->words, HALO_EFULL, "there are %u streams already",
                           HALO_STREAMS_MAX);
-    error = halo__end_connect(stream, &end);
+    error = halo__end_connect(stream, end);
     if (error)
-        return refuse_end(box, error, &end);
+        return refuse_end(streams, error, end);
     stream->ways = (uint8_t)ways;
     if (name)
         memcpy(stream->name, name, len + 1);
     if (handle)
-        *handle = halo__stream_handle(&box->streams, stream);
+        *handle = halo__stream_handle(streams, stream);
     return 0;
 }
 
-int halo_stream_close(struct halo_sandbox *box, uint32_t handle)
+int halo__stream_close(struct halo_streams *streams, uint32_t handle)
 {
-    struct halo_stream *stream = halo__stream_find(box, handle);
+    struct halo_stream *stream = halo__stream_find(streams, handle);
+    struct halo_request *request;
 
     if (!stream)
-        return halo__fail(&box->words, HALO_ESTALE, "there is no stream 0x%x", handle);
-    halo__flow_cancel(box, stream, &stream->in);
-    halo__flow_cancel(box, stream, &stream->out);
-    while (stream->out.first) { /* the guest was closing it, too */
-        halo__request_answer(&box->g2h, stream->out.first, HALO_KIND_ANSWER, 0, 0);
-        halo__flow_pop(&stream->out);
+        return halo__fail(streams->words, HALO_ESTALE, "there is no stream 0x%x", handle);
+    halo__flow_cancel(streams, stream, &stream->in);
+    halo__flow_cancel(streams, stream, &stream->out);
+    while (
+        (request = halo__flow_first(streams, &stream->out))) { /* the guest was closing it, too */
+        halo__port_answer(streams->port, request, HALO_KIND_ANSWER, 0, 0);
+        halo__flow_pop(streams, &stream->out);
     }
-    halo__end_release(&box->streams, stream);
-    return 0;
-}
-
-int halo_stream_stats(struct halo_sandbox *box, uint32_t handle, struct halo_stream_stats *stats)
-{
-    const struct halo_stream *stream = halo__stream_find(box, handle);
-
-    if (!stream)
-        return HALO_ESTALE;
-    *stats = stream->stats;
+    halo__end_release(streams, stream);
     return 0;
 }

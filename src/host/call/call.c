@@ -1,0 +1,66 @@
+/* The service of calls. */
+#include "call.h"
+#include <stdlib.h>
+
+static const char *take(void *self, struct halo_request *request)
+{
+    struct halo_calls *calls = self;
+
+    switch (request->message.kind) {
+    case HALO_KIND_CALL:
+        return halo__call_serve(calls, request);
+    case HALO_KIND_CONTROL:
+        return halo__greeting_take(calls, request);
+    case HALO_KIND_FETCH:
+        return halo__deferred_fetch(calls, request);
+    default: /* an answer, or an error that is one */
+        return halo__invoke_answer(calls, request);
+    }
+}
+
+static const char *taken(void *self)
+{
+    return halo__call_due(self);
+}
+
+static const char *send(void *self)
+{
+    return halo__invoke_send(self);
+}
+
+static void end(void *self, int error)
+{
+    struct halo_calls *calls = self;
+
+    halo__futures_end(calls, error);
+    calls->put_off = (struct halo_fifo){0, 0};
+}
+
+static const struct halo_service service = {
+    .kinds =
+        {
+            [HALO_QUEUE_G2H] = HALO_KIND_BIT(HALO_KIND_CALL) | HALO_KIND_BIT(HALO_KIND_CONTROL) |
+                               HALO_KIND_BIT(HALO_KIND_FETCH),
+            [HALO_QUEUE_H2G] = HALO_KIND_BIT(HALO_KIND_ANSWER) | HALO_KIND_BIT(HALO_KIND_ERROR),
+        },
+    .take = take,
+    .taken = taken,
+    .send = send,
+    .end = end,
+};
+
+void halo__calls_init(struct halo_calls *calls, struct halo_port *port, struct halo_words *words,
+                      struct halo_sandbox *box)
+{
+    calls->port = port;
+    calls->words = words;
+    calls->box = box;
+    halo__port_attach(port, &service, calls);
+}
+
+void halo__calls_free(struct halo_calls *calls)
+{
+    halo__deferred_free(calls);
+    free(calls->functions.provided);
+    free(calls->functions.exported);
+}

@@ -1,0 +1,145 @@
+/*
+ * The host's calls of the guest's functions, as those who wait for them see them. A future is a
+ * call: it waits in a list to go out, then it is in flight by its number, and at last it is done.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "call.h"
+
+void halo__future_finish(struct halo_future *future, int error, const char *text)
+{
+    future->calls = NULL;
+    future->error = error;
+    future->text = text;
+    future->done = true;
+}
+
+static void append(struct halo_calls *calls, struct halo_future *future)
+{
+    future->prev = calls->last;
+    future->next = NULL;
+    if (calls->last)
+        calls->last->next = future;
+    else
+        calls->first = future;
+    calls->last = future;
+}
+
+void halo__future_unlink(struct halo_calls *calls, struct halo_future *future)
+{
+    if (future->prev)
+        future->prev->next = future->next;
+    else
+        calls->first = future->next;
+    if (future->next)
+        future->next->prev = future->prev;
+    else
+        calls->last = future->prev;
+}
+
+/* Why this call cannot be made, or 0. */
+static int judge(const struct halo_calls *calls, int function, const struct halo_value *args,
+                 size_t count)
+{
+    uint64_t len = 0;
+    uint32_t which;
+    int error;
+
+    if (!calls->port->open)
+        return HALO_ESTATE;
+    if (function < 1 || (uint32_t)function > calls->functions.export_count)
+        return HALO_ENAME;
+    if (calls->port->serving > HALO_DEPTH_MAX)
+        return HALO_EDEPTH;
+    if (calls->port->on_stacks && (calls->first || calls->number_count > calls->port->waits))
+        return HALO_ETRANSPORT;
+    error =
+        halo_values_check(&calls->functions.exported[function - 1].signature, args, count, &which);
+    for (size_t i = 0; i < count && !error; i++) {
+        len += args[i].len;
+        if (args[i].len > HALO_VALUE_MAX || len > HALO_VALUE_MAX)
+            error = HALO_ESIZE;
+    }
+    return error;
+}
+
+int halo__future_start(struct halo_calls *calls, struct halo_future *future, int function,
+                       const struct halo_value *args, size_t count)
+{
+    const int error = judge(calls, function, args, count);
+
+    future->calls = NULL;
+    future->memory = NULL;
+    future->code = 0;
+    future->result = halo_void();
+    if (error) {
+        halo__future_finish(future, error, halo_strerror(error));
+        return error;
+    }
+    future->done = false;
+    future->error = 0;
+    future->text = "";
+    future->calls = calls;
+    future->function = (uint32_t)function;
+    future->request = 0;
+    future->depth = (uint8_t)calls->port->serving;
+    future->arg_count = (uint8_t)count;
+    if (count > 0)
+        memcpy(future->args, args, count * sizeof(*args));
+    append(calls, future);
+    return 0;
+}
+
+struct halo_future *halo__future_find(const struct halo_calls *calls, uint32_t request)
+{
+    const uint32_t place = request % HALO_NUMBERS;
+
+    return request > 0 && calls->numbers[place] == request ? calls->in_flight[place] : NULL;
+}
+
+void halo_done(struct halo_future *future)
+{
+    if (future->calls && future->request)
+        future->calls->in_flight[future->request % HALO_NUMBERS] = NULL;
+    else if (future->calls)
+        halo__future_unlink(future->calls, future);
+    future->calls = NULL;
+    free(future->memory);
+    future->memory = NULL;
+    future->result = halo_void();
+}
+
+void halo__futures_end(struct halo_calls *calls, int error)
+{
+    struct halo_future *future;
+
+    for (uint32_t i = 0; i < HALO_NUMBERS; i++) {
+        future = calls->in_flight[i];
+        calls->in_flight[i] = NULL;
+        if (future)
+            halo__future_finish(future, error, halo_strerror(error));
+    }
+    while ((future = calls->first)) {
+        halo__future_unlink(calls, future);
+        halo__future_finish(future, error, halo_strerror(error));
+    }
+    memset(calls->numbers, 0, sizeof(calls->numbers));
+    calls->number_count = 0;
+}
+
+/* --- Numbers ---------------------------------------------------------------------------------- */
+
+/* Never 0: its high byte counts the uses of its low one. */
+void halo__future_number(struct halo_calls *calls, struct halo_future *future)
+{
+    uint32_t i = calls->next_number;
+
+    while (calls->numbers[i])
+        i = (i + 1) % HALO_NUMBERS;
+    calls->next_number = (i + 1) % HALO_NUMBERS;
+    calls->generations[i] = (uint8_t)(calls->generations[i] == 255 ? 1 : calls->generations[i] + 1);
+    future->request = (uint16_t)((uint32_t)calls->generations[i] << 8 | i);
+    calls->numbers[i] = future->request;
+    calls->in_flight[i] = future;
+    calls->number_count++;
+}

@@ -1,0 +1,44 @@
+/* Values as the payload of a message. */
+#include <string.h>
+#include "call.h"
+
+void halo__payload(struct halo_payload *payload, uint32_t function, const struct halo_value *values,
+                   uint32_t count)
+{
+    struct halo_call_head head = {0};
+    unsigned char *envelope = payload->wire + sizeof(head);
+
+    head.envelope_len = (uint32_t)(function ? halo__encode_call(envelope, function, values, count)
+                                            : halo__encode_result(envelope, values));
+    memcpy(payload->wire, &head, sizeof(head));
+    payload->values = values;
+    payload->count = count;
+    payload->wire_len = (uint32_t)sizeof(head) + head.envelope_len;
+    payload->len = payload->wire_len;
+    for (uint32_t i = 0; i < count; i++)
+        payload->len += halo__raw_len(&values[i]);
+}
+
+void halo__payload_write(const struct halo_payload *payload, const struct halo_port *port,
+                         const struct halo_request *request)
+{
+    uint64_t at = HALO_PAYLOAD + payload->wire_len;
+
+    halo__request_write(port, request, HALO_PAYLOAD, payload->wire, payload->wire_len);
+    for (uint32_t i = 0; i < payload->count; i++) {
+        const uint64_t len = halo__raw_len(&payload->values[i]);
+
+        halo__request_write(port, request, at, payload->values[i].bytes, (size_t)len);
+        at += len;
+    }
+}
+
+void halo__answer_error(struct halo_calls *calls, const struct halo_request *request, int32_t code,
+                        const char *text)
+{
+    unsigned char envelope[HALO_ENVELOPE_MAX];
+    const size_t len = halo__encode_error(envelope, code, text);
+
+    halo__request_write(calls->port, request, HALO_PAYLOAD, envelope, len);
+    halo__port_answer(calls->port, request, HALO_KIND_ERROR, 0, (uint32_t)len);
+}

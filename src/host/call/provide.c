@@ -1,0 +1,211 @@
+/*
+ * Functions: those that the host provides, those that the guest exports, and the greeting in which
+ * the guest says what it imports and exports. It is copied to private memory first, and then looked
+ * at (TOC-04).
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "call.h"
+
+#define HELLO_MAX                \
+    (sizeof(struct halo_hello) + \
+     2 * HALO_FUNCTIONS_MAX * (sizeof(struct halo_hello_function) + HALO_FUNCTION_NAME_MAX))
+
+/* --- Providing -------------------------------------------------------------------------------- */
+
+/* The index of a function, or HALO_ENAME; the name is not terminated. */
+static int find(const struct halo_provided *functions, uint32_t count, const char *name, size_t len)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strlen(functions[i].name) == len && memcmp(functions[i].name, name, len) == 0)
+            return (int)i + 1;
+    }
+    return HALO_ENAME;
+}
+
+int halo__function_provide(struct halo_calls *calls, const char *name,
+                           const struct halo_signature *signature, halo_function *function,
+                           void *context)
+{
+    struct halo_functions *functions = &calls->functions;
+    const size_t len = strlen(name);
+    struct halo_provided *larger;
+
+    if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
+        return halo__fail(calls->words, HALO_EINVAL, "the name of a function has 1 to %u bytes",
+                          HALO_FUNCTION_NAME_MAX);
+    if (!function || !halo_signature_sound(signature))
+        return halo__fail(calls->words, HALO_EINVAL, "%s: no function, or a signature that is none",
+                          name);
+    if (find(functions->provided, functions->count, name, len) > 0)
+        return halo__fail(calls->words, HALO_EINVAL, "%s: provided already", name);
+    if (functions->count == HALO_FUNCTIONS_MAX)
+        return halo__fail(calls->words, HALO_EFULL, "%s: there are %u functions already", name,
+                          HALO_FUNCTIONS_MAX);
+    larger = realloc(functions->provided, (functions->count + 1) * sizeof(*larger));
+    if (!larger)
+        return halo__fail(calls->words, HALO_ENOMEM, "%s: no memory", name);
+    functions->provided = larger;
+    larger += functions->count++;
+    *larger =
+        (struct halo_provided){.signature = *signature, .function = function, .context = context};
+    memcpy(larger->name, name, len);
+    return 0;
+}
+
+int halo__function_lookup(struct halo_calls *calls, const char *name,
+                          const struct halo_signature *signature)
+{
+    char wanted[HALO_SIGNATURE_TEXT_MAX], found[HALO_SIGNATURE_TEXT_MAX];
+    const struct halo_functions *functions = &calls->functions;
+    int index;
+
+    if (!calls->port->open)
+        return halo__fail(calls->words, HALO_ESTATE, "%s: the guest has not begun, or has ended",
+                          name);
+    if (!halo_signature_sound(signature))
+        return halo__fail(calls->words, HALO_EINVAL, "%s: a signature that is none", name);
+    index = find(functions->exported, functions->export_count, name, strlen(name));
+    if (index < 0)
+        return halo__fail(calls->words, index, "%s: the guest exports no such function", name);
+    if (!halo_signature_equal(signature, &functions->exported[index - 1].signature))
+        return halo__fail(calls->words, HALO_ETYPE, "%s: the guest exports %s, not %s", name,
+                          halo_signature_text(&functions->exported[index - 1].signature, found),
+                          halo_signature_text(signature, wanted));
+    return index;
+}
+
+bool halo__function_exported(const struct halo_calls *calls, uint32_t index, const char **name,
+                             struct halo_signature *signature)
+{
+    if (index >= calls->functions.export_count)
+        return false;
+    *name = calls->functions.exported[index].name;
+    *signature = calls->functions.exported[index].signature;
+    return true;
+}
+
+/* --- The greeting ----------------------------------------------------------------------------- */
+
+/* What is left of a greeting, in private memory. */
+struct greeting {
+    const unsigned char *at;
+    size_t left;
+};
+
+/* The next function of it; its name is not terminated. NULL, or what cannot be understood. */
+static const char *next_function(struct greeting *greeting, struct halo_hello_function *function,
+                                 const char **name)
+{
+    if (greeting->left < sizeof(*function))
+        return "a greeting that ends within a function";
+    memcpy(function, greeting->at, sizeof(*function));
+    *name = (const char *)greeting->at + sizeof(*function);
+    greeting->left -= sizeof(*function);
+    if (function->name_len == 0 || function->name_len > HALO_FUNCTION_NAME_MAX ||
+        function->arg_count > HALO_ARGUMENTS_MAX || function->reserved != 0 ||
+        function->name_len > greeting->left)
+        return "a greeting with a function that is none";
+    greeting->at += sizeof(*function) + function->name_len;
+    greeting->left -= function->name_len;
+    return NULL;
+}
+
+static struct halo_signature signature_of(const struct halo_hello_function *function)
+{
+    struct halo_signature signature = {.arg_count = function->arg_count};
+
+    memcpy(signature.types, function->types, sizeof(signature.types));
+    return signature;
+}
+
+/* What one import gets: an index, or an error. */
+static int32_t resolve(const struct halo_functions *functions,
+                       const struct halo_hello_function *import, const char *name)
+{
+    const struct halo_signature signature = signature_of(import);
+    const int index = find(functions->provided, functions->count, name, import->name_len);
+
+    if (index < 0)
+        return index;
+    return halo_signature_equal(&signature, &functions->provided[index - 1].signature) ? index
+                                                                                       : HALO_ETYPE;
+}
+
+static const char *add_export(struct halo_functions *functions,
+                              const struct halo_hello_function *wire, const char *name)
+{
+    struct halo_provided *exported = &functions->exported[functions->export_count];
+    const struct halo_signature signature = signature_of(wire);
+
+    if (!halo_signature_sound(&signature) || memchr(name, '\0', wire->name_len))
+        return "a greeting with a function that is none";
+    if (find(functions->exported, functions->export_count, name, wire->name_len) > 0)
+        return "a greeting with two functions of one name";
+    *exported = (struct halo_provided){.signature = signature};
+    memcpy(exported->name, name, wire->name_len);
+    functions->export_count++;
+    return NULL;
+}
+
+/* All of a greeting. NULL, or what cannot be understood. */
+static const char *read_greeting(struct halo_functions *functions, struct greeting greeting,
+                                 const struct halo_hello *hello, int32_t *indices)
+{
+    struct halo_hello_function function;
+    const char *name, *why;
+
+    for (uint32_t i = 0; i < hello->import_count; i++) {
+        why = next_function(&greeting, &function, &name);
+        if (why)
+            return why;
+        indices[i] = resolve(functions, &function, name);
+    }
+    for (uint32_t i = 0; i < hello->export_count; i++) {
+        why = next_function(&greeting, &function, &name);
+        if (!why)
+            why = add_export(functions, &function, name);
+        if (why)
+            return why;
+    }
+    return greeting.left == 0 ? NULL : "a greeting with something behind it";
+}
+
+const char *halo__greeting_take(struct halo_calls *calls, struct halo_request *request)
+{
+    struct halo_functions *functions = &calls->functions;
+    const uint64_t len = request->message.length;
+    int32_t indices[HALO_FUNCTIONS_MAX];
+    struct halo_hello hello;
+    unsigned char *bytes;
+    const char *why;
+
+    if (functions->greeted)
+        return "a second greeting";
+    if (len < sizeof(hello) || len > HELLO_MAX)
+        return "a greeting that is too short or too long";
+    halo__request_read(calls->port, request, HALO_PAYLOAD, &hello, sizeof(hello));
+    if (hello.import_count > HALO_FUNCTIONS_MAX || hello.export_count > HALO_FUNCTIONS_MAX)
+        return "a greeting with too many functions";
+    if (request->parked.writable_len < HALO_PAYLOAD + hello.import_count * sizeof(indices[0]))
+        return "a greeting without room for its answer";
+    bytes = malloc(HELLO_MAX);
+    functions->exported = calloc(hello.export_count + 1, sizeof(*functions->exported));
+    if (!bytes || !functions->exported) {
+        free(bytes);
+        return "a greeting for which there is no memory";
+    }
+    halo__request_read(calls->port, request, HALO_PAYLOAD + sizeof(hello), bytes,
+                       (size_t)len - sizeof(hello));
+    why = read_greeting(functions, (struct greeting){bytes, (size_t)len - sizeof(hello)}, &hello,
+                        indices);
+    free(bytes);
+    if (why)
+        return why;
+    functions->greeted = true;
+    halo__request_write(calls->port, request, HALO_PAYLOAD, indices,
+                        hello.import_count * sizeof(indices[0]));
+    halo__port_answer(calls->port, request, HALO_KIND_ANSWER, 0,
+                      (uint32_t)(hello.import_count * sizeof(indices[0])));
+    return NULL;
+}

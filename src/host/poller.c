@@ -1,0 +1,64 @@
+/* Descriptors that somebody waits for, by epoll. */
+#define _GNU_SOURCE
+#include "poller.h"
+#include <halo/error.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+int halo__poller_init(struct halo_poller *poller)
+{
+    poller->epoll = epoll_create1(EPOLL_CLOEXEC);
+    return poller->epoll < 0 ? HALO_EHOST : 0;
+}
+
+void halo__poller_free(struct halo_poller *poller)
+{
+    if (poller->epoll >= 0)
+        close(poller->epoll);
+}
+
+bool halo__poller_arm(struct halo_poller *poller, struct halo_polled *polled, uint32_t events)
+{
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data = {.ptr = polled}};
+
+    if (polled->fd < 0 || events == polled->armed)
+        return true;
+    if (epoll_ctl(poller->epoll, polled->is_known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, polled->fd,
+                  &event) < 0)
+        return false;
+    polled->is_known = true;
+    poller->armed_count += (events != 0);
+    poller->armed_count -= (polled->armed != 0);
+    polled->armed = events;
+    return true;
+}
+
+void halo__poller_forget(struct halo_poller *poller, struct halo_polled *polled)
+{
+    if (polled->is_known)
+        (void)epoll_ctl(poller->epoll, EPOLL_CTL_DEL, polled->fd, NULL);
+    if (polled->armed)
+        poller->armed_count--;
+    polled->is_known = false;
+    polled->armed = 0;
+}
+
+void halo__poller_wait(struct halo_poller *poller, int timeout_ms)
+{
+    struct epoll_event events[32];
+    int count;
+
+    if (poller->armed_count == 0)
+        return;
+    count = epoll_wait(poller->epoll, events, 32, timeout_ms); /* interrupted: only look again */
+    for (int i = 0; i < count; i++) {
+        struct halo_polled *polled = events[i].data.ptr;
+
+        if (!polled->armed) /* it fell due when nobody waited any more */
+            continue;
+        polled->armed = 0;
+        poller->armed_count--;
+        polled->ready(polled, events[i].events);
+    }
+}

@@ -1,0 +1,143 @@
+/*
+ * The host's end of both queues, or of both stacks. All that a guest says is taken in and judged
+ * here, once, and handed to the service that takes its kind.
+ *
+ *     halo__port_drain    take everything that is there     -> service.take, service.taken
+ *                         let services go on                -> service.serve
+ *                         make their answers visible
+ *     halo__port_send     what the host has for the guest   -> service.send
+ *
+ * A request is answered through its port, now or later, in any order. It may assume nothing of what
+ * the guest wrote, and that it is used by one thread at a time.
+ */
+#ifndef HALO_SRC_PORT_H
+#define HALO_SRC_PORT_H
+
+#include "error.h"
+#include "service.h"
+#include "stack.h"
+
+#define HALO_PORT_SIZE_MAX 256u /* of each ring */
+#define HALO_PORT_REGIONS_MAX 24u
+#define HALO_PORT_SERVICES_MAX 4u
+#define HALO_KIND_COUNT 32u
+
+/* What the guest is doing, as far as it last said. */
+enum halo_guest_state {
+    HALO_GUEST_RUNS,   /* it goes on where it was */
+    HALO_GUEST_WAITS,  /* it waits for an answer of the host's */
+    HALO_GUEST_SERVES, /* it waits for a call */
+};
+
+struct halo_port {
+    struct halo_words *words;
+    struct halo_region regions[HALO_PORT_REGIONS_MAX];
+    struct halo_memory memory; /* what the guest may name */
+    struct halo_receiver queues[HALO_QUEUE_COUNT];
+    struct halo_device_chain chains[HALO_QUEUE_COUNT][HALO_PORT_SIZE_MAX];
+    struct halo_request requests[HALO_QUEUE_COUNT][HALO_PORT_SIZE_MAX]; /* by chain id */
+    uint16_t posted; /* buffers of the queue to the guest, newest first: those are in caches */
+
+    bool on_stacks; /* the other transport: */
+    struct halo_stack stacks[HALO_STACK_COUNT];
+    struct halo_request post; /* what is going to be pushed */
+
+    struct halo_attached {
+        const struct halo_service *service;
+        void *self;
+    } services[HALO_PORT_SERVICES_MAX], routes[HALO_QUEUE_COUNT][HALO_KIND_COUNT];
+    uint32_t service_count;
+
+    enum halo_guest_state guest;
+    bool open;      /* the guest has begun, and has not ended */
+    bool closed;    /* it has ended: nothing is taken, answered or sent any more */
+    bool answered;  /* something was published since the guest last ran */
+    uint32_t waits; /* waits of the host for its guest, one inside the other */
+    uint32_t
+        serving; /* functions of the host that the guest has called and that have not returned */
+    uint64_t requests_taken;
+};
+
+struct halo_port_config {
+    const struct halo_region *regions; /* copied; with stacks the first one holds them */
+    uint32_t region_count;
+    struct halo_ring_place places[HALO_QUEUE_COUNT];
+    uint32_t features; /* ring extensions that are on */
+    struct {
+        HALO_SHARED unsigned char *base;
+        uint64_t len, offset; /* in the first region */
+    } stacks[HALO_STACK_COUNT];
+    bool on_stacks;
+};
+
+/* Set up the rings and stacks. 0, or HALO_EINVAL; with words. */
+int halo__port_init(struct halo_port *port, struct halo_words *words,
+                    const struct halo_port_config *config);
+
+/* From now on the service gets the kinds that it takes. Before the guest runs. */
+void halo__port_attach(struct halo_port *port, const struct halo_service *service, void *self);
+
+/* --- For the loop ----------------------------------------------------------------------------- */
+
+/*
+ * Take everything that is there, serve what can be served now, publish all answers. Returns 0, or
+ * HALO_EPOISONED, with words.
+ */
+int halo__port_drain(struct halo_port *port);
+
+/* The same for the message that the guest pushed on its stack. */
+int halo__port_pop(struct halo_port *port);
+
+/* Put what the host has for the guest where that finds it. 0, or HALO_EPOISONED. */
+int halo__port_send(struct halo_port *port);
+
+/* Tell the services that the guest runs no more, and that it has ended. */
+void halo__port_halt(struct halo_port *port);
+void halo__port_close(struct halo_port *port, int error);
+
+/* Whether the guest waits for something that only the host's program can do. */
+bool halo__port_needs_host(const struct halo_port *port);
+
+/* Make visible what was answered and sent. */
+void halo__port_publish(struct halo_port *port);
+
+/* --- For services ----------------------------------------------------------------------------- */
+
+/* Copy bytes of the readable part to private memory; they are known to be there. */
+static inline void halo__request_read(const struct halo_port *port,
+                                      const struct halo_request *request, uint64_t offset, void *to,
+                                      size_t len)
+{
+    (void)halo_parked_read(&port->queues[HALO_QUEUE_G2H], &request->parked, offset, to, len);
+}
+
+/* Copy bytes to the writable part; there is room for them. */
+static inline void halo__request_write(const struct halo_port *port,
+                                       const struct halo_request *request, uint64_t offset,
+                                       const void *from, size_t len)
+{
+    (void)halo_parked_write(&port->queues[HALO_QUEUE_G2H], &request->parked, offset, from, len);
+}
+
+/*
+ * Answer a request with a header, and `len` bytes of payload that were written behind where it
+ * goes. Nothing happens when the guest has ended.
+ */
+void halo__port_answer(struct halo_port *port, const struct halo_request *request,
+                       enum halo_kind kind, uint8_t flags, uint32_t len);
+
+/* Answer a request that came inline with a few bytes inside the used entry. */
+void halo__port_answer_inline(struct halo_port *port, const struct halo_request *request,
+                              const void *bytes, uint32_t len);
+
+/*
+ * A buffer for a message of the host's own, or NULL where the guest has posted none, or is not
+ * ready for one on its stack. `*why` is what is wrong with that stack, or NULL.
+ */
+struct halo_request *halo__port_buffer(struct halo_port *port, const char **why);
+
+/* Give that buffer to the guest with a message in it, whose payload was written. */
+void halo__port_post(struct halo_port *port, const struct halo_request *buffer,
+                     struct halo_message message);
+
+#endif

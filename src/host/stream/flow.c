@@ -1,0 +1,234 @@
+/*
+ * Flows: requests that wait for the end of their stream, in the order in which they came, and the
+ * bytes between their buffers and that end.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <sys/uio.h>
+#include "stream.h"
+
+/* --- Answers ---------------------------------------------------------------------------------- */
+
+void halo__stream_answer(struct halo_streams *streams, const struct halo_request *request,
+                         enum halo_kind kind, const void *payload, uint32_t len)
+{
+    halo__request_write(streams->port, request, HALO_PAYLOAD, payload, len);
+    halo__port_answer(streams->port, request, kind, 0, len);
+}
+
+void halo__stream_fail(struct halo_streams *streams, const struct halo_request *request, int error)
+{
+    const struct halo_stream_error payload = {error};
+
+    halo__stream_answer(streams, request, HALO_KIND_ERROR, &payload, sizeof(payload));
+}
+
+/* --- Flows ------------------------------------------------------------------------------------ */
+
+/* What a request counts in its flow's window. */
+static uint64_t weight(const struct halo_request *request)
+{
+    switch (request->message.kind) {
+    case HALO_KIND_STREAM_READ:
+        return request->parked.writable_len - HALO_PAYLOAD;
+    case HALO_KIND_STREAM_WRITE:
+        return request->parked.readable_len - HALO_STREAM_HEAD;
+    default:
+        return 0;
+    }
+}
+
+void halo__flow_push(struct halo_streams *streams, struct halo_flow *flow,
+                     struct halo_request *request)
+{
+    halo__fifo_push(streams->port->requests[HALO_QUEUE_G2H], &flow->requests, request);
+    flow->count++;
+    flow->bytes += weight(request);
+}
+
+void halo__flow_pop(struct halo_streams *streams, struct halo_flow *flow)
+{
+    flow->bytes -= weight(halo__flow_first(streams, flow));
+    flow->count--;
+    halo__fifo_pop(streams->port->requests[HALO_QUEUE_G2H], &flow->requests);
+}
+
+bool halo__flow_admit(struct halo_streams *streams, struct halo_flow *flow,
+                      struct halo_request *request)
+{
+    if (flow->count >= HALO_WINDOW_REQUESTS || weight(request) > HALO_WINDOW_BYTES - flow->bytes)
+        return false;
+    halo__flow_push(streams, flow, request);
+    return true;
+}
+
+void halo__flow_finish_read(struct halo_streams *streams, struct halo_stream *stream, uint64_t len)
+{
+    struct halo_request *request = halo__flow_first(streams, &stream->in);
+
+    stream->stats.bytes_in += len;
+    streams->total.bytes_in += len;
+    halo__port_answer(streams->port, request, HALO_KIND_ANSWER, len == 0 ? HALO_MESSAGE_END : 0,
+                      (uint32_t)len);
+    halo__flow_pop(streams, &stream->in);
+}
+
+void halo__flow_finish_write(struct halo_streams *streams, struct halo_stream *stream)
+{
+    struct halo_request *request = halo__flow_first(streams, &stream->out);
+    const struct halo_stream_written written = {(uint32_t)weight(request)};
+
+    halo__stream_answer(streams, request, HALO_KIND_ANSWER, &written, sizeof(written));
+    halo__flow_pop(streams, &stream->out);
+}
+
+void halo__flow_cancel(struct halo_streams *streams, struct halo_stream *stream,
+                       struct halo_flow *flow)
+{
+    struct halo_request *request;
+
+    while ((request = halo__flow_first(streams, flow)) &&
+           request->message.kind != HALO_KIND_STREAM_CLOSE) {
+        halo__flow_pop(streams, flow);
+        halo__stream_fail(streams, request, ECANCELED);
+    }
+    flow->blocked = false;
+    if (flow == &stream->out)
+        stream->lent = 0;
+}
+
+/* --- Serving ---------------------------------------------------------------------------------- */
+
+/* Spans as the operating system wants them. */
+static int iovecs(struct iovec *iov, const struct halo_span *spans, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        iov[i] = (struct iovec){halo_shm_expose(spans[i].base), spans[i].len};
+    return (int)count;
+}
+
+/* Connections, as handles: as many as there are, fit, and have a place. Bytes, or an errno. */
+static int64_t accept_some(struct halo_streams *streams, struct halo_stream *listener,
+                           const struct halo_request *request)
+{
+    const uint64_t room = weight(request);
+    uint64_t len = 0;
+    int fd = 0;
+
+    while (room - len >= sizeof(uint32_t)) {
+        struct halo_stream *stream = halo__stream_place(streams);
+        uint32_t handle;
+
+        if (!stream) {
+            listener->no_place = true;
+            fd = -EAGAIN;
+            break;
+        }
+        fd = halo__end_accept(listener);
+        if (fd < 0)
+            streams->next = (uint32_t)(stream - streams->at); /* it is still to be used next */
+        if (fd == -ECONNABORTED || fd == -EINTR)
+            continue;
+        if (fd < 0)
+            break;
+        halo__end_connect_socket(stream, fd);
+        handle = halo__stream_handle(streams, stream);
+        halo__request_write(streams->port, request, HALO_PAYLOAD + len, &handle, sizeof(handle));
+        len += sizeof(handle);
+    }
+    return len > 0 ? (int64_t)len : fd;
+}
+
+static int64_t read_some(struct halo_streams *streams, struct halo_stream *stream,
+                         const struct halo_request *request)
+{
+    struct halo_span spans[HALO_PARKED_EXTENTS];
+    struct iovec iov[HALO_PARKED_EXTENTS];
+    uint32_t count;
+
+    if (stream->in.over)
+        return 0;
+    if (stream->is_listener)
+        return accept_some(streams, stream, request);
+    count = halo_parked_writable(&streams->port->queues[HALO_QUEUE_G2H], &request->parked,
+                                 HALO_PAYLOAD, SSIZE_MAX, spans, HALO_PARKED_EXTENTS);
+    return halo__end_read(stream, iov, iovecs(iov, spans, count));
+}
+
+void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *stream)
+{
+    struct halo_request *request;
+
+    while (!stream->in.blocked && (request = halo__flow_first(streams, &stream->in))) {
+        const int64_t n = read_some(streams, stream, request);
+
+        if (n == -EAGAIN) {
+            stream->in.blocked = true;
+        } else if (n < 0) {
+            halo__stream_fail(streams, request, (int)-n);
+            halo__flow_pop(streams, &stream->in);
+        } else {
+            halo__flow_finish_read(streams, stream, (uint64_t)n);
+        }
+    }
+}
+
+/* Write what is left of a write. 0, or a negative errno. */
+static int64_t write_some(struct halo_streams *streams, struct halo_stream *stream,
+                          struct halo_request *request)
+{
+    const uint64_t len = weight(request);
+
+    while (request->done < len) {
+        struct halo_span spans[HALO_PARKED_EXTENTS];
+        struct iovec iov[HALO_PARKED_EXTENTS];
+        const uint32_t count = halo_parked_readable(
+            &streams->port->queues[HALO_QUEUE_G2H], &request->parked,
+            HALO_STREAM_HEAD + request->done, halo__end_limit(stream), spans, HALO_PARKED_EXTENTS);
+        const int64_t n = halo__end_write(stream, iov, iovecs(iov, spans, count));
+
+        if (n < 0)
+            return n;
+        request->done += (uint64_t)n;
+        stream->stats.bytes_out += (uint64_t)n;
+        streams->total.bytes_out += (uint64_t)n;
+    }
+    return 0;
+}
+
+/* What was written has gone out: end it, or let go of it. */
+static void finish(struct halo_streams *streams, struct halo_stream *stream,
+                   const struct halo_request *close)
+{
+    halo__port_answer(streams->port, close, HALO_KIND_ANSWER, 0, 0);
+    halo__flow_pop(streams, &stream->out);
+    if (!stream->closing)
+        halo__end_shut(streams, stream);
+    else if (stream->out.count == 0 &&
+             stream->kind != HALO_END_HOST) /* else the host lets go of it */
+        halo__end_release(streams, stream);
+}
+
+void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *stream)
+{
+    struct halo_request *request;
+
+    while (!stream->out.blocked && (request = halo__flow_first(streams, &stream->out))) {
+        int64_t error;
+
+        if (request->message.kind == HALO_KIND_STREAM_CLOSE) {
+            finish(streams, stream, request);
+            continue;
+        }
+        error = write_some(streams, stream, request);
+        if (error == -EAGAIN) {
+            stream->out.blocked = true;
+        } else if (error) {
+            halo__stream_fail(streams, request, (int)-error);
+            halo__flow_pop(streams, &stream->out);
+        } else {
+            halo__flow_finish_write(streams, stream);
+        }
+    }
+}

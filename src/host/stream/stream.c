@@ -1,0 +1,101 @@
+/* The service of streams. */
+#include "stream.h"
+
+static const char *take(void *self, struct halo_request *request)
+{
+    return halo__stream_take(self, request);
+}
+
+/* Serve all streams until they have no requests or would have to wait. */
+static void serve(void *self)
+{
+    struct halo_streams *streams = self;
+
+    for (uint32_t i = 0; i < streams->used; i++) {
+        struct halo_stream *stream = &streams->at[i];
+
+        if (stream->in.count == 0 && stream->out.count == 0 && !stream->polled.armed)
+            continue;
+        halo__flow_serve_reads(streams, stream);
+        halo__flow_serve_writes(streams, stream);
+        if (stream->kind)
+            halo__end_arm(streams, stream);
+    }
+}
+
+static const char *send(void *self)
+{
+    halo__direct_flush_all(self);
+    return NULL;
+}
+
+/* The guest runs no more: nobody looks at what it wanted to read. */
+static void halt(void *self)
+{
+    struct halo_streams *streams = self;
+
+    for (uint32_t i = 0; i < streams->used; i++) {
+        struct halo_stream *stream = &streams->at[i];
+
+        while (stream->in.count > 0)
+            halo__flow_pop(streams, &stream->in);
+        halo__end_arm(streams, stream);
+    }
+}
+
+static bool needs_host(const void *self)
+{
+    const struct halo_streams *streams = self;
+
+    for (uint32_t i = 0; i < streams->used; i++) {
+        const struct halo_stream *stream = &streams->at[i];
+
+        if ((stream->kind == HALO_END_HOST || stream->kind == HALO_END_FUNCTIONS) &&
+            !stream->polled.armed && (stream->in.count > 0 || stream->out.count > 0))
+            return true;
+    }
+    return false;
+}
+
+static const struct halo_service service = {
+    .kinds = {[HALO_QUEUE_G2H] =
+                  HALO_KIND_BIT(HALO_KIND_STREAM_OPEN) | HALO_KIND_BIT(HALO_KIND_STREAM_READ) |
+                  HALO_KIND_BIT(HALO_KIND_STREAM_WRITE) | HALO_KIND_BIT(HALO_KIND_STREAM_CLOSE) |
+                  HALO_KIND_BIT(HALO_KIND_STREAM_CANCEL)},
+    .take = take,
+    .serve = serve,
+    .send = send,
+    .halt = halt,
+    .needs_host = needs_host,
+};
+
+void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
+                        struct halo_poller *poller, struct halo_words *words)
+{
+    streams->port = port;
+    streams->poller = poller;
+    streams->words = words;
+    for (uint32_t i = 0; i < HALO_STREAMS_MAX; i++)
+        streams->at[i].polled.fd = -1;
+    streams->used = streams->next = HALO_STDERR + 1;
+    if (!port->on_stacks)
+        halo__port_attach(port, &service, streams);
+}
+
+void halo__streams_free(struct halo_streams *streams)
+{
+    for (uint32_t i = 0; i < streams->used; i++) {
+        if (streams->at[i].kind)
+            halo__end_release(streams, &streams->at[i]);
+    }
+}
+
+void halo__streams_retry(struct halo_streams *streams)
+{
+    for (uint32_t i = 0; i < streams->used; i++) {
+        struct halo_stream *stream = &streams->at[i];
+
+        if (stream->kind == HALO_END_FUNCTIONS && stream->polled.fd < 0)
+            stream->in.blocked = stream->out.blocked = false;
+    }
+}

@@ -1,0 +1,382 @@
+/*
+ * Waiting: the only place that makes a caller wait, and the only one that runs the guest. Whatever
+ * is waited for, the guest takes one step after the other until that has come. A caller's relative
+ * time becomes one deadline, here, at once.
+ */
+#include "sandbox.h"
+#include "signals.h"
+
+/* --- Around what runs the guest --------------------------------------------------------------- */
+
+/*
+ * Running may happen inside itself: a host's function calls the guest. The deadline is the earlier
+ * of its own and that of what it is inside of.
+ */
+struct run {
+    struct halo_signals signals;
+    int64_t outer, start;
+};
+
+static void leave(struct halo_sandbox *box, const struct run *run)
+{
+    const struct halo_backend *backend = box->machine.backend;
+    const bool is_nested = --box->run_depth > 0;
+
+    if (is_nested && box->loop.deadline == run->outer)
+        return;
+    backend->leave(&box->machine);
+    box->loop.deadline = run->outer;
+    if (is_nested) {
+        (void)backend->enter(&box->machine, run->outer);
+        return;
+    }
+    halo__signals_return(&run->signals);
+    box->elapsed_ns += (uint64_t)(halo__now() - run->start);
+}
+
+static int enter(struct halo_sandbox *box, struct run *run, int64_t deadline)
+{
+    const struct halo_backend *backend = box->machine.backend;
+    int error;
+
+    run->start = halo__now();
+    run->outer = box->loop.deadline;
+    if (box->run_depth++ == 0) {
+        halo__streams_retry(&box->streams);
+        halo__signals_borrow(&run->signals);
+    } else if (deadline >= run->outer) {
+        return 0;
+    } else {
+        backend->leave(&box->machine);
+    }
+    box->loop.deadline = deadline;
+    error = backend->enter(&box->machine, deadline);
+    if (error)
+        leave(box, run);
+    return error;
+}
+
+/* A deadline from a caller's time: 0, or HALO_EINVAL. */
+static int deadline_of(struct halo_sandbox *box, int64_t timeout_ns, int64_t *deadline)
+{
+    *deadline = halo__deadline(timeout_ns < 0 ? 0 : timeout_ns);
+    return timeout_ns < 0 ? halo__fail(&box->words, HALO_EINVAL, "a timeout cannot be negative")
+                          : 0;
+}
+
+/* --- Until something has come ----------------------------------------------------------------- */
+
+typedef bool condition(const struct halo_sandbox *box, const void *what);
+
+/*
+ * The guest waits, and nothing can come of itself. Where it waits for what the program that runs it
+ * has to do, that is no fault of the guest's.
+ */
+static int stuck(struct halo_sandbox *box, const char *what)
+{
+    if (halo__port_needs_host(&box->port))
+        return halo__fail(&box->words, HALO_EDEADLOCK,
+                          "the guest waits for a stream whose other end is its host");
+    if (box->port.serving > 0 && box->port.guest == HALO_GUEST_WAITS)
+        return HALO_EDEADLOCK;
+    return halo__loop_end(&box->loop, halo__fail(&box->words, HALO_EPOISONED, "%s", what));
+}
+
+/*
+ * Step until it has come, whatever that is, or the guest has ended: 0; HALO_ETIMEDOUT, or
+ * HALO_EDEADLOCK where it cannot come before the caller does something; or another error: then the
+ * guest has ended.
+ */
+static int run_until(struct halo_sandbox *box, condition *has_come, const void *what,
+                     int64_t deadline)
+{
+    struct run run;
+    int error;
+
+    if (box->port.waits > HALO_DEPTH_MAX)
+        return HALO_EDEPTH;
+    error = enter(box, &run, deadline);
+    if (error)
+        return error;
+    if (box->loop.state == HALO_STATE_READY) {
+        box->loop.state = HALO_STATE_RUNNING;
+        box->port.open = true;
+    }
+    box->port.waits++;
+    while (!error && box->loop.state == HALO_STATE_RUNNING && !has_come(box, what)) {
+        error = halo__loop_step(&box->loop);
+        if (error != HALO_STUCK)
+            continue;
+        if (has_come(box, what)) /* it could not be sent */
+            error = 0;
+        else if (box->port.guest == HALO_GUEST_SERVES && !halo__calls_pending(&box->calls))
+            error = halo__fail(&box->words, HALO_EDEADLOCK, "the guest waits to be called");
+        else
+            error = stuck(box, "the guest waits, but has not answered a call");
+    }
+    box->port.waits--;
+    leave(box, &run);
+    return error;
+}
+
+/* --- Calls ------------------------------------------------------------------------------------ */
+
+static bool is_done(const struct halo_sandbox *box, const void *future)
+{
+    (void)box;
+    return ((const struct halo_future *)future)->done;
+}
+
+int halo_wait(struct halo_future *future, int64_t timeout_ns)
+{
+    struct halo_sandbox *box;
+    int64_t deadline;
+    int error;
+
+    if (future->done)
+        return future->error;
+    box = future->calls->box;
+    error = deadline_of(box, timeout_ns, &deadline);
+    if (!error)
+        error = run_until(box, is_done, future, deadline);
+    return future->done ? future->error : error;
+}
+
+/* Some have come that halo_poll has not told of, whoever took them in. */
+static bool some_came(const struct halo_sandbox *box, const void *nothing)
+{
+    (void)nothing;
+    return box->calls.answered != box->calls.reported;
+}
+
+int halo_poll(struct halo_sandbox *box, int64_t timeout_ns)
+{
+    struct halo_calls *calls = &box->calls;
+    int64_t deadline;
+    int error = deadline_of(box, timeout_ns, &deadline), came;
+
+    if (!error && !some_came(box, NULL)) {
+        if (!halo__calls_pending(calls))
+            return 0;
+        error = run_until(box, some_came, NULL, deadline);
+    }
+    came = (int)(calls->answered - calls->reported);
+    calls->reported = calls->answered;
+    if (came > 0)
+        return came;
+    return error || box->loop.state == HALO_STATE_RUNNING ? error : HALO_ESTATE;
+}
+
+/* --- Streams whose other end is the host ------------------------------------------------------ */
+
+/* A flow has a request, or will have none. */
+static bool is_moving(const struct halo_sandbox *box, const void *flow)
+{
+    (void)box;
+    return ((const struct halo_flow *)flow)->count > 0 || ((const struct halo_flow *)flow)->over;
+}
+
+/* Run the guest until a flow moves: 0, or an error; the guest's own where it has ended. */
+static int run_for(struct halo_sandbox *box, const struct halo_flow *flow, int64_t deadline)
+{
+    if (box->loop.state == HALO_STATE_ENDED)
+        return box->loop.error;
+    return run_until(box, is_moving, flow, deadline);
+}
+
+/* The next bytes that the guest has written: their length, 0 at the end, or an error. */
+static int64_t peek(struct halo_sandbox *box, uint32_t handle, struct halo_span *span,
+                    int64_t deadline)
+{
+    struct halo_stream *stream;
+    int error = halo__direct_find(&box->streams, handle, HALO_OUT, &stream);
+    int got;
+
+    if (error)
+        return error;
+    while ((got = halo__direct_peek(&box->streams, stream, span)) == 0) {
+        if (error || box->loop.state == HALO_STATE_ENDED)
+            return error ? error : box->loop.error;
+        error = run_for(box, &stream->out, deadline);
+    }
+    return got == HALO_DIRECT_END ? error : (int64_t)span->len;
+}
+
+int64_t halo_stream_next(struct halo_sandbox *box, uint32_t handle, const void **bytes,
+                         int64_t timeout_ns)
+{
+    struct halo_span span;
+    int64_t deadline, len = deadline_of(box, timeout_ns, &deadline);
+
+    *bytes = NULL;
+    if (len == 0)
+        len = peek(box, handle, &span, deadline);
+    if (len > 0)
+        *bytes = halo_shm_expose(span.base);
+    return len;
+}
+
+int64_t halo_stream_read(struct halo_sandbox *box, uint32_t handle, void *to, size_t max,
+                         int64_t timeout_ns)
+{
+    struct halo_stream *stream;
+    struct halo_span span;
+    int64_t deadline, len = deadline_of(box, timeout_ns, &deadline);
+
+    if (len == 0)
+        len = peek(box, handle, &span, deadline);
+    if (len <= 0)
+        return len;
+    if (len > (int64_t)max)
+        len = (int64_t)max;
+    halo_shm_copy_in(to, span.base, (size_t)len);
+    stream = halo__stream_find(&box->streams, handle);
+    halo__direct_consume(&box->streams, stream, (uint64_t)len); /* the rest is for the next one */
+    return len;
+}
+
+/* Room for the guest to read: its length, or an error. */
+static int64_t reserve(struct halo_sandbox *box, uint32_t handle, struct halo_span *span,
+                       int64_t deadline)
+{
+    struct halo_stream *stream;
+    int error = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
+    int got;
+
+    if (error)
+        return error;
+    got = halo__direct_reserve(&box->streams, stream, span);
+    if (got == 0) {
+        error = run_for(box, &stream->in, deadline);
+        got = halo__direct_reserve(&box->streams, stream, span);
+        if (error && got == 0)
+            return error;
+    }
+    if (got != 1)
+        return halo__fail(&box->words, HALO_EIO, "nobody reads stream 0x%x any more", handle);
+    return (int64_t)span->len;
+}
+
+int64_t halo_stream_room(struct halo_sandbox *box, uint32_t handle, void **room, int64_t timeout_ns)
+{
+    struct halo_span span;
+    int64_t deadline, len = deadline_of(box, timeout_ns, &deadline);
+
+    *room = NULL;
+    if (len == 0)
+        len = reserve(box, handle, &span, deadline);
+    if (len > 0)
+        *room = halo_shm_expose(span.base);
+    return len;
+}
+
+int64_t halo_stream_write(struct halo_sandbox *box, uint32_t handle, const void *from, size_t len,
+                          int64_t timeout_ns)
+{
+    size_t done = 0;
+    int64_t deadline;
+    const int error = deadline_of(box, timeout_ns, &deadline);
+
+    if (error)
+        return error;
+    while (done < len) {
+        struct halo_span span;
+        const int64_t n = reserve(box, handle, &span, deadline);
+        const size_t part = n > (int64_t)(len - done) ? len - done : (size_t)n;
+
+        if (n <= 0)
+            return done > 0 ? (int64_t)done : n;
+        halo_shm_copy_out(span.base, (const unsigned char *)from + done, part);
+        (void)halo__direct_commit(&box->streams, halo__stream_find(&box->streams, handle), part);
+        done += part;
+    }
+    return (int64_t)done;
+}
+
+/* --- To where it serves, and to its end ------------------------------------------------------- */
+
+/* Begin, or go on, with what is not done inside a function of the host's. */
+static int start(struct halo_sandbox *box, struct run *run, int64_t timeout_ns)
+{
+    const enum halo_state state = box->loop.state;
+    int64_t deadline;
+    int error;
+
+    if (box->run_depth > 0)
+        return halo__fail(&box->words, HALO_ESTATE,
+                          "this sandbox is running: a function of its host's "
+                          "cannot run it from the start");
+    if (state != HALO_STATE_READY && state != HALO_STATE_RUNNING)
+        return halo__fail(&box->words, HALO_ESTATE, "this sandbox cannot be run%s",
+                          state == HALO_STATE_ENDED ? " a second time" : "");
+    error = deadline_of(box, timeout_ns, &deadline);
+    if (!error)
+        error = enter(box, run, deadline);
+    if (!error) {
+        box->loop.state = HALO_STATE_RUNNING;
+        box->port.open = true;
+    }
+    return error;
+}
+
+static int step(struct halo_sandbox *box)
+{
+    const int error = halo__loop_step(&box->loop);
+
+    return error == HALO_STUCK
+               ? stuck(box, "the guest waits for an answer but has asked for nothing")
+               : error;
+}
+
+int halo_begin(struct halo_sandbox *box, int64_t timeout_ns)
+{
+    struct run run;
+    int error = start(box, &run, timeout_ns);
+
+    if (error)
+        return error;
+    while (!error && box->loop.state == HALO_STATE_RUNNING && box->port.guest != HALO_GUEST_SERVES)
+        error = step(box);
+    leave(box, &run);
+    if (error == HALO_ETIMEDOUT)
+        return halo__fail(&box->words, error, "the guest does not serve calls yet");
+    if (!error && box->loop.state == HALO_STATE_ENDED)
+        return halo__fail(&box->words, HALO_ESTATE,
+                          "the guest ended with exit code %d and serves no calls",
+                          box->loop.exit_code);
+    return error;
+}
+
+int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
+{
+    struct halo_loop *loop = &box->loop;
+    struct run run;
+    bool stopped = false;
+    int error;
+
+    if (loop->state == HALO_STATE_ENDED && !loop->error && !box->exit_reported) {
+        box->exit_reported = true; /* it ended while it was called */
+        *exit_code = loop->exit_code;
+        return 0;
+    }
+    error = start(box, &run, timeout_ns);
+    if (error)
+        return error;
+    while (!error && loop->state == HALO_STATE_RUNNING) {
+        if (box->port.guest == HALO_GUEST_SERVES && !stopped && halo__invoke_stop(&box->calls)) {
+            stopped = true;
+            halo__port_publish(&box->port);
+        }
+        error = step(box);
+    }
+    if (error == HALO_ETIMEDOUT)
+        halo__loop_end(loop, halo__fail(&box->words, error,
+                                        "the guest was stopped: it did not end within its time "
+                                        "limit"));
+    leave(box, &run);
+    if (!error) {
+        box->exit_reported = true;
+        *exit_code = loop->exit_code;
+    }
+    return error;
+}
