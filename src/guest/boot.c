@@ -29,12 +29,6 @@ _Noreturn void halo_panic(const char *text)
         halo__doorbell(HALO_DOORBELL_PANIC, (uintptr_t)text, strlen(text));
 }
 
-void halo__check(int error, const char *what)
-{
-    if (error < 0)
-        halo_panic(what);
-}
-
 struct halo_ring_place halo__boot_place(const struct halo_boot_queue *ring)
 {
     return (struct halo_ring_place){

@@ -15,7 +15,11 @@ void halo__boot_take(const struct halo_boot *boot);
 void halo__doorbell(enum halo_doorbell op, uint64_t a, uint64_t b);
 
 /* End the guest where the host has broken a rule, or offers what cannot be used. */
-void halo__check(int error, const char *what);
+static inline void halo__check(int error, const char *what)
+{
+    if (error < 0)
+        halo_panic(what);
+}
 
 /* Where a ring of the boot page lies. */
 struct halo_ring_place halo__boot_place(const struct halo_boot_queue *ring);

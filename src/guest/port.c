@@ -14,11 +14,10 @@ static _Alignas(8) unsigned char memory[HALO_SENDER_BYTES(RING_MAX, REQUESTS, PA
 static struct halo_tiers tiers;
 static uint32_t tiers_next[SMALL_COUNT + LARGE_COUNT];
 
-static const struct halo__service *services[SERVICES_MAX];
-static uint32_t service_count;
-static const struct halo__service *server; /* of the queue from the host, or NULL */
-static struct halo__memory pool;           /* what nobody has taken of it */
-static uint32_t waits;                     /* one inside the other */
+static void (*before_wait[SERVICES_MAX + 1])(void); /* of the services that have one; then NULL */
+static const struct halo__service *server;          /* of the queue from the host, or NULL */
+static struct halo__memory pool;                    /* what nobody has taken of it */
+static uint32_t waits;                              /* one inside the other */
 
 /* --- Start ------------------------------------------------------------------------------------ */
 
@@ -57,9 +56,13 @@ void halo__port_start(void)
 
 void halo__port_add(const struct halo__service *service)
 {
-    if (service_count == SERVICES_MAX)
+    uint32_t count = 0;
+
+    while (before_wait[count])
+        count++;
+    if (count == SERVICES_MAX)
         halo_panic("the port has no room for another service");
-    services[service_count++] = service;
+    before_wait[count] = service->before_wait;
     if (service->serve)
         server = service;
     if (service->start && !halo__on_stacks())
@@ -98,17 +101,15 @@ static bool serve(uint32_t inside)
 }
 
 /* Everything that can go out does. */
-static void send_all(void)
+static inline void send_all(void)
 {
-    for (uint32_t i = 0; i < service_count; i++) {
-        if (services[i]->before_wait)
-            services[i]->before_wait();
-    }
+    for (uint32_t i = 0; before_wait[i]; i++)
+        before_wait[i]();
     halo__port_flush();
 }
 
 /* Leave the guest until something has come, unless it has. */
-static void leave(enum halo_wait_for what)
+static inline void leave(enum halo_wait_for what)
 {
     const bool answers = halo_driver_arm(&halo__port.driver), calls = server && server->arm();
 
