@@ -71,6 +71,7 @@ struct halo_future {
     uint32_t room, ticket, length;
     uint8_t kind;
     unsigned char bytes[320];
+    void (*again)(struct halo_future *future); /* asks again for what there was no room to ask */
 };
 
 /* Has the answer come? Takes in what is there, and never leaves the guest. */

@@ -1,25 +1,25 @@
-/* The guest's end of the queue to the host. */
+/* The guest's end of the queue to the host: see port.h. */
 #include "port.h"
-#include "start.h"
-#include "call/export.h"
+#include "stack.h"
 
 #define RING_MAX 256u
 #define REQUESTS 192u /* in flight, and answers that nobody has freed */
 #define PARTS 576u
 #define SMALL_COUNT 256u
 #define LARGE_COUNT 48u
+#define SERVICES_MAX 4u
 
 struct halo_sender halo__port;
 static _Alignas(8) unsigned char memory[HALO_SENDER_BYTES(RING_MAX, REQUESTS, PARTS)];
 static struct halo_tiers tiers;
-static uint32_t waits; /* one inside the other */
 static uint32_t tiers_next[SMALL_COUNT + LARGE_COUNT];
 
-void halo__check(int error, const char *what)
-{
-    if (error < 0)
-        halo_panic(what);
-}
+static void (*before_wait[SERVICES_MAX + 1])(void); /* of the services that have one; then NULL */
+static const struct halo__service *server;          /* of the queue from the host, or NULL */
+static struct halo__memory pool;                    /* what nobody has taken of it */
+static uint32_t waits;                              /* one inside the other */
+
+/* --- Start ------------------------------------------------------------------------------------ */
 
 static void kick(void *context, const struct halo_queue_stats *stats)
 {
@@ -28,23 +28,14 @@ static void kick(void *context, const struct halo_queue_stats *stats)
     halo__doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_G2H, 0);
 }
 
-struct halo_ring_place halo__port_place(const struct halo_boot_queue *ring)
+void halo__port_start(void)
 {
-    return (struct halo_ring_place){
-        .desc = halo_shm_share((void *)(uintptr_t)ring->desc),
-        .driver_event = halo_shm_share((void *)(uintptr_t)ring->driver_event),
-        .device_event = halo_shm_share((void *)(uintptr_t)ring->device_event),
-        .size = ring->size,
-    };
-}
-
-struct halo__port_rest halo__port_start(const struct halo_boot *boot)
-{
+    const struct halo_boot *boot = halo_boot();
     const struct halo_boot_queue *ring = &boot->queue[HALO_QUEUE_G2H];
     const uint64_t len = SMALL_COUNT * HALO_TIER_SMALL + LARGE_COUNT * HALO_TIER_LARGE;
-    unsigned char *pool = (unsigned char *)(uintptr_t)boot->pool_base;
+    unsigned char *base = (unsigned char *)(uintptr_t)boot->pool_base;
     const struct halo_sender_config config = {
-        .place = halo__port_place(ring),
+        .place = halo__boot_place(ring),
         .provider = &tiers.provider,
         .features = (uint32_t)boot->features,
         .request_count = REQUESTS,
@@ -52,19 +43,39 @@ struct halo__port_rest halo__port_start(const struct halo_boot *boot)
         .notifier = {kick, NULL},
     };
 
+    if (halo__on_stacks())
+        return;
     if (boot->queue_count < 1 || ring->size > RING_MAX || boot->pool_len < len)
         halo_panic("the host offers a queue or a pool that this guest cannot use"); /* DRV-17 */
-    halo__check(halo_tiers_init(&tiers, pool, HALO_TIER_SMALL, SMALL_COUNT, HALO_TIER_LARGE,
+    halo__check(halo_tiers_init(&tiers, base, HALO_TIER_SMALL, SMALL_COUNT, HALO_TIER_LARGE,
                                 LARGE_COUNT, tiers_next),
                 "the pool is misplaced");
     halo__check(halo_sender_init(&halo__port, &config, memory), "the ring is misplaced");
-    return (struct halo__port_rest){pool + len, boot->pool_len - len};
+    pool = (struct halo__memory){base + len, boot->pool_len - len};
 }
+
+void halo__port_add(const struct halo__service *service)
+{
+    uint32_t count = 0;
+
+    while (before_wait[count])
+        count++;
+    if (count == SERVICES_MAX)
+        halo_panic("the port has no room for another service");
+    before_wait[count] = service->before_wait;
+    if (service->serve)
+        server = service;
+    if (service->start && !halo__on_stacks())
+        pool = service->start(pool);
+}
+
+/* --- Waiting ---------------------------------------------------------------------------------- */
 
 void halo__port_flush(void)
 {
     halo__check(halo_sender_flush(&halo__port), "the host broke the ring");
-    halo__serve_flush();
+    if (server)
+        server->flush();
 }
 
 bool halo__port_take(void)
@@ -84,22 +95,34 @@ bool halo__port_take(void)
     return any;
 }
 
-bool halo__port_arm(void)
+static bool serve(uint32_t inside)
 {
-    const bool answers = halo_driver_arm(&halo__port.driver), calls = halo__serve_arm();
+    return server && server->serve(inside);
+}
 
-    return answers || calls;
+/* Everything that can go out does. */
+static inline void send_all(void)
+{
+    for (uint32_t i = 0; before_wait[i]; i++)
+        before_wait[i]();
+    halo__port_flush();
+}
+
+/* Leave the guest until something has come, unless it has. */
+static inline void leave(enum halo_wait_for what)
+{
+    const bool answers = halo_driver_arm(&halo__port.driver), calls = server && server->arm();
+
+    if (!answers && !calls)
+        halo__doorbell(HALO_DOORBELL_WAIT, what, 0);
 }
 
 void halo__port_wait(void)
 {
     waits++;
-    halo__stream_push();
-    halo__port_flush();
-    while (!halo__port_take() && !halo__serve_one(waits)) {
-        if (!halo__port_arm())
-            halo__doorbell(HALO_DOORBELL_WAIT, HALO_WAIT_ANSWER, 0);
-    }
+    send_all();
+    while (!halo__port_take() && !serve(waits))
+        leave(HALO_WAIT_ANSWER);
     waits--;
 }
 
@@ -110,4 +133,53 @@ void halo__port_submit(struct halo_send *send, struct halo_op *op)
     while ((error = halo_send_submit(send, (uintptr_t)op, NULL)) == HALO_EFULL)
         halo__port_wait();
     halo__check(error, "the ring refuses a request");
+}
+
+/* --- Stacks ----------------------------------------------------------------------------------- */
+
+static void serve_popped(struct halo__popped *popped)
+{
+    if (!server)
+        halo_panic("the host sent a malformed call"); /* this program exports nothing */
+    server->serve_popped(popped);
+}
+
+void halo__port_exchange(struct halo__popped *answer)
+{
+    for (;;) {
+        halo__doorbell(HALO_DOORBELL_PUSHED, 0, 0);
+        if (!halo__stack_pop(answer))
+            halo_panic("the host pushed nothing");
+        if (answer->message.kind != HALO_KIND_CALL)
+            return;
+        serve_popped(answer);
+    }
+}
+
+/* The answer to one call is what waits for the next. */
+static void serve_stacks(const bool *over)
+{
+    struct halo__popped popped;
+
+    halo__doorbell(HALO_DOORBELL_WAIT, HALO_WAIT_CALL, 0);
+    while (!*over && halo__stack_pop(&popped)) {
+        serve_popped(&popped);
+        if (!*over)
+            halo__doorbell(HALO_DOORBELL_PUSHED, 0, 0);
+    }
+}
+
+void halo__port_serve(const bool *over)
+{
+    if (halo__on_stacks()) {
+        if (!*over)
+            serve_stacks(over);
+        return;
+    }
+    while (!*over) {
+        if (serve(0) || halo__port_take())
+            continue;
+        send_all();
+        leave(HALO_WAIT_CALL);
+    }
 }

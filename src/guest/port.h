@@ -1,9 +1,22 @@
 /*
- * The guest's end of the queue to the host: one sender, which streams and calls share, and the only
+ * The guest's end of the queue to the host: one sender, which all services share, and the only
  * place where the guest waits.
  *
- * The pool of the boot page is cut in two: buffers of 256 and 4096 bytes for messages, which the
- * sender takes, and HALO_STREAM_BUF ones for streams, which are lent to it.
+ *     service  halo_send_begin(&send, &halo__port), halo_send_write, …    builds a request
+ *     service  halo__port_submit(&send, &op)       into the ring, not visible yet
+ *     service  halo__port_wait()                   until something came:
+ *     port       service->before_wait()              others submit what they have gathered
+ *     port       halo__port_flush()                  one exit shows all of it to the host
+ *     port       op->answered(op, &answer)           each answer that is there, or else
+ *     port       service->serve(waits)               one call of the host's that is due, or else
+ *     port       halo__doorbell(HALO_DOORBELL_WAIT)  leave until there is one or the other
+ *
+ * So whoever waits for its own answer also serves the others: it looks whether its answer has come,
+ * and waits again where not.
+ *
+ * The pool of the boot page is cut into pieces: buffers of 256 and 4096 bytes for messages, which
+ * the sender takes, and what each service takes when it is added. Memory that a service lends for a
+ * request may also lie anywhere else.
  */
 #ifndef HALO_SRC_GUEST_PORT_H
 #define HALO_SRC_GUEST_PORT_H
@@ -11,6 +24,8 @@
 #include <halo/guest.h>
 #include <halo/pool.h>
 #include <halo/sender.h>
+#include "boot.h"
+#include "service.h"
 
 /*
  * The context of every request is its struct halo_op (halo/guest.h): who waits for the answer. Its
@@ -19,13 +34,9 @@
 
 extern struct halo_sender halo__port;
 
-/* The memory behind the message buffers, for streams. */
-struct halo__port_rest {
-    void *base;
-    uint64_t len;
-};
-
-struct halo__port_rest halo__port_start(const struct halo_boot *boot);
+/* Make the sender; with stacks there is none. Then the services are added, in their order. */
+void halo__port_start(void);
+void halo__port_add(const struct halo__service *service);
 
 /* Make visible what was submitted and answered. Leaves the guest only where the host wants kicks.
  */
@@ -34,22 +45,20 @@ void halo__port_flush(void);
 /* Hand every answer that is there to its op. Returns whether there was one. */
 bool halo__port_take(void);
 
-/*
- * Wait for something to come: hand over every answer that is there, else serve a call of the
- * host's, else leave the guest until there is one or the other.
- */
+/* Wait for something to come, as above. Not with stacks. */
 void halo__port_wait(void);
 
-/* Before leaving: true where something is there by now. */
-bool halo__port_arm(void);
-
-/* A ring of the boot page. */
-struct halo_ring_place halo__port_place(const struct halo_boot_queue *ring);
+/* Wait for calls of the host's and serve them, until `over` is true. The program asks for nothing.
+ */
+void halo__port_serve(const bool *over);
 
 /* Submit; where there is no room, wait until there is. */
 void halo__port_submit(struct halo_send *send, struct halo_op *op);
 
-/* End the guest where the host has broken a rule, or offers what cannot be used. */
-void halo__check(int error, const char *what);
+/*
+ * With stacks: leave with what was pushed until the host's answer to it; serves the calls of the
+ * host's that come before it. The payload is the caller's to free.
+ */
+void halo__port_exchange(struct halo__popped *answer);
 
 #endif

@@ -1,14 +1,11 @@
-/* The guest's ends of the two stacks, where those are the transport. */
+/*
+ * The guest's ends of the two stacks, where those are the transport (message/stack.h). It pushes a
+ * message and the port leaves the guest with it; the answer lies on the other stack then.
+ */
 #ifndef HALO_SRC_GUEST_STACK_H
 #define HALO_SRC_GUEST_STACK_H
 
 #include <halo/guest.h>
-#include "call/call.h"
-
-static inline bool halo__on_stacks(void)
-{
-    return halo_boot()->transport == HALO_TRANSPORT_STACK;
-}
 
 /*
  * Push a message: `len` bytes of `bytes`, and what these values have behind the envelope.
@@ -25,11 +22,5 @@ struct halo__popped {
 
 /* Pop what the host has pushed. False where there is nothing. */
 bool halo__stack_pop(struct halo__popped *popped);
-
-/*
- * Leave with what was pushed until the host's answer to it; serves the calls of the host's that
- * come before it. The payload is the caller's to free.
- */
-void halo__stack_exchange(struct halo__popped *answer);
 
 #endif

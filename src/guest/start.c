@@ -1,36 +1,27 @@
-/* Start and end of a guest. */
-#include "start.h"
-#include "call/export.h"
-#include "stack.h"
-
-static const struct halo_boot *the_boot;
-
-const struct halo_boot *halo_boot(void)
-{
-    return the_boot;
-}
-
-void halo__doorbell(enum halo_doorbell op, uint64_t a, uint64_t b)
-{
-    void (*doorbell)(uint64_t, uint64_t, uint64_t) =
-        (void (*)(uint64_t, uint64_t, uint64_t))(uintptr_t)the_boot->doorbell;
-
-    doorbell(op, a, b);
-}
-
-_Noreturn void halo_panic(const char *text)
-{
-    for (;;)
-        halo__doorbell(HALO_DOORBELL_PANIC, (uintptr_t)text, strlen(text));
-}
-
-/* What code that was compiled with a stack protector calls: a library, say. */
-_Noreturn void __stack_chk_fail(void);
-
-_Noreturn void __stack_chk_fail(void)
-{
-    halo_panic("the stack was smashed");
-}
+/*
+ * libhalo-guest: what a guest program is linked with. Start and end of a guest.
+ *
+ *     boot.c      the boot page, the doorbell, panic: what all else stands on
+ *     libc/       memory functions and malloc
+ *     stack.c     the two stacks, where those are the transport
+ *     port.c      the queue to the host, and the one place where the guest waits
+ *     future.c    waiting for one answer
+ *     call/       a service: calls of the host's functions, and the host's calls of the program's
+ *     stream/     a service: reading and writing
+ *     start.c     knows all of them, and nothing else does
+ *
+ * Each uses only what stands above it in this list, and the two services not each other: what the
+ * port needs one for stands in its table (service.h). A request goes down to the port, its answer
+ * comes back through the function in it (port.h); the ways of a call and of a read are in
+ * call/call.h and stream/stream.h.
+ *
+ * There is one thread. The host that runs it can do to the guest whatever it likes, but a rule that
+ * it breaks in the queues is found and ends the guest in words, rather than in wrong results.
+ */
+#include "boot.h"
+#include "call/call.h"
+#include "port.h"
+#include "stream/stream.h"
 
 _Noreturn void halo_exit(int code)
 {
@@ -61,11 +52,11 @@ _Noreturn void _start(const struct halo_boot *boot);
 
 _Noreturn void _start(const struct halo_boot *boot)
 {
-    the_boot = boot;
-    if (boot->magic != HALO_BOOT_MAGIC || boot->version != HALO_BOOT_VERSION)
-        halo_panic("this guest was built for another version of Halo");
-    if (!halo__on_stacks())
-        halo__stream_start(halo__serve_start(boot, halo__port_start(boot)));
-    halo__call_start();
+    halo__boot_take(boot);
+    halo__port_start();
+    if (halo__export_count() > 0)
+        halo__port_add(&halo__export_service);
+    halo__port_add(&halo__stream_service);
+    halo__hello();
     halo_exit(main((int)boot->arg_count, make_argv(boot)));
 }

@@ -4,12 +4,10 @@
  * answer. So nothing here competes with what the program itself asks of the host: an answer can
  * always be given.
  */
-#include "export.h"
 #include <halo/driver.h>
-#include "call.h"
-#include "../../message/envelope.h"
-#include "../start.h"
+#include "../port.h"
 #include "../stack.h"
+#include "call.h"
 
 #define RING_MAX 256u
 /* Most calls that the host can have going: each takes two descriptors at most. */
@@ -37,8 +35,6 @@ struct incoming {
     struct halo_message message;
     uint32_t post;
 };
-
-uint32_t halo__serving;
 
 static struct {
     struct halo_driver driver;
@@ -88,37 +84,37 @@ static void repost(uint32_t post, uint32_t len)
         add(post, bufs + 1, 0, 1);
 }
 
-struct halo__port_rest halo__serve_start(const struct halo_boot *boot, struct halo__port_rest pool)
+static void flush(void)
 {
+    halo_driver_publish(&serve.driver);
+    if (halo_driver_should_kick(&serve.driver))
+        halo__doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_G2H, 0);
+}
+
+static bool arm(void)
+{
+    return halo_driver_arm(&serve.driver);
+}
+
+/* Post buffers out of the front of this memory. */
+static struct halo__memory start(struct halo__memory memory)
+{
+    const struct halo_boot *boot = halo_boot();
     const struct halo_boot_queue *ring = &boot->queue[HALO_QUEUE_H2G];
     const uint64_t len = POSTS * sizeof(struct post);
-    const struct halo_ring_place place = halo__port_place(ring);
+    const struct halo_ring_place place = halo__boot_place(ring);
 
-    if (halo__export_count() == 0)
-        return pool;
     if (boot->queue_count <= HALO_QUEUE_H2G || ring->size > RING_MAX || ring->size < 2 * POSTS ||
-        pool.len < len)
+        memory.len < len)
         halo_panic("the host offers a queue or a pool that this guest cannot use"); /* DRV-17 */
     halo__check(halo_driver_init(&serve.driver, &place, serve.chains), "the ring is misplaced");
     halo__check(halo_driver_extend(&serve.driver, (uint32_t)boot->features),
                 "the host offers extensions that do not go together");
-    serve.posts = pool.base;
+    serve.posts = memory.base;
     for (uint32_t i = 0; i < POSTS; i++)
         repost(i, 0);
-    halo__serve_flush();
-    return (struct halo__port_rest){(unsigned char *)pool.base + len, pool.len - len};
-}
-
-void halo__serve_flush(void)
-{
-    halo_driver_publish(&serve.driver);
-    if (halo_driver_should_kick(&serve.driver))
-        halo__doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_H2G, 0);
-}
-
-bool halo__serve_arm(void)
-{
-    return halo__export_count() > 0 && halo_driver_arm(&serve.driver);
+    flush();
+    return (struct halo__memory){(unsigned char *)memory.base + len, memory.len - len};
 }
 
 /* --- Answering -------------------------------------------------------------------------------- */
@@ -140,8 +136,7 @@ static void put(const struct halo_call *call, uint32_t at, const void *from, siz
 static void answer_error(struct halo_call *call, int32_t code, const char *text)
 {
     struct halo__wire wire;
-    const size_t payload =
-        halo__encode_error((unsigned char *)&wire + sizeof(wire.message), code, text);
+    const size_t payload = halo__encode_error(wire.payload, code, text);
     const uint32_t len = begin_answer(call, HALO_KIND_ERROR, &wire, payload, 0);
 
     call->answered = true;
@@ -179,6 +174,7 @@ int halo_return(struct halo_call *call, struct halo_value value)
                                           .types = {0, call->export->signature.types[0]}};
     const uint64_t raw = halo__raw_len(&value);
     struct halo__wire wire;
+    uint64_t whole;
     uint32_t which, len;
     int error;
 
@@ -189,10 +185,8 @@ int halo_return(struct halo_call *call, struct halo_value value)
         return refuse(call, error);
     if (raw > UINT32_MAX - sizeof(wire))
         return refuse(call, HALO_ESIZE);
-    wire.head = (struct halo_call_head){.envelope_len =
-                                            (uint32_t)halo__encode_result(wire.envelope, &value)};
-    len = begin_answer(call, HALO_KIND_ANSWER, &wire, sizeof(wire.head) + wire.head.envelope_len,
-                       raw);
+    len = begin_answer(call, HALO_KIND_ANSWER, &wire,
+                       halo__payload_put(wire.payload, 0, &value, 1, &whole), raw);
     if (call->post == ON_STACK) {
         if (halo__stack_push(&wire, len, &value, 1))
             return refuse(call, HALO_ESIZE);
@@ -233,20 +227,15 @@ static void serve_call(struct halo_call *call, unsigned char *bytes, size_t len)
     size_t used = 0;
     int error;
 
-    if (len < sizeof(head))
-        halo_panic("the host sent a malformed call");
-    memcpy(&head, bytes, sizeof(head));
-    bytes += sizeof(head);
-    len -= sizeof(head);
-    if (head.envelope_len > len ||
-        halo__decode_function(bytes, head.envelope_len, &function, &used) ||
+    if (halo__payload_head(bytes, len, &head) ||
+        halo__decode_function(bytes + sizeof(head), head.envelope_len, &function, &used) ||
         function > halo__export_count())
         halo_panic("the host sent a malformed call");
     call->export = &__start_halo_exports[function - 1];
-    error = halo__decode_arguments(bytes + used, head.envelope_len - used, &call->export->signature,
-                                   args, &raw);
-    if (error || raw != len - head.envelope_len ||
-        halo__place_raw(bytes + head.envelope_len, args, call->export->signature.arg_count))
+    error = halo__decode_arguments(bytes + sizeof(head) + used, head.envelope_len - used,
+                                   &call->export->signature, args, &raw);
+    if (error ||
+        halo__payload_place(bytes, len, &head, raw, args, call->export->signature.arg_count))
         halo_panic("the host sent a malformed call");
     halo__serving++;
     call->export->function(call, args);
@@ -340,14 +329,12 @@ static int take(struct incoming *in)
     return 1;
 }
 
-bool halo__serve_one(uint32_t waits)
+static bool serve_due(uint32_t waits)
 {
     struct incoming in;
     bool any = false;
     int got;
 
-    if (halo__export_count() == 0)
-        return false;
     if (take_put_off(&in, waits)) {
         handle(&in);
         return true;
@@ -365,52 +352,34 @@ bool halo__serve_one(uint32_t waits)
     return any;
 }
 
-void halo__serve_popped(struct halo__popped *popped)
+static void serve_popped(struct halo__popped *popped)
 {
     struct halo_call call = {.post = ON_STACK, .request = popped->message.request};
 
-    if (popped->payload)
+    if (popped->message.kind == HALO_KIND_CONTROL)
+        serve.stopped = true;
+    else if (popped->message.kind != HALO_KIND_CALL)
+        halo_panic("the host sent a malformed call");
+    else if (popped->payload)
         serve_call(&call, popped->payload, popped->message.length);
     else
         refuse(&call, HALO_ENOMEM);
     free(popped->payload);
 }
 
-/* With stacks: the answer to one call is what waits for the next. */
-static void serve_stacks(void)
-{
-    struct halo__popped popped;
-
-    halo__doorbell(HALO_DOORBELL_WAIT, HALO_WAIT_CALL, 0);
-    while (!serve.stopped && halo__stack_pop(&popped)) {
-        if (popped.message.kind == HALO_KIND_CALL) {
-            halo__serve_popped(&popped);
-            halo__doorbell(HALO_DOORBELL_PUSHED, 0, 0);
-        } else if (popped.message.kind == HALO_KIND_CONTROL) {
-            free(popped.payload);
-            serve.stopped = true;
-        } else {
-            halo_panic("the host sent a malformed call");
-        }
-    }
-}
+const struct halo__service halo__export_service = {
+    .start = start,
+    .serve = serve_due,
+    .flush = flush,
+    .arm = arm,
+    .serve_popped = serve_popped,
+};
 
 int halo_serve(void)
 {
     if (halo__serving > 0)
         return HALO_ESTATE;
-    if (halo__on_stacks()) {
-        if (!serve.stopped && halo__export_count() > 0)
-            serve_stacks();
-        return 0;
-    }
-    while (!serve.stopped && halo__export_count() > 0) {
-        if (halo__serve_one(0) || halo__port_take())
-            continue;
-        halo__stream_push();
-        halo__port_flush();
-        if (!halo__port_arm())
-            halo__doorbell(HALO_DOORBELL_WAIT, HALO_WAIT_CALL, 0);
-    }
+    if (halo__export_count() > 0)
+        halo__port_serve(&serve.stopped);
     return 0;
 }

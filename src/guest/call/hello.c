@@ -3,17 +3,8 @@
  * it exports.
  */
 #include "../port.h"
-#include "../start.h"
-#include "export.h"
 #include "../stack.h"
-
-extern struct halo_import __start_halo_imports[] __attribute__((weak, visibility("hidden")));
-extern struct halo_import __stop_halo_imports[] __attribute__((weak, visibility("hidden")));
-
-static uint32_t import_count(void)
-{
-    return (uint32_t)(__stop_halo_imports - __start_halo_imports);
-}
+#include "call.h"
 
 /* Bytes of a function in the greeting. */
 static uint32_t wire_len(const char *name)
@@ -43,7 +34,7 @@ static unsigned char *put_function(unsigned char *at, const char *name,
 static void check_answer(bool whole, const struct halo_message *message)
 {
     if (!whole || message->kind != HALO_KIND_ANSWER ||
-        message->length != import_count() * sizeof(int32_t))
+        message->length != halo__import_count() * sizeof(int32_t))
         halo_panic("the host sent a malformed answer"); /* DRV-08 */
 }
 
@@ -59,7 +50,7 @@ static bool greeted(struct halo_op *op, struct halo_answer *answer)
     check_answer(halo_answer_read(&halo__port, answer, &message, sizeof(message)) ==
                      sizeof(message),
                  &message);
-    for (uint32_t i = 0; i < import_count(); i++)
+    for (uint32_t i = 0; i < halo__import_count(); i++)
         (void)halo_answer_read(&halo__port, answer, &__start_halo_imports[i].index,
                                sizeof(int32_t));
     ((struct greeting *)op)->done = true;
@@ -78,7 +69,7 @@ static void send_in_ring(const void *bytes, size_t len)
     error = halo_send_write(&send, bytes, len);
     if (!error)
         error = halo_send_writable(&send, sizeof(struct halo_message) +
-                                              import_count() * sizeof(int32_t) +
+                                              halo__import_count() * sizeof(int32_t) +
                                               sizeof(struct halo_stream_error));
     halo__check(error, "the functions of this program do not fit the pool");
     halo__port_submit(&send, &greeting.op);
@@ -92,21 +83,21 @@ static void push(const void *bytes, size_t len)
 
     halo__check(halo__stack_push(bytes, len, NULL, 0),
                 "the functions of this program do not fit the stack");
-    halo__stack_exchange(&answer);
+    halo__port_exchange(&answer);
     check_answer(answer.payload != NULL, &answer.message);
-    for (uint32_t i = 0; i < import_count(); i++)
+    for (uint32_t i = 0; i < halo__import_count(); i++)
         memcpy(&__start_halo_imports[i].index, answer.payload + i * sizeof(int32_t),
                sizeof(int32_t));
     free(answer.payload);
 }
 
-void halo__call_start(void)
+void halo__hello(void)
 {
     struct {
         struct halo_message message;
         struct halo_hello hello;
     } head = {{.kind = HALO_KIND_CONTROL, .length = sizeof(head.hello)},
-              {import_count(), halo__export_count()}};
+              {halo__import_count(), halo__export_count()}};
     unsigned char *bytes, *at;
 
     if (head.hello.import_count == 0 && head.hello.export_count == 0)

@@ -2,14 +2,12 @@
  * Calls of the host's functions: a future is a request in flight, then its answer. Nothing leaves
  * the guest before it waits, so that any number of calls share one exit.
  */
+#include "../../message/compact.h"
 #include "../port.h"
-#include "../start.h"
-#include "export.h"
 #include "../stack.h"
 #include "call.h"
-#include "../../message/compact.h"
 
-#define HEAD_LEN (sizeof(struct halo_message) + sizeof(struct halo_call_head))
+#define HEAD_LEN (HALO_PAYLOAD + sizeof(struct halo_call_head))
 /* A short result, or an error with its text: its message, and without the message's header. */
 #define ROOM_TEXT (HEAD_LEN + 16 + HALO_SHORT_MAX)
 #define ROOM_PAYLOAD (ROOM_TEXT - sizeof(struct halo_message))
@@ -22,82 +20,6 @@ static struct halo_call_stats stats;
 void halo_call_stats(struct halo_call_stats *result)
 {
     *result = stats;
-}
-
-/* --- Fetching --------------------------------------------------------------------------------- */
-
-/* Submit a request for what the host holds. HALO_ENOMEM, HALO_EFULL: no room for it now. */
-static int submit_fetch(struct halo_op *op, uint32_t ticket, void *memory, uint32_t length)
-{
-    const struct {
-        struct halo_message message;
-        struct halo_fetch fetch;
-    } wire = {{.kind = HALO_KIND_FETCH, .length = sizeof(wire.fetch)}, {.ticket = ticket}};
-    struct halo_send send;
-    int error;
-
-    halo_send_begin(&send, &halo__port);
-    error = halo_send_write(&send, &wire, sizeof(wire));
-    if (!error)
-        error = halo_send_writable(&send, sizeof(wire.message));
-    if (!error)
-        error = halo_send_lend_writable(&send, memory, length);
-    if (!error)
-        error = halo_send_submit(&send, (uintptr_t)op, NULL);
-    if (error)
-        halo_send_drop(&send);
-    return error;
-}
-
-/* What came of it: 0 and the bytes are in the memory, or the host's error. */
-static int fetch_result(struct halo_answer *answer, uint32_t length)
-{
-    unsigned char bytes[ROOM_TEXT];
-    struct halo_message message;
-    const char *text;
-    int32_t code;
-    size_t len;
-
-    if (halo_answer_read(&halo__port, answer, &message, sizeof(message)) != sizeof(message) ||
-        message.length != answer->left)
-        halo_panic("the host sent a malformed answer"); /* DRV-08 */
-    if (message.kind == HALO_KIND_ANSWER && message.length == length)
-        return 0;
-    len = halo_answer_read(&halo__port, answer, bytes, sizeof(bytes));
-    if (message.kind != HALO_KIND_ERROR || halo__decode_error(bytes, len, &code, &text))
-        halo_panic("the host sent a malformed answer");
-    return code;
-}
-
-struct fetch {
-    struct halo_op op;
-    uint32_t length;
-    bool done;
-    int error;
-};
-
-static bool fetched(struct halo_op *op, struct halo_answer *answer)
-{
-    struct fetch *fetch = (struct fetch *)op;
-
-    fetch->error = fetch_result(answer, fetch->length);
-    fetch->done = true;
-    return false;
-}
-
-int halo__fetch(const struct halo_held *held, void *memory)
-{
-    struct fetch fetch = {.op = {fetched}, .length = held->length};
-    int error;
-
-    while ((error = submit_fetch(&fetch.op, held->ticket, memory, held->length))) {
-        if (error != HALO_ENOMEM && error != HALO_EFULL)
-            halo_panic("the host holds what cannot be fetched");
-        halo__port_wait(); /* others have all the room, and give some back */
-    }
-    while (!fetch.done)
-        halo__port_wait();
-    return fetch.error;
 }
 
 /* --- Answers ---------------------------------------------------------------------------------- */
@@ -113,18 +35,8 @@ static void fail(struct halo_future *future, int error, const char *text)
 static bool take_result(struct halo_future *future, unsigned char *bytes, size_t len)
 {
     const enum halo_type type = (enum halo_type)future->import->signature.types[0];
-    struct halo_call_head head;
-    uint64_t raw;
 
-    if (len < sizeof(head))
-        return false;
-    memcpy(&head, bytes, sizeof(head));
-    bytes += sizeof(head);
-    len -= sizeof(head);
-    if (head.envelope_len > len ||
-        halo__decode_result(bytes, head.envelope_len, type, &future->result, &raw) ||
-        raw != len - head.envelope_len ||
-        halo__place_raw(bytes + head.envelope_len, &future->result, 1))
+    if (halo__payload_result(bytes, len, type, &future->result))
         return false;
     future->done = true;
     return true;
@@ -182,7 +94,7 @@ static void learn(struct halo_import *import, uint32_t len)
 static bool took_held(struct halo_op *op, struct halo_answer *answer)
 {
     struct halo_future *future = (struct halo_future *)op;
-    const int error = fetch_result(answer, future->length);
+    const int error = halo__fetch_result(answer, future->length);
 
     stats.fetched += error ? 0 : future->length;
     if (error)
@@ -197,8 +109,10 @@ static bool took_held(struct halo_op *op, struct halo_answer *answer)
 static void fetch_held(struct halo_future *future)
 {
     future->op.answered = took_held;
-    if (submit_fetch(&future->op, future->ticket, future->memory, future->length))
+    if (halo__fetch_submit(&future->op, future->ticket, future->memory, future->length)) {
         future->op.answered = NULL;
+        future->again = fetch_held;
+    }
 }
 
 /* The answer did not fit; `held` tells of it. */
@@ -299,21 +213,16 @@ static int add_compact(struct halo_send *send, const struct halo_import *import,
 static int put_head(struct halo__wire *wire, const struct halo_import *import,
                     const struct halo_value *args)
 {
-    const uint32_t count = import->signature.arg_count;
-    uint64_t len = sizeof(wire->head);
+    uint64_t len;
+    const uint32_t wire_len = halo__payload_put(wire->payload, (uint32_t)import->index, args,
+                                                import->signature.arg_count, &len);
 
-    wire->head.envelope_len =
-        (uint32_t)halo__encode_call(wire->envelope, (uint32_t)import->index, args, count);
-    wire->head.reserved = 0;
-    len += wire->head.envelope_len;
-    for (uint32_t i = 0; i < count; i++)
-        len += halo__raw_len(&args[i]);
     if (len > UINT32_MAX)
         return HALO_ESIZE;
     wire->message = (struct halo_message){.kind = HALO_KIND_CALL,
                                           .flags = (uint8_t)(halo__serving << HALO_DEPTH_SHIFT),
                                           .length = (uint32_t)len};
-    return (int)(HEAD_LEN + wire->head.envelope_len);
+    return (int)(HALO_PAYLOAD + wire_len);
 }
 
 /* Header and envelope, and the segments that it announces. */
@@ -379,7 +288,7 @@ static int call_on_stack(struct halo_future *future, const struct halo_value *ar
     if (error)
         return error;
     stats.calls++;
-    halo__stack_exchange(&answer);
+    halo__port_exchange(&answer);
     len = answer.message.length;
     future->memory = answer.payload;
     if (!answer.payload) {
@@ -436,34 +345,4 @@ int halo_start(struct halo_future *future, struct halo_import *import,
     stats.calls++;
     halo__port_submit(&send, &future->op);
     return 0;
-}
-
-bool halo_ready(struct halo_future *future)
-{
-    if (!future->done)
-        (void)halo__port_take();
-    if (!future->done && !future->op.answered)
-        fetch_held(future);
-    return future->done;
-}
-
-int halo_wait(struct halo_future *future)
-{
-    while (!halo_ready(future))
-        halo__port_wait();
-    return future->error;
-}
-
-bool halo_poll(void)
-{
-    if (halo__on_stacks() || halo_sender_stats(&halo__port).in_flight == 0)
-        return false;
-    halo__port_wait();
-    return true;
-}
-
-void halo_done(struct halo_future *future)
-{
-    drop_room(future);
-    future->result = halo_void();
 }

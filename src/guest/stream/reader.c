@@ -1,12 +1,12 @@
 /* Reading ahead: a circle of requests, each with a buffer; and lines out of those. */
-#include "../stack.h"
+#include "../port.h"
 #include "stream.h"
 
 /* Add one more read to the end of a reader's circle. */
 static void post(struct halo_reader *reader, struct halo__io *io, void *buf)
 {
     io->buf = buf;
-    io->writer = NULL;
+    io->answered = NULL;
     halo__io_start(io, HALO_KIND_STREAM_READ, reader->handle, reader->buf_len);
     reader->ios[(reader->first + reader->count) % HALO_READER_DEPTH] = io;
     reader->count++;

@@ -2,8 +2,8 @@
  * A guest's requests for streams. Each is a future, as a call is: a read's result are the bytes
  * that came, a write's those that went.
  */
-#include "../stack.h"
 #include "stream.h"
+#include "../port.h"
 
 #define IO_COUNT 64u /* more come from the heap */
 #define BUF_MAX 128u
@@ -19,17 +19,18 @@ static struct {
     } windows[HALO_STREAMS_MAX][2];
 } streams;
 
-void halo__stream_start(struct halo__port_rest pool)
+struct halo__memory halo__stream_start(struct halo__memory memory)
 {
-    const uint64_t count = pool.len / HALO_STREAM_BUF;
+    const uint64_t count = memory.len / HALO_STREAM_BUF;
 
-    halo__check(halo_pool_init(&streams.bufs, pool.base, HALO_STREAM_BUF,
+    halo__check(halo_pool_init(&streams.bufs, memory.base, HALO_STREAM_BUF,
                                count < BUF_MAX ? (uint32_t)count : BUF_MAX, streams.buf_next),
                 "the pool is too small");
     for (uint32_t i = IO_COUNT; i-- > 0;) {
         streams.ios[i].next = streams.free_io;
         streams.free_io = &streams.ios[i];
     }
+    return (struct halo__memory){NULL, 0};
 }
 
 /* --- Answers ---------------------------------------------------------------------------------- */
@@ -46,8 +47,7 @@ bool halo__window_has_room(uint32_t handle, bool is_write, uint32_t len)
     return window->count < HALO_WINDOW_REQUESTS && len <= HALO_WINDOW_BYTES - window->bytes;
 }
 
-/* An errno of the end's, as far as this library has words for it. */
-static int error_of(int32_t os_error)
+int halo__stream_error(int32_t os_error)
 {
     enum { ENOENT_ = 2, ESTALE_ = 116 };
 
@@ -75,7 +75,7 @@ static bool answered(struct halo_op *op, struct halo_answer *answer)
     if (message.kind == HALO_KIND_ERROR) {
         (void)halo_answer_read(&halo__port, answer, &error, sizeof(error));
         future->code = error.error;
-        future->error = error_of(error.error);
+        future->error = halo__stream_error(error.error);
         future->text = halo_strerror(future->error);
     } else if (future->kind == HALO_KIND_STREAM_READ) {
         future->result.len = message.length <= future->length ? message.length : future->length;
@@ -115,8 +115,8 @@ static int build(struct halo_send *send, enum halo_kind kind, uint32_t handle, u
     return error;
 }
 
-static void submit(struct halo_op *op, enum halo_kind kind, uint32_t handle, uint32_t ways,
-                   const void *buf, uint32_t len)
+void halo__stream_submit(struct halo_op *op, enum halo_kind kind, uint32_t handle, uint32_t ways,
+                         const void *buf, uint32_t len)
 {
     struct halo_send send;
     int error;
@@ -144,7 +144,7 @@ static void start(struct halo_future *future, enum halo_kind kind, uint32_t hand
         halo__port_wait();
     window->count++;
     window->bytes += len;
-    submit(&future->op, kind, handle, 0, buf, len);
+    halo__stream_submit(&future->op, kind, handle, 0, buf, len);
 }
 
 static int start_checked(struct halo_future *future, enum halo_kind kind, uint32_t handle,
@@ -176,109 +176,6 @@ int halo_start_write(struct halo_future *future, uint32_t handle, const void *fr
     return start_checked(future, HALO_KIND_STREAM_WRITE, handle, from, len);
 }
 
-/* --- Handles ---------------------------------------------------------------------------------- */
-
-struct open {
-    struct halo_op op;
-    bool done;
-    int error;
-    struct halo_stream_opened opened;
-};
-
-static bool opened(struct halo_op *op, struct halo_answer *answer)
-{
-    struct open *open = (struct open *)op;
-    struct halo_stream_error error = {0};
-    struct halo_message message;
-
-    if (halo_answer_read(&halo__port, answer, &message, sizeof(message)) != sizeof(message))
-        halo_panic("the host sent a malformed answer");
-    if (message.kind == HALO_KIND_ANSWER) {
-        if (halo_answer_read(&halo__port, answer, &open->opened, sizeof(open->opened)) !=
-            sizeof(open->opened))
-            halo_panic("the host sent a malformed answer");
-    } else {
-        (void)halo_answer_read(&halo__port, answer, &error, sizeof(error));
-        open->error = error_of(error.error);
-    }
-    open->done = true;
-    return false;
-}
-
-static int build_open(struct halo_send *send, const char *name, size_t len)
-{
-    const struct halo_message message = {.kind = HALO_KIND_STREAM_OPEN, .length = (uint32_t)len};
-    int error;
-
-    halo_send_begin(send, &halo__port);
-    error = halo_send_write(send, &message, sizeof(message));
-    if (!error)
-        error = halo_send_write(send, name, len);
-    if (!error)
-        error = halo_send_writable(send, sizeof(message) + sizeof(struct halo_stream_opened));
-    if (error)
-        halo_send_drop(send);
-    return error;
-}
-
-int halo_stream_open(const char *name, uint32_t *handle)
-{
-    const size_t len = strlen(name);
-    struct open open = {.op = {opened}};
-    struct halo_send send;
-    int error;
-
-    if (halo__on_stacks())
-        return HALO_ETRANSPORT;
-    if (len == 0 || len > HALO_STREAM_NAME_MAX)
-        return HALO_EINVAL;
-    while ((error = build_open(&send, name, len)) == HALO_ENOMEM)
-        halo__port_wait();
-    halo__check(error, "a request cannot be built");
-    halo__port_submit(&send, &open.op);
-    while (!open.done)
-        halo__port_wait();
-    *handle = open.opened.handle;
-    return open.error;
-}
-
-/* For requests whose answer nobody waits for. */
-static bool ignored(struct halo_op *op, struct halo_answer *answer)
-{
-    (void)op;
-    (void)answer;
-    return false;
-}
-
-static int tell(enum halo_kind kind, uint32_t handle, uint32_t ways)
-{
-    static struct halo_op nobody = {ignored};
-
-    if (halo__on_stacks())
-        return HALO_ETRANSPORT;
-    if (ways == 0 || ways > (HALO_IN | HALO_OUT))
-        return HALO_EINVAL;
-    submit(&nobody, kind, handle, ways, NULL, 0);
-    return 0;
-}
-
-int halo_stream_end(uint32_t handle)
-{
-    halo__writer_push(handle);
-    return tell(HALO_KIND_STREAM_CLOSE, handle, HALO_OUT);
-}
-
-int halo_stream_close(uint32_t handle)
-{
-    halo__writer_push(handle);
-    return tell(HALO_KIND_STREAM_CLOSE, handle, HALO_IN | HALO_OUT);
-}
-
-int halo_stream_cancel(uint32_t handle, uint32_t ways)
-{
-    return tell(HALO_KIND_STREAM_CANCEL, handle, ways);
-}
-
 /* --- For readers and writers ------------------------------------------------------------------ */
 
 struct halo__io *halo__io_alloc(void)
@@ -305,9 +202,9 @@ static bool io_answered(struct halo_op *op, struct halo_answer *answer)
     struct halo__io *io = (struct halo__io *)op;
 
     (void)answered(op, answer);
-    if (io->writer)
-        halo__writer_answered(io);
-    if (io->writer || io->abandoned)
+    if (io->answered)
+        io->answered(io);
+    if (io->answered || io->abandoned)
         halo__io_free(io);
     return false;
 }

@@ -1,25 +1,54 @@
 /*
- * Streams in the guest.
+ * Streams in the guest: a service of the port's.
  *
- *     request.c    requests as futures: what all else here is made of
+ *     request.c    requests as futures, the window, buffers: what all else here is made of
  *     reader.c     reads ahead, buffers and lines
  *     writer.c     gathers small writes
+ *     handle.c     opens and closes
  *
- * Requests go out together, and answers are taken when they are needed: the host is entered only
- * when there is nothing left to do without it. docs/protocol.md, section 5.
+ * A reader's read:
+ *
+ *     program  halo_reader_open   reader.c    posts reads, each with a buffer of its own
+ *     reader   halo__io_start     request.c   puts one into the port, when the window has room
+ *     program  halo_reader_next   reader.c    waits in the port until the oldest was answered
+ *     port     op->answered       request.c   judges the header; the bytes are in the buffer
+ *     program  looks at the bytes; the next halo_reader_next posts the buffer again
+ *
+ * A write goes the same way once its buffer is full, or when the port calls before_wait. Requests
+ * go out together, and answers are taken when they are needed: the host is entered only when there
+ * is nothing left to do without it. docs/protocol.md, section 5.
+ *
+ * All of it belongs to the ring; with the stack transport there are no streams.
  */
-#ifndef HALO_SRC_STREAM_GUEST_H
-#define HALO_SRC_STREAM_GUEST_H
+#ifndef HALO_SRC_GUEST_STREAM_H
+#define HALO_SRC_GUEST_STREAM_H
 
-#include "../port.h"
-#include "../start.h"
+#include <halo/guest.h>
+#include "../service.h"
+
+extern const struct halo__service halo__stream_service;
+
+/* Make stream buffers of this part of the pool; leaves nothing of it. */
+struct halo__memory halo__stream_start(struct halo__memory memory);
+
+/* Send out what was written and fills no buffer: before every wait. */
+void halo__stream_push(void);
+
+/* Submit one request; waits for the room. `ways` is 0 but of CANCEL and CLOSE. */
+void halo__stream_submit(struct halo_op *op, enum halo_kind kind, uint32_t handle, uint32_t ways,
+                         const void *buf, uint32_t len);
+
+/* The error for an errno of the end's, as far as this library has words for it. */
+int halo__stream_error(int32_t os_error);
 
 /* A request of a reader's or a writer's, with its buffer, until its answer was consumed. */
 struct halo__io {
     struct halo_future future;
     struct halo__io *next; /* of the free ones */
     void *buf;
-    struct halo_writer *writer; /* whose write it is, or NULL */
+    /* Called with the answer, and then it is free; NULL: it waits until a reader looks at it. */
+    void (*answered)(struct halo__io *io);
+    struct halo_writer *writer; /* whose write it is */
     bool abandoned;             /* nobody waits for it: free it when it comes back */
 };
 
@@ -38,9 +67,6 @@ uint32_t halo__buf_count(void);
 
 /* So many bytes more may be in flight this way. */
 bool halo__window_has_room(uint32_t handle, bool is_write, uint32_t len);
-
-/* A write was answered. */
-void halo__writer_answered(struct halo__io *io);
 
 /* Send out what was written to this stream, and fills no buffer. */
 void halo__writer_push(uint32_t handle);

@@ -2,7 +2,7 @@
  * Small writes, gathered: bytes go into a buffer that goes out when it is full, and at the latest
  * when the guest next waits, for whatever that is.
  */
-#include "../stack.h"
+#include "../port.h"
 #include "stream.h"
 
 /* Those that hold bytes. */
@@ -24,6 +24,18 @@ int halo_writer_open_sized(struct halo_writer *writer, uint32_t handle, uint32_t
 int halo_writer_open(struct halo_writer *writer, uint32_t handle)
 {
     return halo_writer_open_sized(writer, handle, HALO_STREAM_BUF);
+}
+
+static void answered(struct halo__io *io)
+{
+    struct halo_writer *writer = io->writer;
+
+    writer->in_flight--;
+    in_flight--;
+    if (io->future.error && !writer->error) {
+        writer->error = io->future.error;
+        writer->os_error = io->future.code;
+    }
 }
 
 static void forget(struct halo_writer *writer)
@@ -56,6 +68,7 @@ static void push(struct halo_writer *writer)
         halo__port_wait();
     io->buf = buf;
     io->writer = writer;
+    io->answered = answered;
     halo__io_start(io, HALO_KIND_STREAM_WRITE, writer->handle, writer->len);
 }
 
@@ -81,18 +94,6 @@ void halo__writer_push(uint32_t handle)
             push(writer);
             return;
         }
-    }
-}
-
-void halo__writer_answered(struct halo__io *io)
-{
-    struct halo_writer *writer = io->writer;
-
-    writer->in_flight--;
-    in_flight--;
-    if (io->future.error && !writer->error) {
-        writer->error = io->future.error;
-        writer->os_error = io->future.code;
     }
 }
 

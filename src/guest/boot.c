@@ -1,0 +1,51 @@
+/* The boot page and the doorbell: see boot.h. */
+#include "boot.h"
+
+static const struct halo_boot *the_boot;
+
+void halo__boot_take(const struct halo_boot *boot)
+{
+    the_boot = boot;
+    if (boot->magic != HALO_BOOT_MAGIC || boot->version != HALO_BOOT_VERSION)
+        halo_panic("this guest was built for another version of Halo");
+}
+
+const struct halo_boot *halo_boot(void)
+{
+    return the_boot;
+}
+
+void halo__doorbell(enum halo_doorbell op, uint64_t a, uint64_t b)
+{
+    void (*doorbell)(uint64_t, uint64_t, uint64_t) =
+        (void (*)(uint64_t, uint64_t, uint64_t))(uintptr_t)the_boot->doorbell;
+
+    doorbell(op, a, b);
+}
+
+_Noreturn void halo_panic(const char *text)
+{
+    for (;;)
+        halo__doorbell(HALO_DOORBELL_PANIC, (uintptr_t)text, strlen(text));
+}
+
+struct halo_ring_place halo__boot_place(const struct halo_boot_queue *ring)
+{
+    return (struct halo_ring_place){
+        .desc = halo_shm_share((void *)(uintptr_t)ring->desc),
+        .driver_event = halo_shm_share((void *)(uintptr_t)ring->driver_event),
+        .device_event = halo_shm_share((void *)(uintptr_t)ring->device_event),
+        .size = ring->size,
+    };
+}
+
+/*
+ * What code calls that was compiled with a stack protector, as libraries are. It compares a word of
+ * its frame with the one that fs finds (struct halo_thread).
+ */
+_Noreturn void __stack_chk_fail(void);
+
+_Noreturn void __stack_chk_fail(void)
+{
+    halo_panic("the stack was smashed");
+}

@@ -1,0 +1,32 @@
+/*
+ * What all of the guest's runtime stands on: the boot page, the doorbell, and the ends of a guest
+ * that cannot go on. It needs nothing but the memory functions.
+ */
+#ifndef HALO_SRC_GUEST_BOOT_H
+#define HALO_SRC_GUEST_BOOT_H
+
+#include <halo/guest.h>
+#include <halo/ring.h>
+
+/* Remember the boot page. Does not return where the host is of another version. */
+void halo__boot_take(const struct halo_boot *boot);
+
+/* Leave the guest. Returns when the host lets it go on, with all registers but rax as they were. */
+void halo__doorbell(enum halo_doorbell op, uint64_t a, uint64_t b);
+
+/* End the guest where the host has broken a rule, or offers what cannot be used. */
+static inline void halo__check(int error, const char *what)
+{
+    if (error < 0)
+        halo_panic(what);
+}
+
+/* Where a ring of the boot page lies. */
+struct halo_ring_place halo__boot_place(const struct halo_boot_queue *ring);
+
+static inline bool halo__on_stacks(void)
+{
+    return halo_boot()->transport == HALO_TRANSPORT_STACK;
+}
+
+#endif
