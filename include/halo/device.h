@@ -24,28 +24,44 @@ extern "C" {
 
 /* What the device remembers of a buffer id. Private memory of the host. */
 struct halo_device_chain {
-    uint32_t capacity;   /* writable bytes of the chain in flight */
-    uint32_t generation; /* grows with every chain that used this id, and is never reset */
-    uint16_t slots;      /* descriptors of the chain in flight; 0: the id is free */
-    uint16_t is_inline;  /* its request came inline: its answer may go so */
+    uint64_t token; /* of the chain in flight, or with HALO_TOKEN_FREE; it only ever grows */
+    uint64_t
+        limit; /* a plain chain in flight: halo_plain_body of its descriptor, and one; else 0 */
+    uint32_t capacity;  /* writable bytes of a general chain in flight */
+    uint16_t slots;     /* descriptors of a general chain in flight; else 0 */
+    uint16_t is_inline; /* its request came inline: its answer may go so */
+};
+
+/* What the plain path of the device needs to know of the first region: a copy of the device's. */
+struct halo_device_plain {
+    uint64_t base, len;
+    HALO_SHARED unsigned char *host;
+    uint32_t max[2]; /* most bytes of a chain to be read, and of one to be written; 0: none */
 };
 
 struct halo_device {
+    /* taking */
+    struct halo_at avail;                    /* where the next chain starts */
+    struct halo_device_chain *chains;        /* place.size entries, the caller's */
+    const HALO_SHARED struct halo_desc *end; /* behind the last descriptor */
+    uint32_t ids;                            /* ids below it may be used; 0 once latched */
+    uint32_t room; /* slots that may hold chains to be taken: neither in flight nor staged */
+    struct halo_device_plain plain;
+    /* completing */
+    struct halo_at used; /* where the next used entry goes */
+    uint64_t batch_meta; /* withheld: the first used entry of the batch */
+    uint32_t staged;     /* slots completed since the last publish */
+    uint16_t newest;     /* id of the chain that was taken last */
+    /* once a batch, and seldom */
+    struct halo_at published; /* end of the used entries that the driver can see */
+    uint64_t unannounced;     /* slots published since the last notify decision */
     struct halo_ring_place place;
     const struct halo_memory *memory; /* what a driver may name in a descriptor */
-    struct halo_device_chain *chains; /* place.size entries, the caller's */
     uint32_t len_max;                 /* most bytes that one chain may carry */
     uint32_t features;                /* HALO_FEATURE_…, those that are on */
     uint32_t refused;                 /* flags that an available descriptor must not have */
-    struct halo_cursor avail;         /* where the next chain starts */
-    struct halo_cursor used;          /* where the next used entry goes */
-    struct halo_cursor published;     /* end of the used entries that the driver can see */
-    uint32_t in_flight;               /* slots taken and not yet completed */
-    uint64_t batch_meta;              /* withheld: the first used entry of the batch */
-    uint64_t staged;                  /* slots completed since the last publish */
-    uint64_t unannounced;             /* slots published since the last notify decision */
-    uint16_t newest;                  /* id of the chain that was taken last */
     struct halo_violation violation;  /* reason != 0: the queue is latched */
+    struct halo_at stopped;           /* where `avail` was then */
 };
 
 /* Why the buffers of a chain were not acceptable. */
@@ -64,16 +80,13 @@ const char *halo_reject_name(enum halo_reject reason);
 /* A chain that was taken. Its spans stand in the caller's array, the readable ones first. */
 struct halo_chain {
     struct halo_token token;
-    uint16_t slots;          /* descriptors it occupies */
-    uint32_t readable_count; /* spans to read */
-    uint32_t writable_count; /* spans to write, after the readable ones */
-    uint64_t readable_len;   /* bytes in each kind */
-    uint64_t writable_len;
+    uint64_t readable_len, writable_len;     /* bytes to read, and to write */
+    uint32_t readable_count, writable_count; /* spans to read, and after them those to write */
+    uint16_t slots;                          /* descriptors it occupies */
+    bool is_inline;          /* the request lies in the descriptor; readable_count is 0 */
+    uint8_t inline_len;      /* its bytes, 0 to HALO_INLINE_REQUEST_MAX, in inline_bytes */
     enum halo_reject reject; /* set where halo_device_poll returned HALO_EREJECT */
     struct halo_gpa where;   /* with it: the address of the buffer that was refused */
-    /* With HALO_FEATURE_INLINE_REQUEST: */
-    bool is_inline;     /* the request lies in the descriptor; readable_count is 0 */
-    uint8_t inline_len; /* its bytes, 0 to HALO_INLINE_REQUEST_MAX, in inline_bytes */
     unsigned char inline_bytes[HALO_INLINE_REQUEST_MAX];
 };
 
@@ -85,8 +98,7 @@ struct halo_chain {
  *
  * The same call resets: all cursors start again, nothing is in flight, and every token from before
  * is stale (RST-02, RST-03). The ring must be zeroed first, and the device be done with all spans
- * from before: a stale token cannot complete a chain, but a span is a pointer. A token is told from
- * a later one with its id by 32 bits: do not keep one for as long as 2^32 chains take.
+ * from before: a stale token cannot complete a chain, but a span is a pointer.
  */
 int halo_device_init(struct halo_device *device, const struct halo_ring_place *place,
                      const struct halo_memory *memory, struct halo_device_chain *chains,
@@ -114,9 +126,80 @@ struct halo_positions halo_device_positions(const struct halo_device *device);
 int halo_device_resume(struct halo_device *device, struct halo_positions at,
                        const struct halo_device_chain *in_flight);
 
-/* The walk over a chain whose first descriptor is available: the rest of halo_device_poll. */
+/*
+ * The regions of `memory` are others than at the init, or len_max is: what the device keeps a copy
+ * of is taken again. Without this it goes on with what the first region was.
+ */
+void halo_device_memory_changed(struct halo_device *device);
+
+/* Descriptors of the chain in flight with this record; 0: its id is free. */
+static inline uint32_t halo_device_chain_slots(const struct halo_device_chain *record)
+{
+    return record->limit ? 1 : record->slots;
+}
+
+/* Where the next chain starts, or where the one started for which the queue is latched. */
+static inline struct halo_cursor halo_device_avail(const struct halo_device *device)
+{
+    return halo_at_cursor(device->violation.reason ? device->stopped : device->avail,
+                          &device->place);
+}
+
+/* Descriptors that were taken and are not completed. */
+static inline uint32_t halo_device_in_flight(const struct halo_device *device)
+{
+    return device->place.size - device->room - device->staged;
+}
+
+/*
+ * Any chain at the cursor, of whose first descriptor `meta` was loaded, and `addr`, too: the rest
+ * of halo_device_poll.
+ */
 int halo_device_take(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
                      uint32_t span_max, uint64_t meta);
+int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
+                     uint32_t span_max, uint64_t meta, uint64_t addr);
+
+/*
+ * The plain path: a descriptor whose flags are its phase, or that and WRITE, and an id of the ring.
+ * The walk would find no flag to refuse, no next descriptor, and one buffer; what may still be
+ * wrong with it is looked at here, in the walk's order, and handed to the walk if it is.
+ */
+static inline int halo_device_take_plain(struct halo_device *device, struct halo_chain *chain,
+                                         struct halo_span *spans, uint32_t span_max, uint64_t meta,
+                                         uint32_t id)
+{
+    struct halo_device_chain *record = &device->chains[id];
+    const struct halo_device_plain *plain = &device->plain;
+    const uint32_t len = halo_meta_len(meta), writes = (meta & HALO_META_WRITE) != 0;
+    uint64_t addr, offset;
+
+    halo_shm_prefetch(device->avail.desc);
+    if (device->room == 0 || span_max == 0 || !(record->token & HALO_TOKEN_FREE))
+        return halo_device_take(device, chain, spans, span_max, meta);
+    addr = halo_shm_load_addr(device->avail.desc);
+    /* No more than the region has, so that nothing wraps: then it is halo_memory_span's test. */
+    offset = addr - plain->base;
+    if (len - 1 >= plain->max[writes] || offset > plain->len - len)
+        return halo_device_walk(device, chain, spans, span_max, meta, addr);
+    spans->base = plain->host + offset;
+    spans->len = len;
+    record->token += HALO_TOKEN_FREE;
+    record->limit = halo_plain_body(meta) + 1;
+    chain->token.word = record->token;
+    chain->readable_len = writes ? 0 : len;
+    chain->writable_len = writes ? len : 0;
+    chain->readable_count = !writes;
+    chain->writable_count = writes;
+    chain->slots = 1;
+    chain->is_inline = false;
+    chain->inline_len = 0;
+    chain->reject = HALO_REJECT_NOT;
+    device->newest = (uint16_t)id;
+    device->room--;
+    device->avail = halo_at_step(device->avail, &device->place, device->end);
+    return 1;
+}
 
 /*
  * Take the next chain. virtio 1.2, 2.8.6, 2.8.22; groups DEV, ID and TOC.
@@ -133,15 +216,13 @@ int halo_device_take(struct halo_device *device, struct halo_chain *chain, struc
 static inline int halo_device_poll(struct halo_device *device, struct halo_chain *chain,
                                    struct halo_span *spans, uint32_t span_max)
 {
-    uint64_t meta;
+    HALO_SHARED struct halo_desc *desc = device->avail.desc;
+    const uint64_t meta = halo_shm_load_meta(desc), word = meta ^ device->avail.phase; /* TOC-01 */
+    const uint32_t id = halo_plain_id(word);
 
-    if (device->violation.reason)
-        return HALO_EBROKEN;
-    meta = halo_shm_load_meta(&device->place.desc[device->avail.slot]); /* TOC-01: once */
-    if ((halo_meta_flags(meta) & HALO_PHASE_MASK) != halo_cursor_available(device->avail))
-        return 0; /* DEV-06 */
-    halo_shm_prefetch(&device->place.desc[device->avail.slot]);
-    return halo_device_take(device, chain, spans, span_max, meta);
+    if (!HALO_PLAIN_PATH || id >= device->ids) /* DEV-06 */
+        return word & HALO_META_PHASE ? 0 : halo_device_take(device, chain, spans, span_max, meta);
+    return halo_device_take_plain(device, chain, spans, span_max, meta, id);
 }
 
 /*
@@ -155,56 +236,8 @@ int halo_device_rewind(struct halo_device *device, struct halo_token token);
  * What the three ways to give a chain back share: `extra` is 0, HALO_DESC_INLINE or
  * HALO_DESC_TRUNCATED, and `word` goes with the latter two.
  */
-/*@ requires \valid(device) && 1 <= device->place.size <= HALO_RING_MAX;
-    requires \valid(device->place.desc + (0 .. device->place.size - 1));
-    requires \valid(device->chains + (0 .. device->place.size - 1));
-    requires \separated(device, device->place.desc + (0 .. device->place.size - 1),
-        device->chains + (0 .. device->place.size - 1));
-    requires halo_cursor_sound(device->used, device->place.size);
-    requires device->in_flight + device->staged <= device->place.size;
-    requires \forall integer id; 0 <= id < device->place.size ==>
-        device->chains[id].slots <= device->in_flight;
-    assigns *device, device->place.desc[device->used.slot], device->chains[token.id].slots;
-    ensures device->in_flight + device->staged == \old(device->in_flight + device->staged);
-    ensures halo_cursor_sound(device->used, device->place.size);
-    ensures \result == 0 ==> device->chains[token.id].slots == 0 &&
-        device->staged == \old(device->staged) + \old(device->chains[token.id].slots) &&
-        halo_position(device->used, device->place.size) ==
-            (halo_position(\old(device->used), device->place.size) +
-             \old(device->chains[token.id].slots)) % (2 * device->place.size);
-    ensures \result != 0 ==> *device == \old(*device);
-*/
-static inline int halo_device_retire(struct halo_device *device, struct halo_token token,
-                                     uint32_t len, uint32_t extra, uint64_t word)
-{
-    struct halo_device_chain *record;
-    uint32_t flags = halo_cursor_used(device->used) | extra;
-    uint64_t meta;
-
-    if (device->violation.reason)
-        return HALO_EBROKEN;
-    if (token.id >= device->place.size)
-        return HALO_ESTALE;
-    record = &device->chains[token.id];
-    if (record->slots == 0 || record->generation != token.generation)
-        return HALO_ESTALE;
-    if (extra == HALO_DESC_INLINE ? !record->is_inline : len > record->capacity)
-        return HALO_EINVAL;
-
-    flags |= len > 0 ? HALO_DESC_WRITE : 0;
-    meta = halo_meta(len, token.id, (uint16_t)flags);
-    if (extra)
-        halo_shm_stage_addr(&device->place.desc[device->used.slot], word);
-    if (device->staged == 0)
-        device->batch_meta = meta;
-    else
-        halo_shm_stage_meta(&device->place.desc[device->used.slot], meta);
-    device->used = halo_cursor_advance(device->used, record->slots, device->place.size);
-    device->staged += record->slots;
-    device->in_flight -= record->slots;
-    record->slots = 0;
-    return 0;
-}
+int halo_device_retire(struct halo_device *device, struct halo_token token, uint32_t len,
+                       uint32_t extra, uint64_t word);
 
 /*
  * Give a chain back with `written` bytes, counted from the start of its writable part. The driver
@@ -215,7 +248,25 @@ static inline int halo_device_retire(struct halo_device *device, struct halo_tok
 static inline int halo_device_complete(struct halo_device *device, struct halo_token token,
                                        uint32_t written)
 {
-    return halo_device_retire(device, token, written, 0, 0);
+    const uint32_t id = halo_token_id(token);
+    const uint64_t body = written ? written | HALO_META_WRITE : 0;
+    struct halo_device_chain *record = &device->chains[id];
+    uint64_t meta;
+
+    /* Below the limit: it is a plain chain in flight, which has room for that, and one slot. */
+    if (!HALO_PLAIN_PATH || id >= device->ids || record->token != token.word ||
+        body >= record->limit)
+        return halo_device_retire(device, token, written, 0, 0);
+    meta = body | (uint64_t)id << 32 | device->used.phase;
+    if (device->staged == 0)
+        device->batch_meta = meta;
+    else
+        halo_shm_stage_meta(device->used.desc, meta);
+    record->token |= HALO_TOKEN_FREE;
+    record->limit = 0;
+    device->staged++;
+    device->used = halo_at_step(device->used, &device->place, device->end);
+    return 0;
 }
 
 /*
@@ -255,11 +306,12 @@ static inline int halo_device_complete_truncated(struct halo_device *device,
  */
 static inline void halo_device_publish(struct halo_device *device)
 {
-    if (device->staged == 0 || device->violation.reason)
+    if (device->staged == 0) /* as in a latched queue, always */
         return;
-    halo_shm_publish_meta(&device->place.desc[device->published.slot], device->batch_meta);
+    halo_shm_publish_meta(device->published.desc, device->batch_meta);
     device->published = device->used;
     device->unannounced += device->staged;
+    device->room += device->staged;
     device->staged = 0;
 }
 
@@ -272,12 +324,13 @@ static inline bool halo_device_should_notify(struct halo_device *device)
     uint64_t count = device->unannounced;
     uint32_t word;
 
-    if (count == 0 || device->violation.reason)
+    if (count == 0) /* as in a latched queue, always */
         return false;
     device->unannounced = 0;
     halo_shm_fence();
     word = halo_shm_load_event(device->place.driver_event);
-    return halo_event_wanted(word, device->published, count, device->place.size);
+    return halo_event_wanted(word, halo_at_cursor(device->published, &device->place), count,
+                             device->place.size);
 }
 
 /*

@@ -25,28 +25,37 @@ extern "C" {
 
 /* What the driver remembers of a buffer id. Private memory; the ring holds nothing it relies on. */
 struct halo_driver_chain {
+    uint64_t
+        limit; /* a plain chain in flight: halo_plain_body of its descriptor, and one; else 0 */
     uint64_t batch;    /* the batch that published it: one still staged cannot come back */
-    uint32_t capacity; /* writable bytes of the chain in flight */
-    uint16_t slots;    /* descriptors of the chain in flight; 0: the id is free */
-    uint16_t next;     /* free: the next free id; in flight: HALO_DESC_INLINE for such a request */
+    uint64_t context;  /* the caller's: halo_driver_context */
+    uint32_t capacity; /* writable bytes of a general chain in flight */
+    uint16_t slots;    /* descriptors of a general chain in flight; else 0 */
+    uint16_t next;     /* free: the next free id; general: HALO_DESC_INLINE for such a request */
 };
 
 struct halo_driver {
+    /* submitting */
+    struct halo_at avail;                    /* where the next descriptor goes */
+    struct halo_driver_chain *chains;        /* place.size entries, the caller's */
+    const HALO_SHARED struct halo_desc *end; /* behind the last descriptor */
+    uint32_t free_slots; /* descriptors that belong to nobody; none once latched */
+    uint32_t free_id;    /* head of the list of free ids */
+    uint32_t staged;     /* slots written since the last publish */
+    uint32_t ids;        /* ids below it may come back; 0 once latched */
+    uint64_t batch;      /* number of batches published so far */
+    uint64_t batch_meta; /* withheld flags of the batch's first descriptor */
+    /* reaping */
+    struct halo_at used; /* where the next used entry is expected */
+    /* once a batch, and seldom */
+    struct halo_at published; /* end of what the device can see: start of the batch */
+    uint64_t unannounced;     /* slots published since the last kick decision */
     struct halo_ring_place place;
-    struct halo_driver_chain *chains; /* place.size entries, the caller's */
-    struct halo_cursor avail;         /* where the next descriptor goes */
-    struct halo_cursor published;     /* end of what the device can see: start of the batch */
-    struct halo_cursor used;          /* where the next used entry is expected */
-    uint32_t free_slots;              /* descriptors that belong to nobody */
-    uint32_t free_id;                 /* head of the list of free ids */
-    uint64_t batch;                   /* number of batches published so far */
-    uint64_t batch_meta;              /* withheld flags of the batch's first descriptor */
-    uint64_t staged;                  /* slots written since the last publish */
-    uint64_t unannounced;             /* slots published since the last kick decision */
-    uint32_t failed;                  /* ids below it were handed out by halo_driver_fail */
-    uint32_t features;                /* HALO_FEATURE_…, those that are on */
-    uint32_t refused;                 /* flags that a used entry must not have */
-    struct halo_violation violation;  /* reason != 0: the queue is latched */
+    uint32_t failed;                 /* ids below it were handed out by halo_driver_fail */
+    uint32_t features;               /* HALO_FEATURE_…, those that are on */
+    uint32_t refused;                /* flags that a used entry must not have */
+    struct halo_violation violation; /* reason != 0: the queue is latched */
+    struct halo_at stopped;          /* where `used` was then */
 };
 
 /* One buffer of a chain: an address as the device understands it, and a length in bytes. */
@@ -90,10 +99,32 @@ struct halo_positions halo_driver_positions(const struct halo_driver *driver);
  */
 int halo_driver_resume(struct halo_driver *driver, struct halo_positions at);
 
-/* How many more descriptors can be added now. */
+/* How many more descriptors can be added now; none where the queue is latched. */
 static inline uint32_t halo_driver_room(const struct halo_driver *driver)
 {
     return driver->free_slots;
+}
+
+/* Where the next used entry is expected, or was when the queue latched. */
+static inline struct halo_cursor halo_driver_used(const struct halo_driver *driver)
+{
+    return halo_at_cursor(driver->violation.reason ? driver->stopped : driver->used,
+                          &driver->place);
+}
+
+/* Descriptors of the chain in flight with this record; 0: its id is free. */
+static inline uint32_t halo_driver_chain_slots(const struct halo_driver_chain *chain)
+{
+    return chain->limit ? 1 : chain->slots;
+}
+
+/*
+ * A word for the caller's use that belongs to an id, beside what the driver looks at anyway: kept
+ * from when the chain was added until its id is handed out again.
+ */
+static inline uint64_t *halo_driver_context(struct halo_driver *driver, uint16_t id)
+{
+    return &driver->chains[id].context;
 }
 
 /*
@@ -102,7 +133,7 @@ static inline uint32_t halo_driver_room(const struct halo_driver *driver)
  * without HALO_DESC_NEXT; commit makes it part of the batch. Nothing else may come in between.
  */
 struct halo_driver_put {
-    struct halo_cursor at;
+    struct halo_at at;
     uint32_t id;
     bool withhold; /* the next descriptor is the batch's first: its flags are stored last */
 };
@@ -110,10 +141,11 @@ struct halo_driver_put {
 static inline int halo_driver_begin(const struct halo_driver *driver, uint32_t total,
                                     struct halo_driver_put *put)
 {
-    if (driver->violation.reason)
-        return HALO_EBROKEN;
-    if (total - 1 >= driver->free_slots) /* so is none at all */
+    if (total - 1 >= driver->free_slots) { /* so is none at all, and so is all once latched */
+        if (driver->violation.reason)
+            return HALO_EBROKEN;
         return total == 0 || total > driver->place.size ? HALO_EINVAL : HALO_EFULL;
+    }
     put->at = driver->avail;
     put->id = driver->free_id;
     put->withhold = driver->staged == 0;
@@ -123,17 +155,15 @@ static inline int halo_driver_begin(const struct halo_driver *driver, uint32_t t
 static inline void halo_driver_put(struct halo_driver *driver, struct halo_driver_put *put,
                                    uint64_t addr, uint32_t len, uint32_t flags)
 {
-    HALO_SHARED struct halo_desc *desc = &driver->place.desc[put->at.slot];
-    const uint64_t meta =
-        halo_meta(len, (uint16_t)put->id, (uint16_t)(flags | halo_cursor_available(put->at)));
+    const uint64_t meta = halo_meta(len, (uint16_t)put->id, (uint16_t)flags) | put->at.phase;
 
-    halo_shm_stage_addr(desc, addr);
+    halo_shm_stage_addr(put->at.desc, addr);
     if (put->withhold)
         driver->batch_meta = meta;
     else
-        halo_shm_stage_meta(desc, meta);
+        halo_shm_stage_meta(put->at.desc, meta);
     put->withhold = false;
-    put->at = halo_cursor_advance(put->at, 1, driver->place.size);
+    put->at = halo_at_step(put->at, &driver->place, driver->end);
 }
 
 /* Flags of a descriptor that holds an inline request of `len` bytes. */
@@ -159,6 +189,33 @@ static inline int halo_driver_commit(struct halo_driver *driver, const struct ha
 }
 
 /*
+ * The plain path of halo_driver_add, for which there is a free slot: begin, put and commit for one
+ * descriptor without NEXT. The record says all by its limit, which stands for a capacity of `len`
+ * where it is writable, of 0 where it is not, and for one slot.
+ */
+static inline int halo_driver_add_plain(struct halo_driver *driver, uint64_t addr, uint32_t len,
+                                        bool writable)
+{
+    struct halo_driver_chain *chain = &driver->chains[driver->free_id];
+    const uint32_t id = driver->free_id;
+    const uint64_t body = writable ? len | HALO_META_WRITE : len;
+    const uint64_t meta = body | (uint64_t)id << 32 | driver->avail.phase;
+
+    halo_shm_stage_addr(driver->avail.desc, addr);
+    if (driver->staged == 0)
+        driver->batch_meta = meta;
+    else
+        halo_shm_stage_meta(driver->avail.desc, meta);
+    driver->free_id = chain->next;
+    chain->limit = body + 1;
+    chain->batch = driver->batch;
+    driver->avail = halo_at_step(driver->avail, &driver->place, driver->end);
+    driver->free_slots--;
+    driver->staged++;
+    return (int)id;
+}
+
+/*
  * Add a chain: `readable` buffers for the device to read, then `writable` ones for it to fill, one
  * descriptor each. The device sees nothing before halo_driver_publish. virtio 1.2, 2.8.6, 2.8.21.
  *
@@ -177,6 +234,8 @@ static inline int halo_driver_add(struct halo_driver *driver, const struct halo_
     uint64_t capacity = 0;
     int error;
 
+    if (HALO_PLAIN_PATH && total == 1 && readable <= 1 && driver->free_slots > 0)
+        return halo_driver_add_plain(driver, bufs[0].addr, bufs[0].len, readable == 0);
     if (readable > HALO_RING_MAX || writable > HALO_RING_MAX)
         return driver->violation.reason ? HALO_EBROKEN : HALO_EINVAL;
     error = halo_driver_begin(driver, total, &put);
@@ -239,9 +298,9 @@ static inline int halo_driver_add_inline(struct halo_driver *driver, const void 
  */
 static inline void halo_driver_publish(struct halo_driver *driver)
 {
-    if (driver->staged == 0 || driver->violation.reason)
+    if (driver->staged == 0) /* as in a latched queue, always */
         return;
-    halo_shm_publish_meta(&driver->place.desc[driver->published.slot], driver->batch_meta);
+    halo_shm_publish_meta(driver->published.desc, driver->batch_meta);
     driver->published = driver->avail;
     driver->unannounced += driver->staged;
     driver->staged = 0;
@@ -257,24 +316,17 @@ static inline bool halo_driver_should_kick(struct halo_driver *driver)
     uint64_t count = driver->unannounced;
     uint32_t word;
 
-    if (count == 0 || driver->violation.reason)
+    if (count == 0) /* as in a latched queue, always */
         return false;
     driver->unannounced = 0;
     halo_shm_fence();
     word = halo_shm_load_event(driver->place.device_event);
-    return halo_event_wanted(word, driver->published, count, driver->place.size);
+    return halo_event_wanted(word, halo_at_cursor(driver->published, &driver->place), count,
+                             driver->place.size);
 }
 
-/* Latch the queue: everything is refused from here on. Part of halo_driver_poll, which calls it
- * once. */
-void halo_driver_latch(struct halo_driver *driver, enum halo_broken reason, uint64_t meta);
-
-static inline int halo_driver_break(struct halo_driver *driver, enum halo_broken reason,
-                                    uint64_t meta)
-{
-    halo_driver_latch(driver, reason, meta);
-    return HALO_EBROKEN;
-}
+/* Any used entry at the cursor, of which `meta` was loaded: the rest of halo_driver_poll. */
+int halo_driver_take(struct halo_driver *driver, struct halo_used *used, uint64_t meta);
 
 /*
  * Take the next chain that the device has used. virtio 1.2, 2.8.7, 2.8.21; DRV-01 to DRV-06.
@@ -289,43 +341,28 @@ static inline int halo_driver_break(struct halo_driver *driver, enum halo_broken
  */
 static inline int halo_driver_poll(struct halo_driver *driver, struct halo_used *used)
 {
-    HALO_SHARED struct halo_desc *desc = &driver->place.desc[driver->used.slot];
+    HALO_SHARED struct halo_desc *desc = driver->used.desc;
+    const uint64_t meta = halo_shm_load_meta(desc), word = meta ^ driver->used.phase;
+    const uint32_t id = halo_plain_id(word);
     struct halo_driver_chain *chain;
-    uint64_t meta;
-    uint32_t flags, id, len;
 
-    if (driver->violation.reason)
-        return HALO_EBROKEN;
-    meta = halo_shm_load_meta(desc);
-    flags = halo_meta_flags(meta);
-    if ((flags & HALO_PHASE_MASK) != halo_cursor_used(driver->used))
-        return 0; /* DRV-11 */
+    if (!HALO_PLAIN_PATH || id >= driver->ids)
+        return word & HALO_META_PHASE ? 0 : halo_driver_take(driver, used, meta); /* DRV-11 */
     halo_shm_prefetch(desc);
-    id = halo_meta_id(meta);
-    if (flags & driver->refused)
-        return halo_driver_break(driver, HALO_BROKEN_RESERVED, meta);
-    if (id >= driver->place.size)
-        return halo_driver_break(driver, HALO_BROKEN_BAD_ID, meta); /* DRV-01 */
     chain = &driver->chains[id];
-    if (chain->slots == 0 || chain->batch == driver->batch)
-        return halo_driver_break(driver, HALO_BROKEN_NOT_IN_FLIGHT, meta); /* DRV-02, DRV-03 */
-    len = flags & HALO_DESC_WRITE ? halo_meta_len(meta) : 0;               /* DRV-06 */
-    used->kind = flags & (HALO_DESC_INLINE | HALO_DESC_TRUNCATED);
-    used->word = 0;
-    if (used->kind) {
-        if (used->kind != HALO_DESC_TRUNCATED &&
-            (used->kind != HALO_DESC_INLINE || chain->next != HALO_DESC_INLINE))
-            return halo_driver_break(driver, HALO_BROKEN_INLINE, meta); /* EXT-05, EXT-06 */
-        used->word = halo_shm_load_addr(desc);
-    }
-    if (len > (used->kind == HALO_DESC_INLINE ? HALO_INLINE_ANSWER_MAX : chain->capacity))
-        return halo_driver_break(driver, HALO_BROKEN_LENGTH, meta); /* DRV-04, EXT-04 */
-
+    /*
+     * Below the limit: it is a plain chain in flight (else the limit is 0), and either the length
+     * is not above its capacity, or WRITE is not set, so that the length is none.
+     */
+    if (halo_plain_body(word) >= chain->limit || chain->batch == driver->batch)
+        return halo_driver_take(driver, used, meta);
     used->id = (uint16_t)id;
-    used->len = len;
-    driver->used = halo_cursor_advance(driver->used, chain->slots, driver->place.size);
-    driver->free_slots += chain->slots;
-    chain->slots = 0;
+    used->len = word & HALO_META_WRITE ? halo_meta_len(word) : 0; /* DRV-06 */
+    used->kind = 0;
+    used->word = 0;
+    driver->used = halo_at_step(driver->used, &driver->place, driver->end);
+    driver->free_slots++;
+    chain->limit = 0;
     chain->next = (uint16_t)driver->free_id;
     driver->free_id = id;
     return 1;

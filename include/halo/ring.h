@@ -91,11 +91,31 @@ enum halo_broken {
     HALO_BROKEN_STOPPED, /* halo_driver_stop was called */
 };
 
-/* Names a chain in flight; stale as soon as it is done or its side is reset (ID-05). */
+/*
+ * Names a chain in flight; stale as soon as it is done or its side is reset (ID-05). It is one
+ * word, with a generation above the id, so that one comparison tells a stale one.
+ */
 struct halo_token {
-    uint32_t generation;
-    uint16_t id;
+    uint64_t word; /* id: bits 0-15, HALO_TOKEN_FREE, generation: bits 17-63 */
 };
+
+/* Of a record's own token: nothing that has this id is in flight. One more makes the next token. */
+#define HALO_TOKEN_FREE 0x10000u
+
+static inline struct halo_token halo_token_make(uint64_t generation, uint16_t id)
+{
+    return (struct halo_token){generation << 17 | id};
+}
+
+static inline uint16_t halo_token_id(struct halo_token token)
+{
+    return (uint16_t)token.word;
+}
+
+static inline uint64_t halo_token_generation(struct halo_token token)
+{
+    return token.word >> 17;
+}
 
 /* What is known about a broken ring: the offending descriptor, word for word as it was loaded. */
 struct halo_violation {
@@ -200,6 +220,101 @@ static inline uint32_t halo_cursor_available(struct halo_cursor at)
 static inline uint32_t halo_cursor_used(struct halo_cursor at)
 {
     return at.phase == HALO_DESC_AVAIL ? HALO_PHASE_MASK : 0;
+}
+
+/*
+ * A cursor as the hot paths keep it: the descriptor itself, and its lap's AVAIL and USED bits where
+ * they lie in `meta`. Those are the bits of available descriptors where these are read or written,
+ * and of used ones where those are; a new lap turns both over, and AVAIL is the wrap counter.
+ */
+struct halo_at {
+    HALO_SHARED struct halo_desc *desc;
+    uint64_t phase;
+};
+
+#define HALO_META_WRITE ((uint64_t)HALO_DESC_WRITE << 48)
+#define HALO_META_PHASE ((uint64_t)HALO_PHASE_MASK << 48)
+
+static inline struct halo_at halo_at_start(const struct halo_ring_place *place, uint32_t phase)
+{
+    return (struct halo_at){place->desc, (uint64_t)phase << 48};
+}
+
+/* The next slot; `end` is behind the last one. */
+static inline struct halo_at halo_at_step(struct halo_at at, const struct halo_ring_place *place,
+                                          const HALO_SHARED struct halo_desc *end)
+{
+    at.desc++;
+    if (at.desc == end) {
+        at.desc = place->desc;
+        at.phase ^= HALO_META_PHASE;
+    }
+    return at;
+}
+
+static inline struct halo_cursor halo_at_cursor(struct halo_at at,
+                                                const struct halo_ring_place *place)
+{
+    const bool wrap = at.phase >> 48 & HALO_DESC_AVAIL;
+
+    return (struct halo_cursor){(uint32_t)(at.desc - place->desc),
+                                wrap ? HALO_DESC_AVAIL : HALO_DESC_USED};
+}
+
+/* The same kind of cursor as `at`, moved to where `to` is. */
+static inline struct halo_at halo_at_move(struct halo_at at, const struct halo_ring_place *place,
+                                          struct halo_cursor to)
+{
+    if (halo_at_cursor(at, place).phase != to.phase)
+        at.phase ^= HALO_META_PHASE;
+    at.desc = place->desc + to.slot;
+    return at;
+}
+
+/*
+ * The plain path. Nearly every chain is one descriptor whose flags are its lap's phase, with or
+ * without WRITE, and so is nearly every used entry. Both sides have a short path for these and one
+ * general walk for everything else, which goes on with the words that the short path has loaded.
+ * Each short path says why it equals the walk; tests/model/test_plain.c and
+ * tests/proofs/plain.smt2 see to it. With HALO_NO_PLAIN_PATH all goes to the walk.
+ */
+#ifdef HALO_NO_PLAIN_PATH
+#define HALO_PLAIN_PATH 0
+#else
+#define HALO_PLAIN_PATH 1
+#endif
+
+/*
+ * Of a word with the phase taken out (meta ^ phase): its id where its other flags are none, or
+ * WRITE alone. Any other flag, and a wrong phase, makes it a number that is no id.
+ */
+static inline uint32_t halo_plain_id(uint64_t word)
+{
+    return (uint32_t)((word & ~HALO_META_WRITE) >> 32);
+}
+
+/* Length and WRITE of a word. */
+static inline uint64_t halo_plain_body(uint64_t word)
+{
+    return word & (HALO_META_WRITE | UINT32_MAX);
+}
+
+/* Of a limit, which is the body of a plain chain's descriptor and one: the chain's writable bytes.
+ */
+static inline uint32_t halo_plain_capacity(uint64_t limit)
+{
+    return (limit - 1) & HALO_META_WRITE ? (uint32_t)(limit - 1) : 0;
+}
+
+/*
+ * Where the cursors of a latched queue stand: a descriptor that nobody writes to. A latched queue
+ * has no ids either, so that what is there goes to the walk, which knows that the queue is latched.
+ */
+extern const struct halo_desc halo_ring_latched;
+
+static inline struct halo_at halo_at_latched(void)
+{
+    return (struct halo_at){halo_shm_share((void *)(uintptr_t)&halo_ring_latched), 0};
 }
 
 /* The event word "notify at this position" (virtio 1.2, 2.8.14). */

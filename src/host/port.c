@@ -92,7 +92,7 @@ static int take(struct halo_port *port, enum halo_queue_index index, struct halo
                           (unsigned long long)received.chain.where.value);
     if (got < 0)
         return poison(port, &receiver->device.violation);
-    request = &port->requests[index][received.chain.token.id];
+    request = &port->requests[index][halo_token_id(received.chain.token)];
     halo_receiver_park(receiver, &received, &request->parked);
     request->done = 0;
     *taken = request;
@@ -141,7 +141,7 @@ static const char *take_posted(struct halo_port *port, struct halo_request *post
     if (posted->parked.writable_len < HALO_POST_MIN)
         return "a buffer for calls that is too short";
     posted->next = port->posted;
-    port->posted = (uint16_t)(posted->parked.token.id + 1);
+    port->posted = (uint16_t)(halo_token_id(posted->parked.token) + 1);
     return NULL;
 }
 

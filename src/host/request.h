@@ -50,7 +50,7 @@ static inline struct halo_request *halo__fifo_first(struct halo_request *request
 static inline void halo__fifo_push(struct halo_request *requests, struct halo_fifo *fifo,
                                    struct halo_request *request)
 {
-    const uint16_t name = (uint16_t)(request->parked.token.id + 1);
+    const uint16_t name = (uint16_t)(halo_token_id(request->parked.token) + 1);
 
     request->next = 0;
     if (fifo->first)

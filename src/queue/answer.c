@@ -101,7 +101,7 @@ static void hand_out(struct halo_sender *sender, uint32_t index, struct halo_ans
     struct halo_sender_request *request = &sender->requests[index];
 
     request->state = HALO_REQUEST_TAKEN;
-    answer->token = (struct halo_token){request->generation, (uint16_t)index};
+    answer->token = halo_token_make(request->generation, (uint16_t)index);
     answer->context = request->context;
     answer->len = request->len;
     answer->full_len = request->len;
@@ -142,10 +142,10 @@ static struct halo_sender_request *find_request(const struct halo_sender *sender
 {
     struct halo_sender_request *request;
 
-    if (token.id >= sender->request_count)
+    if (halo_token_id(token) >= sender->request_count)
         return NULL;
-    request = &sender->requests[token.id];
-    if (request->generation != token.generation || request->state == HALO_REQUEST_FREE)
+    request = &sender->requests[halo_token_id(token)];
+    if (request->generation != halo_token_generation(token) || request->state == HALO_REQUEST_FREE)
         return NULL;
     return request;
 }
@@ -165,8 +165,8 @@ int halo_sender_take(struct halo_sender *sender, struct halo_token token,
         if (request->state == HALO_REQUEST_IN_FLIGHT)
             return got < 0 ? got : 0;
     }
-    forget_answer(sender, token.id);
-    hand_out(sender, token.id, answer);
+    forget_answer(sender, halo_token_id(token));
+    hand_out(sender, halo_token_id(token), answer);
     return 1;
 }
 
@@ -261,7 +261,7 @@ __attribute__((flatten)) int halo_answer_free(struct halo_sender *sender,
     if (!request || request->state != HALO_REQUEST_TAKEN)
         return HALO_ESTALE;
     answer->left = 0;
-    free_request(sender, answer->token.id);
+    free_request(sender, halo_token_id(answer->token));
     return 0;
 }
 
@@ -291,7 +291,7 @@ int halo_sender_fail(struct halo_sender *sender, struct halo_token *token, uint6
     request = &sender->requests[sender->by_id[id]];
     request->state = HALO_REQUEST_LOST;
     sender->stats.in_flight--;
-    *token = (struct halo_token){request->generation, sender->by_id[id]};
+    *token = halo_token_make(request->generation, sender->by_id[id]);
     *context = request->context;
     return 1;
 }

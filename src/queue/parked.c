@@ -154,6 +154,6 @@ int halo_receiver_resume(struct halo_receiver *receiver, struct halo_positions a
         return error;
     receiver->stats.in_flight = 0;
     for (uint32_t id = 0; id < receiver->device.place.size && in_flight; id++)
-        receiver->stats.in_flight += in_flight[id].slots > 0;
+        receiver->stats.in_flight += halo_device_chain_slots(&in_flight[id]) > 0;
     return 0;
 }

@@ -368,7 +368,7 @@ int halo_send_submit(struct halo_send *send, uint64_t context, struct halo_token
     sender->stats.requests++;
     sender->stats.in_flight++;
     if (token)
-        *token = (struct halo_token){request->generation, (uint16_t)index};
+        *token = halo_token_make(request->generation, (uint16_t)index);
     send->sender = NULL;
     return 0;
 }

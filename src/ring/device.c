@@ -12,18 +12,51 @@ int halo_device_init(struct halo_device *device, const struct halo_ring_place *p
     if (len_max > UINT32_MAX)
         return HALO_EINVAL;
     *device = (struct halo_device){
+        .avail = halo_at_start(place, HALO_DESC_AVAIL),
+        .chains = chains,
+        .end = place->desc + place->size,
+        .ids = place->size,
+        .room = place->size,
+        .used = halo_at_start(place, HALO_PHASE_MASK),
+        .published = halo_at_start(place, HALO_PHASE_MASK),
         .place = *place,
         .memory = memory,
-        .chains = chains,
         .len_max = (uint32_t)len_max,
         .refused = HALO_DESC_INDIRECT | halo_features_available_reserved(0),
-        .avail = halo_cursor_start(),
-        .used = halo_cursor_start(),
-        .published = halo_cursor_start(),
     };
-    for (uint32_t id = 0; id < place->size; id++)
-        chains[id].slots = 0; /* tokens from before are stale, and generations go on: ID-05 */
+    for (uint32_t id = 0; id < place->size; id++) {
+        /* Tokens from before are stale, and generations go on: ID-05. */
+        chains[id].token = (chains[id].token & ~(uint64_t)UINT16_MAX) | HALO_TOKEN_FREE | id;
+        chains[id].limit = 0;
+        chains[id].slots = 0;
+    }
+    halo_device_memory_changed(device);
     return 0;
+}
+
+/* Most bytes of a plain chain in this region: none where the device lacks the right. */
+static uint32_t plain_max(const struct halo_device *device, const struct halo_region *region,
+                          enum halo_right right)
+{
+    if (!(region->rights & (uint32_t)right))
+        return 0;
+    return region->len < device->len_max ? (uint32_t)region->len : device->len_max;
+}
+
+void halo_device_memory_changed(struct halo_device *device)
+{
+    struct halo_device_plain plain = {0};
+
+    if (device->memory->region_count > 0) {
+        const struct halo_region *first = &device->memory->regions[0];
+
+        plain.base = first->base;
+        plain.len = first->len;
+        plain.host = first->host;
+        plain.max[0] = plain_max(device, first, HALO_MAY_READ);
+        plain.max[1] = plain_max(device, first, HALO_MAY_WRITE);
+    }
+    device->plain = plain;
 }
 
 int halo_device_extend(struct halo_device *device, uint32_t features)
@@ -37,8 +70,9 @@ int halo_device_extend(struct halo_device *device, uint32_t features)
 
 struct halo_positions halo_device_positions(const struct halo_device *device)
 {
-    return (struct halo_positions){halo_cursor_position(device->avail),
-                                   halo_cursor_position(device->published)};
+    return (struct halo_positions){
+        halo_cursor_position(halo_device_avail(device)),
+        halo_cursor_position(halo_at_cursor(device->published, &device->place))};
 }
 
 int halo_device_resume(struct halo_device *device, struct halo_positions at,
@@ -48,28 +82,19 @@ int halo_device_resume(struct halo_device *device, struct halo_positions at,
     uint64_t slots = 0;
 
     for (uint32_t id = 0; id < size && in_flight; id++)
-        slots += in_flight[id].slots;
+        slots += halo_device_chain_slots(&in_flight[id]);
     if (slots > size || slots != halo_positions_between(at, size))
         return HALO_EINVAL;
-    for (uint32_t id = 0; id < size && in_flight; id++)
+    for (uint32_t id = 0; id < size && in_flight; id++) {
         device->chains[id] = in_flight[id];
-    device->avail = halo_cursor_at(at.avail);
-    device->used = device->published = halo_cursor_at(at.used);
-    device->in_flight = (uint32_t)slots;
+        if (halo_device_chain_slots(&in_flight[id]) == 0) /* of zeroed records, too */
+            device->chains[id].token |= HALO_TOKEN_FREE | id;
+    }
+    device->avail = halo_at_move(device->avail, &device->place, halo_cursor_at(at.avail));
+    device->used = halo_at_move(device->used, &device->place, halo_cursor_at(at.used));
+    device->published = device->used;
+    device->room = size - (uint32_t)slots;
     return 0;
-}
-
-static int broken(struct halo_device *device, enum halo_broken reason, struct halo_cursor at,
-                  uint64_t addr, uint64_t meta)
-{
-    device->violation = (struct halo_violation){
-        .reason = reason,
-        .slot = (uint16_t)at.slot,
-        .id = halo_meta_id(meta),
-        .addr = addr,
-        .meta = meta,
-    };
-    return HALO_EBROKEN;
 }
 
 /*
@@ -77,11 +102,35 @@ static int broken(struct halo_device *device, enum halo_broken reason, struct ha
  * all the same, for the ring's own rules go first; `left` is 0 from then on.
  */
 struct walk {
+    struct halo_cursor at;
+    uint64_t meta, addr; /* the descriptor there, as it was loaded */
+    uint32_t slots;      /* descriptors before it */
+    uint32_t room;       /* descriptors that the driver can have made available */
+    uint32_t direction;  /* 0, and HALO_DESC_WRITE once nothing readable may follow */
     struct halo_span *spans;
     uint32_t count, max; /* spans that are in use, and that there are */
     uint32_t left;       /* bytes that the chain may still have */
     enum halo_reject reject;
 };
+
+/* Latch the queue: no id can be used from here on, and nothing is staged or unannounced. */
+static int broken(struct halo_device *device, enum halo_broken reason, const struct walk *walk)
+{
+    device->violation = (struct halo_violation){
+        .reason = reason,
+        .slot = (uint16_t)walk->at.slot,
+        .id = halo_meta_id(walk->meta),
+        .addr = walk->addr,
+        .meta = walk->meta,
+    };
+    device->stopped = device->avail;
+    device->avail = halo_at_latched();
+    device->ids = 0;
+    device->room += device->staged;
+    device->staged = 0;
+    device->unannounced = 0;
+    return HALO_EBROKEN;
+}
 
 /*@ predicate walk_sound(struct walk *walk) =
         walk->count <= walk->max && \valid(walk->spans + (0 .. walk->max - 1));
@@ -163,108 +212,213 @@ static bool take_inline(struct halo_chain *chain, uint64_t addr, uint64_t meta)
     return true;
 }
 
-int halo_device_take(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
-                     uint32_t span_max, uint64_t meta)
+/* Nothing readable may follow: what was found so far is the readable part. */
+static void end_readable(const struct halo_device *device, struct halo_chain *chain,
+                         struct walk *walk)
 {
-    const uint32_t size = device->place.size;
-    /* What was completed is the driver's again only when it is published. */
-    const uint32_t room = size - device->in_flight - (uint32_t)device->staged;
-    struct halo_cursor at = device->avail;
-    struct walk walk = {spans, 0, span_max, device->len_max, HALO_REJECT_NOT};
-    struct halo_device_chain *record;
-    uint32_t flags = halo_meta_flags(meta), room_left = room, direction = 0;
-    uint64_t addr;
-    uint16_t id;
+    walk->direction = HALO_DESC_WRITE;
+    chain->readable_count = walk->count;
+    chain->readable_len = device->len_max - walk->left;
+}
 
-    if (room == 0)
-        return broken(device, HALO_BROKEN_OVERCOMMIT, at, 0, meta); /* DEV-22 */
-    chain->is_inline = false;
-    for (;;) {
-        addr = halo_shm_load_addr(&device->place.desc[at.slot]);
-        if (flags & device->refused) /* DEV-07, DEV-09 */
-            return broken(device,
-                          flags & HALO_DESC_INDIRECT ? HALO_BROKEN_INDIRECT : HALO_BROKEN_RESERVED,
-                          at, addr, meta);
-        if ((flags & HALO_DESC_WRITE) != direction) {
-            if (direction) /* DEV-10, EXT-03: and after an inline request */
-                return broken(device, HALO_BROKEN_ORDER, at, addr, meta);
-            direction = HALO_DESC_WRITE;
-            chain->readable_count = walk.count;
-            chain->readable_len = device->len_max - walk.left;
-        }
-        if (flags & HALO_DESC_INLINE_BITS) { /* never where the extension is off */
-            if (room_left < room || !take_inline(chain, addr, meta))
-                return broken(device, HALO_BROKEN_INLINE, at, addr, meta);
-            direction = HALO_DESC_WRITE;
-            chain->readable_count = 0;
-            chain->readable_len = 0;
-        } else {
-            take_buffer(device, chain, &walk, (struct halo_gpa){addr}, halo_meta_len(meta),
-                        direction ? HALO_MAY_WRITE : HALO_MAY_READ);
-        }
-        room_left--;
-        if (!(flags & HALO_DESC_NEXT))
-            break;
-        if (room_left == 0) /* DEV-01, DEV-03: no more loads than there can be descriptors */
-            return broken(device, room == size ? HALO_BROKEN_TOO_LONG : HALO_BROKEN_OVERCOMMIT, at,
-                          addr, meta);
-        at = halo_cursor_advance(at, 1, size);
-        meta = halo_shm_load_meta(&device->place.desc[at.slot]);
-        flags = halo_meta_flags(meta);
-        if ((flags & HALO_PHASE_MASK) != halo_cursor_available(at))
-            return broken(device, HALO_BROKEN_TORN, at, 0, meta); /* DEV-05 */
+/* Judge one descriptor by its flags, and take what it holds. */
+static enum halo_broken take_descriptor(const struct halo_device *device, struct halo_chain *chain,
+                                        struct walk *walk)
+{
+    const uint32_t flags = halo_meta_flags(walk->meta);
+
+    if (flags & device->refused) /* DEV-07, DEV-09 */
+        return flags & HALO_DESC_INDIRECT ? HALO_BROKEN_INDIRECT : HALO_BROKEN_RESERVED;
+    if ((flags & HALO_DESC_WRITE) != walk->direction) {
+        if (walk->direction) /* DEV-10, EXT-03: and after an inline request */
+            return HALO_BROKEN_ORDER;
+        end_readable(device, chain, walk);
     }
-
-    id = halo_meta_id(meta); /* ID-03: the last descriptor's */
-    if (id >= size)
-        return broken(device, HALO_BROKEN_BAD_ID, at, addr, meta); /* ID-01 */
-    record = &device->chains[id];
-    if (record->slots)
-        return broken(device, HALO_BROKEN_DUPLICATE_ID, at, addr, meta); /* ID-02 */
-
-    if (!direction) {
-        chain->readable_count = walk.count;
-        chain->readable_len = device->len_max - walk.left;
+    if (flags & HALO_DESC_INLINE_BITS) { /* never where the extension is off */
+        if (walk->slots > 0 || !take_inline(chain, walk->addr, walk->meta))
+            return HALO_BROKEN_INLINE;
+        end_readable(device, chain, walk);
+    } else {
+        take_buffer(device, chain, walk, (struct halo_gpa){walk->addr}, halo_meta_len(walk->meta),
+                    walk->direction ? HALO_MAY_WRITE : HALO_MAY_READ);
     }
-    if (walk.count == 0 && !chain->is_inline && !walk.reject) { /* DEV-11 */
-        walk.reject = HALO_REJECT_EMPTY_CHAIN;
+    walk->slots++;
+    return HALO_BROKEN_NOT;
+}
+
+/* Load the descriptor that NEXT promises. */
+static enum halo_broken load_next(const struct halo_device *device, struct walk *walk)
+{
+    HALO_SHARED struct halo_desc *desc;
+    uint32_t flags;
+
+    if (walk->slots == walk->room) /* DEV-01, DEV-03: no more loads than there can be descriptors */
+        return walk->room == device->place.size ? HALO_BROKEN_TOO_LONG : HALO_BROKEN_OVERCOMMIT;
+    walk->at = halo_cursor_advance(walk->at, 1, device->place.size);
+    desc = device->place.desc + walk->at.slot;
+    walk->addr = 0;
+    walk->meta = halo_shm_load_meta(desc);
+    flags = halo_meta_flags(walk->meta);
+    if ((flags & HALO_PHASE_MASK) != halo_cursor_available(walk->at))
+        return HALO_BROKEN_TORN; /* DEV-05 */
+    walk->addr = halo_shm_load_addr(desc);
+    return HALO_BROKEN_NOT;
+}
+
+/* The last descriptor's id, which names the chain: ID-03. */
+static enum halo_broken check_id(const struct halo_device *device, uint16_t id)
+{
+    if (id >= device->place.size)
+        return HALO_BROKEN_BAD_ID; /* ID-01 */
+    return device->chains[id].token & HALO_TOKEN_FREE ? HALO_BROKEN_NOT
+                                                      : HALO_BROKEN_DUPLICATE_ID; /* ID-02 */
+}
+
+/* The chain is whole, and no rule of the ring is broken: fill in what it is. */
+static void describe(const struct halo_device *device, struct halo_chain *chain, struct walk *walk)
+{
+    if (!walk->direction)
+        end_readable(device, chain, walk);
+    if (walk->count == 0 && !chain->is_inline && !walk->reject) { /* DEV-11 */
+        walk->reject = HALO_REJECT_EMPTY_CHAIN;
         chain->where = (struct halo_gpa){0};
     }
-    if (walk.reject) {
-        walk.left = device->len_max;
+    if (walk->reject) {
+        walk->left = device->len_max;
         chain->readable_count = 0;
         chain->readable_len = 0;
     }
-    chain->writable_count = walk.count - chain->readable_count;
-    chain->writable_len = device->len_max - walk.left - chain->readable_len;
-    chain->reject = walk.reject;
-    chain->slots = (uint16_t)(room - room_left);
+    chain->writable_count = walk->count - chain->readable_count;
+    chain->writable_len = device->len_max - walk->left - chain->readable_len;
+    chain->reject = walk->reject;
+    chain->slots = (uint16_t)walk->slots;
+}
+
+int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
+                     uint32_t span_max, uint64_t meta, uint64_t addr)
+{
+    struct walk walk = {
+        .at = halo_at_cursor(device->avail, &device->place),
+        .meta = meta,
+        .addr = addr,
+        .room = device->room,
+        .spans = spans,
+        .max = span_max,
+        .left = device->len_max,
+    };
+    struct halo_device_chain *record;
+    enum halo_broken reason;
+    uint16_t id;
+
+    chain->is_inline = false;
+    for (;;) {
+        reason = take_descriptor(device, chain, &walk);
+        if (reason)
+            return broken(device, reason, &walk);
+        if (!(halo_meta_flags(walk.meta) & HALO_DESC_NEXT))
+            break;
+        reason = load_next(device, &walk);
+        if (reason)
+            return broken(device, reason, &walk);
+    }
+    id = halo_meta_id(walk.meta);
+    reason = check_id(device, id);
+    if (reason)
+        return broken(device, reason, &walk);
+    describe(device, chain, &walk);
+
+    record = &device->chains[id];
+    record->token += HALO_TOKEN_FREE;
     record->slots = chain->slots;
     record->is_inline = chain->is_inline;
-    record->generation++;
     record->capacity = (uint32_t)chain->writable_len;
-    chain->token = (struct halo_token){record->generation, id};
+    chain->token.word = record->token;
     device->newest = id;
-    device->in_flight += room - room_left;
-    device->avail = halo_cursor_advance(at, 1, size);
+    device->room -= walk.slots;
+    device->avail = halo_at_move(device->avail, &device->place,
+                                 halo_cursor_advance(walk.at, 1, device->place.size));
     if (walk.reject) {
-        halo_device_complete(device, chain->token, 0);
+        (void)halo_device_retire(device, chain->token, 0, 0, 0);
         return HALO_EREJECT;
     }
     return 1;
 }
 
-int halo_device_rewind(struct halo_device *device, struct halo_token token)
+int halo_device_take(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
+                     uint32_t span_max, uint64_t meta)
 {
-    struct halo_device_chain *record = &device->chains[device->newest];
+    HALO_SHARED struct halo_desc *desc = device->avail.desc;
 
     if (device->violation.reason)
         return HALO_EBROKEN;
-    if (token.id != device->newest || token.generation != record->generation || record->slots == 0)
-        return HALO_ESTALE;
-    device->avail = halo_cursor_retreat(device->avail, record->slots, device->place.size);
-    device->in_flight -= record->slots;
+    halo_shm_prefetch(desc);
+    if (device->room == 0) { /* DEV-22: what was completed is the driver's when it is published */
+        const struct walk none = {.at = halo_at_cursor(device->avail, &device->place),
+                                  .meta = meta};
+
+        return broken(device, HALO_BROKEN_OVERCOMMIT, &none);
+    }
+    return halo_device_walk(device, chain, spans, span_max, meta, halo_shm_load_addr(desc));
+}
+
+/* The chain with this record is in flight no more. */
+static void free_record(struct halo_device_chain *record)
+{
+    record->token |= HALO_TOKEN_FREE;
+    record->limit = 0;
     record->slots = 0;
+}
+
+int halo_device_retire(struct halo_device *device, struct halo_token token, uint32_t len,
+                       uint32_t extra, uint64_t word)
+{
+    struct halo_device_chain *record;
+    uint32_t slots, capacity;
+    uint64_t meta;
+
+    if (device->violation.reason)
+        return HALO_EBROKEN;
+    if (halo_token_id(token) >= device->place.size)
+        return HALO_ESTALE;
+    record = &device->chains[halo_token_id(token)];
+    slots = halo_device_chain_slots(record);
+    if (slots == 0 || record->token != token.word)
+        return HALO_ESTALE;
+    capacity = record->limit ? halo_plain_capacity(record->limit) : record->capacity;
+    if (extra == HALO_DESC_INLINE ? record->limit || !record->is_inline : len > capacity)
+        return HALO_EINVAL;
+
+    meta =
+        halo_meta(len, halo_token_id(token), (uint16_t)(extra | (len > 0 ? HALO_DESC_WRITE : 0)));
+    meta |= device->used.phase;
+    if (extra)
+        halo_shm_stage_addr(device->used.desc, word);
+    if (device->staged == 0)
+        device->batch_meta = meta;
+    else
+        halo_shm_stage_meta(device->used.desc, meta);
+    device->used = halo_at_move(device->used, &device->place,
+                                halo_cursor_advance(halo_at_cursor(device->used, &device->place),
+                                                    slots, device->place.size));
+    device->staged += slots;
+    free_record(record);
+    return 0;
+}
+
+int halo_device_rewind(struct halo_device *device, struct halo_token token)
+{
+    struct halo_device_chain *record = &device->chains[device->newest];
+    const uint32_t slots = halo_device_chain_slots(record);
+
+    if (device->violation.reason)
+        return HALO_EBROKEN;
+    if (slots == 0 || token.word != record->token)
+        return HALO_ESTALE;
+    device->avail = halo_at_move(device->avail, &device->place,
+                                 halo_cursor_retreat(halo_at_cursor(device->avail, &device->place),
+                                                     slots, device->place.size));
+    device->room += slots;
+    free_record(record);
     return 0;
 }
 
@@ -274,10 +428,11 @@ bool halo_device_arm(struct halo_device *device)
 
     if (device->violation.reason)
         return true;
-    halo_shm_store_event(device->place.device_event, halo_event_at(device->avail));
+    halo_shm_store_event(device->place.device_event,
+                         halo_event_at(halo_at_cursor(device->avail, &device->place)));
     halo_shm_fence();
-    meta = halo_shm_load_meta(&device->place.desc[device->avail.slot]);
-    return (halo_meta_flags(meta) & HALO_PHASE_MASK) == halo_cursor_available(device->avail);
+    meta = halo_shm_load_meta(device->avail.desc);
+    return ((meta ^ device->avail.phase) & HALO_META_PHASE) == 0;
 }
 
 void halo_device_disarm(struct halo_device *device)

@@ -11,10 +11,12 @@ int halo_driver_init(struct halo_driver *driver, const struct halo_ring_place *p
     *driver = (struct halo_driver){
         .place = *place,
         .chains = chains,
-        .avail = halo_cursor_start(),
-        .published = halo_cursor_start(),
-        .used = halo_cursor_start(),
+        .avail = halo_at_start(place, HALO_DESC_AVAIL),
+        .published = halo_at_start(place, HALO_DESC_AVAIL),
+        .used = halo_at_start(place, HALO_PHASE_MASK),
+        .end = place->desc + place->size,
         .free_slots = place->size,
+        .ids = place->size,
         .refused = halo_features_used_reserved(0),
     };
     for (uint32_t id = 0; id < place->size; id++) {
@@ -35,26 +37,85 @@ int halo_driver_extend(struct halo_driver *driver, uint32_t features)
 
 struct halo_positions halo_driver_positions(const struct halo_driver *driver)
 {
-    return (struct halo_positions){halo_cursor_position(driver->published),
-                                   halo_cursor_position(driver->used)};
+    return (struct halo_positions){
+        halo_cursor_position(halo_at_cursor(driver->published, &driver->place)),
+        halo_cursor_position(halo_driver_used(driver))};
 }
 
 int halo_driver_resume(struct halo_driver *driver, struct halo_positions at)
 {
     if (halo_positions_between(at, driver->place.size) != 0)
         return HALO_EINVAL;
-    driver->avail = driver->published = driver->used = halo_cursor_at(at.avail);
+    driver->avail = halo_at_move(driver->avail, &driver->place, halo_cursor_at(at.avail));
+    driver->used = halo_at_move(driver->used, &driver->place, halo_cursor_at(at.used));
+    driver->published = driver->avail;
     return 0;
 }
 
-void halo_driver_latch(struct halo_driver *driver, enum halo_broken reason, uint64_t meta)
+/* Latch the queue: nothing is free, staged or unannounced from here on, and no id comes back. */
+static int broken(struct halo_driver *driver, enum halo_broken reason, uint64_t meta)
 {
     driver->violation = (struct halo_violation){
         .reason = reason,
-        .slot = (uint16_t)driver->used.slot,
+        .slot = (uint16_t)halo_at_cursor(driver->used, &driver->place).slot,
         .id = halo_meta_id(meta),
         .meta = meta,
     };
+    driver->stopped = driver->used;
+    driver->used = halo_at_latched();
+    driver->ids = 0;
+    driver->free_slots = 0;
+    driver->staged = 0;
+    driver->unannounced = 0;
+    return HALO_EBROKEN;
+}
+
+/* Does this kind of used entry go with the chain? */
+static bool kind_is_sound(const struct halo_driver_chain *chain, uint32_t kind)
+{
+    if (kind == 0 || kind == HALO_DESC_TRUNCATED)
+        return true;
+    return kind == HALO_DESC_INLINE && chain->slots > 0 && chain->next == HALO_DESC_INLINE;
+}
+
+int halo_driver_take(struct halo_driver *driver, struct halo_used *used, uint64_t meta)
+{
+    const uint32_t flags = halo_meta_flags(meta), id = halo_meta_id(meta);
+    HALO_SHARED struct halo_desc *desc = driver->used.desc;
+    struct halo_driver_chain *chain;
+    struct halo_used found = {.id = (uint16_t)id};
+    uint32_t slots, capacity;
+
+    if (driver->violation.reason)
+        return HALO_EBROKEN;
+    halo_shm_prefetch(desc);
+    if (flags & driver->refused)
+        return broken(driver, HALO_BROKEN_RESERVED, meta);
+    if (id >= driver->place.size)
+        return broken(driver, HALO_BROKEN_BAD_ID, meta); /* DRV-01 */
+    chain = &driver->chains[id];
+    slots = halo_driver_chain_slots(chain);
+    if (slots == 0 || chain->batch == driver->batch)
+        return broken(driver, HALO_BROKEN_NOT_IN_FLIGHT, meta);    /* DRV-02, DRV-03 */
+    found.len = flags & HALO_DESC_WRITE ? halo_meta_len(meta) : 0; /* DRV-06 */
+    found.kind = flags & (HALO_DESC_INLINE | HALO_DESC_TRUNCATED);
+    if (!kind_is_sound(chain, found.kind))
+        return broken(driver, HALO_BROKEN_INLINE, meta); /* EXT-05, EXT-06 */
+    if (found.kind)
+        found.word = halo_shm_load_addr(desc);
+    capacity = chain->limit ? halo_plain_capacity(chain->limit) : chain->capacity;
+    if (found.len > (found.kind == HALO_DESC_INLINE ? HALO_INLINE_ANSWER_MAX : capacity))
+        return broken(driver, HALO_BROKEN_LENGTH, meta); /* DRV-04, EXT-04 */
+    *used = found;
+    driver->used = halo_at_move(driver->used, &driver->place,
+                                halo_cursor_advance(halo_at_cursor(driver->used, &driver->place),
+                                                    slots, driver->place.size));
+    driver->free_slots += slots;
+    chain->limit = 0;
+    chain->slots = 0;
+    chain->next = (uint16_t)driver->free_id;
+    driver->free_id = id;
+    return 1;
 }
 
 bool halo_driver_arm(struct halo_driver *driver)
@@ -63,10 +124,11 @@ bool halo_driver_arm(struct halo_driver *driver)
 
     if (driver->violation.reason)
         return true;
-    halo_shm_store_event(driver->place.driver_event, halo_event_at(driver->used));
+    halo_shm_store_event(driver->place.driver_event,
+                         halo_event_at(halo_at_cursor(driver->used, &driver->place)));
     halo_shm_fence();
-    meta = halo_shm_load_meta(&driver->place.desc[driver->used.slot]);
-    return (halo_meta_flags(meta) & HALO_PHASE_MASK) == halo_cursor_used(driver->used);
+    meta = halo_shm_load_meta(driver->used.desc);
+    return ((meta ^ driver->used.phase) & HALO_META_PHASE) == 0;
 }
 
 void halo_driver_disarm(struct halo_driver *driver)
@@ -78,7 +140,7 @@ void halo_driver_disarm(struct halo_driver *driver)
 void halo_driver_stop(struct halo_driver *driver)
 {
     if (!driver->violation.reason)
-        halo_driver_latch(driver, HALO_BROKEN_STOPPED, 0);
+        (void)broken(driver, HALO_BROKEN_STOPPED, 0);
 }
 
 int halo_driver_fail(struct halo_driver *driver, uint16_t *id)
@@ -88,7 +150,7 @@ int halo_driver_fail(struct halo_driver *driver, uint16_t *id)
     while (driver->failed < driver->place.size) {
         uint32_t candidate = driver->failed++;
 
-        if (driver->chains[candidate].slots) {
+        if (halo_driver_chain_slots(&driver->chains[candidate])) {
             *id = (uint16_t)candidate;
             return 1;
         }

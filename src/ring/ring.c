@@ -3,6 +3,8 @@
 
 #define LINE 64u
 
+const struct halo_desc halo_ring_latched;
+
 /* Two areas that neither overlap nor run past the end of the address space. */
 /*@ assigns \nothing;
     ensures \result <==> a + a_len <= UINTPTR_MAX && b + b_len <= UINTPTR_MAX &&

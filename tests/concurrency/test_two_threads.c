@@ -79,7 +79,7 @@ static void *serve(void *unused)
         int got;
 
         while (held_count < 4 && (got = halo_device_poll(&t.device, &chain, spans, 2)) > 0) {
-            struct message *message = &t.messages[chain.token.id];
+            struct message *message = &t.messages[halo_token_id(chain.token)];
 
             message->answer = ~message->question;
             held[held_count++] = chain.token;

@@ -154,7 +154,7 @@ static enum model_outcome poll_device(struct duel *d)
         break;
     case MODEL_OK:
         assert_int_equal(got, 1);
-        assert_int_equal(p->chain.token.id, taken.id);
+        assert_int_equal(halo_token_id(p->chain.token), taken.id);
         assert_int_equal(p->chain.slots, taken.slots);
         compare_spans(d, &taken);
         break;
@@ -198,7 +198,7 @@ static void write_descriptor(struct duel *d, uint32_t slot, uint32_t phase, bool
 
 static void write_chain(struct duel *d)
 {
-    struct halo_cursor at = d->p->device.avail;
+    struct halo_cursor at = halo_device_avail(&d->p->device);
     uint32_t count = 1 + pick(d, d->p->size < 6 ? d->p->size : 6);
 
     for (uint32_t i = 0; i < count; i++) {
@@ -251,7 +251,8 @@ static void hostile_driver_step(struct duel *d)
             break;
         chosen = pick(d, d->taken);
         written = (uint32_t[]){0, 1, 8, 9, 16}[pick(d, 5)];
-        verdict = model_device_complete(&d->device, d->tokens[chosen].id, written, &slot, &desc);
+        verdict = model_device_complete(&d->device, halo_token_id(d->tokens[chosen]), written,
+                                        &slot, &desc);
         error = halo_device_complete(&p->device, d->tokens[chosen], written);
         assert_int_equal(error == 0, verdict.outcome == MODEL_OK);
         if (error)
@@ -270,7 +271,8 @@ static void hostile_driver_step(struct duel *d)
         assert_int_equal(halo_device_should_notify(&p->device),
                          model_device_notify(&d->device, event_of(p->driver_event->word)));
     }
-    assert_int_equal(p->device.in_flight, d->p->size - model_free_slots(&d->device.queue));
+    assert_int_equal(halo_device_in_flight(&p->device),
+                     d->p->size - model_free_slots(&d->device.queue));
 }
 
 /* The driver adds a chain: the model must want the same words in the same slots. */
@@ -329,14 +331,14 @@ static enum model_outcome poll_driver(struct duel *d)
 /* A hostile device: used entries where the driver looks, mostly for ids that are in flight. */
 static void write_used(struct duel *d)
 {
-    uint32_t flags = halo_cursor_used(d->p->driver.used) | (pick(d, 2) ? WRITE : 0);
+    uint32_t flags = halo_cursor_used(halo_driver_used(&d->p->driver)) | (pick(d, 2) ? WRITE : 0);
     uint32_t id = pick(d, d->p->size), sound = pick(d, 60);
 
     if (d->driver.queue.in_flight_count > 0 && sound > 1)
         id = d->driver.queue.in_flight[pick(d, d->driver.queue.in_flight_count)].id;
     if (sound == 2)
         flags ^= 1u << pick(d, 16);
-    poke(d->p, d->p->driver.used.slot, 0, pick(d, 20) ? pick(d, 3) : 100,
+    poke(d->p, halo_driver_used(&d->p->driver).slot, 0, pick(d, 20) ? pick(d, 3) : 100,
          sound == 3 ? pick(d, 65536) : id, flags);
 }
 

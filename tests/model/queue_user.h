@@ -130,7 +130,7 @@ static void note_sent(struct user *u, struct halo_token token, struct record rec
         if (each->state == SENT_NOT)
             sent = each;
         else
-            assert_false(each->token.id == token.id && each->token.generation == token.generation);
+            assert_false(each->token.word == token.word);
     }
     assert_non_null(sent);
     *sent = (struct sent){.state = SENT, .token = token, .serial = u->serial};
@@ -187,7 +187,7 @@ static void ask(struct user *u)
             assert_may_refuse(u, error, RING);
         return;
     }
-    request = &u->q->sender.requests[token.id];
+    request = &u->q->sender.requests[halo_token_id(token)];
     note_sent(u, token,
               (struct record){.key = u->serial,
                               .len = len,
@@ -367,12 +367,11 @@ static void take_answer(struct user *u, bool by_token)
     for (uint32_t i = 0; !by_token && i < REQUESTS; i++) {
         struct sent *each = &u->sent[i];
 
-        if (each->state == SENT && each->token.id == answer.token.id &&
-            each->token.generation == answer.token.generation)
+        if (each->state == SENT && each->token.word == answer.token.word)
             sent = each;
     }
     assert_non_null(sent); /* of a request that is in flight, and never twice */
-    assert_int_equal(answer.token.id, sent->token.id);
+    assert_int_equal(halo_token_id(answer.token), halo_token_id(sent->token));
     check_answer(u, sent, &answer);
     if (u->honest) {
         uint32_t at = u->polled;
@@ -647,8 +646,7 @@ static void user_end(struct user *u)
         for (uint32_t i = 0; i < REQUESTS; i++) {
             struct sent *each = &u->sent[i];
 
-            if (each->state == SENT && each->token.id == u->q->answer.token.id &&
-                each->token.generation == u->q->answer.token.generation) {
+            if (each->state == SENT && each->token.word == u->q->answer.token.word) {
                 each->state = SENT_ANSWERED;
                 each->answer = u->q->answer;
                 got = 2;
@@ -661,11 +659,11 @@ static void user_end(struct user *u)
         struct sent *sent = NULL;
 
         for (uint32_t i = 0; i < REQUESTS; i++) {
-            if (u->sent[i].state == SENT && u->sent[i].token.id == token.id)
+            if (u->sent[i].state == SENT && halo_token_id(u->sent[i].token) == halo_token_id(token))
                 sent = &u->sent[i];
         }
         assert_non_null(sent);
-        assert_int_equal(sent->token.generation, token.generation);
+        assert_int_equal(sent->token.word, token.word);
         assert_true(context == sent->serial);
         sent->state = SENT_NOT;
         u->fails++;

@@ -57,6 +57,8 @@ uint64_t halo_shm_load_meta(const HALO_SHARED struct halo_desc *shared)
     struct halo_desc *desc = (struct halo_desc *)(uintptr_t)shared;
     uint64_t meta = desc->meta;
 
+    if (desc == &halo_ring_latched) /* not shared */
+        return meta;
     record(LOAD_META, desc);
     if (spoil)
         desc->meta = ~meta;
@@ -147,7 +149,7 @@ static void toc_01_toc_02_toc_03_a_chain_is_judged_by_one_load_of_each_word(void
         assert_int_equal(count(LOAD_META, &p->ring[slot]), 1);
         assert_int_equal(count(LOAD_ADDR, &p->ring[slot]), 1);
     }
-    assert_int_equal(p->chain.token.id, id);
+    assert_int_equal(halo_token_id(p->chain.token), id);
     assert_int_equal(p->chain.slots, 3);
     assert_int_equal(p->chain.readable_len, 16);
     assert_int_equal(p->chain.writable_len, 8);
@@ -158,7 +160,7 @@ static void toc_01_toc_02_toc_03_a_chain_is_judged_by_one_load_of_each_word(void
     complete(p, p->chain.token, 8);
     expect((const enum op[]){PUBLISH_META}, 1);
     assert_true(trace[0].where == &p->ring[0]);
-    assert_int_equal(p->device.used.slot, 3);
+    assert_int_equal(halo_at_cursor(p->device.used, &p->place).slot, 3);
 }
 
 static void drv_18_a_used_entry_is_judged_by_one_load(void **state)

@@ -33,16 +33,17 @@ static uint64_t all_contents(uint32_t size, uint32_t start, uint32_t taken, uint
     uint64_t cases = 1, polled = 0;
 
     for (uint32_t i = 0; i < start + taken; i++) {
-        uint32_t slot = d.p->device.avail.slot;
+        uint32_t slot = halo_device_avail(&d.p->device).slot;
 
-        poke(d.p, slot, RAM_BASE, 8, i % size, d.p->device.avail.phase);
+        poke(d.p, slot, RAM_BASE, 8, i % size, halo_device_avail(&d.p->device).phase);
         assert_int_equal(poll_device(&d), MODEL_OK);
         if (i < start) {
             struct model_desc desc;
 
             complete(d.p, d.p->chain.token, 0);
             assert_int_equal(
-                model_device_complete(&d.device, d.p->chain.token.id, 0, &slot, &desc).outcome,
+                model_device_complete(&d.device, halo_token_id(d.p->chain.token), 0, &slot, &desc)
+                    .outcome,
                 MODEL_OK);
             compare_used(&d, slot, desc);
         }

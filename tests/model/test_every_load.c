@@ -78,7 +78,7 @@ static uint32_t slot_of(const HALO_SHARED struct halo_desc *desc)
 /* The phase that a slot has in the lap of the chain that starts at the device's cursor. */
 static uint32_t phase_of(uint32_t slot)
 {
-    struct halo_cursor at = p->device.avail;
+    struct halo_cursor at = halo_device_avail(&p->device);
 
     return slot >= at.slot ? at.phase : at.phase ^ HALO_PHASE_MASK;
 }
@@ -91,7 +91,7 @@ uint64_t halo_shm_load_meta(const HALO_SHARED struct halo_desc *desc)
     assert_false(meta_loaded[slot]);
     meta_loaded[slot] = true;
     word = driver_is_hostile ? driver_word(phase_of(slot))
-                             : device_word(halo_cursor_used(p->driver.used));
+                             : device_word(halo_cursor_used(halo_driver_used(&p->driver)));
     seen[slot].len = halo_meta_len(word);
     seen[slot].id = halo_meta_id(word);
     seen[slot].flags = halo_meta_flags(word);
@@ -173,7 +173,7 @@ static enum model_outcome poll_device(struct halo_token *tokens, uint32_t *count
     assert_int_equal(got == 1, verdict.outcome == MODEL_OK);
     assert_int_equal(got == HALO_EREJECT, verdict.outcome == MODEL_REJECT);
     if (got == 1) {
-        assert_int_equal(p->chain.token.id, taken.id);
+        assert_int_equal(halo_token_id(p->chain.token), taken.id);
         assert_int_equal(p->chain.slots, taken.slots);
         assert_true(p->chain.writable_len == taken.writable_len);
         tokens[(*count)++] = p->chain.token;
@@ -192,7 +192,8 @@ static void complete_device(struct halo_token token, uint32_t written)
 {
     struct model_desc used;
     uint32_t slot;
-    struct model_verdict verdict = model_device_complete(&device, token.id, written, &slot, &used);
+    struct model_verdict verdict =
+        model_device_complete(&device, halo_token_id(token), written, &slot, &used);
 
     begin_decision();
     assert_int_equal(halo_device_complete(&p->device, token, written) == 0,

@@ -43,7 +43,7 @@ static uint64_t device_word(void)
     static const uint32_t kinds[] = {HALO_DESC_WRITE, HALO_DESC_WRITE | HALO_DESC_TRUNCATED,
                                      HALO_DESC_WRITE | HALO_DESC_INLINE, 0};
     static const uint32_t lens[] = {LEN, LEN + 1};
-    const uint32_t phase = halo_cursor_used(q->sender.driver.used), kind = choose(5);
+    const uint32_t phase = halo_cursor_used(halo_driver_used(&q->sender.driver)), kind = choose(5);
 
     if (kind == 4)
         return halo_meta(0, 0, (uint16_t)(phase ^ HALO_PHASE_MASK));
@@ -56,7 +56,7 @@ static uint64_t driver_word(uint32_t slot)
     static const uint32_t flags[] = {0, HALO_DESC_WRITE, HALO_DESC_NEXT,
                                      HALO_DESC_NEXT | HALO_DESC_WRITE,
                                      HALO_DESC_INLINE | LEN << HALO_DESC_INLINE_LEN};
-    const struct halo_cursor at = q->receiver.device.avail;
+    const struct halo_cursor at = halo_device_avail(&q->receiver.device);
     const uint32_t phase = halo_cursor_available(at) ^ (slot >= at.slot ? 0 : HALO_PHASE_MASK);
     const uint32_t kind = choose(6);
 
@@ -68,8 +68,11 @@ static uint64_t driver_word(uint32_t slot)
 
 uint64_t halo_shm_load_meta(const HALO_SHARED struct halo_desc *desc)
 {
-    const uint32_t slot = slot_of(desc);
+    uint32_t slot;
 
+    if (desc == &halo_ring_latched) /* not shared */
+        return 0;
+    slot = slot_of(desc);
     loads++;
     return driver_is_hostile ? driver_word(slot) : device_word();
 }
@@ -132,8 +135,7 @@ static struct out {
 static struct out *find_out(struct halo_token token)
 {
     for (uint32_t i = 0; i < OUT_MAX; i++) {
-        if (outs[i].state == OUT && outs[i].token.id == token.id &&
-            outs[i].token.generation == token.generation)
+        if (outs[i].state == OUT && outs[i].token.word == token.word)
             return &outs[i];
     }
     fail_msg("an answer to nothing that was asked");

@@ -203,7 +203,7 @@ static void submit_both(struct bench *b, uint32_t slots, bool writable)
 /* One used entry where both look; returns what they agree on. */
 static enum model_outcome poll_both(struct bench *b, uint64_t meta)
 {
-    const uint32_t slot = b->p->driver.used.slot;
+    const uint32_t slot = halo_driver_used(&b->p->driver).slot;
     struct model_desc copy[4] = {{0}};
     struct model_returned returned;
     struct model_verdict verdict;
@@ -227,7 +227,8 @@ static enum model_outcome poll_both(struct bench *b, uint64_t meta)
 
 static uint64_t used_word(const struct bench *b, uint32_t len, uint32_t id, uint32_t flags)
 {
-    return halo_meta(len, (uint16_t)id, (uint16_t)(flags | halo_cursor_used(b->p->driver.used)));
+    return halo_meta(len, (uint16_t)id,
+                     (uint16_t)(flags | halo_cursor_used(halo_driver_used(&b->p->driver))));
 }
 
 /* Every used entry before this driver, which is put back each time. */
@@ -287,11 +288,14 @@ static void every_entry_before(uint32_t size, uint32_t start, const struct plan 
     for (uint32_t i = 0; i < start; i++) {
         submit_both(&b, 1, false);
         assert_int_equal(
-            poll_both(&b, used_word(&b, 0, halo_meta_id(b.p->ring[b.p->driver.used.slot].meta), 0)),
+            poll_both(&b,
+                      used_word(&b, 0,
+                                halo_meta_id(b.p->ring[halo_driver_used(&b.p->driver).slot].meta),
+                                0)),
             MODEL_OK);
     }
     for (uint32_t i = 0; i < plan->count; i++) {
-        uint32_t first = b.p->driver.avail.slot;
+        uint32_t first = halo_at_cursor(b.p->driver.avail, &b.p->place).slot;
 
         submit_both(&b, plan->slots[i], plan->writable[i]);
         ids[i] = halo_meta_id(b.p->ring[first].meta);

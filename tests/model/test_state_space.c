@@ -131,6 +131,11 @@ static void mark(bool *live, struct halo_cursor from, struct halo_cursor to, uin
         live[from.slot] = true;
 }
 
+static uint32_t taken_slots(uint32_t id)
+{
+    return halo_device_chain_slots(&now.device_chains[id]);
+}
+
 /* Take the pair's state, without what cannot matter. */
 static void leave(void)
 {
@@ -138,7 +143,7 @@ static void leave(void)
     uint16_t next[N_MAX] = {0};
     uint32_t free_ids = 0;
     bool live[N_MAX];
-    struct halo_cursor from = p->device.avail;
+    struct halo_cursor from = halo_device_avail(&p->device);
 
     now.driver = p->driver;
     now.device = p->device;
@@ -152,11 +157,11 @@ static void leave(void)
         struct halo_driver_chain *chain = &now.driver_chains[id];
 
         next[id] = chain->next;
-        free_ids += chain->slots == 0;
+        free_ids += halo_driver_chain_slots(chain) == 0;
         chain->next = 0;
-        chain->batch = chain->slots && chain->batch == now.driver.batch;
+        chain->batch = halo_driver_chain_slots(chain) && chain->batch == now.driver.batch;
         chain->capacity = chain->slots ? chain->capacity : 0;
-        now.device_chains[id].generation = 0;
+        now.device_chains[id].token &= HALO_TOKEN_FREE | UINT16_MAX;
         now.device_chains[id].capacity =
             now.device_chains[id].slots ? now.device_chains[id].capacity : 0;
     }
@@ -168,19 +173,19 @@ static void leave(void)
     if (free_ids == 0)
         now.driver.free_id = 0;
     /* Where the newest chain cannot go back any more, all that matters is that its id is free. */
-    if (with_events || now.device_chains[now.device.newest].slots == 0) {
+    if (with_events || taken_slots(now.device.newest) == 0) {
         for (now.device.newest = 0; now.device.newest + 1u < size; now.device.newest++) {
-            if (with_events || now.device_chains[now.device.newest].slots == 0)
+            if (with_events || taken_slots(now.device.newest) == 0)
                 break;
         }
     } else {
-        from = halo_cursor_retreat(from, now.device_chains[now.device.newest].slots, size);
+        from = halo_cursor_retreat(from, taken_slots(now.device.newest), size);
     }
     /* Of a slot that holds neither a chain to be taken nor a used entry, only the phase matters;
        the newest chain may be put back. */
     memset(live, 0, sizeof(live));
-    mark(live, from, p->driver.avail, size);
-    mark(live, p->driver.used, p->device.used, size);
+    mark(live, from, halo_at_cursor(p->driver.avail, &p->place), size);
+    mark(live, halo_driver_used(&p->driver), halo_at_cursor(p->device.used, &p->place), size);
     for (uint32_t slot = 0; slot < size; slot++) {
         now.ring[slot].addr = RAM_BASE;
         if (!live[slot])
@@ -203,11 +208,11 @@ static void check(void)
     assert_int_equal(p->device.violation.reason, HALO_BROKEN_NOT);
     for (uint32_t id = 0; id < p->size; id++) {
         out += now.slots[id];
-        taken += p->device_chains[id].slots;
-        assert_int_equal(p->driver_chains[id].slots, now.slots[id]);
+        taken += halo_device_chain_slots(&p->device_chains[id]);
+        assert_int_equal(halo_driver_chain_slots(&p->driver_chains[id]), now.slots[id]);
     }
     assert_int_equal(out + halo_driver_room(&p->driver), p->size); /* U6 */
-    assert_int_equal(taken, p->device.in_flight);
+    assert_int_equal(taken, halo_device_in_flight(&p->device));
     assert_true(taken + p->device.staged <= out);
 
     /* Nobody sleeps on work that everybody else is done with. */
@@ -282,15 +287,15 @@ static bool device_polls(void)
         return false;
     id = pop(&now.offered);
     now.published.count--;
-    assert_int_equal(p->chain.token.id, id);
+    assert_int_equal(halo_token_id(p->chain.token), id);
     assert_int_equal(p->chain.slots, now.slots[id]);
     return true;
 }
 
 static bool device_completes(uint32_t id)
 {
-    struct halo_token token = {p->device_chains[id].generation, (uint16_t)id};
-    bool in_flight = p->device_chains[id].slots > 0;
+    struct halo_token token = {p->device_chains[id].token};
+    bool in_flight = halo_device_chain_slots(&p->device_chains[id]) > 0;
     int error = halo_device_complete(&p->device, token, id % 2);
 
     assert_int_equal(error, in_flight ? 0 : HALO_ESTALE);
@@ -308,13 +313,12 @@ static bool device_publishes(void)
 
 static bool device_rewinds(void)
 {
-    const struct halo_token newest = {p->device_chains[p->device.newest].generation,
-                                      p->device.newest};
+    const struct halo_token newest = {p->device_chains[p->device.newest].token};
 
     if (halo_device_rewind(&p->device, newest) != 0)
         return false;
     memmove(now.offered.ids + 1, now.offered.ids, N_MAX - 1);
-    now.offered.ids[0] = (uint8_t)newest.id;
+    now.offered.ids[0] = (uint8_t)halo_token_id(newest);
     now.offered.count++;
     now.published.count++;
     return true;
@@ -414,7 +418,7 @@ static void drain(void)
     while (now.visible.count > 0)
         driver_polls();
     assert_int_equal(halo_driver_room(&p->driver), p->size);
-    assert_int_equal(p->device.in_flight, 0);
+    assert_int_equal(halo_device_in_flight(&p->device), 0);
 }
 
 static void search(uint32_t size, bool events)

@@ -80,7 +80,7 @@ int main(void)
             serve(&chain, spans);
         break;
     case 1:
-        token = (struct halo_token){(uint32_t)any, any_id()};
+        token = halo_token_make((uint32_t)any, any_id());
         halo_device_complete(&device, token, (uint32_t)any);
         break;
     case 2:
@@ -96,15 +96,15 @@ int main(void)
         halo_device_disarm(&device);
         break;
     case 6:
-        token = (struct halo_token){(uint32_t)any, any_id()};
+        token = halo_token_make((uint32_t)any, any_id());
         halo_device_rewind(&device, token);
         break;
     case 7:
-        token = (struct halo_token){(uint32_t)any, any_id()};
+        token = halo_token_make((uint32_t)any, any_id());
         halo_device_complete_inline(&device, token, answer, within(HALO_INLINE_ANSWER_MAX + 1));
         break;
     case 8:
-        token = (struct halo_token){(uint32_t)any, any_id()};
+        token = halo_token_make((uint32_t)any, any_id());
         halo_device_complete_truncated(&device, token, (uint32_t)any, any);
         break;
     case 9:

@@ -156,10 +156,10 @@ int device_poll(uint16_t *id, uint32_t *readable, uint32_t *writable, uint64_t *
     int got = halo_device_poll(&device, &chain, spans, SUBJECT_SIZE_MAX);
 
     if (got == 1) {
-        *id = chain.token.id;
+        *id = halo_token_id(chain.token);
         *readable = chain.readable_count;
         *writable = chain.writable_count;
-        tokens[chain.token.id] = chain.token;
+        tokens[halo_token_id(chain.token)] = chain.token;
         for (uint32_t i = 0; i < chain.readable_count + chain.writable_count; i++)
             addrs[i] = (uint64_t)(spans[i].base - region.host);
     }

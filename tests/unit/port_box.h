@@ -38,7 +38,7 @@ static inline void port_box_request(struct halo_request *request, uint16_t id, c
     uint32_t count = 0;
 
     memset(request, 0, sizeof(*request));
-    parked->token.id = id;
+    parked->token = halo_token_make(1, id);
     parked->readable_len = (uint32_t)len;
     parked->writable_len = (uint32_t)room_len;
     if ((len + piece - 1) / piece + 2 > HALO_PARKED_EXTENTS)

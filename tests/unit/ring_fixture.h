@@ -253,7 +253,7 @@ static inline void ring_round_trip(struct ring *ring, uint32_t readable, uint32_
     assert_in_range(id, 0, ring->size - 1);
     halo_driver_publish(&ring->driver);
     assert_int_equal(ring_take(ring), 1);
-    assert_int_equal(ring->chain.token.id, id);
+    assert_int_equal(halo_token_id(ring->chain.token), id);
     assert_int_equal(ring->chain.slots, readable + writable);
     assert_int_equal(ring->chain.readable_count, readable);
     assert_int_equal(ring->chain.writable_count, writable);
@@ -289,12 +289,14 @@ static inline void assert_device_latched(struct ring *ring, enum halo_broken rea
     if (violation->addr != 0)
         assert_int_equal(violation->addr, desc_at(ring, position)->addr);
 
-    offer_chain(ring, ring->device.avail.slot, 1, 0); /* in either lap's phase: bait */
-    flip(ring, ring->device.avail.slot, halo_cursor_wrap(ring->device.avail) ? 0 : HALO_PHASE_MASK);
+    offer_chain(ring, halo_device_avail(&ring->device).slot, 1,
+                0); /* in either lap's phase: bait */
+    flip(ring, halo_device_avail(&ring->device).slot,
+         halo_cursor_wrap(halo_device_avail(&ring->device)) ? 0 : HALO_PHASE_MASK);
     ring_remember(ring);
     assert_int_equal(ring_take(ring), HALO_EBROKEN);
     for (uint32_t id = 0; id < least(ring->size, 300); id++) {
-        struct halo_token token = {ring->device_chains[id].generation, (uint16_t)id};
+        struct halo_token token = {ring->device_chains[id].token};
 
         assert_int_equal(halo_device_complete(&ring->device, token, 0), HALO_EBROKEN);
     }

@@ -70,12 +70,11 @@ static void id_05_tokens_survive_that_ids_are_used_again(void **state)
             assert_int_equal(halo_sender_take(&q->sender, old[k], &q->answer), HALO_ESTALE);
         queue_expect(q, "y!");
     }
-    assert_int_equal(halo_sender_take(&q->sender, (struct halo_token){1, REQUESTS}, &q->answer),
+    assert_int_equal(halo_sender_take(&q->sender, halo_token_make(1, REQUESTS), &q->answer),
                      HALO_ESTALE);
-    assert_int_equal(halo_sender_take(&q->sender, (struct halo_token){1, 65535}, &q->answer),
+    assert_int_equal(halo_sender_take(&q->sender, halo_token_make(1, 65535), &q->answer),
                      HALO_ESTALE);
-    assert_int_equal(halo_sender_take(&q->sender, (struct halo_token){0, 0}, &q->answer),
-                     HALO_ESTALE);
+    assert_int_equal(halo_sender_take(&q->sender, halo_token_make(0, 0), &q->answer), HALO_ESTALE);
     assert_queue_idle(q);
 }
 
@@ -566,8 +565,7 @@ static void id_05_a_token_that_was_never_given_is_stale(void **state)
     struct queue *q = *state;
 
     for (uint16_t id = 0; id < REQUESTS; id++) {
-        q->answer.token =
-            (struct halo_token){1, id}; /* which the next one in its place will have */
+        q->answer.token = halo_token_make(1, id); /* which the next one in its place will have */
         assert_int_equal(halo_sender_take(&q->sender, q->answer.token, &q->answer), HALO_ESTALE);
         assert_int_equal(halo_answer_free(&q->sender, &q->answer), HALO_ESTALE);
     }

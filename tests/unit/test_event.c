@@ -426,10 +426,10 @@ static void a_side_that_latches_before_it_decides_does_not_notify(void **state)
     struct ring *ring = *state;
 
     ring_round_trip(ring, 1, 0); /* both have published, neither has decided */
+    assert_true(ring->driver.unannounced > 0 && ring->device.unannounced > 0);
     offer(ring, 1, DATA_BASE, 1, ring->size, 0);
     assert_int_equal(ring_take(ring), HALO_EBROKEN);
     halo_driver_stop(&ring->driver);
-    assert_true(ring->driver.unannounced > 0 && ring->device.unannounced > 0);
     assert_false(halo_device_should_notify(&ring->device));
     assert_false(halo_driver_should_kick(&ring->driver));
 }

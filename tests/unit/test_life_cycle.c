@@ -4,14 +4,14 @@
 /* Nothing is in flight, and all cursors of both sides stand here. */
 static void assert_at_rest(const struct ring *ring, uint64_t position)
 {
-    assert_cursor(ring->driver.avail, position, ring->size);
-    assert_cursor(ring->driver.published, position, ring->size);
-    assert_cursor(ring->driver.used, position, ring->size);
-    assert_cursor(ring->device.avail, position, ring->size);
-    assert_cursor(ring->device.published, position, ring->size);
-    assert_cursor(ring->device.used, position, ring->size);
+    assert_cursor(halo_at_cursor(ring->driver.avail, &ring->place), position, ring->size);
+    assert_cursor(halo_at_cursor(ring->driver.published, &ring->place), position, ring->size);
+    assert_cursor(halo_driver_used(&ring->driver), position, ring->size);
+    assert_cursor(halo_device_avail(&ring->device), position, ring->size);
+    assert_cursor(halo_at_cursor(ring->device.published, &ring->place), position, ring->size);
+    assert_cursor(halo_at_cursor(ring->device.used, &ring->place), position, ring->size);
     assert_int_equal(halo_driver_room(&ring->driver), ring->size);
-    assert_int_equal(ring->device.in_flight, 0);
+    assert_int_equal(halo_device_in_flight(&ring->device), 0);
 }
 
 static void chains_go_round_for_more_than_three_laps(void **state)
@@ -71,7 +71,7 @@ static void a_chain_of_every_length_arrives_buffer_by_buffer(void **state)
         assert_in_range(id, 0, ring->size - 1);
         halo_driver_publish(&ring->driver);
         assert_int_equal(ring_take(ring), 1);
-        assert_int_equal(ring->chain.token.id, id);
+        assert_int_equal(halo_token_id(ring->chain.token), id);
         assert_int_equal(ring->chain.slots, total);
         assert_int_equal(ring->chain.readable_count, readable);
         assert_int_equal(ring->chain.writable_count, total - readable);
@@ -242,12 +242,12 @@ static void complete_some(struct traffic *t)
     while (t->taken > 0 && ring_random(ring, 8)) {
         uint32_t pick = ring_random(ring, t->taken);
         struct halo_token token = ring->tokens[pick];
-        struct flight *flight = &t->flights[token.id];
+        struct flight *flight = &t->flights[halo_token_id(token)];
 
         ring->tokens[pick] = ring->tokens[--t->taken];
         flight->written = ring_random(ring, flight->writable + 1);
         ring_give(ring, token, flight->written);
-        t->order[t->completed++] = token.id;
+        t->order[t->completed++] = halo_token_id(token);
     }
     halo_device_publish(&ring->device);
     for (uint32_t i = 0; i < t->completed; i++) {
@@ -271,7 +271,7 @@ static void collect_all(struct traffic *t)
         assert_int_equal(ring->used.id, t->order[i]);
         assert_int_equal(ring->used.len, flight->written);
         t->used_position += flight->slots;
-        assert_cursor(ring->driver.used, t->used_position, ring->size);
+        assert_cursor(halo_driver_used(&ring->driver), t->used_position, ring->size);
         flight->slots = 0;
     }
     t->completed = 0;
@@ -290,7 +290,7 @@ static void wrap_03_chains_finished_in_any_order_are_followed_by_their_own_lengt
 
         add_some(&t);
         while (ring_take(ring) > 0) {
-            assert_int_equal(ring->chain.slots, t.flights[ring->chain.token.id].slots);
+            assert_int_equal(ring->chain.slots, t.flights[halo_token_id(ring->chain.token)].slots);
             ring->tokens[t.taken++] = ring->chain.token;
         }
         complete_some(&t);
@@ -298,7 +298,7 @@ static void wrap_03_chains_finished_in_any_order_are_followed_by_their_own_lengt
         for (uint32_t id = 0; id < ring->size; id++)
             in_flight += t.flights[id].slots;
         assert_int_equal(in_flight + halo_driver_room(&ring->driver), ring->size); /* U6 */
-        assert_int_equal(in_flight, ring->device.in_flight);
+        assert_int_equal(in_flight, halo_device_in_flight(&ring->device));
     }
     free(t.flights);
     free(t.order);
@@ -328,7 +328,7 @@ static void ids_of_a_full_ring_are_all_different_and_are_used_again(void **state
         halo_device_publish(&ring->device);
         for (uint32_t i = ring->size; i-- > 0;) {
             assert_int_equal(ring_collect(ring), 1);
-            assert_int_equal(ring->used.id, ring->tokens[i].id);
+            assert_int_equal(ring->used.id, halo_token_id(ring->tokens[i]));
         }
     }
     free(seen);

@@ -29,6 +29,8 @@ uint64_t halo_shm_load_meta(const HALO_SHARED struct halo_desc *desc)
 {
     uint64_t meta = plain(desc)->meta;
 
+    if (plain(desc) == &halo_ring_latched) /* not shared */
+        return meta;
     seen.meta_loads++;
     plain(desc)->meta = seen.spoils ? ~meta : meta;
     return meta;
@@ -145,7 +147,7 @@ static void toc_03_each_word_of_a_chain_is_loaded_once_and_decides(void **state)
         forget(true);
         assert_int_equal(ring_take(ring), 1);
         assert_seen(length, length, 0);
-        assert_int_equal(ring->chain.token.id, id);
+        assert_int_equal(halo_token_id(ring->chain.token), id);
         assert_int_equal(ring->chain.slots, length);
         assert_int_equal(ring->chain.readable_count, readable);
         assert_int_equal(ring->chain.writable_count, length - readable);

@@ -172,8 +172,8 @@ static void buffers_are_taken_once_each(void **state)
         const struct halo_request *buffer = halo__port_buffer(&port, &why);
 
         assert_non_null(buffer);
-        assert_true(buffer->parked.token.id < last);
-        last = (int16_t)buffer->parked.token.id;
+        assert_true(halo_token_id(buffer->parked.token) < last);
+        last = (int16_t)halo_token_id(buffer->parked.token);
         halo__port_post(&port, buffer, message);
     }
     assert_null(halo__port_buffer(&port, &why));

@@ -34,12 +34,12 @@ static void assert_rejected(struct ring *ring, const struct halo_buf *bufs, uint
     assert_int_equal(ring->chain.readable_len, 0);
     assert_int_equal(ring->chain.writable_len, 0);
     assert_int_equal(ring->device.violation.reason, HALO_BROKEN_NOT);
-    assert_int_equal(ring->device.in_flight, 0);
+    assert_int_equal(halo_device_in_flight(&ring->device), 0);
     token = ring->chain.token;
     assert_int_equal(halo_device_complete(&ring->device, token, 0), HALO_ESTALE);
     halo_device_publish(&ring->device);
     assert_int_equal(desc_at(ring, 0)->meta, halo_meta(0, 0, used_flags(ring, 0)));
-    assert_cursor(ring->device.used, slots, ring->size);
+    assert_cursor(halo_at_cursor(ring->device.used, &ring->place), slots, ring->size);
 
     offer(ring, slots, DATA_BASE, 1, 0, HALO_DESC_WRITE);
     assert_int_equal(ring_take(ring), 1);
@@ -337,7 +337,8 @@ static void dev_23_the_same_chain_has_the_same_result_at_every_slot_of_every_lap
                 assert_int_equal(ring->device.violation.slot, (start + 1) % ring->size);
             else
                 assert_int_equal(ring->chain.reject, shapes[i].reject);
-            assert_cursor(ring->device.avail, start + (shapes[i].broken ? 0 : 2), ring->size);
+            assert_cursor(halo_device_avail(&ring->device), start + (shapes[i].broken ? 0 : 2),
+                          ring->size);
         }
     }
 }

@@ -109,8 +109,8 @@ static void no_other_positions_are_taken_up(void **state)
                 assert_int_equal(halo_device_positions(&ring->device).used, used);
                 assert_int_equal(halo_driver_positions(&ring->driver).used, used);
             } else {
-                assert_int_equal(ring->device.avail.slot, 0);
-                assert_int_equal(ring->driver.avail.slot, 0);
+                assert_int_equal(halo_device_avail(&ring->device).slot, 0);
+                assert_int_equal(halo_at_cursor(ring->driver.avail, &ring->place).slot, 0);
             }
         }
         if (avail % 0x4000 > lap)
@@ -136,7 +136,7 @@ static void chains_that_do_not_fill_the_slots_in_between_are_refused(void **stat
             ring_start(ring);
             assert_int_equal(halo_device_resume(&ring->device, at, chains),
                              slots == between ? 0 : HALO_EINVAL);
-            assert_int_equal(ring->device.in_flight, slots == between ? slots : 0);
+            assert_int_equal(halo_device_in_flight(&ring->device), slots == between ? slots : 0);
         }
     }
     /* Sums that are more than there are slots, and do not wrap around to fewer. */

@@ -162,7 +162,7 @@ static void a_length_limit_above_4_gib_less_1_is_refused(void **state)
     assert_int_equal(halo_device_init(&device, &place, &memory, chains, UINT64_C(1) << 32),
                      HALO_EINVAL);
     assert_int_equal(halo_device_init(&device, &place, &memory, chains, UINT64_MAX), HALO_EINVAL);
-    assert_int_equal(chains[0].generation, 0);
+    assert_int_equal(chains[0].token, 0);
     assert_int_equal(halo_device_init(&device, &place, &memory, chains, UINT32_MAX), 0);
 }
 

@@ -239,7 +239,7 @@ static struct halo_request *take_due(struct halo_calls *calls)
     }
     before->next = request->next;
     if (!request->next)
-        calls->put_off.last = (uint16_t)(before->parked.token.id + 1);
+        calls->put_off.last = (uint16_t)(halo_token_id(before->parked.token) + 1);
     return request;
 }
 
