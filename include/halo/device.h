@@ -250,12 +250,14 @@ static inline int halo_device_complete(struct halo_device *device, struct halo_t
 {
     const uint32_t id = halo_token_id(token);
     const uint64_t body = written ? written | HALO_META_WRITE : 0;
-    struct halo_device_chain *record = &device->chains[id];
+    struct halo_device_chain *record;
     uint64_t meta;
 
+    if (!HALO_PLAIN_PATH || id >= device->ids)
+        return halo_device_retire(device, token, written, 0, 0);
+    record = &device->chains[id];
     /* Below the limit: it is a plain chain in flight, which has room for that, and one slot. */
-    if (!HALO_PLAIN_PATH || id >= device->ids || record->token != token.word ||
-        body >= record->limit)
+    if (record->token != token.word || body >= record->limit)
         return halo_device_retire(device, token, written, 0, 0);
     meta = body | (uint64_t)id << 32 | device->used.phase;
     if (device->staged == 0)

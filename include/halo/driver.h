@@ -156,12 +156,13 @@ static inline void halo_driver_put(struct halo_driver *driver, struct halo_drive
                                    uint64_t addr, uint32_t len, uint32_t flags)
 {
     const uint64_t meta = halo_meta(len, (uint16_t)put->id, (uint16_t)flags) | put->at.phase;
+    HALO_SHARED struct halo_desc *desc = put->at.desc;
 
-    halo_shm_stage_addr(put->at.desc, addr);
+    halo_shm_stage_addr(desc, addr);
     if (put->withhold)
         driver->batch_meta = meta;
     else
-        halo_shm_stage_meta(put->at.desc, meta);
+        halo_shm_stage_meta(desc, meta);
     put->withhold = false;
     put->at = halo_at_step(put->at, &driver->place, driver->end);
 }
@@ -200,12 +201,13 @@ static inline int halo_driver_add_plain(struct halo_driver *driver, uint64_t add
     const uint32_t id = driver->free_id;
     const uint64_t body = writable ? len | HALO_META_WRITE : len;
     const uint64_t meta = body | (uint64_t)id << 32 | driver->avail.phase;
+    HALO_SHARED struct halo_desc *desc = driver->avail.desc;
 
-    halo_shm_stage_addr(driver->avail.desc, addr);
+    halo_shm_stage_addr(desc, addr);
     if (driver->staged == 0)
         driver->batch_meta = meta;
     else
-        halo_shm_stage_meta(driver->avail.desc, meta);
+        halo_shm_stage_meta(desc, meta);
     driver->free_id = chain->next;
     chain->limit = body + 1;
     chain->batch = driver->batch;

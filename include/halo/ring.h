@@ -310,7 +310,7 @@ static inline uint32_t halo_plain_capacity(uint64_t limit)
  * Where the cursors of a latched queue stand: a descriptor that nobody writes to. A latched queue
  * has no ids either, so that what is there goes to the walk, which knows that the queue is latched.
  */
-extern const struct halo_desc halo_ring_latched;
+extern const struct halo_desc halo_ring_latched __attribute__((visibility("hidden")));
 
 static inline struct halo_at halo_at_latched(void)
 {

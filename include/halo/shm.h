@@ -191,7 +191,7 @@ static inline void halo_shm_fence(void)
 /* The same, where clang makes an mfence of it, which takes several times as long. */
 static inline void halo_shm_fence(void)
 {
-    __asm__ volatile("lock; addl $0, -4(%%rsp)" : : : "memory", "cc");
+    __asm__ volatile("lock addl $0, -4(%%rsp)" : : : "memory", "cc");
 }
 #endif
 

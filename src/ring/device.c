@@ -424,12 +424,12 @@ int halo_device_rewind(struct halo_device *device, struct halo_token token)
 
 bool halo_device_arm(struct halo_device *device)
 {
+    const struct halo_cursor at = halo_device_avail(device);
     uint64_t meta;
 
     if (device->violation.reason)
         return true;
-    halo_shm_store_event(device->place.device_event,
-                         halo_event_at(halo_at_cursor(device->avail, &device->place)));
+    halo_shm_store_event(device->place.device_event, halo_event_at(at));
     halo_shm_fence();
     meta = halo_shm_load_meta(device->avail.desc);
     return ((meta ^ device->avail.phase) & HALO_META_PHASE) == 0;

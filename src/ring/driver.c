@@ -53,7 +53,7 @@ int halo_driver_resume(struct halo_driver *driver, struct halo_positions at)
 }
 
 /* Latch the queue: nothing is free, staged or unannounced from here on, and no id comes back. */
-static int broken(struct halo_driver *driver, enum halo_broken reason, uint64_t meta)
+static int latch(struct halo_driver *driver, enum halo_broken reason, uint64_t meta)
 {
     driver->violation = (struct halo_violation){
         .reason = reason,
@@ -90,22 +90,22 @@ int halo_driver_take(struct halo_driver *driver, struct halo_used *used, uint64_
         return HALO_EBROKEN;
     halo_shm_prefetch(desc);
     if (flags & driver->refused)
-        return broken(driver, HALO_BROKEN_RESERVED, meta);
+        return latch(driver, HALO_BROKEN_RESERVED, meta);
     if (id >= driver->place.size)
-        return broken(driver, HALO_BROKEN_BAD_ID, meta); /* DRV-01 */
+        return latch(driver, HALO_BROKEN_BAD_ID, meta); /* DRV-01 */
     chain = &driver->chains[id];
     slots = halo_driver_chain_slots(chain);
     if (slots == 0 || chain->batch == driver->batch)
-        return broken(driver, HALO_BROKEN_NOT_IN_FLIGHT, meta);    /* DRV-02, DRV-03 */
+        return latch(driver, HALO_BROKEN_NOT_IN_FLIGHT, meta);     /* DRV-02, DRV-03 */
     found.len = flags & HALO_DESC_WRITE ? halo_meta_len(meta) : 0; /* DRV-06 */
     found.kind = flags & (HALO_DESC_INLINE | HALO_DESC_TRUNCATED);
     if (!kind_is_sound(chain, found.kind))
-        return broken(driver, HALO_BROKEN_INLINE, meta); /* EXT-05, EXT-06 */
+        return latch(driver, HALO_BROKEN_INLINE, meta); /* EXT-05, EXT-06 */
     if (found.kind)
         found.word = halo_shm_load_addr(desc);
     capacity = chain->limit ? halo_plain_capacity(chain->limit) : chain->capacity;
     if (found.len > (found.kind == HALO_DESC_INLINE ? HALO_INLINE_ANSWER_MAX : capacity))
-        return broken(driver, HALO_BROKEN_LENGTH, meta); /* DRV-04, EXT-04 */
+        return latch(driver, HALO_BROKEN_LENGTH, meta); /* DRV-04, EXT-04 */
     *used = found;
     driver->used = halo_at_move(driver->used, &driver->place,
                                 halo_cursor_advance(halo_at_cursor(driver->used, &driver->place),
@@ -120,12 +120,12 @@ int halo_driver_take(struct halo_driver *driver, struct halo_used *used, uint64_
 
 bool halo_driver_arm(struct halo_driver *driver)
 {
+    const struct halo_cursor at = halo_driver_used(driver);
     uint64_t meta;
 
     if (driver->violation.reason)
         return true;
-    halo_shm_store_event(driver->place.driver_event,
-                         halo_event_at(halo_at_cursor(driver->used, &driver->place)));
+    halo_shm_store_event(driver->place.driver_event, halo_event_at(at));
     halo_shm_fence();
     meta = halo_shm_load_meta(driver->used.desc);
     return ((meta ^ driver->used.phase) & HALO_META_PHASE) == 0;
@@ -140,7 +140,7 @@ void halo_driver_disarm(struct halo_driver *driver)
 void halo_driver_stop(struct halo_driver *driver)
 {
     if (!driver->violation.reason)
-        (void)broken(driver, HALO_BROKEN_STOPPED, 0);
+        (void)latch(driver, HALO_BROKEN_STOPPED, 0);
 }
 
 int halo_driver_fail(struct halo_driver *driver, uint16_t *id)

@@ -33,7 +33,7 @@ static uint32_t side_of(const HALO_SHARED struct halo_event *event)
 
 uint64_t halo_shm_load_meta(const HALO_SHARED struct halo_desc *desc)
 {
-    return shared_load_meta(slot_of(desc));
+    return desc == &halo_ring_latched ? 0 : shared_load_meta(slot_of(desc));
 }
 
 uint64_t halo_shm_load_addr(const HALO_SHARED struct halo_desc *desc)
@@ -87,19 +87,22 @@ int subject_sound(void)
     uint32_t lent = 0, taken = 0;
 
     for (uint32_t id = 0; id < place.size; id++) {
-        if (device_chains[id].slots && device_chains[id].slots != driver_chains[id].slots)
+        const uint32_t there = halo_driver_chain_slots(&driver_chains[id]);
+        const uint32_t here = halo_device_chain_slots(&device_chains[id]);
+
+        if (here && here != there)
             return 0;
-        lent += driver_chains[id].slots;
-        taken += device_chains[id].slots;
+        lent += there;
+        taken += here;
     }
     return !driver.violation.reason && !device.violation.reason &&
-           driver.free_slots + lent == place.size && device.in_flight == taken &&
-           device.in_flight + device.staged <= lent;
+           driver.free_slots + lent == place.size && halo_device_in_flight(&device) == taken &&
+           halo_device_in_flight(&device) + device.staged <= lent;
 }
 
 int subject_at_rest(void)
 {
-    return driver.free_slots == place.size && driver.staged == 0 && device.in_flight == 0 &&
+    return driver.free_slots == place.size && driver.staged == 0 && halo_device_in_flight(&device) == 0 &&
            device.staged == 0;
 }
 
