@@ -39,7 +39,8 @@ peers: deps all
 bench: deps build-bench
 	@$(BUILD)/bench/halo-bench --json $(BUILD)/bench.json $(PATTERN)
 
-# Instructions for each operation, which repeat where times do not.
+# Instructions for each operation, which repeat where times do not. With clang:
+# CC=clang make bench-count BUILD=build-clang
 bench-count: deps-test build-bench
 	@bench/count $(BUILD)
 

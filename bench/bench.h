@@ -27,8 +27,7 @@ struct bench_row {
     /* ns for one operation, averaged over some thousands of them; see bench_timed. */
     double (*sample)(void);
     uint64_t bytes; /* that an operation moves: the row is told in GB/s. 0: in ns */
-    /* That many operations and nothing else, for callgrind; NULL where more than one thread works.
-     */
+    /* That many operations and nothing else, for callgrind; or NULL. A guest runs on machine.h. */
     void (*count)(uint64_t operations);
     struct bench_neighbour neighbours[BENCH_NEIGHBOURS];
     bool crosses_cores; /* one- and two-line floors are taken around each sample */

@@ -3,7 +3,7 @@
  * rings replace. The backend is KVM where there is one. Starting and ending the guest is not in it.
  */
 #include "bench.h"
-#include <halo/halo.h>
+#include "machine.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,7 +64,7 @@ static struct halo_sandbox *open_guest(const struct way *way, const char *mode, 
     char batch_text[24], total_text[24];
     const char *const args[] = {mode, batch_text, total_text};
     const struct halo_options options = {
-        .backend = way->is_process ? HALO_BACKEND_PROCESS : HALO_BACKEND_AUTO,
+        .backend = bench_backend(way->is_process),
         .args = args,
         .arg_count = 3,
         .plain_ring = !way->is_inline,
@@ -144,7 +144,7 @@ static void run_out(const struct way *way, uint64_t total)
     halo_close(box);
 }
 
-static void run_texts(uint64_t total)
+static void text8192_work(uint64_t total)
 {
     const struct way way = {.batch = 1};
     char words[64];
@@ -195,9 +195,9 @@ SAMPLE(out_ring64, 1280, .batch = 64, .is_out = true)
 SAMPLE(out_ring64_process, 1280, .batch = 64, .is_out = true, .is_process = true)
 SAMPLE(out_ring256, 2560, .batch = 256, .is_out = true)
 
-static double texts(void)
+static double text8192(void)
 {
-    return bench_timed(run_texts, 8192);
+    return bench_timed(text8192_work, 8192);
 }
 
 #define ROW(name_, what_, sample_, ...)                                                \
@@ -205,33 +205,42 @@ static double texts(void)
         .name = name_, .what = what_, .sample = sample_, .neighbours = { __VA_ARGS__ } \
     }
 
+/* One whose instructions are counted, too. */
+#define COUNTED(name_, what_, sample_, ...)                                                       \
+    {                                                                                             \
+        .name = name_, .what = what_, .sample = sample_, .count = sample_##_work, .neighbours = { \
+            __VA_ARGS__                                                                           \
+        }                                                                                         \
+    }
+
 const struct bench_row bench_call_rows[] = {
-    ROW("call.stack", "a host's function over stacks, one an exit", stack,
-        {"the same in a process", stack_process, NULL}),
-    ROW("call.ring", "in a ring, one an exit", ring, {"stacks", stack, NULL},
-        {"in a process", ring_process, NULL}),
+    COUNTED("call.stack", "a host's function over stacks, one an exit", stack,
+            {"the same in a process", stack_process, NULL}),
+    COUNTED("call.ring", "in a ring, one an exit", ring, {"stacks", stack, NULL},
+            {"in a process", ring_process, NULL}),
     ROW("call.ring.batch8", "8 an exit", ring8, {"stacks", stack, NULL},
         {"in a process", ring8_process, NULL}),
-    ROW("call.ring.batch64", "64 an exit", ring64, {"stacks", stack, NULL},
-        {"in a process", ring64_process, NULL}, {"stacks, in a process", stack_process, NULL}),
+    COUNTED("call.ring.batch64", "64 an exit", ring64, {"stacks", stack, NULL},
+            {"in a process", ring64_process, NULL}, {"stacks, in a process", stack_process, NULL}),
     ROW("call.ring.batch256", "256 an exit, as many as fit", ring256, {"stacks", stack, NULL},
         {"in a process", ring256_process, NULL}),
-    ROW("call.inline", "inside descriptors, one an exit", inline1, {"in buffers", ring, NULL}),
+    COUNTED("call.inline", "inside descriptors, one an exit", inline1, {"in buffers", ring, NULL}),
     ROW("call.inline.batch8", "8 an exit", inline8, {"in buffers", ring8, NULL}),
-    ROW("call.inline.batch64", "64 an exit", inline64, {"in buffers", ring64, NULL},
-        {"stacks", stack, NULL}, {"in a process", inline64_process, NULL}),
+    COUNTED("call.inline.batch64", "64 an exit", inline64, {"in buffers", ring64, NULL},
+            {"stacks", stack, NULL}, {"in a process", inline64_process, NULL}),
     ROW("call.inline.batch256", "256 an exit, as many as fit", inline256,
         {"in buffers", ring256, NULL}),
-    ROW("call.out.stack", "a guest's function over stacks, one an exit", out_stack,
-        {"the same in a process", out_stack_process, NULL}),
-    ROW("call.out.ring", "in a ring, one an exit", out_ring, {"stacks", out_stack, NULL},
-        {"in a process", out_ring_process, NULL}),
+    COUNTED("call.out.stack", "a guest's function over stacks, one an exit", out_stack,
+            {"the same in a process", out_stack_process, NULL}),
+    COUNTED("call.out.ring", "in a ring, one an exit", out_ring, {"stacks", out_stack, NULL},
+            {"in a process", out_ring_process, NULL}),
     ROW("call.out.ring.batch8", "8 an exit", out_ring8, {"stacks", out_stack, NULL}),
-    ROW("call.out.ring.batch64", "64 an exit", out_ring64, {"stacks", out_stack, NULL},
-        {"in a process", out_ring64_process, NULL},
-        {"stacks, in a process", out_stack_process, NULL}),
+    COUNTED("call.out.ring.batch64", "64 an exit", out_ring64, {"stacks", out_stack, NULL},
+            {"in a process", out_ring64_process, NULL},
+            {"stacks, in a process", out_stack_process, NULL}),
     ROW("call.out.ring.batch256", "256 an exit, as many as fit", out_ring256,
         {"stacks", out_stack, NULL}),
-    ROW("call.text", "text of 1 to 8191 bytes, one an exit", texts, {"a number", ring, NULL}),
+    COUNTED("call.text", "text of 1 to 8191 bytes, one an exit", text8192,
+            {"a number", ring, NULL}),
     {.name = NULL},
 };

@@ -1,5 +1,6 @@
 /* halo bench: options, and which rows there are. */
 #include "bench.h"
+#include "machine.h"
 #include "report.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@ static const char usage[] =
     "  --json FILE      write the results to FILE, too\n"
     "  --quick          a fifth of the samples\n"
     "  --list           only the names of the rows, and their neighbours\n"
-    "  --count ROW N    N operations of one row and nothing else, for an instruction counter\n"
+    "  --count ROW N    N operations of one row and nothing else, for an instruction counter;\n"
+    "                   its guest runs as a part of this process, unconfined\n"
     "  --compiler       only the name of the compiler that built this\n"
     "\n"
     "Times are ns for one operation, rates GB/s. `ratio` is how many times better than the\n"
@@ -59,7 +61,8 @@ static int count(const char *name, const char *number)
             if (strcmp(row->name, name) != 0)
                 continue;
             if (!row->count)
-                return misused("%s takes two threads and cannot be counted", name);
+                return misused("%s cannot be counted; --list tells which can", name);
+            bench_machine_use();
             row->count(strtoull(number, NULL, 10));
             return 0;
         }

@@ -1,12 +1,13 @@
 /*
- * Streams whose ends are memory: what a guest reads, writes, or reads and writes again, in requests
- * of so many bytes. Beside them one copy of the same bytes between memory of the same size, a pipe,
- * and a socket. The backend is KVM where there is one. Starting and ending the guest is not in it.
+ * Streams whose other end is memory, which functions of ours copy from and to where a row says no
+ * other: what a guest reads, writes, or reads and writes again, in requests of so many bytes.
+ * Beside them one copy of the same bytes between memory of the same size, a pipe, and a socket. The
+ * backend is KVM where there is one. Starting and ending the guest is not in it.
  */
 #define _GNU_SOURCE
 #include "bench.h"
+#include "machine.h"
 #include <fcntl.h>
-#include <halo/halo.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,22 +44,32 @@ static double cpu_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static void measure_from_here(struct halo_sandbox *box)
+{
+    halo_stats(box, &before);
+    cpu_before = cpu_now();
+    bench_begin();
+}
+
+static void measure_to_here(struct halo_sandbox *box)
+{
+    bench_end();
+    cpu_after = cpu_now();
+    halo_stats(box, &after);
+}
+
 static void begin(struct halo_call *call, const struct halo_value *args, void *context)
 {
     (void)args;
     (void)context;
-    halo_stats(halo_call_sandbox(call), &before);
-    cpu_before = cpu_now();
-    bench_begin();
+    measure_from_here(halo_call_sandbox(call));
 }
 
 static void end(struct halo_call *call, const struct halo_value *args, void *context)
 {
     (void)args;
     (void)context;
-    bench_end();
-    cpu_after = cpu_now();
-    halo_stats(halo_call_sandbox(call), &after);
+    measure_to_here(halo_call_sandbox(call));
 }
 
 /* A host's data, again and again: memory without an end. The context is how far it was. */
@@ -84,21 +95,79 @@ static int64_t write_far(void *context, const void *from, size_t len)
     return (int64_t)len;
 }
 
-static struct {
+static struct way {
     const char *mode;
     size_t len;
+    enum halo_end_kind end; /* NONE: functions */
     bool is_process;
 } way;
+
+static struct halo_end make_end(size_t *at)
+{
+    static const struct halo_end_functions functions = {read_far, write_far, NULL};
+
+    switch (way.end) {
+    case HALO_END_MEMORY:
+        return halo_end_memory(far_from, FAR_LEN, far_to, FAR_LEN);
+    case HALO_END_HOST:
+        return halo_end_host();
+    default:
+        return halo_end_functions(&functions, at, -1);
+    }
+}
+
+/*
+ * Be the other end of what the guest writes, or reads, until it has ended. It makes no calls then:
+ * what is measured begins with its first buffer.
+ */
+static void be_reader(struct halo_sandbox *box, uint64_t total)
+{
+    const void *bytes;
+    uint64_t done = 0;
+    size_t at = 0;
+    int64_t n;
+
+    while ((n = halo_stream_next(box, HALO_STDOUT, &bytes, HALO_FOREVER)) > 0) {
+        if (done == 0)
+            measure_from_here(box);
+        (void)write_far(&at, bytes, (size_t)n);
+        done += (uint64_t)n;
+        if (done == total)
+            measure_to_here(box);
+    }
+    if (n < 0)
+        bench_fail(halo_errmsg(box));
+}
+
+static void be_writer(struct halo_sandbox *box, uint64_t total)
+{
+    uint64_t done = 0;
+    size_t at = 0;
+    void *room;
+    int64_t n;
+
+    while ((n = halo_stream_room(box, HALO_STDIN, &room, HALO_FOREVER)) > 0) {
+        if (done == 0)
+            measure_from_here(box);
+        (void)read_far(&at, room, (size_t)n);
+        bench_must(halo_stream_wrote(box, HALO_STDIN, (size_t)n) == 0, "cannot write");
+        done += (uint64_t)n;
+        if (done == total)
+            measure_to_here(box);
+    }
+    if (n != HALO_EIO)
+        bench_fail(halo_errmsg(box));
+}
 
 static void run_guest(uint64_t operations)
 {
     static const struct halo_signature mark = HALO_FN(HALO_VOID);
-    static const struct halo_end_functions functions = {read_far, write_far, NULL};
     size_t in = 0, out = 0;
     char len[24], total[24], words[64];
-    const char *const args[] = {way.mode, way.mode, len, total};
+    const char *const name = way.end == HALO_END_HOST ? "host" : "streams";
+    const char *const args[] = {name, way.mode, len, total};
     const struct halo_options options = {
-        .backend = way.is_process ? HALO_BACKEND_PROCESS : HALO_BACKEND_AUTO,
+        .backend = bench_backend(way.is_process),
         .ram_len = 32ull << 20,
         .args = args,
         .arg_count = 4,
@@ -112,40 +181,52 @@ static void run_guest(uint64_t operations)
     (void)snprintf(total, sizeof(total), "%" PRIu64, operations * way.len);
     bench_must(halo_open(&box, BENCH_STREAMS, &options) == 0, "cannot open the guest");
     if (halo_provide(box, "begin", &mark, begin, NULL) ||
-        halo_provide(box, "end", &mark, end, NULL) ||
-        halo_attach(box, HALO_STDIN, halo_end_functions(&functions, &in, -1)) ||
-        halo_attach(box, HALO_STDOUT, halo_end_functions(&functions, &out, -1)) ||
-        halo_run(box, HALO_FOREVER, &code) || code != 0)
+        halo_provide(box, "end", &mark, end, NULL) || halo_attach(box, HALO_STDIN, make_end(&in)) ||
+        halo_attach(box, HALO_STDOUT, make_end(&out)))
+        bench_fail(halo_errmsg(box));
+    if (way.end == HALO_END_HOST)
+        (way.mode[0] == 'r' ? be_writer : be_reader)(box, operations * way.len);
+    if (halo_run(box, HALO_FOREVER, &code) || code != 0)
         bench_fail(halo_errmsg(box));
     (void)snprintf(words, sizeof(words), "%.2f exits/MiB, %.3f s CPU/GiB",
-                   (double)(after.exits - before.exits - 1) / mib,
+                   (double)(after.exits - before.exits - (way.end != HALO_END_HOST)) / mib,
                    (cpu_after - cpu_before) * 1024 / mib);
     bench_remark(words);
     halo_close(box);
 }
 
-#define SAMPLE(name_, mode_, len_, bytes_, process_)      \
-    static double name_(void)                             \
-    {                                                     \
-        way.mode = mode_;                                 \
-        way.len = len_;                                   \
-        way.is_process = process_;                        \
-        return bench_timed(run_guest, (bytes_) / (len_)); \
+/* A sample of so many bytes, moved in this way. */
+#define SAMPLE(name, bytes, ...)                                   \
+    static const struct way name##_way = {__VA_ARGS__};            \
+    static void name##_work(uint64_t n)                            \
+    {                                                              \
+        way = name##_way;                                          \
+        run_guest(n);                                              \
+    }                                                              \
+    static double name(void)                                       \
+    {                                                              \
+        return bench_timed(name##_work, (bytes) / name##_way.len); \
     }
 
-SAMPLE(read512, "read", 512, 1u << 20, false)
-SAMPLE(read4k, "read", 4096, 8u << 20, false)
-SAMPLE(read64k, "read", 65536, 32u << 20, false)
-SAMPLE(read64k_process, "read", 65536, 32u << 20, true)
-SAMPLE(write512, "write", 512, 1u << 20, false)
-SAMPLE(write4k, "write", 4096, 8u << 20, false)
-SAMPLE(write64k, "write", 65536, 32u << 20, false)
-SAMPLE(write64k_process, "write", 65536, 32u << 20, true)
-SAMPLE(filter512, "filter", 512, 1u << 20, false)
-SAMPLE(filter4k, "filter", 4096, 8u << 20, false)
-SAMPLE(filter64k, "filter", 65536, 32u << 20, false)
-SAMPLE(filter64k_process, "filter", 65536, 32u << 20, true)
-SAMPLE(gather512, "gather", 512, 32u << 20, false)
+SAMPLE(read512, 1u << 20, .mode = "read", .len = 512)
+SAMPLE(read4k, 8u << 20, .mode = "read", .len = 4096)
+SAMPLE(read64k, 32u << 20, .mode = "read", .len = 65536)
+SAMPLE(read64k_process, 32u << 20, .mode = "read", .len = 65536, .is_process = true)
+SAMPLE(read64k_memory, 32u << 20, .mode = "read", .len = 65536, .end = HALO_END_MEMORY)
+SAMPLE(read512_host, 1u << 20, .mode = "read", .len = 512, .end = HALO_END_HOST)
+SAMPLE(read64k_host, 32u << 20, .mode = "read", .len = 65536, .end = HALO_END_HOST)
+SAMPLE(write512, 1u << 20, .mode = "write", .len = 512)
+SAMPLE(write4k, 8u << 20, .mode = "write", .len = 4096)
+SAMPLE(write64k, 32u << 20, .mode = "write", .len = 65536)
+SAMPLE(write64k_process, 32u << 20, .mode = "write", .len = 65536, .is_process = true)
+SAMPLE(write64k_memory, 32u << 20, .mode = "write", .len = 65536, .end = HALO_END_MEMORY)
+SAMPLE(write512_host, 1u << 20, .mode = "write", .len = 512, .end = HALO_END_HOST)
+SAMPLE(write64k_host, 32u << 20, .mode = "write", .len = 65536, .end = HALO_END_HOST)
+SAMPLE(filter512, 1u << 20, .mode = "filter", .len = 512)
+SAMPLE(filter4k, 8u << 20, .mode = "filter", .len = 4096)
+SAMPLE(filter64k, 32u << 20, .mode = "filter", .len = 65536)
+SAMPLE(filter64k_process, 32u << 20, .mode = "filter", .len = 65536, .is_process = true)
+SAMPLE(gather512, 32u << 20, .mode = "gather", .len = 512)
 
 /* --- Neighbours ------------------------------------------------------------------------------- */
 
@@ -309,37 +390,59 @@ NEIGHBOURS(64k, 65536)
         }                                                                                 \
     }
 
+/* One whose instructions are counted, too. */
+#define COUNTED(name_, what_, sample_, bytes_, ...)                                                \
+    {                                                                                              \
+        .name = name_, .what = what_, .sample = sample_, .count = sample_##_work, .bytes = bytes_, \
+        .neighbours = {                                                                            \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+
 const struct bench_row bench_stream_rows[] = {
-    ROW("stream.read64k", "a guest reads memory, 64 KiB a request", read64k, 65536,
-        {"memcpy", copy_in_64k, NULL}, {"pipe", pipe_64k, NULL}, {"unix socket", socket_64k, NULL}),
+    COUNTED("stream.read64k", "a guest reads memory, 64 KiB a request", read64k, 65536,
+            {"memcpy", copy_in_64k, NULL}, {"pipe", pipe_64k, NULL},
+            {"unix socket", socket_64k, NULL}),
     ROW("stream.read64k.process", "the same in a process", read64k_process, 65536,
         {"memcpy", copy_in_64k, NULL}),
-    ROW("stream.read4k", "4 KiB a request", read4k, 4096, {"memcpy", copy_in_4k, NULL},
-        {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL}),
-    ROW("stream.read512", "512 B a request", read512, 512, {"memcpy", copy_in_512, NULL},
-        {"pipe", pipe_512, NULL}, {"unix socket", socket_512, NULL}),
-    ROW("stream.write64k", "a guest writes to memory, 64 KiB a request", write64k, 65536,
-        {"memcpy", copy_out_64k, NULL}, {"pipe", pipe_64k, NULL},
-        {"unix socket", socket_64k, NULL}),
+    COUNTED("stream.read64k.memory", "its end is memory", read64k_memory, 65536,
+            {"memcpy", copy_in_64k, NULL}),
+    COUNTED("stream.read64k.host", "its end is the host's program", read64k_host, 65536,
+            {"memcpy", copy_in_64k, NULL}),
+    COUNTED("stream.read4k", "4 KiB a request", read4k, 4096, {"memcpy", copy_in_4k, NULL},
+            {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL}),
+    COUNTED("stream.read512", "512 B a request", read512, 512, {"memcpy", copy_in_512, NULL},
+            {"pipe", pipe_512, NULL}, {"unix socket", socket_512, NULL}),
+    COUNTED("stream.read512.host", "its end is the host's program", read512_host, 512,
+            {"memcpy", copy_in_512, NULL}),
+    COUNTED("stream.write64k", "a guest writes to memory, 64 KiB a request", write64k, 65536,
+            {"memcpy", copy_out_64k, NULL}, {"pipe", pipe_64k, NULL},
+            {"unix socket", socket_64k, NULL}),
     ROW("stream.write64k.process", "the same in a process", write64k_process, 65536,
         {"memcpy", copy_out_64k, NULL}),
-    ROW("stream.write4k", "4 KiB a request", write4k, 4096, {"memcpy", copy_out_4k, NULL},
-        {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL}),
-    ROW("stream.write512", "512 B a request", write512, 512, {"memcpy", copy_out_512, NULL},
-        {"pipe", pipe_512, NULL}, {"unix socket", socket_512, NULL}),
-    ROW("stream.gather512", "512 B at a time through a writer", gather512, 512,
-        {"memcpy", copy_out_512, NULL}, {"pipe", pipe_512, NULL},
-        {"unix socket", socket_512, NULL}),
-    ROW("stream.filter64k", "a guest writes what it reads, two copies", filter64k, 65536,
-        {"one memcpy", copy_far_64k, NULL}, {"pipe", pipe_64k, NULL},
-        {"unix socket", socket_64k, NULL}, {"two pipes", two_pipes_64k, NULL}),
+    COUNTED("stream.write64k.memory", "its end is memory", write64k_memory, 65536,
+            {"memcpy", copy_out_64k, NULL}),
+    COUNTED("stream.write64k.host", "its end is the host's program", write64k_host, 65536,
+            {"memcpy", copy_out_64k, NULL}),
+    COUNTED("stream.write4k", "4 KiB a request", write4k, 4096, {"memcpy", copy_out_4k, NULL},
+            {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL}),
+    COUNTED("stream.write512", "512 B a request", write512, 512, {"memcpy", copy_out_512, NULL},
+            {"pipe", pipe_512, NULL}, {"unix socket", socket_512, NULL}),
+    COUNTED("stream.write512.host", "its end is the host's program", write512_host, 512,
+            {"memcpy", copy_out_512, NULL}),
+    COUNTED("stream.gather512", "512 B at a time through a writer", gather512, 512,
+            {"memcpy", copy_out_512, NULL}, {"pipe", pipe_512, NULL},
+            {"unix socket", socket_512, NULL}),
+    COUNTED("stream.filter64k", "a guest writes what it reads, two copies", filter64k, 65536,
+            {"one memcpy", copy_far_64k, NULL}, {"pipe", pipe_64k, NULL},
+            {"unix socket", socket_64k, NULL}, {"two pipes", two_pipes_64k, NULL}),
     ROW("stream.filter64k.process", "the same in a process", filter64k_process, 65536,
         {"one memcpy", copy_far_64k, NULL}),
-    ROW("stream.filter4k", "4 KiB a request", filter4k, 4096, {"one memcpy", copy_far_4k, NULL},
-        {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL},
-        {"two pipes", two_pipes_4k, NULL}),
-    ROW("stream.filter512", "512 B a request", filter512, 512, {"one memcpy", copy_far_512, NULL},
-        {"pipe", pipe_512, NULL}, {"unix socket", socket_512, NULL},
-        {"two pipes", two_pipes_512, NULL}),
+    COUNTED("stream.filter4k", "4 KiB a request", filter4k, 4096, {"one memcpy", copy_far_4k, NULL},
+            {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL},
+            {"two pipes", two_pipes_4k, NULL}),
+    COUNTED("stream.filter512", "512 B a request", filter512, 512,
+            {"one memcpy", copy_far_512, NULL}, {"pipe", pipe_512, NULL},
+            {"unix socket", socket_512, NULL}, {"two pipes", two_pipes_512, NULL}),
     {.name = NULL},
 };

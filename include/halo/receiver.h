@@ -69,6 +69,11 @@ struct halo_received {
     bool may_inline, open;
 };
 
+/* The rest of halo_receiver_poll: with a chain that is there, and where none may be taken. */
+int halo_receiver_take(struct halo_receiver *receiver, struct halo_received *request,
+                       struct halo_span *spans, uint32_t span_max, uint64_t meta);
+int halo_receiver_refuse(struct halo_receiver *receiver);
+
 /*
  * Take the next request. Returns what halo_device_poll does: 1, 0, HALO_EREJECT (counted, and
  * completed already), HALO_EBROKEN; or
@@ -77,8 +82,20 @@ struct halo_received {
  * Where others must get their turn, bound the number of polls between two of theirs: a sender may
  * refill the ring as fast as it is emptied (RES-02).
  */
-int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *request,
-                       struct halo_span *spans, uint32_t span_max);
+static inline int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *request,
+                                     struct halo_span *spans, uint32_t span_max)
+{
+    const struct halo_device *device = &receiver->device;
+    uint64_t meta;
+
+    if (device->violation.reason || receiver->notifying ||
+        receiver->stats.in_flight >= receiver->in_flight_max)
+        return halo_receiver_refuse(receiver);
+    meta = halo_shm_load_meta(&device->place.desc[device->avail.slot]); /* TOC-01: once */
+    if ((halo_meta_flags(meta) & HALO_PHASE_MASK) != halo_cursor_available(device->avail))
+        return 0; /* DEV-06 */
+    return halo_receiver_take(receiver, request, spans, span_max, meta);
+}
 
 /* Bytes of the request, inline or in its readable spans. */
 static inline uint64_t halo_received_len(const struct halo_received *request)
@@ -156,14 +173,53 @@ struct halo_parked {
 void halo_receiver_park(const struct halo_receiver *receiver, struct halo_received *request,
                         struct halo_parked *parked);
 
+/* The first byte of an extent. */
+static inline HALO_SHARED unsigned char *halo_extent_at(const struct halo_receiver *receiver,
+                                                        const struct halo_extent *extent)
+{
+    return receiver->device.memory->regions[extent->region].host + extent->offset;
+}
+
+/* Whether `len` bytes at `offset` lie within the first of `count` extents. */
+static inline bool halo_extent_holds(const struct halo_extent *extent, uint32_t count,
+                                     uint64_t offset, size_t len)
+{
+    return count > 0 && offset <= extent->len && len <= extent->len - offset;
+}
+
+/* The same as the two below, across any number of extents. */
+size_t halo_parked_read_across(const struct halo_receiver *receiver,
+                               const struct halo_parked *parked, uint64_t offset, void *to,
+                               size_t len);
+size_t halo_parked_write_across(const struct halo_receiver *receiver,
+                                const struct halo_parked *parked, uint64_t offset, const void *from,
+                                size_t len);
+
 /*
- * Copy up to `len` bytes at `offset` of the readable part to private memory, or of private memory
- * to the writable part. Returns how many there were, or fitted.
+ * Copy up to `len` bytes at `offset` of the readable part to private memory (TOC-08), or of private
+ * memory to the writable part. Returns how many there were, or fitted.
  */
-size_t halo_parked_read(const struct halo_receiver *receiver, const struct halo_parked *parked,
-                        uint64_t offset, void *to, size_t len);
-size_t halo_parked_write(const struct halo_receiver *receiver, const struct halo_parked *parked,
-                         uint64_t offset, const void *from, size_t len);
+static inline size_t halo_parked_read(const struct halo_receiver *receiver,
+                                      const struct halo_parked *parked, uint64_t offset, void *to,
+                                      size_t len)
+{
+    if (!halo_extent_holds(parked->extents, parked->readable_count, offset, len))
+        return halo_parked_read_across(receiver, parked, offset, to, len);
+    halo_shm_copy_in(to, halo_extent_at(receiver, parked->extents) + offset, len);
+    return len;
+}
+
+static inline size_t halo_parked_write(const struct halo_receiver *receiver,
+                                       const struct halo_parked *parked, uint64_t offset,
+                                       const void *from, size_t len)
+{
+    const struct halo_extent *first = &parked->extents[parked->readable_count];
+
+    if (!halo_extent_holds(first, parked->writable_count, offset, len))
+        return halo_parked_write_across(receiver, parked, offset, from, len);
+    halo_shm_copy_out(halo_extent_at(receiver, first) + offset, from, len);
+    return len;
+}
 
 /*
  * Where at most `limit` bytes behind the first `offset` ones of the readable or writable part lie,

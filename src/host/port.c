@@ -174,30 +174,30 @@ static int refuse(const struct halo_port *port, const char *why)
 
 static int take_all(struct halo_port *port)
 {
+    const struct halo_attached *end = port->services + port->service_count;
     int error = 0;
     const char *why = take_lap(port, HALO_QUEUE_H2G, &error);
 
     if (!why && !error)
         why = take_lap(port, HALO_QUEUE_G2H, &error);
-    for (uint32_t i = 0; i < port->service_count && !why && !error && !port->closed; i++) {
-        const struct halo_attached *at = &port->services[i];
-
-        if (at->service->taken)
+    if (error)
+        return error;
+    for (const struct halo_attached *at = port->services; at < end && !why; at++) {
+        if (at->service->taken && !port->closed)
             why = at->service->taken(at->self);
     }
-    return why ? refuse(port, why) : error;
+    return why ? refuse(port, why) : 0;
 }
 
 int halo__port_drain(struct halo_port *port)
 {
+    const struct halo_attached *end = port->services + port->service_count;
     int error = port->on_stacks ? 0 : take_all(port);
 
     if (error)
         return error;
-    for (uint32_t i = 0; i < port->service_count && !port->closed; i++) {
-        const struct halo_attached *at = &port->services[i];
-
-        if (at->service->serve)
+    for (const struct halo_attached *at = port->services; at < end; at++) {
+        if (at->service->serve && !port->closed)
             at->service->serve(at->self);
     }
     halo__port_publish(port);

@@ -8,9 +8,7 @@
 
 #include <halo/abi.h>
 #include <halo/receiver.h>
-
-/* Where its payload begins. */
-#define HALO_PAYLOAD sizeof(struct halo_message)
+#include "../message/payload.h"
 
 /* Room that every request has for its answer: a header, and an error of a stream. */
 #define HALO_ANSWER_MIN (sizeof(struct halo_message) + sizeof(struct halo_stream_error))

@@ -1,15 +1,17 @@
 /* Requests that are kept: read, written and answered at offsets, with no pointer in them. */
 #include <halo/receiver.h>
 
-/* The region that a span lies in, where the device has found it; the first one is the usual one. */
-static uint32_t region_of(const struct halo_memory *memory, const struct halo_span *span)
+/* A span as an extent of the region in which the device has found it; the first is the usual one.
+ */
+static inline struct halo_extent extent_of(const struct halo_memory *memory,
+                                           const struct halo_span *span)
 {
+    uint64_t offset = (uint64_t)(span->base - memory->regions[0].host);
     uint32_t i = 0;
 
-    while (i + 1 < memory->region_count &&
-           (uint64_t)(span->base - memory->regions[i].host) >= memory->regions[i].len)
-        i++;
-    return i;
+    while (offset >= memory->regions[i].len && i + 1 < memory->region_count)
+        offset = (uint64_t)(span->base - memory->regions[++i].host);
+    return (struct halo_extent){i, (uint32_t)span->len, offset};
 }
 
 void halo_receiver_park(const struct halo_receiver *receiver, struct halo_received *request,
@@ -28,13 +30,8 @@ void halo_receiver_park(const struct halo_receiver *receiver, struct halo_receiv
         parked->inline_len = chain->inline_len;
         __builtin_memcpy(parked->inline_bytes, chain->inline_bytes, sizeof(chain->inline_bytes));
     }
-    for (uint32_t i = 0; i < chain->readable_count + chain->writable_count; i++) {
-        const struct halo_span *span = &request->spans[i];
-        const uint32_t region = region_of(memory, span);
-
-        parked->extents[i] = (struct halo_extent){
-            region, (uint32_t)span->len, (uint64_t)(span->base - memory->regions[region].host)};
-    }
+    for (uint32_t i = 0; i < chain->readable_count + chain->writable_count; i++)
+        parked->extents[i] = extent_of(memory, &request->spans[i]);
     request->open = false;
 }
 
@@ -42,10 +39,9 @@ void halo_receiver_park(const struct halo_receiver *receiver, struct halo_receiv
 static struct halo_span span_of(const struct halo_receiver *receiver,
                                 const struct halo_extent *extent, uint64_t skip, uint64_t limit)
 {
-    const struct halo_region *region = &receiver->device.memory->regions[extent->region];
     const uint64_t len = extent->len - skip;
 
-    return (struct halo_span){region->host + extent->offset + skip,
+    return (struct halo_span){halo_extent_at(receiver, extent) + skip,
                               (size_t)(len < limit ? len : limit)};
 }
 
@@ -59,8 +55,9 @@ static uint32_t seek(const struct halo_extent *extents, uint32_t count, uint64_t
     return i;
 }
 
-size_t halo_parked_read(const struct halo_receiver *receiver, const struct halo_parked *parked,
-                        uint64_t offset, void *to, size_t len)
+size_t halo_parked_read_across(const struct halo_receiver *receiver,
+                               const struct halo_parked *parked, uint64_t offset, void *to,
+                               size_t len)
 {
     uint32_t i = seek(parked->extents, parked->readable_count, &offset);
     size_t done = 0;
@@ -74,8 +71,9 @@ size_t halo_parked_read(const struct halo_receiver *receiver, const struct halo_
     return done;
 }
 
-size_t halo_parked_write(const struct halo_receiver *receiver, const struct halo_parked *parked,
-                         uint64_t offset, const void *from, size_t len)
+size_t halo_parked_write_across(const struct halo_receiver *receiver,
+                                const struct halo_parked *parked, uint64_t offset, const void *from,
+                                size_t len)
 {
     const struct halo_extent *extents = parked->extents + parked->readable_count;
     uint32_t i = seek(extents, parked->writable_count, &offset);

@@ -21,18 +21,24 @@ int halo_receiver_init(struct halo_receiver *receiver, const struct halo_receive
     return 0;
 }
 
-int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *request,
-                       struct halo_span *spans, uint32_t span_max)
+int halo_receiver_refuse(struct halo_receiver *receiver)
 {
-    int got;
-
     if (receiver->notifying)
         return HALO_EBUSY;
     if (receiver->stats.in_flight >= receiver->in_flight_max) {
         receiver->stats.full++;
         return HALO_EFULL;
     }
-    got = halo_device_poll(&receiver->device, &request->chain, spans, span_max);
+    return HALO_EBROKEN;
+}
+
+int halo_receiver_take(struct halo_receiver *receiver, struct halo_received *request,
+                       struct halo_span *spans, uint32_t span_max, uint64_t meta)
+{
+    int got;
+
+    halo_shm_prefetch(&receiver->device.place.desc[receiver->device.avail.slot]);
+    got = halo_device_take(&receiver->device, &request->chain, spans, span_max, meta);
     if (got <= 0) {
         receiver->stats.rejected += got == HALO_EREJECT;
         return got;

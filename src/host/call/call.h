@@ -18,7 +18,6 @@
 #define HALO_SRC_HOST_CALL_H
 
 #include <halo/halo.h>
-#include "../../message/envelope.h"
 #include "../port.h"
 
 struct halo_provided {
@@ -135,7 +134,7 @@ bool halo__invoke_stop(struct halo_calls *calls);
 
 /* The payload of a call or an answer: its head and envelope in `wire`, and what they announce. */
 struct halo_payload {
-    unsigned char wire[sizeof(struct halo_call_head) + HALO_ENVELOPE_MAX];
+    unsigned char wire[HALO_WIRE_MAX];
     const struct halo_value *values;
     uint32_t count;
     uint32_t wire_len;

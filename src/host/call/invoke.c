@@ -7,7 +7,7 @@
 #include <string.h>
 #include "call.h"
 
-#define ANSWER_MAX (sizeof(struct halo_call_head) + HALO_ENVELOPE_MAX + HALO_VALUE_MAX + 1)
+#define ANSWER_MAX (HALO_WIRE_MAX + HALO_VALUE_MAX + 1)
 
 /* --- Out -------------------------------------------------------------------------------------- */
 
@@ -104,10 +104,8 @@ static const char *take_result(const struct halo_calls *calls, struct halo_futur
     const struct halo_provided *exported = &calls->functions.exported[future->function - 1];
     const size_t len = answer->message.length;
     unsigned char *bytes = future->bytes;
-    struct halo_call_head head;
-    uint64_t raw;
 
-    if (len < sizeof(head))
+    if (len < sizeof(struct halo_call_head))
         return "an answer shorter than its header";
     if (len > ANSWER_MAX) { /* RES-04: before anything is allocated */
         halo__future_finish(future, HALO_ESIZE, halo_strerror(HALO_ESIZE));
@@ -121,13 +119,8 @@ static const char *take_result(const struct halo_calls *calls, struct halo_futur
         }
     }
     halo__request_read(calls->port, answer, HALO_PAYLOAD, bytes, len);
-    memcpy(&head, bytes, sizeof(head));
-    bytes += sizeof(head);
-    if (head.reserved != 0 || head.envelope_len > len - sizeof(head) ||
-        halo__decode_result(bytes, head.envelope_len, (enum halo_type)exported->signature.types[0],
-                            &future->result, &raw) ||
-        raw != len - sizeof(head) - head.envelope_len ||
-        halo__place_raw(bytes + head.envelope_len, &future->result, 1)) {
+    if (halo__payload_result(bytes, len, (enum halo_type)exported->signature.types[0],
+                             &future->result)) {
         future->result = halo_void();
         return "an answer that is malformed";
     }

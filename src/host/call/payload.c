@@ -1,22 +1,12 @@
 /* Values as the payload of a message. */
-#include <string.h>
 #include "call.h"
 
 void halo__payload(struct halo_payload *payload, uint32_t function, const struct halo_value *values,
                    uint32_t count)
 {
-    struct halo_call_head head = {0};
-    unsigned char *envelope = payload->wire + sizeof(head);
-
-    head.envelope_len = (uint32_t)(function ? halo__encode_call(envelope, function, values, count)
-                                            : halo__encode_result(envelope, values));
-    memcpy(payload->wire, &head, sizeof(head));
     payload->values = values;
     payload->count = count;
-    payload->wire_len = (uint32_t)sizeof(head) + head.envelope_len;
-    payload->len = payload->wire_len;
-    for (uint32_t i = 0; i < count; i++)
-        payload->len += halo__raw_len(&values[i]);
+    payload->wire_len = halo__payload_put(payload->wire, function, values, count, &payload->len);
 }
 
 void halo__payload_write(const struct halo_payload *payload, const struct halo_port *port,

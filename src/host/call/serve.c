@@ -161,8 +161,8 @@ static const char *serve_message(struct halo_calls *calls, struct halo_request *
     if (request->message.length < sizeof(head))
         return "a call shorter than its header";
     halo__request_read(calls->port, request, HALO_PAYLOAD, &head, sizeof(head));
-    if (head.reserved != 0 || head.envelope_len > HALO_ENVELOPE_MAX ||
-        head.envelope_len > request->message.length - sizeof(head))
+    if (head.envelope_len > HALO_ENVELOPE_MAX ||
+        !halo__call_head_is_valid(&head, request->message.length))
         return "a call with an envelope that is none";
     halo__request_read(calls->port, request, at, envelope, head.envelope_len);
     at += head.envelope_len;

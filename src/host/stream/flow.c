@@ -232,3 +232,23 @@ void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *s
         }
     }
 }
+
+/* --- Taken away by the host ------------------------------------------------------------------- */
+
+int halo__stream_close(struct halo_streams *streams, uint32_t handle)
+{
+    struct halo_stream *stream = halo__stream_find(streams, handle);
+    struct halo_request *request;
+
+    if (!stream)
+        return halo__fail(streams->words, HALO_ESTALE, "there is no stream 0x%x", handle);
+    halo__flow_cancel(streams, stream, &stream->in);
+    halo__flow_cancel(streams, stream, &stream->out);
+    while (
+        (request = halo__flow_first(streams, &stream->out))) { /* the guest was closing it, too */
+        halo__port_answer(streams->port, request, HALO_KIND_ANSWER, 0, 0);
+        halo__flow_pop(streams, &stream->out);
+    }
+    halo__end_release(streams, stream);
+    return 0;
+}

@@ -87,12 +87,10 @@ struct halo_stream *halo__stream_named(struct halo_streams *streams, const char 
 /* The stream of a handle that the host has, or NULL. */
 struct halo_stream *halo__stream_find(struct halo_streams *streams, uint32_t handle);
 
-/* halo_attach, halo_offer and halo_stream_close. */
+/* halo_attach and halo_offer. */
 int halo__stream_attach(struct halo_streams *streams, uint32_t handle, const struct halo_end *end);
 int halo__stream_offer(struct halo_streams *streams, const char *name, const struct halo_end *end,
                        uint32_t ways, uint32_t *handle);
-int halo__stream_close(struct halo_streams *streams, uint32_t handle);
-
 /* --- Requests: request.c ---------------------------------------------------------------------- */
 
 /* Take a request in: put it into its flow, or answer it. NULL, or what cannot be understood. */
@@ -137,6 +135,9 @@ void halo__flow_finish_write(struct halo_streams *streams, struct halo_stream *s
 /* Move what can be moved without waiting. */
 void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *stream);
 void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *stream);
+
+/* halo_stream_close. */
+int halo__stream_close(struct halo_streams *streams, uint32_t handle);
 
 /* --- Ends: end.c ------------------------------------------------------------------------------ */
 

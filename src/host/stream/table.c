@@ -127,21 +127,3 @@ int halo__stream_offer(struct halo_streams *streams, const char *name, const str
         *handle = halo__stream_handle(streams, stream);
     return 0;
 }
-
-int halo__stream_close(struct halo_streams *streams, uint32_t handle)
-{
-    struct halo_stream *stream = halo__stream_find(streams, handle);
-    struct halo_request *request;
-
-    if (!stream)
-        return halo__fail(streams->words, HALO_ESTALE, "there is no stream 0x%x", handle);
-    halo__flow_cancel(streams, stream, &stream->in);
-    halo__flow_cancel(streams, stream, &stream->out);
-    while (
-        (request = halo__flow_first(streams, &stream->out))) { /* the guest was closing it, too */
-        halo__port_answer(streams->port, request, HALO_KIND_ANSWER, 0, 0);
-        halo__flow_pop(streams, &stream->out);
-    }
-    halo__end_release(streams, stream);
-    return 0;
-}
