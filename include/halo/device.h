@@ -83,10 +83,10 @@ struct halo_chain {
     uint64_t readable_len, writable_len;     /* bytes to read, and to write */
     uint32_t readable_count, writable_count; /* spans to read, and after them those to write */
     uint16_t slots;                          /* descriptors it occupies */
-    bool is_inline;          /* the request lies in the descriptor; readable_count is 0 */
-    uint8_t inline_len;      /* its bytes, 0 to HALO_INLINE_REQUEST_MAX, in inline_bytes */
-    enum halo_reject reject; /* set where halo_device_poll returned HALO_EREJECT */
-    struct halo_gpa where;   /* with it: the address of the buffer that was refused */
+    bool is_inline;           /* the request lies in the descriptor; readable_count is 0 */
+    uint8_t inline_len;       /* its bytes, 0 to HALO_INLINE_REQUEST_MAX, in inline_bytes */
+    enum halo_reject reject;  /* set where halo_device_poll returned HALO_EREJECT */
+    struct halo_gpa bad_addr; /* with it: the address of the buffer that was refused */
     unsigned char inline_bytes[HALO_INLINE_REQUEST_MAX];
 };
 
@@ -207,11 +207,11 @@ static inline int halo_device_take_plain(struct halo_device *device, struct halo
  * Returns
  *   1             a chain was taken: `chain` and `spans` describe it. Complete it exactly once.
  *   0             nothing there; one load was made and nothing was changed
- *   HALO_EREJECT  a sound chain with unacceptable buffers: chain->reject and chain->where tell. It
- *                 was completed with length 0 on the spot; publish as usual. The queue goes on.
- *   HALO_EBROKEN  a rule of the ring is broken, now or before: device->violation tells. The queue
- *                 is latched and shared memory is not touched again.
- * `spans` has room for `span_max` entries. Zero-length buffers take no span (DEV-11).
+ *   HALO_EREJECT  a sound chain with unacceptable buffers: chain->reject and chain->bad_addr tell.
+ * It was completed with length 0 on the spot; publish as usual. The queue goes on. HALO_EBROKEN  a
+ * rule of the ring is broken, now or before: device->violation tells. The queue is latched and
+ * shared memory is not touched again. `spans` has room for `span_max` entries. Zero-length buffers
+ * take no span (DEV-11).
  */
 static inline int halo_device_poll(struct halo_device *device, struct halo_chain *chain,
                                    struct halo_span *spans, uint32_t span_max)
