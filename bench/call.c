@@ -115,7 +115,7 @@ static void make_calls(const struct way *way, struct halo_sandbox *box, int func
         for (uint64_t i = 0; i < way->batch; i++) {
             const struct halo_value arg = halo_i64(sum);
 
-            halo_start(box, &futures[i], function, &arg, 1);
+            halo_call_start(box, &futures[i], function, &arg, 1);
         }
         for (uint64_t i = 0; i < way->batch; i++) {
             bench_must(halo_wait(&futures[i], HALO_FOREVER) == 0, "a call failed");
@@ -131,7 +131,8 @@ static void run_out(const struct way *way, uint64_t total)
     struct halo_sandbox *box = open_guest(way, "serve", total);
     int function;
 
-    if (halo_begin(box, HALO_FOREVER) || (function = halo_lookup(box, "successor", &type)) < 0)
+    if (halo_serve_begin(box, HALO_FOREVER) ||
+        (function = halo_lookup(box, "successor", &type)) < 0)
         bench_fail(halo_errmsg(box));
     make_calls(way, box, function, 4 * way->batch);
     halo_stats(box, &before);

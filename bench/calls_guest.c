@@ -38,7 +38,7 @@ static void make_calls(uint64_t batch, uint64_t total)
         for (uint64_t i = 0; i < batch; i++) {
             const struct halo_value arg = halo_i64(sum);
 
-            halo_start(&futures[i], &next, &arg, 1);
+            halo_call_start(&futures[i], &next, &arg, 1);
         }
         for (uint64_t i = 0; i < batch; i++) {
             if (halo_wait(&futures[i]))
@@ -63,7 +63,7 @@ static void ask_for_texts(uint64_t total)
         len += (uint32_t)(x >> 32) % len;
         if (halo_call(&futures[0], &text, halo_u32(len)) || futures[0].result.len != len)
             halo_panic("text from the host");
-        halo_done(&futures[0]);
+        halo_future_free(&futures[0]);
     }
 }
 
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
         halo_panic("so large a batch");
     if (argv[0][0] == 'c')
         make_calls(batch, 4 * batch);
-    if (halo_start(&mark, &begin, NULL, 0) || halo_wait(&mark))
+    if (halo_call_start(&mark, &begin, NULL, 0) || halo_wait(&mark))
         halo_panic("cannot begin");
     if (argv[0][0] == 't')
         ask_for_texts(total);

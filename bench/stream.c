@@ -127,7 +127,7 @@ static void be_reader(struct halo_sandbox *box, uint64_t total)
     size_t at = 0;
     int64_t n;
 
-    while ((n = halo_stream_next(box, HALO_STDOUT, &bytes, HALO_FOREVER)) > 0) {
+    while ((n = halo_stream_peek(box, HALO_STDOUT, &bytes, HALO_FOREVER)) > 0) {
         if (done == 0)
             measure_from_here(box);
         (void)write_far(&at, bytes, (size_t)n);
@@ -146,11 +146,11 @@ static void be_writer(struct halo_sandbox *box, uint64_t total)
     void *room;
     int64_t n;
 
-    while ((n = halo_stream_room(box, HALO_STDIN, &room, HALO_FOREVER)) > 0) {
+    while ((n = halo_stream_reserve(box, HALO_STDIN, &room, HALO_FOREVER)) > 0) {
         if (done == 0)
             measure_from_here(box);
         (void)read_far(&at, room, (size_t)n);
-        bench_must(halo_stream_wrote(box, HALO_STDIN, (size_t)n) == 0, "cannot write");
+        bench_must(halo_stream_commit(box, HALO_STDIN, (size_t)n) == 0, "cannot write");
         done += (uint64_t)n;
         if (done == total)
             measure_to_here(box);

@@ -39,8 +39,8 @@ static void move(bool reading, size_t len, uint64_t total)
 {
     const uint32_t handle = reading ? HALO_STDIN : HALO_STDOUT;
     int (*const start)(struct halo_future *, uint32_t, void *, size_t) =
-        reading ? halo_start_read
-                : (int (*)(struct halo_future *, uint32_t, void *, size_t))halo_start_write;
+        reading ? halo_stream_read_start
+                : (int (*)(struct halo_future *, uint32_t, void *, size_t))halo_stream_write_start;
     uint64_t done = 0;
 
     for (uint32_t i = 0; i < DEPTH; i++)
@@ -63,7 +63,7 @@ static void filter(size_t len, uint64_t total)
 
     while (done < total) {
         for (; free_count > 0 && reading < DEPTH && asked < total; free_count--) {
-            halo_start_read(&reads[in % count], HALO_STDIN, bufs + in % count * len, len);
+            halo_stream_read_start(&reads[in % count], HALO_STDIN, bufs + in % count * len, len);
             asked += len;
             reading++;
             in++;
@@ -73,7 +73,7 @@ static void filter(size_t len, uint64_t total)
             const uint32_t i = (uint32_t)(in - reading) % count;
 
             must(reads[i].error == 0 && reads[i].result.len == len);
-            halo_start_write(&writes[i], HALO_STDOUT, bufs + i * len, len);
+            halo_stream_write_start(&writes[i], HALO_STDOUT, bufs + i * len, len);
             reading--;
         }
         while (out != in - reading && halo_ready(&writes[out % count])) {
@@ -109,7 +109,7 @@ static void work(char mode, size_t len, uint64_t total)
 
 static void tell(struct halo_import *what)
 {
-    halo_start(&mark, what, NULL, 0);
+    halo_call_start(&mark, what, NULL, 0);
     must(halo_wait(&mark) == 0);
 }
 

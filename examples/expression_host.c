@@ -40,7 +40,7 @@ static int evaluate(int function, uint64_t first, uint64_t count, double *total)
         const struct halo_value row[] = {halo_f64((double)(first + i)),
                                          halo_f64(2 * (double)(first + i))};
 
-        halo_start(box, &futures[i], function, row, 2);
+        halo_call_start(box, &futures[i], function, row, 2);
     }
     for (uint64_t i = 0; i < count && !error; i++) {
         error = halo_wait(&futures[i], HALO_FOREVER);
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 
     error = halo_open(&box, argv[first], &options);
     if (!error)
-        error = halo_begin(box, HALO_FOREVER);
+        error = halo_serve_begin(box, HALO_FOREVER);
     if (!error)
         error = compile(argv[first + 1]);
     if (!error)

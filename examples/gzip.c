@@ -42,7 +42,7 @@ static bool send(z_stream *z)
     const uint32_t at = output.at, len = OUT_LEN - z->avail_out;
 
     if (len > 0) {
-        halo_start_write(&output.writes[at], HALO_STDOUT, output.bufs[at], len);
+        halo_stream_write_start(&output.writes[at], HALO_STDOUT, output.bufs[at], len);
         output.going[at] = true;
         output.at = (at + 1) % OUT_COUNT;
     }

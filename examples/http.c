@@ -154,7 +154,7 @@ static void drop_rest(struct connection *c)
     if (c->dropped > DROPPED_MAX)
         close_connection(c);
     else
-        halo_start_read(&c->future, c->handle, c->request, REQUEST_LEN);
+        halo_stream_read_start(&c->future, c->handle, c->request, REQUEST_LEN);
 }
 
 /* Ask for what is next: the answer's writing, or more of a request. */
@@ -164,18 +164,18 @@ static void go_on(struct connection *c)
 
     c->writing = true;
     if (len > 0) {
-        halo_start_write(&c->future, c->handle, c->answer, answer(c, len));
+        halo_stream_write_start(&c->future, c->handle, c->answer, answer(c, len));
         memmove(c->request, c->request + len, c->used - len);
         c->used -= len;
     } else if (c->used >= REQUEST_LEN) {
         c->closes = true;
-        halo_start_write(
+        halo_stream_write_start(
             &c->future, c->handle, c->answer,
             make_answer(c, "431 Request Header Fields Too Large", "that is too much\n", true));
     } else {
         c->writing = false;
-        halo_start_read(&c->future, c->handle, c->request + c->used,
-                        REQUEST_LEN - c->used < 4 ? 4 : REQUEST_LEN - c->used);
+        halo_stream_read_start(&c->future, c->handle, c->request + c->used,
+                               REQUEST_LEN - c->used < 4 ? 4 : REQUEST_LEN - c->used);
     }
 }
 
@@ -220,7 +220,7 @@ int main(int argc, char **argv)
         limit = limit * 10 + (uint64_t)(*at - '0');
     if (halo_stream_open("http", &listener))
         halo_panic("the host offers no stream \"http\"");
-    halo_start_read(&accepted, listener, handles, sizeof(handles));
+    halo_stream_read_start(&accepted, listener, handles, sizeof(handles));
     while (limit == 0 || served < limit) {
         halo_poll();
         for (uint32_t i = 0; i < CONNECTIONS; i++) {
@@ -235,7 +235,7 @@ int main(int argc, char **argv)
             if (!admit(handles[i]))
                 halo_stream_close(handles[i]); /* there are too many */
         }
-        halo_start_read(&accepted, listener, handles, sizeof(handles));
+        halo_stream_read_start(&accepted, listener, handles, sizeof(handles));
     }
     for (uint32_t i = 0; i < CONNECTIONS; i++) { /* the last answers */
         struct connection *c = &connections[i];

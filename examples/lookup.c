@@ -21,7 +21,7 @@ int main(int argc, char **argv)
         for (int i = 0; i < count; i++) {
             const struct halo_value word = halo_str(argv[first + i]);
 
-            halo_start(&asked[i], &lookup, &word, 1);
+            halo_call_start(&asked[i], &lookup, &word, 1);
         }
         for (int i = 0; i < count; i++) { /* one exit serves them all */
             const bool found = halo_wait(&asked[i]) == 0;
@@ -29,7 +29,7 @@ int main(int argc, char **argv)
                                               found ? asked[i].result : halo_i64(-asked[i].code)};
 
             missing += !found;
-            halo_start(&told[i], &report, line, 2);
+            halo_call_start(&told[i], &report, line, 2);
         }
         for (int i = 0; i < count; i++) {
             if (halo_wait(&told[i]))

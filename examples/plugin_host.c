@@ -57,7 +57,7 @@ static int load(struct editor *editor, const char *path, const struct halo_optio
     if (!error)
         error = halo_provide(editor->box, NAME_OF(HOST_LOG), &tell_type, tell, editor);
     if (!error)
-        error = halo_begin(editor->box, HALO_FOREVER);
+        error = halo_serve_begin(editor->box, HALO_FOREVER);
     if (!error)
         error = editor->name = halo_lookup(editor->box, NAME_OF(PLUGIN_NAME), &name_type);
     if (error > 0)
@@ -74,7 +74,7 @@ static bool show(struct halo_future *future)
         puts(future->result.str);
     else if (error == HALO_ECALL && future->code != PLUGIN_DROP)
         fprintf(stderr, "plug-in: error %" PRId32 "\n", future->code);
-    halo_done(future);
+    halo_future_free(future);
     return error == 0 || error == HALO_ECALL;
 }
 
@@ -95,7 +95,7 @@ static bool edit(struct editor *editor, int batch)
             break;
         lines[count][strcspn(lines[count], "\n")] = '\0';
         line = halo_str(lines[count]);
-        halo_start(editor->box, &futures[count], editor->line, &line, 1);
+        halo_call_start(editor->box, &futures[count], editor->line, &line, 1);
         count++;
     }
     for (int i = 0; i < count; i++)
@@ -128,11 +128,11 @@ int main(int argc, char **argv)
         editor.drop = argv[first + 1];
     error = load(&editor, argv[first], &options);
     if (!error) {
-        halo_start(editor.box, &future, editor.name, NULL, 0);
+        halo_call_start(editor.box, &future, editor.name, NULL, 0);
         error = halo_wait(&future, HALO_FOREVER);
         if (!error)
             fprintf(stderr, "plug-in: %s\n", future.result.str);
-        halo_done(&future);
+        halo_future_free(&future);
     }
     /* Stacks hold one call at a time. */
     while (!error && edit(&editor, options.transport == HALO_TRANSPORT_RING ? BATCH : 1))

@@ -35,7 +35,7 @@ static void host_serve(void)
     struct halo_received request;
 
     while (halo_receiver_poll(&host, &request, spans, 32) > 0) {
-        const uint32_t count = halo_received_room(&request, room, 32);
+        const uint32_t count = halo_received_reserve(&request, room, 32);
         struct iovec iov[32];
         ssize_t len;
 
@@ -44,7 +44,7 @@ static void host_serve(void)
         len = readv(STDIN_FILENO, iov, (int)count);
         if (len < 0)
             perror("queue_stream: cannot read");
-        halo_received_wrote(&request, len > 0 ? (uint64_t)len : 0); /* nothing: the end */
+        halo_received_commit(&request, len > 0 ? (uint64_t)len : 0); /* nothing: the end */
         halo_receiver_complete(&host, &request);
     }
     halo_receiver_flush(&host);

@@ -160,8 +160,9 @@ enum halo_kind {
 };
 
 enum halo_message_flag {
-    HALO_MESSAGE_END = 1,  /* in the answer to a read: the stream ends here, length is 0 */
-    HALO_MESSAGE_HELD = 2, /* of a host: the payload is a struct halo_held, for it did not fit */
+    HALO_MESSAGE_END = 1, /* in the answer to a read: the stream ends here, length is 0 */
+    HALO_MESSAGE_DEFERRED =
+        2, /* of a host: the payload is a struct halo_deferred, for it did not fit */
 };
 
 /*
@@ -174,7 +175,7 @@ enum halo_message_flag {
 #define HALO_DEPTH_MAX 7u
 
 /* A payload that the host keeps, to be fetched: the chain had no room for it. */
-struct halo_held {
+struct halo_deferred {
     uint32_t ticket;
     uint32_t length; /* bytes of the payload */
 };
@@ -184,7 +185,7 @@ struct halo_fetch {
     uint32_t reserved; /* 0 */
 };
 
-_Static_assert(sizeof(struct halo_held) == 8, "held layout");
+_Static_assert(sizeof(struct halo_deferred) == 8, "held layout");
 _Static_assert(sizeof(struct halo_fetch) == 8, "fetch layout");
 
 /*

@@ -69,8 +69,8 @@ struct halo_chain {
     uint32_t writable_count; /* spans to write, after the readable ones */
     uint64_t readable_len;   /* bytes in each kind */
     uint64_t writable_len;
-    enum halo_reject reject; /* set where halo_device_poll returned HALO_EREJECT */
-    struct halo_gpa where;   /* with it: the address of the buffer that was refused */
+    enum halo_reject reject;  /* set where halo_device_poll returned HALO_EREJECT */
+    struct halo_gpa bad_addr; /* with it: the address of the buffer that was refused */
     /* With HALO_FEATURE_INLINE_REQUEST: */
     bool is_inline;     /* the request lies in the descriptor; readable_count is 0 */
     uint8_t inline_len; /* its bytes, 0 to HALO_INLINE_REQUEST_MAX, in inline_bytes */
@@ -124,11 +124,11 @@ int halo_device_take(struct halo_device *device, struct halo_chain *chain, struc
  * Returns
  *   1             a chain was taken: `chain` and `spans` describe it. Complete it exactly once.
  *   0             nothing there; one load was made and nothing was changed
- *   HALO_EREJECT  a sound chain with unacceptable buffers: chain->reject and chain->where tell. It
- *                 was completed with length 0 on the spot; publish as usual. The queue goes on.
- *   HALO_EBROKEN  a rule of the ring is broken, now or before: device->violation tells. The queue
- *                 is latched and shared memory is not touched again.
- * `spans` has room for `span_max` entries. Zero-length buffers take no span (DEV-11).
+ *   HALO_EREJECT  a sound chain with unacceptable buffers: chain->reject and chain->bad_addr tell.
+ * It was completed with length 0 on the spot; publish as usual. The queue goes on. HALO_EBROKEN  a
+ * rule of the ring is broken, now or before: device->violation tells. The queue is latched and
+ * shared memory is not touched again. `spans` has room for `span_max` entries. Zero-length buffers
+ * take no span (DEV-11).
  */
 static inline int halo_device_poll(struct halo_device *device, struct halo_chain *chain,
                                    struct halo_span *spans, uint32_t span_max)
@@ -160,13 +160,13 @@ int halo_device_rewind(struct halo_device *device, struct halo_token token);
     requires \valid(device->chains + (0 .. device->place.size - 1));
     requires \separated(device, device->place.desc + (0 .. device->place.size - 1),
         device->chains + (0 .. device->place.size - 1));
-    requires halo_cursor_sound(device->used, device->place.size);
+    requires halo_cursor_valid(device->used, device->place.size);
     requires device->in_flight + device->staged <= device->place.size;
     requires \forall integer id; 0 <= id < device->place.size ==>
         device->chains[id].slots <= device->in_flight;
     assigns *device, device->place.desc[device->used.slot], device->chains[token.id].slots;
     ensures device->in_flight + device->staged == \old(device->in_flight + device->staged);
-    ensures halo_cursor_sound(device->used, device->place.size);
+    ensures halo_cursor_valid(device->used, device->place.size);
     ensures \result == 0 ==> device->chains[token.id].slots == 0 &&
         device->staged == \old(device->staged) + \old(device->chains[token.id].slots) &&
         halo_position(device->used, device->place.size) ==

@@ -65,7 +65,7 @@ struct halo_future {
     int error;                /* 0, or why there is no result */
     int32_t code;             /* HALO_ECALL: the function's own, above 0; HALO_EIO: an errno */
     const char *text;         /* with an error: words for it, never NULL */
-    struct halo_value result; /* text and bytes are the future's, until halo_done */
+    struct halo_value result; /* text and bytes are the future's, until halo_future_free */
     /* private */
     void *memory; /* for a long answer */
     uint32_t room, ticket, length;
@@ -78,11 +78,11 @@ struct halo_future {
 bool halo_ready(struct halo_future *future);
 
 /*
- * Wait for the answer: returns future->error. That is what halo_start returned, HALO_ECALL where
- * the function failed, HALO_ESIZE where an argument or the result is too long for the other side,
- * HALO_ENOMEM where this program has no memory for a long result, HALO_ESTALE where the host gave a
- * long result up for later ones, or another refusal of the host's. After one exit of the guest all
- * answers are there that the host had: waiting for the next future may need none.
+ * Wait for the answer: returns future->error. That is what halo_call_start returned, HALO_ECALL
+ * where the function failed, HALO_ESIZE where an argument or the result is too long for the other
+ * side, HALO_ENOMEM where this program has no memory for a long result, HALO_ESTALE where the host
+ * gave a long result up for later ones, or another refusal of the host's. After one exit of the
+ * guest all answers are there that the host had: waiting for the next future may need none.
  */
 int halo_wait(struct halo_future *future);
 
@@ -96,7 +96,7 @@ bool halo_poll(void);
  * Free what the future holds, of a call whose answer has come. Needed after every call that has a
  * result of text or bytes of more than 256 bytes; fine after all.
  */
-void halo_done(struct halo_future *future);
+void halo_future_free(struct halo_future *future);
 
 /* --- Streams ---------------------------------------------------------------------------------- */
 
@@ -145,8 +145,9 @@ int halo_stream_cancel(uint32_t handle, uint32_t ways);
  * HALO_WINDOW_REQUESTS or HALO_WINDOW_BYTES are in flight. halo_wait's errors are HALO_ESTALE for a
  * handle that was closed, and HALO_EIO, with an errno as the code.
  */
-int halo_start_read(struct halo_future *future, uint32_t handle, void *to, size_t len);
-int halo_start_write(struct halo_future *future, uint32_t handle, const void *from, size_t len);
+int halo_stream_read_start(struct halo_future *future, uint32_t handle, void *to, size_t len);
+int halo_stream_write_start(struct halo_future *future, uint32_t handle, const void *from,
+                            size_t len);
 
 /* Bytes of a stream buffer, and how many a reader keeps posted at most. */
 #define HALO_STREAM_BUF 65536u
@@ -289,17 +290,17 @@ struct halo_import {
  * HALO_EDEPTH inside too many calls. Then nothing was sent, and the future is done, with this
  * error. Where there is no room for it now, waits until there is.
  */
-int halo_start(struct halo_future *future, struct halo_import *import,
-               const struct halo_value *args, size_t count);
+int halo_call_start(struct halo_future *future, struct halo_import *import,
+                    const struct halo_value *args, size_t count);
 
 /*
  * Start and wait: halo_call(&future, &lookup, halo_str("x"), halo_i64(3)). With no arguments at
- * all: halo_start(&future, &lookup, NULL, 0), then halo_wait.
+ * all: halo_call_start(&future, &lookup, NULL, 0), then halo_wait.
  */
-#define halo_call(future, import, ...)                                          \
-    ((void)halo_start(future, import, (const struct halo_value[]){__VA_ARGS__}, \
-                      sizeof((const struct halo_value[]){__VA_ARGS__}) /        \
-                          sizeof(struct halo_value)),                           \
+#define halo_call(future, import, ...)                                               \
+    ((void)halo_call_start(future, import, (const struct halo_value[]){__VA_ARGS__}, \
+                           sizeof((const struct halo_value[]){__VA_ARGS__}) /        \
+                               sizeof(struct halo_value)),                           \
      halo_wait(future))
 
 /* What long answers cost, since the start. */

@@ -109,11 +109,11 @@ int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_s
 
 /*
  * Answer the call. The value is copied at once. Where the guest has made no room for so much, it is
- * kept, up to HALO_KEPT_MAX bytes of all such answers and then the oldest is given up, until the
- * guest fetches it: the function is called once in any case.
- * Returns 0; HALO_ETYPE where it is not of the signature's type, HALO_EINVAL where it is no sound
- * value, HALO_ESIZE where it is longer than HALO_VALUE_MAX, HALO_ENOMEM: then the guest gets that
- * error instead. HALO_ESTATE where the call was answered before.
+ * kept, up to HALO_DEFERRED_MAX bytes of all such answers and then the oldest is given up, until
+ * the guest fetches it: the function is called once in any case. Returns 0; HALO_ETYPE where it is
+ * not of the signature's type, HALO_EINVAL where it is no sound value, HALO_ESIZE where it is
+ * longer than HALO_VALUE_MAX, HALO_ENOMEM: then the guest gets that error instead. HALO_ESTATE
+ * where the call was answered before.
  */
 int halo_return(struct halo_call *call, struct halo_value value);
 
@@ -129,7 +129,7 @@ struct halo_sandbox *halo_call_sandbox(struct halo_call *call);
 
 /* Longest strings and bytes of one call, all together, and of all answers that are kept. */
 #define HALO_VALUE_MAX (16ull << 20)
-#define HALO_KEPT_MAX (HALO_VALUE_MAX + 65536)
+#define HALO_DEFERRED_MAX (HALO_VALUE_MAX + 65536)
 
 #define HALO_FOREVER INT64_MAX
 
@@ -143,7 +143,7 @@ struct halo_sandbox *halo_call_sandbox(struct halo_call *call);
  *   HALO_EDEADLOCK  it waits for a stream whose other end is the caller
  * or what halo_run returns for a guest that was ended.
  */
-int halo_begin(struct halo_sandbox *box, int64_t timeout_ns);
+int halo_serve_begin(struct halo_sandbox *box, int64_t timeout_ns);
 
 /*
  * The number of a function that the guest exports: above 0, valid until halo_close. HALO_ENAME,
@@ -162,7 +162,7 @@ bool halo_exported(const struct halo_sandbox *box, uint32_t index, const char **
 /*
  * A call, from its start until the caller is done with its result. The caller's own; it must stay
  * where it is, and strings and bytes of the arguments must not change, until the answer has come or
- * halo_done. Any number of them may be in flight.
+ * halo_future_free. Any number of them may be in flight.
  */
 struct halo_future {
     bool done;    /* the answer has come; what follows is valid */
@@ -170,7 +170,7 @@ struct halo_future {
     int32_t code; /* with HALO_ECALL: the function's own code, above 0 */
     /* With an error, words for it, never NULL. With HALO_ECALL they are the guest's, any bytes. */
     const char *text;
-    struct halo_value result; /* text and bytes are the future's, until halo_done */
+    struct halo_value result; /* text and bytes are the future's, until halo_future_free */
     /* private */
     struct halo_calls *calls;
     struct halo_future *prev, *next; /* among those that wait to go out, or are in flight */
@@ -189,18 +189,18 @@ struct halo_future {
  * HALO_VALUE_MAX; HALO_EDEPTH inside too many calls; HALO_ESTATE before the guest has begun or
  * after its end. Then nothing was sent, and the future is done, with this error.
  */
-int halo_start(struct halo_sandbox *box, struct halo_future *future, int function,
-               const struct halo_value *args, size_t count);
+int halo_call_start(struct halo_sandbox *box, struct halo_future *future, int function,
+                    const struct halo_value *args, size_t count);
 
 /*
  * Run the guest until the answer has come, for at most `timeout_ns` nanoseconds. Returns
  * future->error, which is HALO_ECALL where the function failed, or a refusal of the guest's; or
- *   HALO_ETIMEDOUT  not yet; the call stays in flight: wait again, or give it up with halo_done
- *   HALO_EDEADLOCK  not before the function returns that waits here, or the guest waits for a
- *                   stream whose other end is the caller; it stays in flight
- *   HALO_EDEPTH     waits inside calls inside waits, too deep; it stays in flight
- * or what halo_run returns for a guest that was ended: then it has ended for every call in flight.
- * The answers to other calls that come meanwhile are taken in.
+ *   HALO_ETIMEDOUT  not yet; the call stays in flight: wait again, or give it up with
+ * halo_future_free HALO_EDEADLOCK  not before the function returns that waits here, or the guest
+ * waits for a stream whose other end is the caller; it stays in flight HALO_EDEPTH     waits inside
+ * calls inside waits, too deep; it stays in flight or what halo_run returns for a guest that was
+ * ended: then it has ended for every call in flight. The answers to other calls that come meanwhile
+ * are taken in.
  */
 int halo_wait(struct halo_future *future, int64_t timeout_ns);
 
@@ -216,16 +216,16 @@ int halo_poll(struct halo_sandbox *box, int64_t timeout_ns);
  * after every call that has a result of text or bytes, and for one that is given up; fine after
  * all.
  */
-void halo_done(struct halo_future *future);
+void halo_future_free(struct halo_future *future);
 
 /*
  * Start and wait: halo_call(box, &future, score, HALO_FOREVER, halo_str("x"), halo_i64(3)). With no
- * arguments at all: halo_start(box, &future, function, NULL, 0), then halo_wait.
+ * arguments at all: halo_call_start(box, &future, function, NULL, 0), then halo_wait.
  */
-#define halo_call(box, future, function, timeout_ns, ...)                              \
-    ((void)halo_start(box, future, function, (const struct halo_value[]){__VA_ARGS__}, \
-                      sizeof((const struct halo_value[]){__VA_ARGS__}) /               \
-                          sizeof(struct halo_value)),                                  \
+#define halo_call(box, future, function, timeout_ns, ...)                                   \
+    ((void)halo_call_start(box, future, function, (const struct halo_value[]){__VA_ARGS__}, \
+                           sizeof((const struct halo_value[]){__VA_ARGS__}) /               \
+                               sizeof(struct halo_value)),                                  \
      halo_wait(future, timeout_ns))
 
 /* --- The main program ------------------------------------------------------------------------- */
@@ -280,7 +280,7 @@ struct halo_stats {
     uint64_t kicks, waits;
     uint64_t calls;      /* of the host's functions */
     uint64_t calls_out;  /* of the guest's functions */
-    uint64_t kept;       /* answers that did not fit, and were kept for the guest to fetch */
+    uint64_t deferred;   /* answers that did not fit, and were kept for the guest to fetch */
     uint64_t fetched;    /* bytes of those, and of long arguments, that it fetched */
     uint64_t discarded;  /* such answers that were given up */
     uint64_t bytes_in;   /* bytes that the guest read from its streams */

@@ -25,8 +25,8 @@ struct halo_queue_stats {
     uint64_t answers;       /* received, or given */
     uint64_t batches;       /* flushed with something in them */
     uint64_t notifications; /* batches for which the other side had to be notified */
-    uint64_t full;          /* requests put off: no room in the ring, or too many in flight */
-    uint64_t empty;         /* buffers put off: none left in the pool */
+    uint64_t ring_full;     /* requests put off: no room in the ring, or too many in flight */
+    uint64_t pool_empty;    /* buffers put off: none left in the pool */
     uint64_t truncated;     /* answers that did not fit */
     uint64_t rejected;      /* requests whose buffers were not acceptable */
     uint32_t in_flight;     /* requests without an answer, now */

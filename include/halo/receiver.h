@@ -119,16 +119,16 @@ int halo_received_write(struct halo_received *request, const void *from, size_t 
 /*
  * The spans for the next bytes of the answer, without what was written already: fills at most `max`
  * of them and returns how many. After filling their first bytes (readv), say so by
- * halo_received_wrote.
+ * halo_received_commit.
  */
-uint32_t halo_received_room(const struct halo_received *request, struct halo_span *spans,
-                            uint32_t max);
+uint32_t halo_received_reserve(const struct halo_received *request, struct halo_span *spans,
+                               uint32_t max);
 
 /*
- * `len` bytes were put into the spans that halo_received_room gave. Returns 0, HALO_EINVAL where
+ * `len` bytes were put into the spans that halo_received_reserve gave. Returns 0, HALO_EINVAL where
  * there is no such room, or HALO_ESTALE after complete.
  */
-int halo_received_wrote(struct halo_received *request, uint64_t len);
+int halo_received_commit(struct halo_received *request, uint64_t len);
 
 /*
  * Give the request back with the answer that was written: inside the used entry where that is on

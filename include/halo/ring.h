@@ -124,7 +124,7 @@ struct halo_cursor {
  * Comments that start with an at sign are contracts; tests/proofs proves them. halo_position counts
  * slots over two laps, 0 to 2 * size - 1, so that the wrap counter is part of it.
  */
-/*@ predicate halo_cursor_sound(struct halo_cursor at, integer size) =
+/*@ predicate halo_cursor_valid(struct halo_cursor at, integer size) =
         at.slot < size && (at.phase == HALO_DESC_AVAIL || at.phase == HALO_DESC_USED);
 
     logic integer halo_position(struct halo_cursor at, integer size) =
@@ -134,7 +134,7 @@ struct halo_cursor {
 /* The cursor of a fresh ring: slot 0, wrap counter 1 (virtio 1.2, 2.8.1). */
 /*@ assigns \nothing;
     ensures \forall integer size; size >= 1 ==>
-        halo_cursor_sound(\result, size) && halo_position(\result, size) == 0;
+        halo_cursor_valid(\result, size) && halo_position(\result, size) == 0;
 */
 static inline struct halo_cursor halo_cursor_start(void)
 {
@@ -142,9 +142,9 @@ static inline struct halo_cursor halo_cursor_start(void)
 }
 
 /* Move on by 1 to `size` slots. The wrap counter toggles when the end is passed (WRAP-02). */
-/*@ requires 1 <= slots <= size <= HALO_RING_MAX && halo_cursor_sound(at, size);
+/*@ requires 1 <= slots <= size <= HALO_RING_MAX && halo_cursor_valid(at, size);
     assigns \nothing;
-    ensures halo_cursor_sound(\result, size);
+    ensures halo_cursor_valid(\result, size);
     ensures \result.phase != at.phase <==> at.slot + slots >= size;
     ensures halo_position(\result, size) == (halo_position(at, size) + slots) % (2 * size);
 */
@@ -160,9 +160,9 @@ static inline struct halo_cursor halo_cursor_advance(struct halo_cursor at, uint
 }
 
 /* Move back by 1 to `size` slots: what halo_cursor_advance did, undone (WRAP-05). */
-/*@ requires 1 <= slots <= size <= HALO_RING_MAX && halo_cursor_sound(at, size);
+/*@ requires 1 <= slots <= size <= HALO_RING_MAX && halo_cursor_valid(at, size);
     assigns \nothing;
-    ensures halo_cursor_sound(\result, size);
+    ensures halo_cursor_valid(\result, size);
     ensures (halo_position(\result, size) + slots) % (2 * size) == halo_position(at, size);
 */
 static inline struct halo_cursor halo_cursor_retreat(struct halo_cursor at, uint32_t slots,
@@ -251,7 +251,7 @@ uint32_t halo_positions_between(struct halo_positions at, uint32_t size);
         \exists integer back, laps;
             1 <= back <= count && position == end - back + laps * (2 * size);
 */
-/*@ requires 1 <= size <= HALO_RING_MAX && halo_cursor_sound(end, size);
+/*@ requires 1 <= size <= HALO_RING_MAX && halo_cursor_valid(end, size);
     assigns \nothing;
     ensures \result <==> count > 0 && halo_event_mode(word) != HALO_EVENT_NEVER &&
         (halo_event_mode(word) == HALO_EVENT_AT_DESC && halo_event_slot(word) < size ==>
@@ -298,7 +298,7 @@ static inline uint32_t halo_features_available_reserved(uint32_t features)
 }
 
 /* These features exist, and inline answers go with inline requests. */
-static inline bool halo_features_sound(uint32_t features)
+static inline bool halo_features_valid(uint32_t features)
 {
     return !(features & ~HALO_FEATURES_ALL) &&
            (!(features & HALO_FEATURE_INLINE_ANSWER) || (features & HALO_FEATURE_INLINE_REQUEST));

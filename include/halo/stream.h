@@ -160,7 +160,7 @@ int halo_stream_stats(struct halo_sandbox *box, uint32_t handle, struct halo_str
  * is looked at twice may differ. Returns their count; 0 at the end, which is where the guest has
  * ended its writes or has itself ended.
  */
-int64_t halo_stream_next(struct halo_sandbox *box, uint32_t handle, const void **bytes,
+int64_t halo_stream_peek(struct halo_sandbox *box, uint32_t handle, const void **bytes,
                          int64_t timeout_ns);
 
 /* The same, copied: 1 to `max` bytes, or 0 at the end. */
@@ -178,12 +178,12 @@ int64_t halo_stream_write(struct halo_sandbox *box, uint32_t handle, const void 
 
 /*
  * The same without a copy: `room` is where the next bytes go, in a buffer of the guest's; returns
- * its length. After filling the first bytes of it, say how many by halo_stream_wrote, before
+ * its length. After filling the first bytes of it, say how many by halo_stream_commit, before
  * anything runs the guest. That returns 0, or HALO_EINVAL where there is no such room.
  */
-int64_t halo_stream_room(struct halo_sandbox *box, uint32_t handle, void **room,
-                         int64_t timeout_ns);
-int halo_stream_wrote(struct halo_sandbox *box, uint32_t handle, size_t len);
+int64_t halo_stream_reserve(struct halo_sandbox *box, uint32_t handle, void **room,
+                            int64_t timeout_ns);
+int halo_stream_commit(struct halo_sandbox *box, uint32_t handle, size_t len);
 
 /* Give the guest what was written; it sees it when it next runs. 0, or an error as above. */
 int halo_stream_flush(struct halo_sandbox *box, uint32_t handle);

@@ -118,7 +118,7 @@ struct halo_signature {
     }
 
 /* It has a result or none, and arguments that are some. */
-bool halo_signature_sound(const struct halo_signature *signature);
+bool halo_signature_valid(const struct halo_signature *signature);
 
 bool halo_signature_equal(const struct halo_signature *a, const struct halo_signature *b);
 

@@ -28,7 +28,7 @@ bool halo_poll(void)
     return true;
 }
 
-void halo_done(struct halo_future *future)
+void halo_future_free(struct halo_future *future)
 {
     free(future->memory);
     future->memory = NULL;

@@ -25,8 +25,8 @@ bool halo_exported(const struct halo_sandbox *box, uint32_t index, const char **
     return halo__function_exported(&box->calls, index, name, signature);
 }
 
-int halo_start(struct halo_sandbox *box, struct halo_future *future, int function,
-               const struct halo_value *args, size_t count)
+int halo_call_start(struct halo_sandbox *box, struct halo_future *future, int function,
+                    const struct halo_value *args, size_t count)
 {
     return halo__future_start(&box->calls, future, function, args, count);
 }
@@ -59,7 +59,7 @@ int halo_stream_stats(struct halo_sandbox *box, uint32_t handle, struct halo_str
     return 0;
 }
 
-int halo_stream_wrote(struct halo_sandbox *box, uint32_t handle, size_t len)
+int halo_stream_commit(struct halo_sandbox *box, uint32_t handle, size_t len)
 {
     struct halo_stream *stream;
     int error = halo__direct_find(&box->streams, handle, HALO_IN, &stream);

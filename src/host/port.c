@@ -89,7 +89,7 @@ static int take(struct halo_port *port, enum halo_queue_index index, struct halo
         return halo__fail(port->words, HALO_EPOISONED,
                           "the guest named a buffer that it may not: %s at 0x%llx",
                           halo_reject_name(received.chain.reject),
-                          (unsigned long long)received.chain.where.value);
+                          (unsigned long long)received.chain.bad_addr.value);
     if (got < 0)
         return poison(port, &receiver->device.violation);
     request = &port->requests[index][received.chain.token.id];

@@ -115,7 +115,7 @@ void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats)
         .waits = box->loop.waits,
         .calls = box->calls.stats.served,
         .calls_out = box->calls.stats.sent,
-        .kept = box->calls.stats.deferred,
+        .deferred = box->calls.stats.deferred,
         .fetched = box->calls.stats.fetched,
         .discarded = box->calls.stats.discarded,
         .bytes_in = box->streams.total.bytes_in,

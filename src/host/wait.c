@@ -206,7 +206,7 @@ static int64_t peek(struct halo_sandbox *box, uint32_t handle, struct halo_span 
     return got == HALO_DIRECT_END ? error : (int64_t)span->len;
 }
 
-int64_t halo_stream_next(struct halo_sandbox *box, uint32_t handle, const void **bytes,
+int64_t halo_stream_peek(struct halo_sandbox *box, uint32_t handle, const void **bytes,
                          int64_t timeout_ns)
 {
     struct halo_span span;
@@ -261,7 +261,8 @@ static int64_t reserve(struct halo_sandbox *box, uint32_t handle, struct halo_sp
     return (int64_t)span->len;
 }
 
-int64_t halo_stream_room(struct halo_sandbox *box, uint32_t handle, void **room, int64_t timeout_ns)
+int64_t halo_stream_reserve(struct halo_sandbox *box, uint32_t handle, void **room,
+                            int64_t timeout_ns)
 {
     struct halo_span span;
     int64_t deadline, len = deadline_of(box, timeout_ns, &deadline);
@@ -332,7 +333,7 @@ static int step(struct halo_sandbox *box)
                : error;
 }
 
-int halo_begin(struct halo_sandbox *box, int64_t timeout_ns)
+int halo_serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
 {
     struct run run;
     int error = start(box, &run, timeout_ns);

@@ -9,7 +9,7 @@ const char *halo_type_name(enum halo_type type)
     return (unsigned)type < HALO_TYPE_COUNT ? type_names[type] : "unknown";
 }
 
-bool halo_signature_sound(const struct halo_signature *signature)
+bool halo_signature_valid(const struct halo_signature *signature)
 {
     if (signature->arg_count > HALO_ARGUMENTS_MAX || signature->types[0] >= HALO_TYPE_COUNT)
         return false;

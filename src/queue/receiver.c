@@ -10,7 +10,7 @@ int halo_receiver_init(struct halo_receiver *receiver, const struct halo_receive
     };
     int error;
 
-    if (!halo_features_sound(config->features))
+    if (!halo_features_valid(config->features))
         return HALO_EINVAL;
     error =
         halo_device_init(&result.device, &config->place, config->memory, chains, config->len_max);
@@ -26,7 +26,7 @@ int halo_receiver_refuse(struct halo_receiver *receiver)
     if (receiver->notifying)
         return HALO_EBUSY;
     if (receiver->stats.in_flight >= receiver->in_flight_max) {
-        receiver->stats.full++;
+        receiver->stats.ring_full++;
         return HALO_EFULL;
     }
     return HALO_EBROKEN;
@@ -165,8 +165,8 @@ int halo_received_write(struct halo_received *request, const void *from, size_t 
     return (int)len;
 }
 
-uint32_t halo_received_room(const struct halo_received *request, struct halo_span *spans,
-                            uint32_t max)
+uint32_t halo_received_reserve(const struct halo_received *request, struct halo_span *spans,
+                               uint32_t max)
 {
     const uint32_t end = request->chain.readable_count + request->chain.writable_count;
     uint64_t skip = request->write_offset;
@@ -182,7 +182,7 @@ uint32_t halo_received_room(const struct halo_received *request, struct halo_spa
     return count;
 }
 
-int halo_received_wrote(struct halo_received *request, uint64_t len)
+int halo_received_commit(struct halo_received *request, uint64_t len)
 {
     if (!request->open)
         return HALO_ESTALE;

@@ -22,7 +22,7 @@ int halo_sender_init(struct halo_sender *sender, const struct halo_sender_config
 
     if (error || requests == 0 || requests > NONE || parts == 0 || parts > NONE ||
         !config->provider || !memory || (uintptr_t)memory % 8 ||
-        !halo_features_sound(config->features))
+        !halo_features_valid(config->features))
         return HALO_EINVAL;
     result.requests = (struct halo_sender_request *)(void *)at;
     at += requests * sizeof(*result.requests);
@@ -102,7 +102,7 @@ static void *take_buffer(struct halo_sender *sender, uint32_t min, uint32_t want
         if (attempt > 0 || harvest(sender) <= 0)
             break;
     }
-    sender->stats.empty++;
+    sender->stats.pool_empty++;
     return NULL;
 }
 
@@ -249,7 +249,7 @@ static int lend(struct halo_send *send, void *at, uint32_t len, bool writable)
     if (send->sender->free_parts == 0)
         (void)harvest(send->sender);
     if (send->sender->free_parts == 0) { /* an answer alone gives no part back */
-        send->sender->stats.empty++;
+        send->sender->stats.pool_empty++;
         return HALO_ENOMEM;
     }
     provider = send->sender->provider;
@@ -352,7 +352,7 @@ int halo_send_submit(struct halo_send *send, uint64_t context, struct halo_token
     if (!error && sender->free_requests == 0)
         error = HALO_EFULL;
     if (error) {
-        sender->stats.full += error == HALO_EFULL;
+        sender->stats.ring_full += error == HALO_EFULL;
         return error;
     }
     index = sender->free_request;

@@ -28,7 +28,7 @@ int halo_device_init(struct halo_device *device, const struct halo_ring_place *p
 
 int halo_device_extend(struct halo_device *device, uint32_t features)
 {
-    if (!halo_features_sound(features))
+    if (!halo_features_valid(features))
         return HALO_EINVAL;
     device->features = features;
     device->refused = HALO_DESC_INDIRECT | halo_features_available_reserved(features);
@@ -89,7 +89,7 @@ struct walk {
 
 /* A buffer that cannot be taken: empty, or one for which the chain is refused. */
 /*@ requires \valid(walk) && \valid(chain) && \separated(walk, chain);
-    assigns walk->count, walk->left, walk->reject, chain->where;
+    assigns walk->count, walk->left, walk->reject, chain->bad_addr;
     ensures len == 0 || \old(walk->reject) != HALO_REJECT_NOT ==>
         walk->count == \old(walk->count) && walk->left == \old(walk->left) &&
         walk->reject == \old(walk->reject);
@@ -104,7 +104,7 @@ static void skip_buffer(struct walk *walk, struct halo_chain *chain, struct halo
     walk->reject = reject;
     walk->count = 0;
     walk->left = 0;
-    chain->where = gpa;
+    chain->bad_addr = gpa;
 }
 
 /* Take one buffer into the chain, or remember why it, or one before it, is not acceptable. */
@@ -114,7 +114,7 @@ static void skip_buffer(struct walk *walk, struct halo_chain *chain, struct halo
     requires \separated(chain, walk, walk->spans + (0 .. walk->max - 1), device, device->memory,
         device->memory->regions + (0 .. device->memory->region_count - 1));
     requires right == HALO_MAY_READ || right == HALO_MAY_WRITE;
-    assigns walk->count, walk->left, walk->reject, walk->spans[walk->count], chain->where;
+    assigns walk->count, walk->left, walk->reject, walk->spans[walk->count], chain->bad_addr;
     ensures walk->count <= walk->max;
     ensures walk->left <= \old(walk->left);
     ensures walk->reject == HALO_REJECT_NOT ==> walk->left == \old(walk->left) - len;
@@ -228,7 +228,7 @@ int halo_device_take(struct halo_device *device, struct halo_chain *chain, struc
     }
     if (walk.count == 0 && !chain->is_inline && !walk.reject) { /* DEV-11 */
         walk.reject = HALO_REJECT_EMPTY_CHAIN;
-        chain->where = (struct halo_gpa){0};
+        chain->bad_addr = (struct halo_gpa){0};
     }
     if (walk.reject) {
         walk.left = device->len_max;

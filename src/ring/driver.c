@@ -26,7 +26,7 @@ int halo_driver_init(struct halo_driver *driver, const struct halo_ring_place *p
 
 int halo_driver_extend(struct halo_driver *driver, uint32_t features)
 {
-    if (!halo_features_sound(features))
+    if (!halo_features_valid(features))
         return HALO_EINVAL;
     driver->features = features;
     driver->refused = halo_features_used_reserved(features);

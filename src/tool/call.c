@@ -234,7 +234,7 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
         code = parse_value(i, (enum halo_type)signature.types[1 + i], words[1 + i], &values[i],
                            &memory[i]);
     if (!code) {
-        (void)halo_start(box, &future, function, values, signature.arg_count);
+        (void)halo_call_start(box, &future, function, values, signature.arg_count);
         error = halo_wait(&future, options->timeout_ns);
         if (error == HALO_ECALL) {
             print_error(&future);
@@ -246,7 +246,7 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
         } else {
             print_value(&future.result);
         }
-        halo_done(&future);
+        halo_future_free(&future);
     }
     for (uint32_t i = 0; i < HALO_ARGUMENTS_MAX; i++)
         free(memory[i]);
@@ -296,7 +296,7 @@ int tool_call(int argc, char **argv)
         if (halo_backend_note(box))
             fprintf(stderr, "halo call: %s\n", halo_backend_note(box));
         tool_attach(box, STDIN_FILENO);
-        error = halo_begin(box, options.timeout_ns);
+        error = halo_serve_begin(box, options.timeout_ns);
     }
     if (error) {
         fprintf(stderr, "halo call: %s\n", halo_errmsg(box));

@@ -37,7 +37,7 @@ static void down(struct halo_call *call, const struct halo_value *args, void *co
     halo_return(call, halo_i64(error                  ? error
                                : inner.result.i64 < 0 ? inner.result.i64
                                                       : inner.result.i64 + 1));
-    halo_done(&inner);
+    halo_future_free(&inner);
 }
 
 static void text(struct halo_call *call, const struct halo_value *args, void *context)
@@ -90,7 +90,7 @@ static void open_file(const char *file, struct halo_options options)
 static int open_functions(void **state)
 {
     open_file(functions, way_options(state));
-    assert_int_equal(halo_begin(box, 10 * SECONDS), 0);
+    assert_int_equal(halo_serve_begin(box, 10 * SECONDS), 0);
     return 0;
 }
 
@@ -131,7 +131,7 @@ static void echo(const char *name, struct halo_value value)
         assert_memory_equal(&future.result.u64, &value.u64, width(value.type));
     if (value.type == HALO_STR)
         assert_int_equal(future.result.str[value.len], 0);
-    halo_done(&future);
+    halo_future_free(&future);
 }
 
 static void every_type_goes_there_and_back(void **state)
@@ -149,7 +149,7 @@ static void every_type_goes_there_and_back(void **state)
         echo("echo.f64", halo_f64((double)edges[i] / 3));
         echo("echo.bool", halo_bool(edges[i] & 1));
     }
-    assert_int_equal(halo_start(box, &future, function("nothing", FN(HALO_VOID)), NULL, 0), 0);
+    assert_int_equal(halo_call_start(box, &future, function("nothing", FN(HALO_VOID)), NULL, 0), 0);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), 0);
     assert_int_equal(future.result.type, HALO_VOID);
     assert_int_equal(halo_call(box, &future,
@@ -191,7 +191,7 @@ static void a_16_mib_argument_fits_a_guest_of_32(void **state)
     halo_close(box);
     options.ram_len = 32ull << 20;
     assert_int_equal(halo_open(&box, functions, &options), 0);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
     for (size_t i = 0; i < len; i++) {
         bytes[i] = (unsigned char)(i * 31);
         total += bytes[i];
@@ -211,7 +211,7 @@ static void a_16_mib_argument_fits_a_guest_of_32(void **state)
     for (uint32_t i = 0; i < HALO_VALUE_MAX; i += 4093)
         assert_int_equal(((const unsigned char *)future.result.bytes)[i],
                          (unsigned char)(i * 13 + i / 256));
-    halo_done(&future);
+    halo_future_free(&future);
 }
 
 /* --- Errors ----------------------------------------------------------------------------------- */
@@ -230,16 +230,16 @@ static void rpc_01_rpc_02_wrong_calls_are_refused(void **state)
     assert_int_equal(halo_lookup(box, "echo.i32", &other), HALO_ETYPE);
     assert_string_equal(halo_errmsg(box), "echo.i32: the guest exports i32(i32), not i32(i64)");
     assert_int_equal(halo_lookup(box, "echo.i32", &bad), HALO_EINVAL);
-    assert_int_equal(halo_start(box, &future, 0, &one, 1), HALO_ENAME);
-    assert_int_equal(halo_start(box, &future, -5, &one, 1), HALO_ENAME);
-    assert_int_equal(halo_start(box, &future, 1000, &one, 1), HALO_ENAME);
+    assert_int_equal(halo_call_start(box, &future, 0, &one, 1), HALO_ENAME);
+    assert_int_equal(halo_call_start(box, &future, -5, &one, 1), HALO_ENAME);
+    assert_int_equal(halo_call_start(box, &future, 1000, &one, 1), HALO_ENAME);
     assert_true(future.done && future.error == HALO_ENAME);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_ENAME);
     assert_string_equal(future.text, halo_strerror(HALO_ENAME));
-    assert_int_equal(halo_start(box, &future, i32, &one, 0), HALO_ECOUNT);
-    assert_int_equal(halo_start(box, &future, i32, &zero, 1), HALO_ETYPE);
-    assert_int_equal(halo_start(box, &future, str, &zero, 1), HALO_EINVAL);
-    halo_done(&future);
+    assert_int_equal(halo_call_start(box, &future, i32, &one, 0), HALO_ECOUNT);
+    assert_int_equal(halo_call_start(box, &future, i32, &zero, 1), HALO_ETYPE);
+    assert_int_equal(halo_call_start(box, &future, str, &zero, 1), HALO_EINVAL);
+    halo_future_free(&future);
     assert_int_equal(stats().exits, before);
     echo("echo.i32", halo_i32(5));
 }
@@ -249,9 +249,9 @@ static void rpc_05_too_long_an_argument_is_refused(void **state)
     const struct halo_value bytes = halo_bytes("x", HALO_VALUE_MAX + 1);
 
     (void)state;
-    assert_int_equal(
-        halo_start(box, &future, function("echo.bytes", FN(HALO_BYTES, HALO_BYTES)), &bytes, 1),
-        HALO_ESIZE);
+    assert_int_equal(halo_call_start(box, &future,
+                                     function("echo.bytes", FN(HALO_BYTES, HALO_BYTES)), &bytes, 1),
+                     HALO_ESIZE);
     /* and so is too long a result, of which nothing arrives */
     assert_int_equal(halo_call(box, &future, function("fill", FN(HALO_BYTES, HALO_U32)),
                                HALO_FOREVER, halo_u32(HALO_VALUE_MAX + 4096)),
@@ -279,9 +279,9 @@ static void rpc_10_a_function_may_fail(void **state)
     assert_int_equal(strlen(future.text), HALO_ERROR_TEXT_MAX);
     assert_int_equal(halo_call(box, &future, failing, HALO_FOREVER, halo_i32(0), halo_str("")), 0);
     assert_int_equal(future.result.i32, 1);
-    assert_int_equal(halo_start(box, &future, function("mute", FN(HALO_I32)), NULL, 0), 0);
+    assert_int_equal(halo_call_start(box, &future, function("mute", FN(HALO_I32)), NULL, 0), 0);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_ETYPE);
-    assert_int_equal(halo_start(box, &future, function("confused", FN(HALO_I32)), NULL, 0), 0);
+    assert_int_equal(halo_call_start(box, &future, function("confused", FN(HALO_I32)), NULL, 0), 0);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_ETYPE);
     assert_string_equal(future.text, halo_strerror(HALO_ETYPE));
     echo("echo.i32", halo_i32(5));
@@ -294,16 +294,16 @@ static void calls_need_a_guest_that_serves(void **state)
     int code;
 
     open_file(functions, way_options(state));
-    assert_int_equal(halo_start(box, &future, 1, &one, 1), HALO_ESTATE);
+    assert_int_equal(halo_call_start(box, &future, 1, &one, 1), HALO_ESTATE);
     assert_int_equal(halo_lookup(box, "echo.i32", &FN(HALO_I32, HALO_I32)), HALO_ESTATE);
-    assert_int_equal(halo_begin(box, -1), HALO_EINVAL);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(halo_serve_begin(box, -1), HALO_EINVAL);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
     echo("echo.i32", halo_i32(5));
     assert_int_equal(halo_run(box, HALO_FOREVER, &code), 0); /* no more calls: it ends */
     assert_int_equal(code, 0);
-    assert_int_equal(halo_start(box, &late, 1, &one, 1), HALO_ESTATE);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), HALO_ESTATE);
+    assert_int_equal(halo_call_start(box, &late, 1, &one, 1), HALO_ESTATE);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), HALO_ESTATE);
     assert_int_equal(halo_run(box, HALO_FOREVER, &code), HALO_ESTATE);
 }
 
@@ -314,19 +314,19 @@ static void a_guest_may_end_instead_of_answering(void **state)
     const int leave = function("leave", FN(HALO_VOID, HALO_I32));
 
     (void)state;
-    assert_int_equal(halo_start(box, &future, leave, &three, 1), 0);
-    assert_int_equal(halo_start(box, &other, leave, &three, 1),
+    assert_int_equal(halo_call_start(box, &future, leave, &three, 1), 0);
+    assert_int_equal(halo_call_start(box, &other, leave, &three, 1),
                      way_is_stacks(state) ? HALO_ETRANSPORT : 0);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_ESTATE);
     assert_true(other.done);
     assert_true(future.done && future.error == HALO_ESTATE);
-    halo_done(&other);
+    halo_future_free(&other);
 }
 
 static void rpc_10_a_crash_ends_the_call(void **state)
 {
     (void)state;
-    assert_int_equal(halo_start(box, &future, function("crash", FN(HALO_VOID)), NULL, 0), 0);
+    assert_int_equal(halo_call_start(box, &future, function("crash", FN(HALO_VOID)), NULL, 0), 0);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_EFAULT);
     assert_non_null(halo_fault(box));
     assert_int_equal(halo_poll(box, HALO_FOREVER), 0);
@@ -339,10 +339,13 @@ static void rpc_10_a_crash_ends_every_call(void **state)
 
     (void)state;
     assert_int_equal(
-        halo_start(box, &futures[0], function("echo.i32", FN(HALO_I32, HALO_I32)), &one, 1), 0);
-    assert_int_equal(halo_start(box, &futures[1], function("crash", FN(HALO_VOID)), NULL, 0), 0);
+        halo_call_start(box, &futures[0], function("echo.i32", FN(HALO_I32, HALO_I32)), &one, 1),
+        0);
+    assert_int_equal(halo_call_start(box, &futures[1], function("crash", FN(HALO_VOID)), NULL, 0),
+                     0);
     assert_int_equal(
-        halo_start(box, &futures[2], function("echo.i32", FN(HALO_I32, HALO_I32)), &one, 1), 0);
+        halo_call_start(box, &futures[2], function("echo.i32", FN(HALO_I32, HALO_I32)), &one, 1),
+        0);
     assert_int_equal(halo_wait(&futures[2], HALO_FOREVER), HALO_EFAULT);
     assert_int_equal(futures[1].error, HALO_EFAULT);
     assert_non_null(halo_fault(box));
@@ -360,8 +363,8 @@ static void a_batch_takes_one_exit(void **state)
     (void)state;
     for (int count = 1; count <= 100; count = count * 4 + 3) {
         for (int i = 0; i < count; i++)
-            assert_int_equal(halo_start(box, &futures[i], i64,
-                                        &(struct halo_value){.type = HALO_I64, .i64 = i}, 1),
+            assert_int_equal(halo_call_start(box, &futures[i], i64,
+                                             &(struct halo_value){.type = HALO_I64, .i64 = i}, 1),
                              0);
         for (int i = count; i-- > 0;) {
             assert_int_equal(halo_wait(&futures[i], HALO_FOREVER), 0);
@@ -370,9 +373,9 @@ static void a_batch_takes_one_exit(void **state)
         assert_int_equal(stats().exits, ++before);
     }
     for (int i = 0; i < 1000; i++) /* more than there are buffers */
-        assert_int_equal(
-            halo_start(box, &futures[i], i64, &(struct halo_value){.type = HALO_I64, .i64 = i}, 1),
-            0);
+        assert_int_equal(halo_call_start(box, &futures[i], i64,
+                                         &(struct halo_value){.type = HALO_I64, .i64 = i}, 1),
+                         0);
     assert_int_equal(halo_wait(&futures[999], HALO_FOREVER), 0);
     for (int i = 0; i < 1000; i++)
         assert_true(futures[i].done && futures[i].result.i64 == i);
@@ -388,9 +391,9 @@ static void answers_can_be_polled_for(void **state)
     (void)state;
     assert_int_equal(halo_poll(box, HALO_FOREVER), 0);
     for (int i = 0; i < 5; i++)
-        assert_int_equal(
-            halo_start(box, &futures[i], i64, &(struct halo_value){.type = HALO_I64, .i64 = i}, 1),
-            0);
+        assert_int_equal(halo_call_start(box, &futures[i], i64,
+                                         &(struct halo_value){.type = HALO_I64, .i64 = i}, 1),
+                         0);
     assert_false(futures[0].done);
     while ((one = halo_poll(box, HALO_FOREVER)) > 0)
         got += one;
@@ -408,7 +411,7 @@ static void a_wait_has_a_deadline(void **state)
     int waits = 0, error;
 
     (void)state;
-    assert_int_equal(halo_start(box, &future, spin, &long_enough, 1), 0);
+    assert_int_equal(halo_call_start(box, &future, spin, &long_enough, 1), 0);
     do
         error = halo_wait(&future, SECONDS / 50);
     while (error == HALO_ETIMEDOUT && ++waits < 1000); /* it goes on where it was interrupted */
@@ -416,15 +419,15 @@ static void a_wait_has_a_deadline(void **state)
     assert_true(waits > 0);
     assert_int_equal(future.result.i32, 7);
 
-    assert_int_equal(halo_start(box, &future, spin, &forever, 1), 0);
+    assert_int_equal(halo_call_start(box, &future, spin, &forever, 1), 0);
     assert_int_equal(halo_wait(&future, SECONDS / 50), HALO_ETIMEDOUT);
     assert_int_equal(halo_wait(&future, 0), HALO_ETIMEDOUT);
     assert_false(future.done);
     assert_int_equal(halo_poll(box, SECONDS / 50), HALO_ETIMEDOUT);
-    assert_int_equal(halo_start(box, &other, spin, &long_enough, 1), /* it will never go out */
+    assert_int_equal(halo_call_start(box, &other, spin, &long_enough, 1), /* it will never go out */
                      way_is_stacks(state) ? HALO_ETRANSPORT : 0);
-    halo_done(&other);
-    halo_done(&future); /* given up: it may be gone before the sandbox is */
+    halo_future_free(&other);
+    halo_future_free(&future); /* given up: it may be gone before the sandbox is */
 }
 
 static void rpc_06_a_call_that_was_given_up_disturbs_nobody(void **state)
@@ -440,15 +443,16 @@ static void rpc_06_a_call_that_was_given_up_disturbs_nobody(void **state)
         for (int i = 0; i < 300; i++) {
             const struct halo_value value = halo_i64(number + i);
 
-            assert_int_equal(halo_start(box, &futures[i], i64, &value, 1), 0);
+            assert_int_equal(halo_call_start(box, &futures[i], i64, &value, 1), 0);
         }
         for (int i = 0; i < 300; i += 2) /* some are in flight by then, some not */
-            halo_done(&futures[i]);
-        assert_int_equal(
-            halo_start(box, &future, function("echo.bytes", FN(HALO_BYTES, HALO_BYTES)), &large, 1),
-            0);
+            halo_future_free(&futures[i]);
+        assert_int_equal(halo_call_start(box, &future,
+                                         function("echo.bytes", FN(HALO_BYTES, HALO_BYTES)), &large,
+                                         1),
+                         0);
         assert_int_equal(halo_poll(box, HALO_FOREVER) > 0, true);
-        halo_done(&future); /* maybe before it was fetched */
+        halo_future_free(&future); /* maybe before it was fetched */
         for (int i = 1; i < 300; i += 2) {
             assert_int_equal(halo_wait(&futures[i], HALO_FOREVER), 0);
             assert_int_equal(futures[i].result.i64, number + i);
@@ -479,8 +483,8 @@ static void what_stacks_cannot_do_is_an_error(void **state)
     struct halo_future other;
 
     (void)state;
-    assert_int_equal(halo_start(box, &future, i64, &one, 1), 0);
-    assert_int_equal(halo_start(box, &other, i64, &one, 1), HALO_ETRANSPORT);
+    assert_int_equal(halo_call_start(box, &future, i64, &one, 1), 0);
+    assert_int_equal(halo_call_start(box, &other, i64, &one, 1), HALO_ETRANSPORT);
     assert_int_equal(halo_wait(&other, HALO_FOREVER), HALO_ETRANSPORT);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), 0);
     assert_int_equal(halo_call(box, &future, bytes, HALO_FOREVER, halo_bytes(large, 1 << 20)),
@@ -506,8 +510,8 @@ static void calls_of_a_batch_call_back(void **state)
 
     (void)state;
     for (int i = 0; i < 200; i++)
-        assert_int_equal(halo_start(box, &futures[i], function_,
-                                    &(struct halo_value){.type = HALO_I64, .i64 = i}, 1),
+        assert_int_equal(halo_call_start(box, &futures[i], function_,
+                                         &(struct halo_value){.type = HALO_I64, .i64 = i}, 1),
                          0);
     for (int i = 0; i < 200; i++) {
         assert_int_equal(halo_wait(&futures[i], HALO_FOREVER), 0);
@@ -571,7 +575,7 @@ static void long_answers_are_fetched_once_and_then_have_room(void **state)
                      0);
     assert_int_equal(future.result.u64, 1);
     assert_int_equal(stats().calls, calls + 100); /* each was called once */
-    assert_int_equal(stats().kept, 1);
+    assert_int_equal(stats().deferred, 1);
     assert_in_range(stats().fetched, 5000, 5100);
     assert_int_equal(halo_call(box, &future, texts, HALO_FOREVER, halo_u32(1 << 20), halo_u32(10)),
                      0);
@@ -633,7 +637,7 @@ static void ask(struct halo_call *call, const struct halo_value *args, void *con
 
     (void)context;
     assert_int_equal(halo_run(box, HALO_FOREVER, &code), HALO_ESTATE);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), HALO_ESTATE);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), HALO_ESTATE);
     assert_int_equal(halo_call(box, &inner, function("add", FN(HALO_I64, HALO_I64, HALO_I64)),
                                HALO_FOREVER, args[0], halo_i64(1000)),
                      0);
@@ -662,12 +666,12 @@ static void a_main_program_is_called_while_it_waits(void **state)
     halo_close(box);
 
     open_both(way_options(state), args, 1);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), HALO_ESTATE);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), HALO_ESTATE);
     assert_string_equal(halo_errmsg(box), "the guest ended with exit code 64 and serves no calls");
     halo_close(box);
 
     open_both(way_options(state), args, 2);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
     assert_int_equal(halo_call(box, &future, function("add", FN(HALO_I64, HALO_I64, HALO_I64)),
                                HALO_FOREVER, halo_i64(1), halo_i64(2)),
                      0);
@@ -685,7 +689,7 @@ static void impatient(struct halo_call *call, const struct halo_value *args, voi
     assert_int_equal(halo_call(box, &inner, function("spin", FN(HALO_I32, HALO_U64)), SECONDS / 100,
                                halo_u64(300000000)),
                      HALO_ETIMEDOUT);
-    halo_done(&inner);
+    halo_future_free(&inner);
     halo_return(call, args[0]);
 }
 
@@ -696,7 +700,7 @@ static void a_wait_inside_a_function_has_its_own_deadline(void **state)
 
     assert_int_equal(halo_open(&box, functions, &options), 0);
     assert_int_equal(halo_provide(box, "host.twice", &i64_i64, impatient, NULL), 0);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
     assert_int_equal(halo_call(box, &future, function("twice_plus", FN(HALO_I64, HALO_I64)),
                                HALO_FOREVER, halo_i64(7)),
                      0);
@@ -735,16 +739,16 @@ static void a_guest_stands_still_between_waits(void **state)
     const int before = stopped_guests();
 
     assert_int_equal(halo_open(&box, functions, &options), 0);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
     assert_int_equal(
-        halo_start(box, &future, function("spin", FN(HALO_I32, HALO_U64)), &forever, 1), 0);
+        halo_call_start(box, &future, function("spin", FN(HALO_I32, HALO_U64)), &forever, 1), 0);
     assert_int_equal(halo_wait(&future, SECONDS / 100), HALO_ETIMEDOUT);
     /* In a VM nobody runs it; a process has to be stopped, which takes the kernel a moment. */
     for (int i = 0; options.backend == HALO_BACKEND_PROCESS && stopped_guests() == before; i++) {
         assert_true(i < 10000);
         usleep(1000);
     }
-    halo_done(&future);
+    halo_future_free(&future);
 }
 
 static void a_guest_that_waits_for_nothing_does_not_begin(void **state)
@@ -755,7 +759,7 @@ static void a_guest_that_waits_for_nothing_does_not_begin(void **state)
     options.args = args;
     options.arg_count = 2;
     assert_int_equal(halo_open(&box, trouble, &options), 0);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), HALO_EPOISONED);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), HALO_EPOISONED);
     assert_non_null(strstr(halo_errmsg(box), "waits for an answer"));
 }
 
@@ -778,11 +782,11 @@ static void what_waits_for_itself_is_an_error(void **state)
 
     assert_int_equal(halo_open(&box, functions, &options), 0);
     assert_int_equal(halo_provide(box, "host.twice", &i64_i64, tangled, NULL), 0);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
     assert_int_equal(
-        halo_start(box, &future, function("twice_plus", FN(HALO_I64, HALO_I64)), &one, 1), 0);
-    assert_int_equal(halo_start(box, &outer, function("echo.i64", FN(HALO_I64, HALO_I64)), &one, 1),
-                     0);
+        halo_call_start(box, &future, function("twice_plus", FN(HALO_I64, HALO_I64)), &one, 1), 0);
+    assert_int_equal(
+        halo_call_start(box, &outer, function("echo.i64", FN(HALO_I64, HALO_I64)), &one, 1), 0);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), 0);
     assert_int_equal(future.result.i64, 5);
     assert_int_equal(halo_wait(&outer, HALO_FOREVER), 0);

@@ -44,7 +44,7 @@ static void answer(struct call_box *c, unsigned char *bytes, size_t len, size_t 
              (result->type == HALO_STR && strlen(result->str) != result->len) ||
              (result->type == HALO_BYTES && result->len > len)))
             abort();
-        halo_done(&futures[i]);
+        halo_future_free(&futures[i]);
     }
     if (len > 0 && done != (why == NULL))
         abort();

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 64; i++) {
         const struct halo_value value = halo_i64(i);
 
-        halo_start(&futures[i], &ask, &value, 1);
+        halo_call_start(&futures[i], &ask, &value, 1);
     }
     for (int i = 0; i < 64; i++) {
         if (halo_wait(&futures[i]) || futures[i].result.i64 != i + 1000)

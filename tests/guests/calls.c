@@ -47,7 +47,7 @@ static uint64_t number(const char *text)
 
 static void echo(struct halo_import *import, struct halo_value value)
 {
-    require(halo_start(&future, import, &value, 1) == 0, "an echo cannot start");
+    require(halo_call_start(&future, import, &value, 1) == 0, "an echo cannot start");
     require(halo_wait(&future) == 0, "an echo failed");
     require(future.result.type == value.type && future.result.len == value.len, "another type");
     if (value.type >= HALO_STR)
@@ -80,7 +80,7 @@ static void values(uint64_t count)
         echo(&echo_bytes, halo_bytes(text, len));
         text[len] = (char)('a' + len % 26);
     }
-    require(halo_start(&future, &nothing, NULL, 0) == 0 && halo_wait(&future) == 0 &&
+    require(halo_call_start(&future, &nothing, NULL, 0) == 0 && halo_wait(&future) == 0 &&
                 future.result.type == HALO_VOID,
             "nothing");
     require(halo_call(&future, &many, halo_i32(-1), halo_u32(2), halo_i64(-3), halo_u64(4),
@@ -98,8 +98,8 @@ static void batch(uint64_t count)
 
     require(count <= 1000, "too many");
     for (uint64_t i = 0; i < count; i++)
-        require(halo_start(&futures[i], &echo_u64, &(struct halo_value){.type = HALO_U64, .u64 = i},
-                           1) == 0,
+        require(halo_call_start(&futures[i], &echo_u64,
+                                &(struct halo_value){.type = HALO_U64, .u64 = i}, 1) == 0,
                 "cannot start");
     for (uint64_t i = count; i-- > 0;) {
         require(halo_wait(&futures[i]) == 0 && futures[i].result.u64 == i, "another's answer");
@@ -156,13 +156,13 @@ static void errors(uint64_t count)
 
     (void)count;
     require(absent.index == HALO_ENAME && other.index == HALO_ETYPE, "an index");
-    require(halo_start(&future, &absent, NULL, 0) == HALO_ENAME, "an absent function");
+    require(halo_call_start(&future, &absent, NULL, 0) == HALO_ENAME, "an absent function");
     require(halo_wait(&future) == HALO_ENAME && same(future.text, halo_strerror(HALO_ENAME)),
             "the wait for an absent function");
-    require(halo_start(&future, &other, NULL, 0) == HALO_ETYPE, "another signature");
-    require(halo_start(&future, &echo_i32, &wrong, 0) == HALO_ECOUNT, "no argument");
-    require(halo_start(&future, &echo_i32, &wrong, 1) == HALO_ETYPE, "another type");
-    require(halo_start(&future, &echo_str, &zero, 1) == HALO_EINVAL, "a zero byte in text");
+    require(halo_call_start(&future, &other, NULL, 0) == HALO_ETYPE, "another signature");
+    require(halo_call_start(&future, &echo_i32, &wrong, 0) == HALO_ECOUNT, "no argument");
+    require(halo_call_start(&future, &echo_i32, &wrong, 1) == HALO_ETYPE, "another type");
+    require(halo_call_start(&future, &echo_str, &zero, 1) == HALO_EINVAL, "a zero byte in text");
 
     require(halo_call(&future, &failing, halo_i32(7)) == HALO_ECALL, "a function that fails");
     require(future.code == 7 && same(future.text, "number 7"), "its code and text");
@@ -171,9 +171,9 @@ static void errors(uint64_t count)
             "a long text");
     require(halo_call(&future, &failing, halo_i32(0)) == 0 && future.result.i32 == 1,
             "after errors, a result");
-    require(halo_start(&future, &mute, NULL, 0) == 0 && halo_wait(&future) == HALO_ETYPE,
+    require(halo_call_start(&future, &mute, NULL, 0) == 0 && halo_wait(&future) == HALO_ETYPE,
             "a function that returns nothing");
-    require(halo_start(&future, &confused, NULL, 0) == 0 && halo_wait(&future) == HALO_ETYPE,
+    require(halo_call_start(&future, &confused, NULL, 0) == 0 && halo_wait(&future) == HALO_ETYPE,
             "a function that returns something else");
 
     require(halo_call(&future, &letters, halo_u32(256)) == 0 && future.result.len == 256,
@@ -181,7 +181,7 @@ static void errors(uint64_t count)
     require(halo_call(&future, &letters, halo_u32(1000)) == 0 && future.result.len == 1000 &&
                 future.result.str[999] == 'x' && future.result.str[1000] == '\0',
             "a result that did not fit");
-    halo_done(&future);
+    halo_future_free(&future);
     require(halo_call(&future, &letters, halo_u32(1)) == 0 && same(future.result.str, "x"),
             "after it, a short one");
 }
@@ -200,8 +200,9 @@ static void mixed(uint64_t count)
     while ((len = halo_reader_next(&in, &bytes)) > 0) {
         total += (uint64_t)len;
         for (uint64_t i = 0; i < count; i++)
-            require(halo_start(&futures[i], &echo_u64,
-                               &(struct halo_value){.type = HALO_U64, .u64 = total + i}, 1) == 0,
+            require(halo_call_start(&futures[i], &echo_u64,
+                                    &(struct halo_value){.type = HALO_U64, .u64 = total + i},
+                                    1) == 0,
                     "cannot start");
         require(halo_write(HALO_STDOUT, bytes, (size_t)len) == 0, "cannot write");
         for (uint64_t i = 0; i < count; i++)
@@ -221,7 +222,7 @@ static void stacks(uint64_t count)
     for (uint64_t i = 0; i < count; i++) {
         const struct halo_value value = halo_u64(i);
 
-        require(halo_start(&future, &echo_u64, &value, 1) == 0 && future.done &&
+        require(halo_call_start(&future, &echo_u64, &value, 1) == 0 && future.done &&
                     future.result.u64 == i,
                 "a call that is made at once");
     }
@@ -231,7 +232,7 @@ static void stacks(uint64_t count)
             "more than a stack holds");
     require(halo_call(&future, &letters, halo_u32(1999)) == 0 && future.result.len == 1999,
             "a long result");
-    halo_done(&future);
+    halo_future_free(&future);
     require(halo_reader_open(&in, HALO_STDIN) == HALO_ETRANSPORT, "a reader");
     require(halo_write(HALO_STDOUT, "x", 1) == HALO_ETRANSPORT, "a write");
     require(halo_flush() == 0, "a flush");
@@ -243,7 +244,7 @@ static void forget(uint64_t count)
     static struct halo_future futures[100];
 
     for (uint64_t i = 0; i < count; i++)
-        require(halo_start(&futures[i], &nothing, NULL, 0) == 0, "cannot start");
+        require(halo_call_start(&futures[i], &nothing, NULL, 0) == 0, "cannot start");
     halo_exit(3);
 }
 

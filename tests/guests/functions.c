@@ -121,7 +121,7 @@ HALO_EXPORT(fan, "fan", HALO_I64, HALO_U32)
     for (uint32_t i = 0; i < args[0].u32; i++) {
         const struct halo_value value = halo_i64(i);
 
-        halo_start(&futures[i], &host_twice, &value, 1);
+        halo_call_start(&futures[i], &host_twice, &value, 1);
     }
     for (uint32_t i = args[0].u32; i-- > 0;) {
         if (halo_wait(&futures[i]))
@@ -142,7 +142,7 @@ HALO_EXPORT(texts, "texts", HALO_U64, HALO_U32, HALO_U32)
         if (halo_call(&future, &host_text, halo_u32(args[0].u32)) ||
             future.result.len != args[0].u32 || strlen(future.result.str) != args[0].u32)
             halo_panic("text from the host");
-        halo_done(&future);
+        halo_future_free(&future);
     }
     halo_call_stats(&stats);
     halo_return(call, halo_u64(stats.truncated));
@@ -157,7 +157,7 @@ HALO_EXPORT(flood, "flood", HALO_U64, HALO_U32)
     for (uint32_t i = 0; i < args[0].u32; i++) {
         const struct halo_value len = halo_u32(20 * i);
 
-        halo_start(&futures[i], &host_text, &len, 1);
+        halo_call_start(&futures[i], &host_text, &len, 1);
     }
     for (uint32_t i = 0; i < args[0].u32; i++) {
         if (halo_wait(&futures[i]))
@@ -165,7 +165,7 @@ HALO_EXPORT(flood, "flood", HALO_U64, HALO_U32)
         if (futures[i].result.len != 20 * i || strlen(futures[i].result.str) != 20 * i)
             halo_panic("another text");
         total += futures[i].result.len;
-        halo_done(&futures[i]);
+        halo_future_free(&futures[i]);
     }
     free(futures);
     halo_return(call, halo_u64(total));
@@ -179,7 +179,7 @@ HALO_EXPORT(notes, "notes", HALO_VOID, HALO_I64)
     for (int i = 0; i < 8; i++) {
         const struct halo_value value = halo_i64(args[0].i64 + i);
 
-        halo_start(&futures[i], &host_note, &value, 1);
+        halo_call_start(&futures[i], &host_note, &value, 1);
     }
 }
 

@@ -24,18 +24,18 @@ static void filter(uint32_t in, uint32_t out)
     bool going[COUNT] = {false};
 
     for (uint32_t i = 0; i < COUNT; i++)
-        halo_start_read(&reads[i], in, bufs[i], LEN);
+        halo_stream_read_start(&reads[i], in, bufs[i], LEN);
     for (uint32_t i = 0;; i = (i + 1) % COUNT) {
         if (going[i]) {
             check(halo_wait(&writes[i]) == 0, "a write failed");
             check(writes[i].result.len == reads[i].result.len, "a write is short");
-            halo_start_read(&reads[i], in, bufs[i], LEN);
+            halo_stream_read_start(&reads[i], in, bufs[i], LEN);
         }
         check(halo_wait(&reads[i]) == 0, "a read failed");
         if (reads[i].result.len == 0)
             break;
         going[i] = true;
-        halo_start_write(&writes[i], out, bufs[i], reads[i].result.len);
+        halo_stream_write_start(&writes[i], out, bufs[i], reads[i].result.len);
     }
     for (uint32_t i = 0; i < COUNT; i++) {
         halo_wait(&reads[i]);
@@ -80,21 +80,22 @@ static void errors(void)
 
     check(halo_stream_open("nothing", &handle) == HALO_ENAME, "a name that is not offered");
     check(halo_stream_open("", &handle) == HALO_EINVAL, "no name");
-    check(halo_start_read(&future, in, byte, 0) == HALO_EINVAL, "no bytes");
+    check(halo_stream_read_start(&future, in, byte, 0) == HALO_EINVAL, "no bytes");
     check(future.done && future.error == HALO_EINVAL, "it is done");
-    check(halo_start_write(&future, in, byte, HALO_WINDOW_BYTES + 1) == HALO_EINVAL, "too long");
-    halo_start_write(&future, in, byte, 1);
+    check(halo_stream_write_start(&future, in, byte, HALO_WINDOW_BYTES + 1) == HALO_EINVAL,
+          "too long");
+    halo_stream_write_start(&future, in, byte, 1);
     check(halo_wait(&future) == HALO_EIO && future.code == 9, "the wrong way"); /* EBADF */
-    halo_start_read(&future, 77, byte, 8);
+    halo_stream_read_start(&future, 77, byte, 8);
     check(halo_wait(&future) == HALO_EIO && future.code == 9, "no such stream");
     check(halo_write(77, byte, 1) == HALO_EINVAL, "no standard stream");
 
-    halo_start_read(&future, in, byte, 8); /* nothing comes */
+    halo_stream_read_start(&future, in, byte, 8); /* nothing comes */
     halo_stream_cancel(in, HALO_IN);
     check(halo_wait(&future) == HALO_EIO && future.code == 125, "cancelled"); /* ECANCELED */
-    halo_start_read(&future, in, byte, 8);
+    halo_stream_read_start(&future, in, byte, 8);
     halo_stream_close(in);
-    halo_start_read(&second, in, more, 8);
+    halo_stream_read_start(&second, in, more, 8);
     check(halo_wait(&future) == HALO_EIO && future.code == 125, "cancelled by a close");
     check(halo_wait(&second) == HALO_ESTALE, "a stale handle");
     check(!halo_poll(), "nothing is in flight");
@@ -113,7 +114,7 @@ static void starve(void)
         check(halo_writer_write(&slow, some, sizeof(some)) == 0, "cannot write");
     check(halo_writer_write(&slow, some, 100) == 0, "cannot write"); /* these have to stay here */
     for (uint32_t i = 0; i < HALO_WINDOW_REQUESTS; i++)
-        halo_start_read(&futures[i], blocked, bytes[i], 8);
+        halo_stream_read_start(&futures[i], blocked, bytes[i], 8);
     filter(opened("in"), out);
     for (uint32_t i = 0; i < HALO_WINDOW_REQUESTS; i++)
         check(!halo_ready(&futures[i]), "bytes from nowhere");
@@ -135,19 +136,19 @@ static void answer_connections(uint32_t count)
         struct halo_future future;
         uint32_t handles[4];
 
-        halo_start_read(&future, listener, handles, sizeof(handles));
+        halo_stream_read_start(&future, listener, handles, sizeof(handles));
         check(halo_wait(&future) == 0, "cannot accept");
         for (uint32_t i = 0; i < future.result.len / sizeof(handles[0]); i++, count--) {
             struct halo_future read, write;
             uint32_t number;
 
-            halo_start_read(&read, handles[i], &number, sizeof(number));
+            halo_stream_read_start(&read, handles[i], &number, sizeof(number));
             check(halo_wait(&read) == 0 && read.result.len == sizeof(number), "no number");
             number *= 2;
-            halo_start_write(&write, handles[i], &number, sizeof(number));
+            halo_stream_write_start(&write, handles[i], &number, sizeof(number));
             halo_stream_close(handles[i]); /* behind it */
             check(halo_wait(&write) == 0, "cannot answer");
-            halo_start_read(&read, handles[i], &number, sizeof(number));
+            halo_stream_read_start(&read, handles[i], &number, sizeof(number));
             check(halo_wait(&read) == HALO_ESTALE, "closed");
         }
     }
@@ -186,7 +187,7 @@ HALO_EXPORT(read_one, "read_one", HALO_U64, HALO_U32)
     struct halo_future future;
     uint64_t value = 0;
 
-    halo_start_read(&future, args[0].u32, &value, sizeof(value));
+    halo_stream_read_start(&future, args[0].u32, &value, sizeof(value));
     if (halo_wait(&future) || future.result.len == 0)
         halo_fail(call, 1, "no bytes");
     else

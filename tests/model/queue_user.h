@@ -538,7 +538,7 @@ static void write_some(struct work *work)
 static void write_in_place(struct user *u, struct work *work)
 {
     struct halo_span spans[8];
-    uint32_t count = halo_received_room(&work->request, spans, choose(9)), len = 0;
+    uint32_t count = halo_received_reserve(&work->request, spans, choose(9)), len = 0;
     const uint64_t room = work->request.chain.writable_len;
 
     for (uint32_t i = 0; i < count; i++) {
@@ -551,9 +551,9 @@ static void write_in_place(struct user *u, struct work *work)
     if (len > 0)
         len = choose(len + 1);
     if (work->written <= room)
-        assert_int_equal(halo_received_wrote(&work->request, room - work->written + 1),
+        assert_int_equal(halo_received_commit(&work->request, room - work->written + 1),
                          HALO_EINVAL);
-    assert_int_equal(halo_received_wrote(&work->request, len), 0);
+    assert_int_equal(halo_received_commit(&work->request, len), 0);
     work->written += len;
     if (len > 0)
         record_of(u, work->serial)->in_spans = true;

@@ -39,8 +39,8 @@ static void queues_used_at_random_lose_nothing(void **state)
             }
         }
         answers += u->answers;
-        full += u->q->sender.stats.full;
-        empty += u->q->sender.stats.empty;
+        full += u->q->sender.stats.ring_full;
+        empty += u->q->sender.stats.pool_empty;
         truncated += u->q->receiver.stats.truncated;
         user_end(u);
         fails += u->fails;

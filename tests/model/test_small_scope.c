@@ -149,7 +149,7 @@ static uint64_t every_chain_of(uint32_t count, uint32_t span_max)
 
             assert_int_equal(reasons[p->chain.reject], verdict.reason);
             if (verdict.reason != MODEL_EMPTY_CHAIN)
-                assert_true(p->chain.where.value == copy[taken.offender].addr);
+                assert_true(p->chain.bad_addr.value == copy[taken.offender].addr);
             assert_int_equal(p->chain.readable_count + p->chain.writable_count, 0);
         }
     }

@@ -376,7 +376,7 @@ static bool device_take(struct trial *t)
 
     if (got == HALO_EREJECT) {
         if (chain.reject != r->reject ||
-            chain.where.value != (r->reject == HALO_REJECT_EMPTY_CHAIN ? 0 : r->where))
+            chain.bad_addr.value != (r->reject == HALO_REJECT_EMPTY_CHAIN ? 0 : r->where))
             fail(t, "the device rejects a chain: %s, not %s", halo_reject_name(chain.reject),
                  halo_reject_name(r->reject));
         t->submitted.first++;

@@ -410,7 +410,7 @@ static void a_handle_may_be_an_argument(void **state)
     int copy;
 
     open_guest(state, "", NULL);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
     copy = halo_lookup(box, "copy", &type);
     for (int i = 0; i < 300; i++) { /* more than there are places */
         in = offer(NULL, halo_end_memory(from, i ? 100 : LEN, NULL, 0), HALO_IN);
@@ -537,14 +537,14 @@ static void the_host_writes_and_reads_in_turns(void **state)
 
         (void)snprintf(upper, sizeof(upper), "LINE %d\n\n", i);
         assert_int_equal(halo_stream_write(box, in, line, (size_t)len, HALO_FOREVER), len);
-        assert_int_equal(halo_stream_next(box, out, &bytes, HALO_FOREVER), len);
+        assert_int_equal(halo_stream_peek(box, out, &bytes, HALO_FOREVER), len);
         assert_memory_equal(bytes, upper, (size_t)len);
     }
     assert_int_equal(halo_stream_end(box, in), 0);
     {
         const void *bytes;
 
-        assert_int_equal(halo_stream_next(box, out, &bytes, HALO_FOREVER), 0);
+        assert_int_equal(halo_stream_peek(box, out, &bytes, HALO_FOREVER), 0);
     }
     assert_int_equal(halo_run(box, HALO_FOREVER, &code), 0);
     assert_int_equal(code, 0);
@@ -567,19 +567,19 @@ static void the_host_moves_megabytes(void **state)
         while (sent < LEN) {
             void *room;
 
-            len = halo_stream_room(box, in, &room, HALO_FOREVER);
+            len = halo_stream_reserve(box, in, &room, HALO_FOREVER);
             if (len == HALO_EDEADLOCK) /* it waits until what it has written is taken */
                 break;
             assert_true(len > 0);
             if ((size_t)len > LEN - sent)
                 len = (int64_t)(LEN - sent);
             memcpy(room, from + sent, (size_t)len);
-            assert_int_equal(halo_stream_wrote(box, in, (size_t)len), 0);
+            assert_int_equal(halo_stream_commit(box, in, (size_t)len), 0);
             sent += (size_t)len;
             if (sent == LEN)
                 assert_int_equal(halo_stream_end(box, in), 0);
         }
-        while ((len = halo_stream_next(box, out, &bytes, HALO_FOREVER)) > 0) {
+        while ((len = halo_stream_peek(box, out, &bytes, HALO_FOREVER)) > 0) {
             assert_in_range(len, 1, LEN - back);
             assert_memory_equal(bytes, from + back, (size_t)len);
             back += (size_t)len;
@@ -607,22 +607,22 @@ static void misuse_is_an_error(void **state)
     own = offer(NULL, halo_end_host(), HALO_IN | HALO_OUT);
     in = offer(NULL, halo_end_host(), HALO_IN);
     other = offer(NULL, halo_end_memory("", 0, NULL, 0), HALO_IN);
-    assert_int_equal(halo_stream_next(box, in, &bytes, 0), HALO_EINVAL);
-    assert_int_equal(halo_stream_room(box, other, &room, 0), HALO_EINVAL);
-    assert_int_equal(halo_stream_next(box, 0x99, &bytes, 0), HALO_ESTALE);
-    assert_int_equal(halo_stream_wrote(box, own, 1), HALO_EINVAL);
-    assert_int_equal(halo_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(halo_stream_peek(box, in, &bytes, 0), HALO_EINVAL);
+    assert_int_equal(halo_stream_reserve(box, other, &room, 0), HALO_EINVAL);
+    assert_int_equal(halo_stream_peek(box, 0x99, &bytes, 0), HALO_ESTALE);
+    assert_int_equal(halo_stream_commit(box, own, 1), HALO_EINVAL);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
     /* It serves calls, and reads nothing. */
     assert_int_equal(halo_stream_write(box, own, "x", 1, HALO_FOREVER), HALO_EDEADLOCK);
     read_one = halo_lookup(box, "read_one", &type);
-    halo_start(box, &future, read_one, &(struct halo_value){.type = HALO_U32, .u32 = own}, 1);
+    halo_call_start(box, &future, read_one, &(struct halo_value){.type = HALO_U32, .u32 = own}, 1);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_EDEADLOCK);
-    assert_int_equal(halo_stream_wrote(box, own, 9), HALO_EINVAL);
+    assert_int_equal(halo_stream_commit(box, own, 9), HALO_EINVAL);
     assert_int_equal(halo_stream_write(box, own, &value, 8, HALO_FOREVER), 8);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), 0);
     assert_true(future.result.u64 == 12345);
     /* One that is taken away in the middle. */
-    halo_start(box, &future, read_one, &(struct halo_value){.type = HALO_U32, .u32 = own}, 1);
+    halo_call_start(box, &future, read_one, &(struct halo_value){.type = HALO_U32, .u32 = own}, 1);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_EDEADLOCK);
     assert_int_equal(halo_stream_close(box, own), 0);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_ECALL);
@@ -640,7 +640,7 @@ static void str_05_a_stream_that_is_closed_wakes_its_host(void **state)
     in = offer("in", halo_end_host(), HALO_IN);
     offer("out", halo_end_host(), HALO_OUT);
     assert_int_equal(halo_stream_write(box, handle, "x", 1, HALO_FOREVER), HALO_EIO);
-    assert_int_equal(halo_stream_next(box, handle, &bytes, HALO_FOREVER), 0);
+    assert_int_equal(halo_stream_peek(box, handle, &bytes, HALO_FOREVER), 0);
     assert_int_equal(halo_stream_end(box, in), 0);
     assert_ends();
 }

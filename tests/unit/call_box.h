@@ -176,7 +176,7 @@ static inline uint32_t call_box_kind(const struct call_box *c, size_t room)
     memcpy(&message, c->room, sizeof(message));
     if (message.kind == 0xee)
         return 0;
-    if ((message.flags & ~(unsigned)HALO_MESSAGE_HELD) ||
+    if ((message.flags & ~(unsigned)HALO_MESSAGE_DEFERRED) ||
         message.request != c->request.message.request || message.length > room - sizeof(message))
         abort();
     for (size_t i = sizeof(message) + message.length; i < ROOM; i++) {

@@ -333,16 +333,16 @@ static void rpc_03_rpc_06_a_compact_call_that_is_malformed_is_refused(void **sta
 /* --- Answers that do not fit ------------------------------------------------------------------ */
 
 /* Call for so much text, with so much room. The ticket, where it did not fit. */
-static struct halo_held text_of(uint32_t len, size_t room)
+static struct halo_deferred text_of(uint32_t len, size_t room)
 {
     const struct halo_value arg = halo_u32(len);
     struct halo_message head;
-    struct halo_held held = {0};
+    struct halo_deferred held = {0};
 
     assert_null(call_box_serve(&box, message, call_box_message(message, 5, &arg, 1), 64, room));
     assert_int_equal(call_box_kind(&box, room), HALO_KIND_ANSWER);
     memcpy(&head, box.room, sizeof(head));
-    assert_int_equal(head.flags, head.length == sizeof(held) ? HALO_MESSAGE_HELD : 0);
+    assert_int_equal(head.flags, head.length == sizeof(held) ? HALO_MESSAGE_DEFERRED : 0);
     if (head.flags)
         memcpy(&held, box.room + sizeof(head), sizeof(held));
     return held;
@@ -373,7 +373,7 @@ static void assert_stale(uint32_t ticket)
 
 static void rpc_05_rpc_09_an_answer_that_does_not_fit_is_fetched_once(void **state)
 {
-    const struct halo_held held = text_of(1000, 500), other = text_of(1001, 500);
+    const struct halo_deferred held = text_of(1000, 500), other = text_of(1001, 500);
 
     (void)state;
     assert_int_equal(text_of(1000, 2000).ticket, 0); /* it fits */
@@ -424,7 +424,7 @@ static void rpc_09_what_is_kept_is_found_in_any_order(void **state)
 
 static void rpc_03_a_fetch_that_is_malformed_is_refused(void **state)
 {
-    const struct halo_held held = text_of(1000, 500);
+    const struct halo_deferred held = text_of(1000, 500);
 
     (void)state;
     box.called = 0;
@@ -457,7 +457,7 @@ static void res_04_no_more_is_kept_than_the_limit(void **state)
     for (int i = 0; i < 3000; i++)
         (void)text_of(1000, 500);
     assert_in_range(box.calls.deferred_count, 1000, 1024);
-    assert_in_range(box.calls.deferred_bytes, 1000000, HALO_KEPT_MAX);
+    assert_in_range(box.calls.deferred_bytes, 1000000, HALO_DEFERRED_MAX);
 }
 
 static void rpc_05_a_result_above_the_limit_is_an_error(void **state)

@@ -40,7 +40,7 @@ static void a_signature_has_a_text(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_true(halo_signature_sound(&cases[i].signature));
+        assert_true(halo_signature_valid(&cases[i].signature));
         assert_string_equal(halo_signature_text(&cases[i].signature, text), cases[i].text);
         for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++)
             assert_int_equal(halo_signature_equal(&cases[i].signature, &cases[k].signature),
@@ -64,7 +64,7 @@ static void a_signature_of_other_types_or_too_many_is_not_sound(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_false(halo_signature_sound(&bad[i]));
+        assert_false(halo_signature_valid(&bad[i]));
 }
 
 static void values_are_checked_against_a_signature(void **state)

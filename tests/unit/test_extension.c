@@ -389,7 +389,7 @@ static void ext_03_only_writable_buffers_follow_an_inline_descriptor(void **stat
     offer(ring, 1, ROM_BASE, 1, 1, HALO_DESC_WRITE);
     assert_int_equal(ring_take(ring), HALO_EREJECT);
     assert_int_equal(ring->chain.reject, HALO_REJECT_PERMISSION);
-    assert_int_equal(ring->chain.where.value, ROM_BASE);
+    assert_int_equal(ring->chain.bad_addr.value, ROM_BASE);
     assert_int_equal(ring->chain.writable_count, 0);
     assert_int_equal(ring->chain.writable_len, 0);
     assert_int_equal(ring->device.violation.reason, 0);

@@ -44,7 +44,7 @@ static int open_box(void **state)
 static int close_box(void **state)
 {
     (void)state;
-    halo_done(&future);
+    halo_future_free(&future);
     c.calls.functions.exported = NULL;
     call_box_close(&c);
     return 0;
@@ -135,7 +135,7 @@ static void rpc_06_a_call_that_was_given_up_is_answered_once(void **state)
     uint16_t request = call(2);
 
     (void)state;
-    halo_done(&future);
+    halo_future_free(&future);
     assert_null(answer_with(HALO_KIND_ANSWER, request, 3)); /* nobody looks at it */
     assert_non_null(answer_with(HALO_KIND_ANSWER, request, 3));
 }
@@ -187,7 +187,7 @@ static void rpc_03_an_answer_that_is_malformed_is_refused(void **state)
     len = result(halo_str(letters));
     for (size_t cut = 0; cut < len; cut++) {
         assert_non_null(answer_with(HALO_KIND_ANSWER, request, cut));
-        halo_done(&(struct halo_future){.memory = future.memory});
+        halo_future_free(&(struct halo_future){.memory = future.memory});
         future.memory = NULL;
     }
     message[sizeof(struct halo_message) + len] = 0;
@@ -270,7 +270,7 @@ static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **stat
     static unsigned char bytes[ROOM];
     const struct halo_value arg = halo_bytes(bytes, 3000);
     struct halo_message head;
-    struct halo_held held;
+    struct halo_deferred held;
     uint16_t request;
     int32_t code;
 
@@ -282,7 +282,7 @@ static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **stat
     request = future.request;
     memcpy(&head, sent[SPARE - 1], sizeof(head));
     memcpy(&held, sent[SPARE - 1] + sizeof(head), sizeof(held));
-    assert_int_equal(head.flags, HALO_MESSAGE_HELD);
+    assert_int_equal(head.flags, HALO_MESSAGE_DEFERRED);
     assert_int_equal(head.request, request);
     assert_int_equal(held.ticket, HALO_TICKET_CALL | request);
     assert_in_range(held.length, 3010, 3030);
@@ -296,7 +296,7 @@ static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **stat
         assert_int_equal(fetch(held.ticket ^ 1u << bit, ROOM, &code), HALO_KIND_ERROR);
         assert_int_equal(code, HALO_ESTALE);
     }
-    halo_done(&future);
+    halo_future_free(&future);
     assert_int_equal(fetch(held.ticket, ROOM, &code), HALO_KIND_ERROR);
     assert_int_equal(code, HALO_ESTALE);
 }
@@ -307,7 +307,7 @@ static void rpc_07_the_host_nests_to_a_fixed_depth(void **state)
     c.port.serving = HALO_DEPTH_MAX;
     assert_int_equal(halo__future_start(&c.calls, &future, 1, NULL, 0), 0);
     assert_false(future.done);
-    halo_done(&future);
+    halo_future_free(&future);
     c.port.serving = HALO_DEPTH_MAX + 1;
     assert_int_equal(halo__future_start(&c.calls, &future, 1, NULL, 0), HALO_EDEPTH);
 }

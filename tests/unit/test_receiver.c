@@ -223,8 +223,8 @@ static void nothing_can_be_written_after_the_answer_was_given(void **state)
     assert_int_equal(halo_received_write(&q->request, "AB", 2), 2);
     assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
     assert_int_equal(halo_received_write(&q->request, "C", 1), HALO_ESTALE);
-    assert_int_equal(halo_received_room(&q->request, spans, 4), 0);
-    assert_int_equal(halo_received_wrote(&q->request, 1), HALO_ESTALE);
+    assert_int_equal(halo_received_reserve(&q->request, spans, 4), 0);
+    assert_int_equal(halo_received_commit(&q->request, 1), HALO_ESTALE);
     assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), HALO_ESTALE);
     assert_int_equal(halo_receiver_rewind(&q->receiver, &q->request), HALO_ESTALE);
     assert_pieces(q, "AB.", "..", "....");
@@ -256,27 +256,27 @@ static void the_room_for_an_answer_can_be_filled_where_it_lies(void **state)
 
         put_pieces(q);
         assert_int_equal(queue_take(q), 1);
-        assert_int_equal(halo_received_room(&q->request, spans, 0), 0);
-        assert_int_equal(halo_received_room(&q->request, spans, 1), 1);
+        assert_int_equal(halo_received_reserve(&q->request, spans, 0), 0);
+        assert_int_equal(halo_received_reserve(&q->request, spans, 1), 1);
         assert_int_equal(spans[0].len, 3);
-        assert_int_equal(halo_received_room(&q->request, spans, 4), 3);
+        assert_int_equal(halo_received_reserve(&q->request, spans, 4), 3);
         for (int i = 0; i < 3 && left > 0; i++) {
             const size_t some = left < spans[i].len ? (size_t)left : spans[i].len;
 
             memset(halo_shm_expose(spans[i].base), 'R', some);
             left -= some;
         }
-        assert_int_equal(halo_received_wrote(&q->request, 10), HALO_EINVAL);
-        assert_int_equal(halo_received_wrote(&q->request, UINT64_MAX), HALO_EINVAL);
-        assert_int_equal(halo_received_wrote(&q->request, wrote), 0);
-        assert_int_equal(halo_received_wrote(&q->request, 10 - wrote), HALO_EINVAL);
-        for (uint32_t i = halo_received_room(&q->request, spans, 4); i-- > 0;)
+        assert_int_equal(halo_received_commit(&q->request, 10), HALO_EINVAL);
+        assert_int_equal(halo_received_commit(&q->request, UINT64_MAX), HALO_EINVAL);
+        assert_int_equal(halo_received_commit(&q->request, wrote), 0);
+        assert_int_equal(halo_received_commit(&q->request, 10 - wrote), HALO_EINVAL);
+        for (uint32_t i = halo_received_reserve(&q->request, spans, 4); i-- > 0;)
             room += spans[i].len;
         assert_int_equal(room, 9 - wrote);
         assert_int_equal(halo_received_write(&q->request, "wwwwwwwww", 9 - (size_t)wrote),
                          9 - wrote);
-        assert_int_equal(halo_received_room(&q->request, spans, 4), 0);
-        assert_int_equal(halo_received_wrote(&q->request, 1), HALO_EINVAL);
+        assert_int_equal(halo_received_reserve(&q->request, spans, 4), 0);
+        assert_int_equal(halo_received_commit(&q->request, 1), HALO_EINVAL);
         assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
         halo_receiver_flush(&q->receiver);
         assert_int_equal(reap(q), 9);
@@ -299,9 +299,9 @@ static void bytes_that_were_put_into_the_spans_do_not_go_inline(void **state)
     halo_sender_flush(&q->sender);
     for (int wrote = 1; wrote >= 0; wrote--) {
         assert_int_equal(queue_take(q), 1);
-        assert_int_equal(halo_received_room(&q->request, spans, 4), 1);
+        assert_int_equal(halo_received_reserve(&q->request, spans, 4), 1);
         memset(halo_shm_expose(spans[0].base), 'R', 1);
-        assert_int_equal(halo_received_wrote(&q->request, (uint64_t)wrote), 0);
+        assert_int_equal(halo_received_commit(&q->request, (uint64_t)wrote), 0);
         assert_int_equal(halo_received_write(&q->request, "abc", 3), 3);
         assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
     }
@@ -429,7 +429,7 @@ static void res_06_no_more_requests_are_taken_than_allowed(void **state)
         assert_int_equal(halo_receiver_poll(&q->receiver, &requests[i], spans[i], 4), 1);
     for (int i = 0; i < 5; i++)
         assert_int_equal(halo_receiver_poll(&q->receiver, &other, spans[2], 4), HALO_EFULL);
-    assert_int_equal(halo_receiver_stats(&q->receiver).full, 5);
+    assert_int_equal(halo_receiver_stats(&q->receiver).ring_full, 5);
     assert_int_equal(halo_receiver_complete(&q->receiver, &requests[1]), 0);
     assert_int_equal(halo_receiver_poll(&q->receiver, &other, spans[2], 4), 1);
     assert_int_equal(halo_receiver_poll(&q->receiver, &requests[1], spans[1], 4), HALO_EFULL);

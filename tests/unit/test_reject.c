@@ -27,7 +27,7 @@ static void assert_rejected(struct ring *ring, const struct halo_buf *bufs, uint
     offer_bufs(ring, 0, bufs, readable, writable);
     assert_int_equal(ring_take(ring), HALO_EREJECT);
     assert_int_equal(ring->chain.reject, reason);
-    assert_int_equal(ring->chain.where.value, where);
+    assert_int_equal(ring->chain.bad_addr.value, where);
     assert_int_equal(ring->chain.slots, slots);
     assert_int_equal(ring->chain.readable_count, 0);
     assert_int_equal(ring->chain.writable_count, 0);
@@ -238,7 +238,7 @@ static void dev_17_more_buffers_than_spans_are_rejected_at_the_limit(void **stat
         assert_int_equal(spans[span_max].len, 0x5a5a5a);
         if (span_max < length) {
             assert_int_equal(ring->chain.reject, HALO_REJECT_SEGMENTS);
-            assert_int_equal(ring->chain.where.value, DATA_BASE + span_max);
+            assert_int_equal(ring->chain.bad_addr.value, DATA_BASE + span_max);
             assert_int_equal(ring->chain.readable_count, 0);
         }
         free(spans);

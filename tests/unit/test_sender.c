@@ -321,7 +321,7 @@ static void an_empty_pool_leaves_a_request_as_it_was(void **state)
     before = send;
     assert_int_equal(halo_send_writable(&send, 300), HALO_ENOMEM);
     assert_memory_equal(&send, &before, sizeof(send));
-    assert_int_equal(q->sender.stats.empty, 5);
+    assert_int_equal(q->sender.stats.pool_empty, 5);
     assert_int_equal(halo_send_submit(&send, 0, NULL), 0);
     halo_sender_flush(&q->sender);
     queue_serve(q, "abcdef", "ok");
@@ -392,7 +392,7 @@ static void a_full_ring_takes_answers_in_before_it_refuses(void **state)
     halo_send_begin(&send, &q->sender);
     assert_int_equal(halo_send_write(&send, "y", 1), 0);
     assert_int_equal(halo_send_submit(&send, 5, NULL), HALO_EFULL);
-    assert_int_equal(q->sender.stats.full, 1);
+    assert_int_equal(q->sender.stats.ring_full, 1);
     halo_sender_flush(&q->sender);
     queue_serve(q, "x", "1");
     halo_receiver_flush(&q->receiver);
@@ -467,7 +467,7 @@ static void an_answer_that_comes_meanwhile_frees_no_buffer_by_itself(void **stat
     halo_send_begin(&send, &q->sender);
     assert_int_equal(halo_send_readable(&send, 1, &at), HALO_ENOMEM);
     assert_int_equal(q->sender.answered, 1);
-    assert_int_equal(halo_sender_stats(&q->sender).empty, 1);
+    assert_int_equal(halo_sender_stats(&q->sender).pool_empty, 1);
 }
 
 static void room_for_a_long_answer_may_come_first(void **state)

@@ -61,7 +61,7 @@ static bool fetched(struct halo_op *op, struct halo_answer *answer)
     return false;
 }
 
-int halo__fetch(const struct halo_held *held, void *memory)
+int halo__fetch(const struct halo_deferred *held, void *memory)
 {
     struct fetch fetch = {.op = {fetched}, .length = held->length};
     int error;

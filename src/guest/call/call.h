@@ -8,10 +8,10 @@
  *
  * A call of the host's function:
  *
- *     program  halo_start       import.c   puts envelope and room for the answer into the port
+ *     program  halo_call_start       import.c   puts envelope and room for the answer into the port
  *     program  halo_wait        future.c   waits in the port, where the guest leaves
  *     port     op->answered     import.c   judges the answer, and reads it into the future
- *     program  future->result, then halo_done, which frees what the future holds
+ *     program  future->result, then halo_future_free, which frees what the future holds
  *
  * A call of the host's of a function here:
  *
@@ -63,7 +63,7 @@ int halo__fetch_submit(struct halo_op *op, uint32_t ticket, void *memory, uint32
 int halo__fetch_result(struct halo_answer *answer, uint32_t length);
 
 /* Both, waiting for it: 0, or the host's error. */
-int halo__fetch(const struct halo_held *held, void *memory);
+int halo__fetch(const struct halo_deferred *held, void *memory);
 
 /* Tell the host what this program imports and exports, and wait for the imports' indices. */
 void halo__hello(void);

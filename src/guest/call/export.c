@@ -245,7 +245,7 @@ static void serve_call(struct halo_call *call, unsigned char *bytes, size_t len)
 }
 
 /* The payload did not fit into the buffer: fetch it into memory of our own. */
-static void serve_held(struct halo_call *call, const struct halo_held *held)
+static void serve_deferred(struct halo_call *call, const struct halo_deferred *held)
 {
     void *memory = malloc(held->length);
     int error = memory ? halo__fetch(held, memory) : HALO_ENOMEM;
@@ -270,13 +270,13 @@ static void handle(const struct incoming *in)
     if (in->message.kind == HALO_KIND_CONTROL) {
         serve.stopped = true;
         repost(in->post, 0);
-    } else if (in->message.flags & HALO_MESSAGE_HELD) {
-        struct halo_held held;
+    } else if (in->message.flags & HALO_MESSAGE_DEFERRED) {
+        struct halo_deferred held;
 
         if (len != sizeof(held))
             halo_panic("the host sent a malformed call");
         memcpy(&held, bytes, sizeof(held));
-        serve_held(&call, &held);
+        serve_deferred(&call, &held);
     } else {
         serve_call(&call, bytes, len);
     }

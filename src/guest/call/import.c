@@ -106,17 +106,17 @@ static bool took_held(struct halo_op *op, struct halo_answer *answer)
 
 /* Ask for the answer that did not fit. Where there is no room for that now, halo_wait asks again.
  */
-static void fetch_held(struct halo_future *future)
+static void fetch_deferred(struct halo_future *future)
 {
     future->op.answered = took_held;
     if (halo__fetch_submit(&future->op, future->ticket, future->memory, future->length)) {
         future->op.answered = NULL;
-        future->again = fetch_held;
+        future->again = fetch_deferred;
     }
 }
 
 /* The answer did not fit; `held` tells of it. */
-static void take_held(struct halo_future *future, const struct halo_held *held)
+static void take_deferred(struct halo_future *future, const struct halo_deferred *held)
 {
     stats.truncated++;
     drop_room(future);
@@ -128,7 +128,7 @@ static void take_held(struct halo_future *future, const struct halo_held *held)
     learn(future->import, held->length);
     future->ticket = held->ticket;
     future->length = held->length;
-    fetch_held(future);
+    fetch_deferred(future);
 }
 
 /* An answer of a payload of `len` bytes. */
@@ -150,7 +150,7 @@ static bool take_answer(struct halo_future *future, struct halo_answer *answer, 
 static bool take_message(struct halo_future *future, struct halo_answer *answer)
 {
     struct halo_message message;
-    struct halo_held held;
+    struct halo_deferred held;
 
     if (halo_answer_read(&halo__port, answer, &message, sizeof(message)) != sizeof(message) ||
         message.length != answer->left) /* DRV-08 */
@@ -159,12 +159,12 @@ static bool take_message(struct halo_future *future, struct halo_answer *answer)
         return take_error(future, halo_answer_read(&halo__port, answer, future->bytes, ROOM_TEXT));
     if (message.kind != HALO_KIND_ANSWER)
         return false;
-    if (!(message.flags & HALO_MESSAGE_HELD))
+    if (!(message.flags & HALO_MESSAGE_DEFERRED))
         return take_answer(future, answer, message.length);
     if (halo_answer_read(&halo__port, answer, &held, sizeof(held)) != sizeof(held) ||
         held.length <= message.length)
         return false;
-    take_held(future, &held);
+    take_deferred(future, &held);
     return true;
 }
 
@@ -309,8 +309,8 @@ static int call_on_stack(struct halo_future *future, const struct halo_value *ar
     return 0;
 }
 
-int halo_start(struct halo_future *future, struct halo_import *import,
-               const struct halo_value *args, size_t count)
+int halo_call_start(struct halo_future *future, struct halo_import *import,
+                    const struct halo_value *args, size_t count)
 {
     struct halo_send send;
     uint32_t which;
@@ -338,7 +338,7 @@ int halo_start(struct halo_future *future, struct halo_import *import,
         error = 0;
     }
     if (error) {
-        halo_done(future);
+        halo_future_free(future);
         fail(future, error, halo_strerror(error));
         return error;
     }

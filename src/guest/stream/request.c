@@ -166,12 +166,13 @@ static int start_checked(struct halo_future *future, enum halo_kind kind, uint32
     return 0;
 }
 
-int halo_start_read(struct halo_future *future, uint32_t handle, void *to, size_t len)
+int halo_stream_read_start(struct halo_future *future, uint32_t handle, void *to, size_t len)
 {
     return start_checked(future, HALO_KIND_STREAM_READ, handle, to, len);
 }
 
-int halo_start_write(struct halo_future *future, uint32_t handle, const void *from, size_t len)
+int halo_stream_write_start(struct halo_future *future, uint32_t handle, const void *from,
+                            size_t len)
 {
     return start_checked(future, HALO_KIND_STREAM_WRITE, handle, from, len);
 }

@@ -65,7 +65,7 @@ struct halo_calls {
     uint64_t answered; /* how many answers came, ever */
     uint64_t reported; /* how many of them halo_poll has told of */
 
-    struct halo_deferred *first_deferred, *last_deferred;
+    struct halo_deferred_answer *first_deferred, *last_deferred;
     uint64_t deferred_bytes;
     uint32_t deferred_count, next_ticket;
 };
@@ -104,7 +104,7 @@ const char *halo__call_due(struct halo_calls *calls);
 
 /* --- The host's calls: future.c and invoke.c -------------------------------------------------- */
 
-/* halo_start; halo_done stands beside it. */
+/* halo_call_start; halo_future_free stands beside it. */
 int halo__future_start(struct halo_calls *calls, struct halo_future *future, int function,
                        const struct halo_value *args, size_t count);
 

@@ -8,8 +8,8 @@
 
 #define DEFERRED_COUNT_MAX 1024u
 
-struct halo_deferred {
-    struct halo_deferred *next;
+struct halo_deferred_answer {
+    struct halo_deferred_answer *next;
     uint32_t ticket;
     uint32_t len;
     unsigned char bytes[];
@@ -17,7 +17,7 @@ struct halo_deferred {
 
 static void forget_first(struct halo_calls *calls)
 {
-    struct halo_deferred *deferred = calls->first_deferred;
+    struct halo_deferred_answer *deferred = calls->first_deferred;
 
     calls->first_deferred = deferred->next;
     calls->deferred_bytes -= deferred->len;
@@ -32,9 +32,9 @@ void halo__deferred_free(struct halo_calls *calls)
 }
 
 /* Its own memory, with the bytes one behind the other. */
-static struct halo_deferred *copy(const struct halo_payload *payload)
+static struct halo_deferred_answer *copy(const struct halo_payload *payload)
 {
-    struct halo_deferred *deferred = malloc(sizeof(*deferred) + (size_t)payload->len);
+    struct halo_deferred_answer *deferred = malloc(sizeof(*deferred) + (size_t)payload->len);
     unsigned char *at;
 
     if (!deferred)
@@ -57,12 +57,12 @@ static struct halo_deferred *copy(const struct halo_payload *payload)
 int halo__answer_defer(struct halo_calls *calls, const struct halo_request *request,
                        const struct halo_payload *payload)
 {
-    struct halo_deferred *deferred = copy(payload);
-    struct halo_held held;
+    struct halo_deferred_answer *deferred = copy(payload);
+    struct halo_deferred held;
 
     if (!deferred)
         return HALO_ENOMEM;
-    while (calls->first_deferred && (calls->deferred_bytes + deferred->len > HALO_KEPT_MAX ||
+    while (calls->first_deferred && (calls->deferred_bytes + deferred->len > HALO_DEFERRED_MAX ||
                                      calls->deferred_count == DEFERRED_COUNT_MAX)) {
         forget_first(calls);
         calls->stats.discarded++;
@@ -77,9 +77,9 @@ int halo__answer_defer(struct halo_calls *calls, const struct halo_request *requ
     calls->deferred_count++;
     calls->stats.deferred++;
 
-    held = (struct halo_held){deferred->ticket, deferred->len};
+    held = (struct halo_deferred){deferred->ticket, deferred->len};
     halo__request_write(calls->port, request, HALO_PAYLOAD, &held, sizeof(held));
-    halo__port_answer(calls->port, request, HALO_KIND_ANSWER, HALO_MESSAGE_HELD, sizeof(held));
+    halo__port_answer(calls->port, request, HALO_KIND_ANSWER, HALO_MESSAGE_DEFERRED, sizeof(held));
     return 0;
 }
 
@@ -87,7 +87,7 @@ int halo__answer_defer(struct halo_calls *calls, const struct halo_request *requ
 static void fetch_deferred(struct halo_calls *calls, const struct halo_request *request,
                            uint32_t ticket)
 {
-    struct halo_deferred **link = &calls->first_deferred, *before = NULL, *deferred;
+    struct halo_deferred_answer **link = &calls->first_deferred, *before = NULL, *deferred;
 
     for (; *link && (*link)->ticket != ticket; link = &(*link)->next)
         before = *link;

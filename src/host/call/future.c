@@ -97,7 +97,7 @@ struct halo_future *halo__future_find(const struct halo_calls *calls, uint32_t r
     return request > 0 && calls->numbers[place] == request ? calls->in_flight[place] : NULL;
 }
 
-void halo_done(struct halo_future *future)
+void halo_future_free(struct halo_future *future)
 {
     if (future->calls && future->request)
         future->calls->in_flight[future->request % HALO_NUMBERS] = NULL;

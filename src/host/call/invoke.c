@@ -23,10 +23,11 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
         halo__payload_write(payload, calls->port, buffer);
         message.length = (uint32_t)payload->len;
     } else {
-        const struct halo_held held = {HALO_TICKET_CALL | future->request, (uint32_t)payload->len};
+        const struct halo_deferred held = {HALO_TICKET_CALL | future->request,
+                                           (uint32_t)payload->len};
 
         halo__request_write(calls->port, buffer, HALO_PAYLOAD, &held, sizeof(held));
-        message.flags |= HALO_MESSAGE_HELD;
+        message.flags |= HALO_MESSAGE_DEFERRED;
         message.length = sizeof(held);
     }
     halo__port_post(calls->port, buffer, message);

@@ -34,7 +34,7 @@ int halo__function_provide(struct halo_calls *calls, const char *name,
     if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
         return halo__fail(calls->words, HALO_EINVAL, "the name of a function has 1 to %u bytes",
                           HALO_FUNCTION_NAME_MAX);
-    if (!function || !halo_signature_sound(signature))
+    if (!function || !halo_signature_valid(signature))
         return halo__fail(calls->words, HALO_EINVAL, "%s: no function, or a signature that is none",
                           name);
     if (find(functions->provided, functions->count, name, len) > 0)
@@ -63,7 +63,7 @@ int halo__function_lookup(struct halo_calls *calls, const char *name,
     if (!calls->port->open)
         return halo__fail(calls->words, HALO_ESTATE, "%s: the guest has not begun, or has ended",
                           name);
-    if (!halo_signature_sound(signature))
+    if (!halo_signature_valid(signature))
         return halo__fail(calls->words, HALO_EINVAL, "%s: a signature that is none", name);
     index = find(functions->exported, functions->export_count, name, strlen(name));
     if (index < 0)
@@ -138,7 +138,7 @@ static const char *add_export(struct halo_functions *functions,
     struct halo_provided *exported = &functions->exported[functions->export_count];
     const struct halo_signature signature = signature_of(wire);
 
-    if (!halo_signature_sound(&signature) || memchr(name, '\0', wire->name_len))
+    if (!halo_signature_valid(&signature) || memchr(name, '\0', wire->name_len))
         return "a greeting with a function that is none";
     if (find(functions->exported, functions->export_count, name, wire->name_len) > 0)
         return "a greeting with two functions of one name";
