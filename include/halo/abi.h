@@ -1,8 +1,9 @@
 /*
  * The contract between host and guest: what lies where, and what it means.
  *
- * Both sides include this file and nothing else of each other. It follows docs/protocol.md,
- * version 1. All fields are little-endian; every offset is asserted.
+ * Both sides include this file and nothing else of each other. All fields are little-endian; every
+ * offset is asserted. What may change within a version, and what makes a new one, stands in
+ * docs/protocol.md, section 1.
  */
 #ifndef HALO_ABI_H
 #define HALO_ABI_H
@@ -10,13 +11,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * The version of all of this. A guest file says which one it was built for in an ELF note, so that
+ * a host can refuse it in words before anything runs; the boot page says which one the host speaks.
+ */
+#define HALO_ABI_VERSION 2u
+
+/* The note: its name, its type, and its description: HALO_ABI_VERSION as one 32-bit word. */
+#define HALO_NOTE_NAME "Halo"
+#define HALO_NOTE_ABI 1u
+
 /* Guest memory. One address space, the same on every backend; what is not listed is unmapped. */
 #define HALO_RAM_BASE 0x10000000ull /* guests are linked to start here */
 #define HALO_PAGE 4096ull
 
 /* The boot page, read-only for the guest. Its address is the guest's first argument. */
 #define HALO_BOOT_MAGIC 0x544f4f424f4c4148ull /* "HALOBOOT" */
-#define HALO_BOOT_VERSION 1u
 
 enum halo_queue_index {
     HALO_QUEUE_G2H = 0, /* the guest's requests */
@@ -57,7 +67,7 @@ enum halo_stack_index {
 
 struct halo_boot {
     uint64_t magic;
-    uint32_t version;
+    uint32_t version; /* HALO_ABI_VERSION */
     uint32_t queue_count;
     uint64_t features; /* ring extensions that are on: HALO_FEATURE_…, halo/ring.h */
     uint64_t ram_base;
@@ -74,6 +84,12 @@ struct halo_boot {
     uint32_t transport; /* enum halo_transport */
     uint32_t reserved;
     struct halo_boot_stack stack[HALO_STACK_COUNT]; /* in the pool; 0 with the other transport */
+    /* Reserved for later parts; 0 means that the host has none of it. */
+    uint64_t status;  /* address of a line that the host alone writes: what it does, and the time */
+    uint64_t save;    /* address of a page in which the doorbell's code saves registers */
+    uint64_t epoch;   /* grows with every restore: what is of an older one is stale */
+    uint64_t seed[4]; /* random bits, new after every restore */
+    uint64_t unused[8];
 };
 
 _Static_assert(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -93,6 +109,11 @@ _Static_assert(offsetof(struct halo_boot, arg_count) == 92, "boot page layout");
 _Static_assert(offsetof(struct halo_boot, queue) == 96, "boot page layout");
 _Static_assert(offsetof(struct halo_boot, transport) == 160, "boot page layout");
 _Static_assert(offsetof(struct halo_boot, stack) == 168, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, status) == 200, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, save) == 208, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, epoch) == 216, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, seed) == 224, "boot page layout");
+_Static_assert(sizeof(struct halo_boot) == 320, "boot page layout");
 _Static_assert(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 _Static_assert(sizeof(struct halo_boot_stack) == 16, "boot page layout");
 
@@ -153,10 +174,11 @@ enum halo_kind {
                                     answer: struct halo_stream_written */
     HALO_KIND_STREAM_CLOSE = 9,  /* payload: struct halo_stream_request, which says what; in order
                                     behind writes; answer: nothing */
-    HALO_KIND_CONTROL = 10,      /* of a guest: struct halo_hello; once, before any call.
-                                    answer: an int32_t for each import.
-                                    of a host: no payload; there will be no more calls */
+    HALO_KIND_HELLO = 10,        /* payload: struct halo_hello; once, before any call;
+                                    answer: an int32_t for each import */
     HALO_KIND_STREAM_OPEN = 11,  /* payload: a name; answer: struct halo_stream_opened */
+    HALO_KIND_STOP = 12,         /* of a host: no payload; there will be no more calls */
+    /* 13 to 24 are reserved for files: docs/protocol.md, section 1. */
 };
 
 enum halo_message_flag {

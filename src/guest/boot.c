@@ -1,12 +1,20 @@
 /* The boot page and the doorbell: see boot.h. */
 #include "boot.h"
 
+/* Says in the guest's file which contract it was built for: a host looks before anything runs. */
+static const struct {
+    uint32_t name_len, len, type;
+    char name[(sizeof(HALO_NOTE_NAME) + 3) / 4 * 4];
+    uint32_t version;
+} note __attribute__((section(".note.halo"), used, aligned(4))) = {
+    sizeof(HALO_NOTE_NAME), sizeof(uint32_t), HALO_NOTE_ABI, HALO_NOTE_NAME, HALO_ABI_VERSION};
+
 static const struct halo_boot *the_boot;
 
 void halo__boot_take(const struct halo_boot *boot)
 {
     the_boot = boot;
-    if (boot->magic != HALO_BOOT_MAGIC || boot->version != HALO_BOOT_VERSION)
+    if (boot->magic != HALO_BOOT_MAGIC || boot->version != HALO_ABI_VERSION)
         halo_panic("this guest was built for another version of Halo");
 }
 

@@ -124,7 +124,7 @@ static inline const char *call_box_serve(struct call_box *c, const void *bytes, 
 {
     memset(c->room, 0xee, sizeof(c->room));
     port_box_request(&c->request, 0, bytes, len, piece, c->room, room);
-    if (len > 0 && *(const unsigned char *)bytes == HALO_KIND_CONTROL) {
+    if (len > 0 && *(const unsigned char *)bytes == HALO_KIND_HELLO) {
         free(c->calls.functions.exported); /* of an earlier greeting */
         c->calls.functions.exported = NULL;
         c->calls.functions.export_count = 0;

@@ -475,7 +475,7 @@ static void rpc_05_a_result_above_the_limit_is_an_error(void **state)
 
 static size_t greet(uint32_t count)
 {
-    struct halo_message head = {.kind = HALO_KIND_CONTROL};
+    struct halo_message head = {.kind = HALO_KIND_HELLO};
     struct halo_hello hello = {.import_count = count};
     size_t len = sizeof(head) + sizeof(hello);
 
@@ -557,7 +557,7 @@ static void rpc_03_a_greeting_that_is_malformed_is_refused(void **state)
 /* A greeting of exports with these names, i32(i32) each. */
 static size_t export(const char *const *names, uint32_t count)
 {
-    const struct halo_message head = {.kind = HALO_KIND_CONTROL};
+    const struct halo_message head = {.kind = HALO_KIND_HELLO};
     const struct halo_hello hello = {.export_count = count};
     size_t len = sizeof(head) + sizeof(hello);
 

@@ -159,7 +159,7 @@ static void rpc_05_a_buffer_for_calls_has_its_length(void **state)
 /* The newest buffer first, each once; what is put into it is what its driver gets. */
 static void buffers_are_taken_once_each(void **state)
 {
-    const struct halo_message message = {.kind = HALO_KIND_CONTROL};
+    const struct halo_message message = {.kind = HALO_KIND_STOP};
     struct halo_used used;
     const char *why;
     int16_t last = INT16_MAX;

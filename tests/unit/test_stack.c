@@ -194,7 +194,7 @@ static void rpc_07_a_call_says_the_depth_that_it_has(void **state)
     assert_int_equal(halo__port_pop(&port), HALO_EPOISONED);
     assert_non_null(strstr(words.text, "shorter than its header"));
     for (uint32_t kind = 0; kind < 256; kind++) { /* streams and fetches, too */
-        if (kind == HALO_KIND_CALL || kind == HALO_KIND_CONTROL)
+        if (kind == HALO_KIND_CALL || kind == HALO_KIND_HELLO)
             continue;
         push_message((enum halo_kind)kind, 0);
         assert_int_equal(halo__port_pop(&port), HALO_EPOISONED);

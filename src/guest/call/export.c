@@ -267,7 +267,7 @@ static void handle(const struct incoming *in)
     struct halo_call call = {.post = in->post, .request = in->message.request};
 
     halo_shm_copy_in(bytes, halo_shm_share(serve.posts[in->post].call + sizeof(in->message)), len);
-    if (in->message.kind == HALO_KIND_CONTROL) {
+    if (in->message.kind == HALO_KIND_STOP) {
         serve.stopped = true;
         repost(in->post, 0);
     } else if (in->message.flags & HALO_MESSAGE_DEFERRED) {
@@ -324,7 +324,7 @@ static int take(struct incoming *in)
         halo_panic("the host sent a malformed call");
     halo_shm_copy_in(&in->message, halo_shm_share(serve.posts[in->post].call), sizeof(in->message));
     if (in->message.length != used.len - sizeof(in->message) ||
-        (in->message.kind != HALO_KIND_CALL && in->message.kind != HALO_KIND_CONTROL))
+        (in->message.kind != HALO_KIND_CALL && in->message.kind != HALO_KIND_STOP))
         halo_panic("the host sent a malformed call");
     return 1;
 }
@@ -356,7 +356,7 @@ static void serve_popped(struct halo__popped *popped)
 {
     struct halo_call call = {.post = ON_STACK, .request = popped->message.request};
 
-    if (popped->message.kind == HALO_KIND_CONTROL)
+    if (popped->message.kind == HALO_KIND_STOP)
         serve.stopped = true;
     else if (popped->message.kind != HALO_KIND_CALL)
         halo_panic("the host sent a malformed call");

@@ -96,7 +96,7 @@ void halo__hello(void)
     struct {
         struct halo_message message;
         struct halo_hello hello;
-    } head = {{.kind = HALO_KIND_CONTROL, .length = sizeof(head.hello)},
+    } head = {{.kind = HALO_KIND_HELLO, .length = sizeof(head.hello)},
               {halo__import_count(), halo__export_count()}};
     unsigned char *bytes, *at;
 

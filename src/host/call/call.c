@@ -9,7 +9,7 @@ static const char *take(void *self, struct halo_request *request)
     switch (request->message.kind) {
     case HALO_KIND_CALL:
         return halo__call_serve(calls, request);
-    case HALO_KIND_CONTROL:
+    case HALO_KIND_HELLO:
         return halo__greeting_take(calls, request);
     case HALO_KIND_FETCH:
         return halo__deferred_fetch(calls, request);
@@ -39,7 +39,7 @@ static void end(void *self, int error)
 static const struct halo_service service = {
     .kinds =
         {
-            [HALO_QUEUE_G2H] = HALO_KIND_BIT(HALO_KIND_CALL) | HALO_KIND_BIT(HALO_KIND_CONTROL) |
+            [HALO_QUEUE_G2H] = HALO_KIND_BIT(HALO_KIND_CALL) | HALO_KIND_BIT(HALO_KIND_HELLO) |
                                HALO_KIND_BIT(HALO_KIND_FETCH),
             [HALO_QUEUE_H2G] = HALO_KIND_BIT(HALO_KIND_ANSWER) | HALO_KIND_BIT(HALO_KIND_ERROR),
         },

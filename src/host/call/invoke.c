@@ -68,7 +68,7 @@ bool halo__invoke_stop(struct halo_calls *calls)
         return false;
     buffer = halo__port_buffer(calls->port, &why);
     if (buffer)
-        halo__port_post(calls->port, buffer, (struct halo_message){.kind = HALO_KIND_CONTROL});
+        halo__port_post(calls->port, buffer, (struct halo_message){.kind = HALO_KIND_STOP});
     return buffer;
 }
 

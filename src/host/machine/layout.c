@@ -135,7 +135,7 @@ static void write_boot_page(struct halo_machine *machine, const struct halo_opti
     const struct halo_layout *layout = &machine->layout;
     const struct halo_boot boot = {
         .magic = HALO_BOOT_MAGIC,
-        .version = HALO_BOOT_VERSION,
+        .version = HALO_ABI_VERSION,
         .queue_count = HALO_QUEUE_COUNT,
         .features = layout->features,
         .ram_base = HALO_RAM_BASE,

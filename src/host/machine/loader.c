@@ -156,10 +156,60 @@ static bool entry_is_code(const struct halo_layout *layout, uint64_t entry)
     return false;
 }
 
+/*
+ * Look for Halo's note among those of a segment. Returns the version that it says, 0 where there is
+ * none. What is malformed is not looked at further: ELF-12.
+ */
+static uint32_t find_version(const struct guest_file *file, const Elf64_Phdr *segment)
+{
+    uint64_t at = segment->p_offset, left = segment->p_filesz;
+    Elf64_Nhdr note;
+    uint32_t version = 0;
+
+    if (at > file->len || left > file->len - at)
+        return 0;
+    while (left >= sizeof(note)) {
+        uint64_t name_len, len;
+
+        memcpy(&note, file->bytes + at, sizeof(note));
+        name_len = ((uint64_t)note.n_namesz + 3) & ~3ull;
+        len = ((uint64_t)note.n_descsz + 3) & ~3ull;
+        at += sizeof(note);
+        left -= sizeof(note);
+        if (name_len > left || len > left - name_len)
+            return 0;
+        if (note.n_type == HALO_NOTE_ABI && note.n_namesz == sizeof(HALO_NOTE_NAME) &&
+            note.n_descsz == sizeof(version) &&
+            memcmp(file->bytes + at, HALO_NOTE_NAME, sizeof(HALO_NOTE_NAME)) == 0) {
+            memcpy(&version, file->bytes + at + name_len, sizeof(version));
+            return version;
+        }
+        at += name_len + len;
+        left -= name_len + len;
+    }
+    return 0;
+}
+
+/* It was built for the contract that this host keeps. */
+static int check_version(struct halo_machine *machine, const char *path, uint32_t version)
+{
+    if (version == HALO_ABI_VERSION)
+        return 0;
+    if (version == 0)
+        return refuse(machine, path,
+                      "it does not say which version of Halo it is for (link it with the guest "
+                      "library; one from before version 2 must be linked again)");
+    return halo__fail(machine->words, HALO_EGUEST,
+                      "%s: it is for version %u of the contract between guest and host, and this "
+                      "host keeps version %u: link it again with this host's guest library",
+                      path, version, HALO_ABI_VERSION);
+}
+
 static int load(struct halo_machine *machine, const char *path, const struct guest_file *file)
 {
     Elf64_Ehdr header;
     const char *why = check_header(file, &header);
+    uint32_t version = 0;
     int error = 0;
 
     if (why)
@@ -170,6 +220,8 @@ static int load(struct halo_machine *machine, const char *path, const struct gue
         memcpy(&segment, file->bytes + header.e_phoff + i * sizeof(segment), sizeof(segment));
         if (segment.p_type == PT_LOAD)
             error = load_segment(machine, path, file, &segment);
+        else if (segment.p_type == PT_NOTE && version == 0)
+            version = find_version(file, &segment);
         else if (segment.p_type == PT_INTERP || segment.p_type == PT_DYNAMIC)
             error = refuse(machine, path, "it needs a dynamic linker"); /* ELF-11 */
         else if (segment.p_type == PT_TLS)
@@ -177,6 +229,8 @@ static int load(struct halo_machine *machine, const char *path, const struct gue
         else if (segment.p_type == PT_GNU_STACK && (segment.p_flags & PF_X))
             error = refuse(machine, path, "it wants an executable stack"); /* ELF-08 */
     }
+    if (!error)
+        error = check_version(machine, path, version);
     if (error)
         return error;
     if (!entry_is_code(&machine->layout, header.e_entry)) /* ELF-09 */
