@@ -69,10 +69,10 @@ struct halo_received {
     bool may_inline, open;
 };
 
-/* The rest of halo_receiver_poll: with a chain that is there, and where none may be taken. */
-int halo_receiver_take(struct halo_receiver *receiver, struct halo_received *request,
-                       struct halo_span *spans, uint32_t span_max, uint64_t meta);
+/* The rest of halo_receiver_poll: where none may be taken, and with what the device said. */
 int halo_receiver_refuse(struct halo_receiver *receiver);
+int halo_receiver_begin(struct halo_receiver *receiver, struct halo_received *request,
+                        const struct halo_span *spans, int got);
 
 /*
  * Take the next request. Returns what halo_device_poll does: 1, 0, HALO_EREJECT (counted, and
@@ -85,16 +85,12 @@ int halo_receiver_refuse(struct halo_receiver *receiver);
 static inline int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *request,
                                      struct halo_span *spans, uint32_t span_max)
 {
-    const struct halo_device *device = &receiver->device;
-    uint64_t meta;
+    int got;
 
-    if (device->violation.reason || receiver->notifying ||
-        receiver->stats.in_flight >= receiver->in_flight_max)
+    if (receiver->notifying || receiver->stats.in_flight >= receiver->in_flight_max)
         return halo_receiver_refuse(receiver);
-    meta = halo_shm_load_meta(&device->place.desc[device->avail.slot]); /* TOC-01: once */
-    if ((halo_meta_flags(meta) & HALO_PHASE_MASK) != halo_cursor_available(device->avail))
-        return 0; /* DEV-06 */
-    return halo_receiver_take(receiver, request, spans, span_max, meta);
+    got = halo_device_poll(&receiver->device, &request->chain, spans, span_max);
+    return got ? halo_receiver_begin(receiver, request, spans, got) : 0;
 }
 
 /* Bytes of the request, inline or in its readable spans. */

@@ -25,21 +25,14 @@ int halo_receiver_refuse(struct halo_receiver *receiver)
 {
     if (receiver->notifying)
         return HALO_EBUSY;
-    if (receiver->stats.in_flight >= receiver->in_flight_max) {
-        receiver->stats.ring_full++;
-        return HALO_EFULL;
-    }
-    return HALO_EBROKEN;
+    receiver->stats.ring_full++;
+    return HALO_EFULL;
 }
 
-int halo_receiver_take(struct halo_receiver *receiver, struct halo_received *request,
-                       struct halo_span *spans, uint32_t span_max, uint64_t meta)
+int halo_receiver_begin(struct halo_receiver *receiver, struct halo_received *request,
+                        const struct halo_span *spans, int got)
 {
-    int got;
-
-    halo_shm_prefetch(&receiver->device.place.desc[receiver->device.avail.slot]);
-    got = halo_device_take(&receiver->device, &request->chain, spans, span_max, meta);
-    if (got <= 0) {
+    if (got < 0) {
         receiver->stats.rejected += got == HALO_EREJECT;
         return got;
     }
