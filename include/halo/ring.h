@@ -252,6 +252,22 @@ static inline struct halo_at halo_at_step(struct halo_at at, const struct halo_r
     return at;
 }
 
+/* 1 to `size` slots on: halo_cursor_advance. */
+static inline struct halo_at halo_at_advance(struct halo_at at, uint32_t slots,
+                                             const struct halo_ring_place *place,
+                                             const HALO_SHARED struct halo_desc *end)
+{
+    const uint32_t left = (uint32_t)(end - at.desc);
+
+    if (slots < left) {
+        at.desc += slots;
+    } else {
+        at.desc = place->desc + (slots - left);
+        at.phase ^= HALO_META_PHASE;
+    }
+    return at;
+}
+
 static inline struct halo_cursor halo_at_cursor(struct halo_at at,
                                                 const struct halo_ring_place *place)
 {

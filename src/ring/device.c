@@ -294,8 +294,9 @@ static void describe(const struct halo_device *device, struct halo_chain *chain,
     chain->slots = (uint16_t)walk->slots;
 }
 
-int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
-                     uint32_t span_max, uint64_t meta, uint64_t addr)
+__attribute__((flatten)) int halo_device_walk(struct halo_device *device, struct halo_chain *chain,
+                                              struct halo_span *spans, uint32_t span_max,
+                                              uint64_t meta, uint64_t addr)
 {
     struct walk walk = {
         .at = halo_at_cursor(device->avail, &device->place),
@@ -335,8 +336,7 @@ int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struc
     chain->token.word = record->token;
     device->newest = id;
     device->room -= walk.slots;
-    device->avail = halo_at_move(device->avail, &device->place,
-                                 halo_cursor_advance(walk.at, 1, device->place.size));
+    device->avail = halo_at_advance(device->avail, walk.slots, &device->place, device->end);
     if (walk.reject) {
         (void)halo_device_retire(device, chain->token, 0, 0, 0);
         return HALO_EREJECT;
@@ -397,9 +397,7 @@ int halo_device_retire(struct halo_device *device, struct halo_token token, uint
         device->batch_meta = meta;
     else
         halo_shm_stage_meta(device->used.desc, meta);
-    device->used = halo_at_move(device->used, &device->place,
-                                halo_cursor_advance(halo_at_cursor(device->used, &device->place),
-                                                    slots, device->place.size));
+    device->used = halo_at_advance(device->used, slots, &device->place, device->end);
     device->staged += slots;
     free_record(record);
     return 0;

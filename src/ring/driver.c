@@ -107,9 +107,7 @@ int halo_driver_take(struct halo_driver *driver, struct halo_used *used, uint64_
     if (found.len > (found.kind == HALO_DESC_INLINE ? HALO_INLINE_ANSWER_MAX : capacity))
         return latch(driver, HALO_BROKEN_LENGTH, meta); /* DRV-04, EXT-04 */
     *used = found;
-    driver->used = halo_at_move(driver->used, &driver->place,
-                                halo_cursor_advance(halo_at_cursor(driver->used, &driver->place),
-                                                    slots, driver->place.size));
+    driver->used = halo_at_advance(driver->used, slots, &driver->place, driver->end);
     driver->free_slots += slots;
     chain->limit = 0;
     chain->slots = 0;

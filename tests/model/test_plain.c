@@ -1,0 +1,371 @@
+/*
+ * The plain paths beside the walk: two rings, two of each side, the same words before both. One
+ * pair takes what paths it finds; the other one has no ids, as if it were latched, which sends
+ * everything to the walk. Every answer, every reason, every span and every byte of the two rings is
+ * the same.
+ */
+#define _DEFAULT_SOURCE
+#include "pair.h"
+#include <stdio.h>
+#include <sys/mman.h>
+
+#define LEN_MAX 5000u
+#define TOKENS 64u
+
+static struct pair *plain, *walk;
+static uint64_t seed;
+static uint64_t seen[6]; /* polls of a device by result; then used entries */
+
+static uint32_t pick(uint32_t below)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)((seed >> 16) % below);
+}
+
+/* The first region, which the plain path knows, has both rights, or may only be read. */
+static struct pair *begin_pair(uint32_t size, bool rom_first)
+{
+    struct pair *p = pair_new(size);
+    const struct halo_region first = p->regions[0];
+
+    if (rom_first) {
+        p->regions[0] = p->regions[1];
+        p->regions[1] = first;
+    }
+    return p;
+}
+
+static void restart(struct pair *p)
+{
+    memset(p->memory, 0, p->memory_len);
+    assert_int_equal(halo_driver_init(&p->driver, &p->place, p->driver_chains), 0);
+    assert_int_equal(halo_device_init(&p->device, &p->place, &p->ram, p->device_chains, LEN_MAX),
+                     0);
+}
+
+static void restart_both(void)
+{
+    restart(plain);
+    restart(walk);
+    walk->device.ids = 0;
+    walk->driver.ids = 0;
+}
+
+static void same_rings(void)
+{
+    assert_memory_equal(plain->memory, walk->memory, plain->memory_len);
+    assert_int_equal(halo_driver_room(&plain->driver), halo_driver_room(&walk->driver));
+    assert_int_equal(halo_device_in_flight(&plain->device), halo_device_in_flight(&walk->device));
+    assert_true(plain->device.unannounced == walk->device.unannounced);
+    assert_true(plain->driver.unannounced == walk->driver.unannounced);
+    assert_int_equal(halo_cursor_position(halo_device_avail(&plain->device)),
+                     halo_cursor_position(halo_device_avail(&walk->device)));
+    assert_int_equal(halo_cursor_position(halo_driver_used(&plain->driver)),
+                     halo_cursor_position(halo_driver_used(&walk->driver)));
+}
+
+static void same_violation(const struct halo_violation *a, const struct halo_violation *b)
+{
+    assert_int_equal(a->reason, b->reason);
+    assert_int_equal(a->slot, b->slot);
+    assert_int_equal(a->id, b->id);
+    assert_true(a->addr == b->addr && a->meta == b->meta);
+}
+
+static void same_chain(const struct halo_chain *a, const struct halo_chain *b)
+{
+    const uint32_t count = a->readable_count + a->writable_count;
+
+    assert_true(a->token.word == b->token.word);
+    assert_int_equal(a->slots, b->slots);
+    assert_int_equal(a->readable_count, b->readable_count);
+    assert_int_equal(a->writable_count, b->writable_count);
+    assert_true(a->readable_len == b->readable_len && a->writable_len == b->writable_len);
+    assert_int_equal(a->is_inline, b->is_inline);
+    assert_int_equal(a->reject, b->reject);
+    for (uint32_t i = 0; i < count; i++) {
+        const unsigned char *at = (const unsigned char *)(uintptr_t)plain->spans[i].base;
+        const unsigned char *there = (const unsigned char *)(uintptr_t)walk->spans[i].base;
+        bool found = false;
+
+        assert_int_equal(plain->spans[i].len, walk->spans[i].len);
+        for (int k = 0; k < 2; k++) {
+            const uint64_t offset =
+                (uint64_t)(at - (const unsigned char *)(uintptr_t)plain->regions[k].host);
+
+            if (offset < plain->regions[k].len)
+                found = there == (const unsigned char *)(uintptr_t)walk->regions[k].host + offset;
+        }
+        assert_true(found);
+    }
+}
+
+/* An id for a device that gets by: of a chain that is not in flight, or for a driver of one that
+ * is. */
+static uint32_t likely_id(bool for_driver)
+{
+    uint32_t id = pick(plain->size);
+
+    for (uint32_t i = 0; i < 64; i++, id = (id + 1) % plain->size) {
+        if (for_driver ? halo_driver_chain_slots(&plain->driver_chains[id]) > 0
+                       : halo_device_chain_slots(&plain->device_chains[id]) == 0)
+            break;
+    }
+    return id;
+}
+
+/* The same word into both rings: mostly sound, at an edge, or with some bits turned over. */
+static void write_both(uint32_t slot, uint32_t phase, bool for_driver)
+{
+    static const uint64_t addrs[] = {RAM_BASE, RAM_BASE + RAM_LEN - 1, RAM_BASE + RAM_LEN,
+                                     ROM_BASE, RAM_BASE - 1,           UINT64_MAX};
+    static const uint32_t lens[] = {8, 1, 0, LEN_MAX, LEN_MAX + 1, UINT32_MAX};
+    const uint32_t sound = pick(24);
+    const uint32_t extra = sound ? pick(2) * WRITE : pick(65536) & pick(65536) & ~(AVAIL | 0x8000u);
+    uint64_t addr = sound ? (plain->size % 4 == 3 && pick(2) ? ROM_BASE : RAM_BASE) + pick(1000)
+                          : addrs[pick(6)];
+    const uint32_t len = !sound ? lens[pick(6)] : for_driver && pick(5) ? 0 : 1 + pick(64);
+    uint32_t id = pick(40) ? likely_id(for_driver) : pick(plain->size + 3);
+
+    if (pick(60) == 0)
+        phase ^= 1u << (pick(2) ? 7 : 15);
+    if (pick(40) == 0)
+        addr = addrs[pick(6)];
+    poke(plain, slot, addr, len, id, phase | extra | (for_driver || pick(12) ? 0 : NEXT));
+    walk->ring[slot] = plain->ring[slot];
+}
+
+static struct halo_token tokens[TOKENS];
+static uint32_t token_count;
+
+static void both_take(void)
+{
+    const uint32_t max = pick(30) ? 3 : pick(3);
+    int got = halo_device_poll(&plain->device, &plain->chain, plain->spans, max);
+
+    assert_int_equal(halo_device_poll(&walk->device, &walk->chain, walk->spans, max), got);
+    seen[got == 1 ? 0 : got == 0 ? 1 : got == HALO_EREJECT ? 2 : 3]++;
+    if (got == 1)
+        same_chain(&plain->chain, &walk->chain);
+    if (got == HALO_EREJECT) {
+        assert_int_equal(plain->chain.reject, walk->chain.reject);
+        assert_true(plain->chain.where.value == walk->chain.where.value);
+    }
+    if (got == 1)
+        tokens[token_count++ % TOKENS] = plain->chain.token;
+    same_violation(&plain->device.violation, &walk->device.violation);
+}
+
+static void both_complete(void)
+{
+    struct halo_token token = tokens[(token_count + TOKENS - 1 - pick(5)) % TOKENS];
+    const uint32_t lens[] = {0, 0, 0, 1, 1, 8, 64, UINT32_MAX}, len = lens[pick(8)];
+
+    if (pick(20) == 0)
+        token.word ^= 1ull << pick(20);
+    assert_int_equal(halo_device_complete(&plain->device, token, len),
+                     halo_device_complete(&walk->device, token, len));
+}
+
+static void both_rewind(void)
+{
+    const struct halo_token token = tokens[(token_count + TOKENS - 1) % TOKENS];
+
+    assert_int_equal(halo_device_rewind(&plain->device, token),
+                     halo_device_rewind(&walk->device, token));
+}
+
+/* What halo_driver_add does without its plain path. */
+static int add_by_steps(struct halo_driver *driver, const struct halo_buf *buf, bool writable)
+{
+    struct halo_driver_put put;
+    const int error = halo_driver_begin(driver, 1, &put);
+
+    if (error)
+        return error;
+    halo_driver_put(driver, &put, buf->addr, buf->len, writable ? WRITE : 0);
+    return halo_driver_commit(driver, &put, 1, writable ? buf->len : 0, 0);
+}
+
+static void both_add(void)
+{
+    const struct halo_buf bufs[2] = {{RAM_BASE + pick(9), pick(70)}, {RAM_BASE, 4}};
+    const uint32_t writable = pick(2);
+
+    if (pick(4) == 0)
+        assert_int_equal(halo_driver_add(&plain->driver, bufs, 1, 1),
+                         halo_driver_add(&walk->driver, bufs, 1, 1));
+    else
+        assert_int_equal(halo_driver_add(&plain->driver, bufs, !writable, writable),
+                         add_by_steps(&walk->driver, bufs, writable));
+}
+
+static void both_reap(void)
+{
+    struct halo_used a = {0}, b = {0};
+    const int got = halo_driver_poll(&plain->driver, &a);
+
+    assert_int_equal(halo_driver_poll(&walk->driver, &b), got);
+    seen[got == 1 ? 4 : 5] += got != 0;
+    assert_int_equal(a.id, b.id);
+    assert_int_equal(a.len, b.len);
+    assert_true(a.kind == b.kind && a.word == b.word);
+    same_violation(&plain->driver.violation, &walk->driver.violation);
+}
+
+static void both_publish(void)
+{
+    if (pick(2)) {
+        halo_device_publish(&plain->device);
+        halo_device_publish(&walk->device);
+    } else {
+        halo_driver_publish(&plain->driver);
+        halo_driver_publish(&walk->driver);
+    }
+}
+
+static void both_decide(void)
+{
+    const uint32_t word = pick(plain->size + 2) | pick(2) << 15 | pick(5) << 16;
+
+    plain->driver_event->word = walk->driver_event->word = word;
+    plain->device_event->word = walk->device_event->word = word;
+    assert_int_equal(halo_device_should_notify(&plain->device),
+                     halo_device_should_notify(&walk->device));
+    assert_int_equal(halo_driver_should_kick(&plain->driver),
+                     halo_driver_should_kick(&walk->driver));
+}
+
+/* Steps of a device before a hostile driver, or of a driver before a hostile device. */
+static void run(uint32_t size, uint32_t steps, bool device)
+{
+    const bool rom_first = size % 4 == 3;
+
+    seed = 88172645463325252ull ^ size ^ (uint64_t)device << 40;
+    plain = begin_pair(size, rom_first);
+    walk = begin_pair(size, rom_first);
+    restart_both();
+    memset(tokens, 0xff, sizeof(tokens));
+    token_count = 0;
+    for (uint32_t i = 0; i < steps; i++) {
+        const struct halo_cursor at = halo_device_avail(&plain->device),
+                                 used = halo_driver_used(&plain->driver);
+
+        switch (pick(8)) {
+        case 0:
+        case 1:
+            if (device)
+                write_both(pick(8) ? at.slot : (at.slot + 1) % size, halo_cursor_available(at),
+                           false);
+            else
+                both_add();
+            break;
+        case 2:
+            if (!device)
+                write_both(used.slot, halo_cursor_used(used), true);
+            break;
+        case 3:
+            if (device)
+                both_take();
+            else
+                both_reap();
+            break;
+        case 4:
+        case 5:
+            both_complete();
+            break;
+        case 6:
+            both_publish();
+            break;
+        default:
+            if (pick(4) == 0)
+                both_rewind();
+            both_decide();
+        }
+        same_rings();
+        if ((plain->device.violation.reason || plain->driver.violation.reason) && pick(4) == 0)
+            restart_both();
+    }
+    pair_free(plain);
+    pair_free(walk);
+}
+
+static void the_plain_paths_do_what_the_walk_does(void **state)
+{
+    (void)state;
+    for (uint32_t size = 1; size <= 64; size++) {
+        run(size, 40000, true);
+        run(size, 40000, false);
+    }
+    run(255, 20000, true);
+    run(256, 20000, true);
+    run(256, 20000, false);
+    printf("             %llu taken, %llu empty, %llu rejected, %llu broken; %llu, %llu broken\n",
+           (unsigned long long)seen[0], (unsigned long long)seen[1], (unsigned long long)seen[2],
+           (unsigned long long)seen[3], (unsigned long long)seen[4], (unsigned long long)seen[5]);
+    for (int i = 0; i < 6; i++)
+        assert_true(seen[i] > 1000);
+}
+
+/* Every flag with every id that matters: an id of the ring exactly where the walk takes the path.
+ */
+static void only_a_plain_word_has_an_id(void **state)
+{
+    (void)state;
+    for (uint32_t flags = 0; flags < 65536; flags++) {
+        for (uint32_t lap = 0; lap < 2; lap++) {
+            const uint32_t phase = lap ? HALO_DESC_USED : HALO_DESC_AVAIL;
+
+            for (uint32_t id = 0; id < 65536; id = id < 4 ? id + 1 : 2 * id + 1) {
+                const uint64_t word = halo_meta(7, (uint16_t)id, (uint16_t)flags);
+                const uint32_t got = halo_plain_id(word ^ (uint64_t)phase << 48);
+
+                if ((flags & ~WRITE) == phase)
+                    assert_int_equal(got, id);
+                else
+                    assert_true(got >= 65536);
+            }
+        }
+    }
+}
+
+/* A latched queue leaves memory alone, so much so that it may be gone. */
+static void res_03_a_latched_queue_needs_no_memory(void **state)
+{
+    struct halo_used used;
+    struct pair *p = pair_new(8);
+    void *gone = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)state;
+    assert_int_equal(halo_ring_place_in(halo_shm_share(gone), 8, &p->place), 0);
+    assert_int_equal(halo_driver_init(&p->driver, &p->place, p->driver_chains), 0);
+    assert_int_equal(halo_device_init(&p->device, &p->place, &p->ram, p->device_chains, 9999), 0);
+    assert_true(add(p, 1, 0) >= 0);
+    p->ring = gone;
+    poke(p, 0, RAM_BASE, 8, 8, AVAIL);
+    assert_int_equal(take(p), HALO_EBROKEN);
+    halo_driver_stop(&p->driver);
+    assert_int_equal(mprotect(gone, 4096, PROT_NONE), 0);
+    assert_int_equal(take(p), HALO_EBROKEN);
+    assert_int_equal(reap(p, &used), HALO_EBROKEN);
+    assert_int_equal(submit(p, 1, 0), HALO_EBROKEN);
+    halo_device_publish(&p->device);
+    assert_false(halo_device_should_notify(&p->device));
+    assert_false(halo_driver_should_kick(&p->driver));
+    assert_true(halo_device_arm(&p->device) && halo_driver_arm(&p->driver));
+    munmap(gone, 4096);
+    pair_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_plain_paths_do_what_the_walk_does),
+        cmocka_unit_test(only_a_plain_word_has_an_id),
+        cmocka_unit_test(res_03_a_latched_queue_needs_no_memory),
+    };
+
+    return cmocka_run_group_tests_name("plain paths", tests, NULL, NULL);
+}
