@@ -402,6 +402,24 @@ static void answers_can_be_polled_for(void **state)
     assert_true(futures[4].done);
 }
 
+/* What another wait has taken in is there: nothing has to be waited for. */
+static void a_poll_returns_what_another_wait_took_in(void **state)
+{
+    const struct halo_value soon = {.type = HALO_U64, .u64 = 1000000};
+    const int spin = function("spin", FN(HALO_I32, HALO_U64));
+    struct halo_future other;
+
+    (void)state;
+    assert_int_equal(halo_call_start(box, &other, spin, &soon, 1), 0);
+    assert_int_equal(halo_call_start(box, &future, spin, &soon, 1), 0);
+    assert_int_equal(halo_wait(&future, HALO_FOREVER), 0);
+    assert_true(other.done); /* the one before it was answered first */
+    assert_int_equal(halo_poll(box, HALO_FOREVER), 1);
+    assert_int_equal(halo_poll(box, HALO_FOREVER), 0);
+    halo_future_free(&other);
+    halo_future_free(&future);
+}
+
 static void a_wait_has_a_deadline(void **state)
 {
     const struct halo_value forever = {.type = HALO_U64, .u64 = UINT64_MAX};
@@ -809,6 +827,7 @@ int main(int argc, char **argv)
         STACKS(what_stacks_cannot_do_is_an_error),
         RINGS(a_batch_takes_one_exit),
         RINGS(answers_can_be_polled_for),
+        RINGS(a_poll_returns_what_another_wait_took_in),
         TEST(a_wait_has_a_deadline),
         RINGS(rpc_06_a_call_that_was_given_up_disturbs_nobody),
         RINGS(calls_of_a_batch_call_back),

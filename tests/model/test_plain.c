@@ -151,7 +151,7 @@ static void both_take(void)
         same_chain(&plain->chain, &walk->chain);
     if (got == HALO_EREJECT) {
         assert_int_equal(plain->chain.reject, walk->chain.reject);
-        assert_true(plain->chain.where.value == walk->chain.where.value);
+        assert_true(plain->chain.bad_addr.value == walk->chain.bad_addr.value);
     }
     if (got == 1)
         tokens[token_count++ % TOKENS] = plain->chain.token;
