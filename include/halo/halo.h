@@ -16,7 +16,8 @@
  * A sandbox is a micro-VM without a kernel of its own (backend "kvm") or a confined process
  * (backend "process"); the same guest file runs on both. Sandboxes share nothing. Each is used by
  * one thread at a time and may be handed from thread to thread. No function prints, exits or
- * installs a signal handler; halo_run blocks SIGURG and SIGPIPE for its own thread while it runs.
+ * installs a signal handler. Those that open a sandbox or run its guest block SIGURG, SIGPIPE,
+ * SIGXFSZ, SIGTTIN and SIGTTOU for their own thread meanwhile, and put them back.
  */
 #ifndef HALO_HALO_H
 #define HALO_HALO_H

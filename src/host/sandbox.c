@@ -1,5 +1,6 @@
 /* The life of a sandbox: open, close; what it can be asked for. */
 #include "sandbox.h"
+#include "signals.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ static int make_port(struct halo_sandbox *box, const struct halo_options *option
 int halo_open(struct halo_sandbox **result, const char *path, const struct halo_options *options)
 {
     static const struct halo_options defaults = {.ram_len = 0};
+    struct halo_signals signals;
     struct halo_sandbox *box;
     int error;
 
@@ -53,6 +55,7 @@ int halo_open(struct halo_sandbox **result, const char *path, const struct halo_
     if (error)
         return halo__fail(&box->words, error, "cannot make an epoll descriptor: %s",
                           strerror(errno));
+    halo__signals_borrow(&signals);
     error = halo__machine_load(&box->machine, &box->words, path, options);
     if (!error)
         error = make_port(box, options);
@@ -60,6 +63,7 @@ int halo_open(struct halo_sandbox **result, const char *path, const struct halo_
     halo__streams_init(&box->streams, &box->port, &box->loop.poller, &box->words);
     if (!error)
         error = box->machine.backend->create(&box->machine);
+    halo__signals_return(&signals);
     if (!error)
         box->loop.state = HALO_STATE_READY;
     return error;

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <time.h>
 
-static const int borrowed[] = {SIGURG, SIGPIPE};
+static const int borrowed[] = {SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU};
 
 #define COUNT (sizeof(borrowed) / sizeof(borrowed[0]))
 

@@ -1,6 +1,9 @@
 /*
- * The host's signals, which are borrowed while its thread runs a guest, and put back as they were.
- * SIGURG ends KVM_RUN at a deadline; SIGPIPE would kill a host whose end of a stream has closed.
+ * The host's signals, which are borrowed while its thread makes or runs a guest, and put back as
+ * they were. SIGURG ends KVM_RUN at a deadline. The others would kill or stop a host for what its
+ * guest does: SIGPIPE where an end of a stream has closed, SIGXFSZ beyond a limit of file sizes,
+ * SIGTTIN and SIGTTOU on a terminal in whose background it runs. Blocked, each is an error of the
+ * one call.
  */
 #ifndef HALO_SRC_SIGNALS_H
 #define HALO_SRC_SIGNALS_H
