@@ -1,6 +1,7 @@
 /* Descriptors that somebody waits for, by epoll. */
 #define _GNU_SOURCE
 #include "poller.h"
+#include "descriptor.h"
 #include <halo/error.h>
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -8,7 +9,7 @@
 
 int halo__poller_init(struct halo_poller *poller)
 {
-    poller->epoll = epoll_create1(EPOLL_CLOEXEC);
+    poller->epoll = halo__fd_high(epoll_create1(EPOLL_CLOEXEC));
     return poller->epoll < 0 ? HALO_EHOST : 0;
 }
 

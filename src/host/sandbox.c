@@ -62,7 +62,7 @@ int halo_open(struct halo_sandbox **result, const char *path, const struct halo_
     halo__calls_init(&box->calls, &box->port, &box->words, box);
     halo__streams_init(&box->streams, &box->port, &box->loop.poller, &box->words);
     if (!error)
-        error = box->machine.backend->create(&box->machine);
+        error = halo__machine_create(&box->machine);
     halo__signals_return(&signals);
     if (!error)
         box->loop.state = HALO_STATE_READY;

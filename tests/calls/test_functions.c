@@ -3,6 +3,9 @@
 #include "ways.h"
 
 #include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
 
 #define SECONDS (1000000000ll)
 
@@ -420,6 +423,31 @@ static void a_poll_returns_what_another_wait_took_in(void **state)
     halo_future_free(&future);
 }
 
+/*
+ * HOST-02: what a run with a deadline did to the processor's signal mask is gone after it, so that
+ * a signal that the host has blocked since, and that is pending, does not end every later run.
+ */
+static void host_02_a_blocked_signal_does_not_hold_up_a_later_run(void **state)
+{
+    const struct halo_value soon = {.type = HALO_U64, .u64 = 1000000};
+    const int spin = function("spin", FN(HALO_I32, HALO_U64));
+    sigset_t block, before;
+
+    (void)state;
+    assert_int_equal(halo_call_start(box, &future, spin, &soon, 1), 0);
+    assert_int_equal(halo_wait(&future, 10 * SECONDS), 0);
+    sigemptyset(&block);
+    sigaddset(&block, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &block, &before);
+    raise(SIGUSR1);
+    alarm(20); /* where it does hold it up */
+    assert_int_equal(halo_call_start(box, &future, spin, &soon, 1), 0);
+    assert_int_equal(halo_wait(&future, HALO_FOREVER), 0);
+    alarm(0);
+    assert_int_equal(sigtimedwait(&block, NULL, &(struct timespec){0, 0}), SIGUSR1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static void a_wait_has_a_deadline(void **state)
 {
     const struct halo_value forever = {.type = HALO_U64, .u64 = UINT64_MAX};
@@ -828,6 +856,7 @@ int main(int argc, char **argv)
         RINGS(a_batch_takes_one_exit),
         RINGS(answers_can_be_polled_for),
         RINGS(a_poll_returns_what_another_wait_took_in),
+        TEST(host_02_a_blocked_signal_does_not_hold_up_a_later_run),
         TEST(a_wait_has_a_deadline),
         RINGS(rpc_06_a_call_that_was_given_up_disturbs_nobody),
         RINGS(calls_of_a_batch_call_back),

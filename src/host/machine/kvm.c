@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "kvm_tables.h"
 #include "../deadline.h"
+#include "../descriptor.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -30,6 +31,7 @@ struct kvm_state {
     uint64_t system_len;
     timer_t timer; /* of the deadline, while inside halo_run */
     bool has_timer;
+    bool has_mask; /* the vCPU has a signal mask of its own */
 };
 
 static int failed(struct halo_machine *machine, const char *what)
@@ -39,12 +41,15 @@ static int failed(struct halo_machine *machine, const char *what)
 
 static int open_kvm(struct halo_machine *machine, struct kvm_state *state)
 {
-    state->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    state->kvm = halo__fd_high(open("/dev/kvm", O_RDWR | O_CLOEXEC));
     if (state->kvm < 0)
         return halo__fail(machine->words, HALO_ENOKVM,
                           "/dev/kvm: %s; load the kvm module or join the group kvm, or use "
                           "--backend process",
                           strerror(errno));
+    if (ioctl(state->kvm, KVM_GET_API_VERSION, 0) < 0)
+        return halo__fail(machine->words, HALO_ENOKVM,
+                          "/dev/kvm: is no KVM (%s); use --backend process", strerror(errno));
     if (ioctl(state->kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION ||
         !((unsigned)ioctl(state->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) &
           KVM_SYNC_X86_REGS) ||
@@ -167,7 +172,7 @@ static int make_vcpu(struct halo_machine *machine, struct kvm_state *state)
 
     if (len < (int)sizeof(*state->run))
         return failed(machine, "cannot learn the size of a vCPU");
-    state->vcpu = ioctl(state->vm, KVM_CREATE_VCPU, 0);
+    state->vcpu = halo__fd_high(ioctl(state->vm, KVM_CREATE_VCPU, 0));
     if (state->vcpu < 0)
         return failed(machine, "cannot create a vCPU");
     run = mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE, MAP_SHARED, state->vcpu, 0);
@@ -192,9 +197,11 @@ static int kvm_create(struct halo_machine *machine)
     error = open_kvm(machine, state);
     if (error)
         return error;
-    state->vm = ioctl(state->kvm, KVM_CREATE_VM, 0);
+    state->vm = halo__fd_high(ioctl(state->kvm, KVM_CREATE_VM, 0));
     if (state->vm < 0)
-        return failed(machine, "cannot create a VM");
+        return halo__fail(machine->words, HALO_ENOKVM,
+                          "/dev/kvm: no VM can be created (%s); use --backend process",
+                          strerror(errno));
     error = make_memory(machine, state);
     return error ? error : make_vcpu(machine, state);
 }
@@ -219,6 +226,24 @@ static void kvm_destroy(struct halo_machine *machine)
     machine->state = NULL;
 }
 
+/* Inside KVM_RUN the thread's signal mask, as it is now, without SIGURG. */
+static int set_mask(struct kvm_state *state)
+{
+    union {
+        struct kvm_signal_mask mask;
+        unsigned char bytes[sizeof(struct kvm_signal_mask) + KERNEL_SIGSET_LEN];
+    } in_run = {.mask = {.len = KERNEL_SIGSET_LEN}};
+    sigset_t set;
+
+    pthread_sigmask(SIG_SETMASK, NULL, &set);
+    sigdelset(&set, SIGURG);
+    memcpy(in_run.bytes + sizeof(struct kvm_signal_mask), &set, KERNEL_SIGSET_LEN);
+    if (ioctl(state->vcpu, KVM_SET_SIGNAL_MASK, &in_run) < 0)
+        return -1;
+    state->has_mask = true;
+    return 0;
+}
+
 /*
  * Have KVM_RUN interrupted at the deadline. SIGURG is blocked in this thread (by halo_run) except
  * inside KVM_RUN, where the kernel swaps the mask: there it ends the run, and it stays pending, so
@@ -227,23 +252,15 @@ static void kvm_destroy(struct halo_machine *machine)
 static int kvm_enter(struct halo_machine *machine, int64_t deadline)
 {
     struct kvm_state *state = machine->state;
-    union {
-        struct kvm_signal_mask mask;
-        unsigned char bytes[sizeof(struct kvm_signal_mask) + KERNEL_SIGSET_LEN];
-    } in_run = {.mask = {.len = KERNEL_SIGSET_LEN}};
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
     struct itimerspec when = {
         .it_interval = {0, REPEAT_NS},
         .it_value = {deadline / 1000000000, deadline % 1000000000},
     };
-    sigset_t set;
 
     if (deadline == HALO_FOREVER)
         return 0;
-    pthread_sigmask(SIG_SETMASK, NULL, &set);
-    sigdelset(&set, SIGURG);
-    memcpy(in_run.bytes + sizeof(struct kvm_signal_mask), &set, KERNEL_SIGSET_LEN);
-    if (ioctl(state->vcpu, KVM_SET_SIGNAL_MASK, &in_run) < 0)
+    if (set_mask(state) < 0)
         return failed(machine, "cannot set the signal mask of a vCPU");
     event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
     if (timer_create(CLOCK_MONOTONIC, &event, &state->timer) < 0)
@@ -254,6 +271,7 @@ static int kvm_enter(struct halo_machine *machine, int64_t deadline)
     return 0;
 }
 
+/* The mask goes, too: a later run may be another thread's, or one without a deadline. */
 static void kvm_leave(struct halo_machine *machine)
 {
     struct kvm_state *state = machine->state;
@@ -261,6 +279,9 @@ static void kvm_leave(struct halo_machine *machine)
     if (state->has_timer)
         timer_delete(state->timer);
     state->has_timer = false;
+    if (state->has_mask)
+        (void)ioctl(state->vcpu, KVM_SET_SIGNAL_MASK, NULL);
+    state->has_mask = false;
 }
 
 static void dead(struct halo_exit *exit, const char *why, uint64_t number)
@@ -365,6 +386,9 @@ static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_e
         sigemptyset(&urgent);
         sigaddset(&urgent, SIGURG);
         (void)sigtimedwait(&urgent, NULL, &(struct timespec){0, 0});
+        /* A function of the host's may have blocked what is pending: it must not end every run. */
+        if (state->has_mask && set_mask(state) < 0)
+            return failed(machine, "cannot set the signal mask of a vCPU");
     }
     exit->kind = HALO_EXIT_TIMEOUT;
     return 0;

@@ -12,6 +12,7 @@
  */
 #define _GNU_SOURCE
 #include "machine.h"
+#include "../descriptor.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static int make_ram(struct halo_machine *machine, uint64_t len)
 {
     void *host;
 
-    machine->ram.fd = memfd_create("halo-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    machine->ram.fd = halo__fd_high(memfd_create("halo-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (machine->ram.fd < 0)
         return halo__fail(machine->words, HALO_EHOST, "cannot make guest memory: %s",
                           strerror(errno));
@@ -164,7 +165,12 @@ static void write_boot_page(struct halo_machine *machine, const struct halo_opti
         place(machine, at, options->args[i], len);
         at += len;
     }
-    place(machine, layout->doorbell, machine->backend->doorbell,
+    halo__layout_doorbell(machine);
+}
+
+void halo__layout_doorbell(struct halo_machine *machine)
+{
+    place(machine, machine->layout.doorbell, machine->backend->doorbell,
           sizeof(machine->backend->doorbell));
 }
 

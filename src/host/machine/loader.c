@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "machine.h"
+#include "../descriptor.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@ static int refuse(struct halo_machine *machine, const char *path, const char *wh
 /* Read the whole file; what it turns into afterwards does not matter. */
 static int read_file(struct halo_machine *machine, const char *path, struct guest_file *file)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = halo__fd_high(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     int error = 0;
     struct stat st;
 

@@ -1,6 +1,7 @@
 /* A machine from its pieces: backend, memory, program. */
 #define _GNU_SOURCE
 #include "machine.h"
+#include "../descriptor.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,10 +23,11 @@ static int choose_backend(struct halo_machine *machine, enum halo_backend_choice
     }
     if (choice != HALO_BACKEND_AUTO)
         return halo__fail(machine->words, HALO_EINVAL, "no such backend");
-    fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    fd = halo__fd_high(open("/dev/kvm", O_RDWR | O_CLOEXEC));
     if (fd >= 0) {
         close(fd);
         machine->backend = &halo__kvm;
+        machine->is_auto = true;
         return 0;
     }
     if (errno != ENOENT)
@@ -35,6 +37,23 @@ static int choose_backend(struct halo_machine *machine, enum halo_backend_choice
                        strerror(errno));
     machine->backend = &halo__process;
     return 0;
+}
+
+int halo__machine_create(struct halo_machine *machine)
+{
+    int error = machine->backend->create(machine);
+
+    if (!error || !machine->is_auto)
+        return error;
+    (void)snprintf(machine->note, sizeof(machine->note), "no use of KVM, so a process: %.120s",
+                   machine->words->text);
+    machine->backend->destroy(machine);
+    machine->backend = &halo__process;
+    halo__layout_doorbell(machine);
+    error = machine->backend->create(machine);
+    if (!error)
+        machine->words->text[0] = '\0';
+    return error;
 }
 
 int halo__machine_load(struct halo_machine *machine, struct halo_words *words, const char *path,

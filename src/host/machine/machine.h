@@ -100,16 +100,23 @@ struct halo_machine {
     struct halo_ram ram;
     struct halo_words *words;
     void *state;    /* the backend's own */
+    bool is_auto;   /* the backend may still become the other one */
     char note[160]; /* why the automatic choice fell on the process backend, or "" */
 };
 
 /*
  * Choose a backend, make guest memory and load the program at `path`. Returns 0 or an error, with
  * words in `words`, which must live as long as the machine; close it in any case. What is left is
- * the backend's create, after which the guest may be reading its memory.
+ * halo__machine_create.
  */
 int halo__machine_load(struct halo_machine *machine, struct halo_words *words, const char *path,
                        const struct halo_options *options);
+
+/*
+ * The backend's create. Where the choice was automatic and KVM turns out to be of no use, the guest
+ * becomes a process, and `note` says why.
+ */
+int halo__machine_create(struct halo_machine *machine);
 void halo__machine_close(struct halo_machine *machine);
 
 /*
@@ -124,6 +131,8 @@ uint32_t halo__layout_regions(const struct halo_machine *machine, struct halo_re
 int halo__layout_begin(struct halo_machine *machine, const struct halo_options *options);
 /* After loading: heap, boot page, doorbell. */
 int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options);
+/* The backend's doorbell, again where the backend has changed. */
+void halo__layout_doorbell(struct halo_machine *machine);
 int halo__layout_add(struct halo_machine *machine, struct halo_range range);
 
 /* Read and check a guest file, place it in guest memory, add its ranges to the layout. */

@@ -7,6 +7,7 @@
 #include "process_child.h"
 #include "process_child_image.h"
 #include "../deadline.h"
+#include "../descriptor.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -110,10 +111,10 @@ static int make_setup(struct halo_machine *machine, struct child_setup *setup)
 
 static int make_program(struct halo_machine *machine)
 {
-    int fd = memfd_create("halo-guest", MFD_CLOEXEC | MFD_EXEC);
+    int fd = halo__fd_high(memfd_create("halo-guest", MFD_CLOEXEC | MFD_EXEC));
 
     if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
-        fd = memfd_create("halo-guest", MFD_CLOEXEC);
+        fd = halo__fd_high(memfd_create("halo-guest", MFD_CLOEXEC));
     if (fd < 0 || write(fd, process_child_image, sizeof(process_child_image)) !=
                       (ssize_t)sizeof(process_child_image)) {
         failed(machine, "cannot make the child's program");
@@ -168,6 +169,7 @@ static int spawn(struct halo_machine *machine, struct process_state *state, stru
         state->pidfd = -1;
         return failed(machine, "cannot start a process");
     }
+    state->pidfd = halo__fd_high(state->pidfd);
     return 0;
 }
 
@@ -233,6 +235,7 @@ static int receive_listener(struct halo_machine *machine, struct process_state *
     if (!rights || rights->cmsg_type != SCM_RIGHTS || rights->cmsg_len != CMSG_LEN(sizeof(int)))
         return halo__fail(machine->words, HALO_EHOST, "process: the child sent no doorbell");
     memcpy(&state->listener, CMSG_DATA(rights), sizeof(int));
+    state->listener = halo__fd_high(state->listener);
     /* Wake the guest on this core: a hint that older kernels do not know. */
     (void)ioctl(state->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     return 0;
@@ -249,8 +252,10 @@ static int start_child(struct halo_machine *machine, struct process_state *state
         return error;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
         return failed(machine, "cannot make a socket pair");
-    state->socket = sockets[0];
-    what.socket = sockets[1];
+    state->socket = sockets[0] = halo__fd_high(sockets[0]);
+    what.socket = sockets[1] = halo__fd_high(sockets[1]);
+    if (sockets[0] < 0 || sockets[1] < 0)
+        return failed(machine, "cannot make a socket pair");
     what.program = make_program(machine);
     error = what.program < 0 ? HALO_EHOST : spawn(machine, state, &what);
     close(sockets[1]);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "../descriptor.h"
 #include "stream.h"
 
 /* Its descriptor can go on: what it is armed for is armed again where that is still blocked. */
@@ -298,7 +299,7 @@ uint64_t halo__end_limit(const struct halo_stream *stream)
 
 int halo__end_accept(struct halo_stream *stream)
 {
-    const int fd = accept4(stream->polled.fd, NULL, NULL, SOCK_CLOEXEC);
+    const int fd = halo__fd_high(accept4(stream->polled.fd, NULL, NULL, SOCK_CLOEXEC));
 
     return fd < 0 ? -errno : fd;
 }
