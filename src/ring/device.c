@@ -372,15 +372,16 @@ static void free_record(struct halo_device_chain *record)
 int halo_device_retire(struct halo_device *device, struct halo_token token, uint32_t len,
                        uint32_t extra, uint64_t word)
 {
+    const uint16_t number = halo_token_id(token);
     struct halo_device_chain *record;
     uint32_t slots, capacity;
     uint64_t meta;
 
     if (device->violation.reason)
         return HALO_EBROKEN;
-    if (halo_token_id(token) >= device->place.size)
+    if (number >= device->place.size)
         return HALO_ESTALE;
-    record = &device->chains[halo_token_id(token)];
+    record = &device->chains[number];
     slots = halo_device_chain_slots(record);
     if (slots == 0 || record->token != token.word)
         return HALO_ESTALE;
@@ -388,8 +389,7 @@ int halo_device_retire(struct halo_device *device, struct halo_token token, uint
     if (extra == HALO_DESC_INLINE ? record->limit || !record->is_inline : len > capacity)
         return HALO_EINVAL;
 
-    meta =
-        halo_meta(len, halo_token_id(token), (uint16_t)(extra | (len > 0 ? HALO_DESC_WRITE : 0)));
+    meta = halo_meta(len, number, (uint16_t)(extra | (len > 0 ? HALO_DESC_WRITE : 0)));
     meta |= device->used.phase;
     if (extra)
         halo_shm_stage_addr(device->used.desc, word);

@@ -33,24 +33,37 @@ static uint16_t any_id(void)
 
 /* The id in a word that can be anything can be anything. So Eva can follow each id on its own. */
 #define halo_meta_id halo_meta_id_of
+#define halo_plain_id halo_plain_id_of
+#define halo_token_id halo_token_id_of
 #include <halo/ring.h>
 #undef halo_meta_id
+#undef halo_plain_id
+#undef halo_token_id
 #define halo_meta_id(meta) any_id()
+#define halo_plain_id(word) any_id()
+#define halo_token_id(token) any_id()
+
+const struct halo_desc halo_ring_latched;
 
 static struct halo_desc desc[SIZE];
 static struct halo_event driver_event, device_event;
 static const struct halo_ring_place place = {desc, &driver_event, &device_event, SIZE};
 
-static struct halo_cursor any_cursor(void)
+/* The same place as the hot paths keep it, with the flags of available or of used descriptors. */
+static struct halo_at any_at(bool used)
 {
-    static const uint32_t phases[] = {HALO_DESC_AVAIL, HALO_DESC_USED};
+    const uint64_t phase = used ? HALO_META_PHASE : (uint64_t)HALO_DESC_AVAIL << 48;
+    struct halo_at at = {(struct halo_desc *)place.desc + choose(SIZE - 1), phase};
 
-    return (struct halo_cursor){within(SIZE - 1), phases[any % 2]};
+    if (choose(1))
+        at.phase ^= HALO_META_PHASE;
+    return at;
 }
 
-static bool cursor_is_sound(struct halo_cursor at)
+static bool at_is_sound(struct halo_at at)
 {
-    return at.slot < SIZE && (at.phase == HALO_DESC_AVAIL || at.phase == HALO_DESC_USED);
+    return at.desc >= (struct halo_desc *)place.desc &&
+           at.desc < (struct halo_desc *)place.desc + SIZE;
 }
 
 /* Eva warns of the index unless it can show that the statement is true. */

@@ -21,13 +21,14 @@ static void check(void)
     uint32_t slots = 0;
 
     for (uint32_t id = 0; id < SIZE; id++)
-        slots += chains[id].slots;
-    demand(device.in_flight == slots);
+        slots += halo_device_chain_slots(&chains[id]);
     demand(device.staged <= SIZE && slots + device.staged <= SIZE);
+    demand(device.room == SIZE - slots - device.staged);
     demand(device.newest < SIZE);
-    demand(cursor_is_sound(device.avail));
-    demand(cursor_is_sound(device.used));
-    demand(cursor_is_sound(device.published));
+    demand(device.ids == (device.violation.reason ? 0 : SIZE));
+    demand(device.violation.reason || at_is_sound(device.avail));
+    demand(at_is_sound(device.used));
+    demand(at_is_sound(device.published));
 }
 
 static void begin(void)
@@ -39,22 +40,35 @@ static void begin(void)
     region.rights = (uint32_t)any;
     (void)halo_device_extend(&device, (uint32_t)any);
     for (uint32_t id = 0; id < SIZE; id++) {
+        const uint32_t count = choose(SIZE - slots);
+        const bool is_plain = count == 1 && choose(1);
+
         chains[id].capacity = (uint32_t)any;
-        chains[id].generation = (uint32_t)any;
-        chains[id].slots = (uint16_t)choose(SIZE - slots);
+        chains[id].token = count ? (any & ~(uint64_t)HALO_TOKEN_FREE) : (any | HALO_TOKEN_FREE);
+        chains[id].limit = is_plain ? 1 + (any & (HALO_META_WRITE | UINT32_MAX)) : 0;
+        chains[id].slots = (uint16_t)(is_plain ? 0 : count);
         chains[id].is_inline = (uint16_t)any;
-        slots += chains[id].slots;
+        slots += count;
     }
     device.len_max = (uint32_t)any;
-    device.in_flight = slots;
     device.staged = choose(SIZE - slots);
+    device.room = SIZE - slots - device.staged;
     device.unannounced = any;
     device.batch_meta = any;
     device.newest = (uint16_t)choose(SIZE - 1);
-    device.avail = any_cursor();
-    device.used = any_cursor();
-    device.published = any_cursor();
-    device.violation.reason = (enum halo_broken)(any % 2);
+    device.avail = any_at(false);
+    device.used = any_at(true);
+    device.published = any_at(true);
+    halo_device_memory_changed(&device);
+    if (choose(1)) {
+        device.violation.reason = HALO_BROKEN_TORN;
+        device.stopped = device.avail;
+        device.avail = halo_at_latched();
+        device.ids = 0;
+        device.room += device.staged;
+        device.staged = 0;
+        device.unannounced = 0;
+    }
 }
 
 /* Touch every span. That it lies in its region to its last byte is WP's to prove. */

@@ -19,21 +19,24 @@ static void check(void)
     uint32_t slots = 0, staged = 0, in_flight = 0, id = driver.free_id;
 
     for (uint32_t i = 0; i < SIZE; i++) {
-        slots += chains[i].slots;
-        staged += chains[i].batch == driver.batch ? chains[i].slots : 0;
-        in_flight += chains[i].slots ? 1 : 0;
+        const uint32_t count = halo_driver_chain_slots(&chains[i]);
+
+        slots += count;
+        staged += chains[i].batch == driver.batch ? count : 0;
+        in_flight += count ? 1 : 0;
     }
-    demand(driver.free_slots + slots == SIZE);
-    demand(driver.staged == staged);
+    demand(driver.free_slots == (driver.violation.reason ? 0 : SIZE - slots));
+    demand(driver.staged == (driver.violation.reason ? 0 : staged));
+    demand(driver.ids == (driver.violation.reason ? 0 : SIZE));
     for (uint32_t i = in_flight; i < SIZE; i++) {
         demand(id < SIZE);
-        demand(chains[id].slots == 0 && !listed[id]);
+        demand(halo_driver_chain_slots(&chains[id]) == 0 && !listed[id]);
         listed[id] = true;
         id = chains[id].next;
     }
-    demand(cursor_is_sound(driver.avail));
-    demand(cursor_is_sound(driver.published));
-    demand(cursor_is_sound(driver.used));
+    demand(at_is_sound(driver.avail));
+    demand(at_is_sound(driver.published));
+    demand(driver.violation.reason || at_is_sound(driver.used));
 }
 
 /* False where a choice was none. */
@@ -49,8 +52,11 @@ static bool begin(void)
         uint32_t count = choose(SIZE - slots);
         bool is_staged = count > 0 && choose(1);
 
+        const bool is_plain = count == 1 && choose(1);
+
         chains[id].capacity = (uint32_t)any;
-        chains[id].slots = (uint16_t)count;
+        chains[id].limit = is_plain ? 1 + (any & (HALO_META_WRITE | UINT32_MAX)) : 0;
+        chains[id].slots = (uint16_t)(is_plain ? 0 : count);
         chains[id].batch = is_staged ? driver.batch : within(2);
         chains[id].next = (uint16_t)any;
         driver.staged += is_staged ? count : 0;
@@ -62,7 +68,7 @@ static bool begin(void)
     for (; free_ids > 0; free_ids--) {
         uint32_t id = choose(SIZE - 1);
 
-        if (chains[id].slots || listed[id])
+        if (halo_driver_chain_slots(&chains[id]) || listed[id])
             return false;
         listed[id] = true;
         if (last == SIZE)
@@ -72,13 +78,21 @@ static bool begin(void)
         last = id;
     }
     (void)halo_driver_extend(&driver, within(HALO_FEATURES_ALL + 1));
-    driver.avail = any_cursor();
-    driver.published = any_cursor();
-    driver.used = any_cursor();
+    driver.avail = any_at(false);
+    driver.published = any_at(false);
+    driver.used = any_at(true);
     driver.batch_meta = any;
     driver.unannounced = any;
     driver.failed = within(SIZE);
-    driver.violation.reason = (enum halo_broken)(any % 2);
+    if (choose(1)) {
+        driver.violation.reason = HALO_BROKEN_STOPPED;
+        driver.stopped = driver.used;
+        driver.used = halo_at_latched();
+        driver.ids = 0;
+        driver.free_slots = 0;
+        driver.staged = 0;
+        driver.unannounced = 0;
+    }
     return true;
 }
 

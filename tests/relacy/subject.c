@@ -102,8 +102,8 @@ int subject_sound(void)
 
 int subject_at_rest(void)
 {
-    return driver.free_slots == place.size && driver.staged == 0 && halo_device_in_flight(&device) == 0 &&
-           device.staged == 0;
+    return driver.free_slots == place.size && driver.staged == 0 &&
+           halo_device_in_flight(&device) == 0 && device.staged == 0;
 }
 
 int driver_add(const uint64_t *addrs, uint32_t readable, uint32_t writable)
