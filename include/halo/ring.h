@@ -291,8 +291,8 @@ static inline struct halo_at halo_at_move(struct halo_at at, const struct halo_r
  * The plain path. Nearly every chain is one descriptor whose flags are its lap's phase, with or
  * without WRITE, and so is nearly every used entry. Both sides have a short path for these and one
  * general walk for everything else, which goes on with the words that the short path has loaded.
- * Each short path says why it equals the walk; tests/model/test_plain.c and
- * tests/proofs/plain.smt2 see to it. With HALO_NO_PLAIN_PATH all goes to the walk.
+ * Each short path says why it equals the walk; tests/model/test_plain.c sees to it. With
+ * HALO_NO_PLAIN_PATH all goes to the walk.
  */
 #ifdef HALO_NO_PLAIN_PATH
 #define HALO_PLAIN_PATH 0
