@@ -86,9 +86,14 @@ static int stuck(struct halo_sandbox *box, const char *what)
  * Step until it has come, whatever that is, or the guest has ended: 0; HALO_ETIMEDOUT, or
  * HALO_EDEADLOCK where it cannot come before the caller does something; or another error: then the
  * guest has ended.
+ *
+ * A wait that nests has the guest's calls that are not deep enough put off until it is over
+ * (HALO_DEPTH_SHIFT). One for a stream does so only inside a function of the host's, where the
+ * number of waits bounds how deep the guest can make the host go; elsewhere the guest's program is
+ * to get on, calls and all, until it reads or writes.
  */
 static int run_until(struct halo_sandbox *box, condition *has_come, const void *what,
-                     int64_t deadline)
+                     int64_t deadline, bool nests)
 {
     struct run run;
     int error;
@@ -102,7 +107,7 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
         box->loop.state = HALO_STATE_RUNNING;
         box->port.open = true;
     }
-    box->port.waits++;
+    box->port.waits += nests;
     while (!error && box->loop.state == HALO_STATE_RUNNING && !has_come(box, what)) {
         error = halo__loop_step(&box->loop);
         if (error != HALO_STUCK)
@@ -114,7 +119,7 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
         else
             error = stuck(box, "the guest waits, but has not answered a call");
     }
-    box->port.waits--;
+    box->port.waits -= nests;
     leave(box, &run);
     return error;
 }
@@ -138,7 +143,7 @@ int halo_wait(struct halo_future *future, int64_t timeout_ns)
     box = future->calls->box;
     error = deadline_of(box, timeout_ns, &deadline);
     if (!error)
-        error = run_until(box, is_done, future, deadline);
+        error = run_until(box, is_done, future, deadline, true);
     if (!future->done)
         return error;
     if (box->calls.reported < box->calls.answered)
@@ -162,7 +167,7 @@ int halo_poll(struct halo_sandbox *box, int64_t timeout_ns)
     if (!error && !some_came(box, NULL)) {
         if (!halo__calls_pending(calls))
             return 0;
-        error = run_until(box, some_came, NULL, deadline);
+        error = run_until(box, some_came, NULL, deadline, true);
     }
     came = (int)(calls->answered - calls->reported);
     calls->reported = calls->answered;
@@ -185,7 +190,7 @@ static int run_for(struct halo_sandbox *box, const struct halo_flow *flow, int64
 {
     if (box->loop.state == HALO_STATE_ENDED)
         return box->loop.error;
-    return run_until(box, is_moving, flow, deadline);
+    return run_until(box, is_moving, flow, deadline, box->port.serving > 0);
 }
 
 /* The next bytes that the guest has written: their length, 0 at the end, or an error. */

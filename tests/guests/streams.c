@@ -203,11 +203,63 @@ static uint32_t number(const char *text)
     return value;
 }
 
+HALO_IMPORT(next, "host.next", HALO_I64, HALO_I64);
+
+/* Calls its host, and writes what it was told. */
+static void ask(uint32_t handle)
+{
+    for (int64_t i = 0; i < 3; i++) {
+        const struct halo_value arg = halo_i64(i);
+        struct halo_future future;
+        int64_t answer;
+
+        check(halo_call_start(&future, &next, &arg, 1) == 0 && halo_wait(&future) == 0,
+              "the host's function failed");
+        answer = future.result.i64;
+        check(halo_stream_write_start(&future, handle, &answer, sizeof(answer)) == 0 &&
+                  halo_wait(&future) == 0,
+              "a write failed");
+    }
+}
+
+/* Reads a few bytes at a time, and takes its time in between. */
+static void drip(uint32_t handle)
+{
+    unsigned char few[8];
+    struct halo_future future;
+
+    do {
+        for (uint32_t i = 0; i < 20000000; i++)
+            __asm__ volatile("");
+        check(halo_stream_read_start(&future, handle, few, sizeof(few)) == 0 &&
+                  halo_wait(&future) == 0,
+              "a read failed");
+    } while (future.result.len > 0);
+}
+
+/* Ends with more on its way out than a pipe takes. */
+static void pour(void)
+{
+    static unsigned char much[300000];
+    static struct halo_future future;
+
+    check(halo_stream_write_start(&future, HALO_STDOUT, much, sizeof(much)) == 0, "no write");
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
 
     switch (mode[0]) {
+    case 'a':
+        ask(opened("host"));
+        break;
+    case 'd':
+        drip(opened("host"));
+        break;
+    case 'p':
+        pour();
+        break;
     case 'c':
         answer_connections(number(argv[2]));
         break;

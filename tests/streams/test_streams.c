@@ -672,6 +672,62 @@ static void a_long_wait_can_be_watched(void **state)
     close(in[1]);
 }
 
+/* TIME-02: also while what it had written before its end waits for somebody to read it. */
+static void what_goes_out_after_the_end_can_be_watched(void **state)
+{
+    uint32_t looks = 0;
+    int out[2], code;
+
+    assert_int_equal(pipe(out), 0);
+    open_guest(state, "pour", NULL);
+    assert_int_equal(halo_attach(box, HALO_STDOUT, halo_end_fd(out[1])), 0);
+    halo_watch(box, 1000000, watch, &looks);
+    assert_int_equal(halo_run(box, 600000000, &code), HALO_ETIMEDOUT);
+    assert_true(looks > 20); /* a few of them before its end */
+    close(out[0]);
+    close(out[1]);
+}
+
+/* --- Time, and calls meanwhile ---------------------------------------------------------------- */
+
+/* TIME-01: one deadline for all pieces of a write, however many a slow guest makes of it. */
+static void a_write_has_one_deadline(void **state)
+{
+    static const char bytes[4096];
+    uint32_t handle;
+    int64_t taken;
+
+    open_guest(state, "drip", NULL);
+    handle = offer("host", halo_end_host(), HALO_IN);
+    taken = halo_stream_write(box, handle, bytes, sizeof(bytes), 150000000);
+    assert_true(taken == HALO_ETIMEDOUT || (taken > 0 && taken < (int64_t)sizeof(bytes)));
+}
+
+static void add_ten(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)context;
+    halo_return(call, halo_i64(args[0].i64 + 10));
+}
+
+/* The guest's program calls its host on the way to what its host waits for. */
+static void a_guest_calls_while_its_host_waits_for_a_stream(void **state)
+{
+    static const struct halo_signature type = HALO_FN(HALO_I64, HALO_I64);
+    uint32_t handle;
+
+    open_guest(state, "ask", NULL);
+    assert_int_equal(halo_provide(box, "host.next", &type, add_ten, NULL), 0);
+    handle = offer("host", halo_end_host(), HALO_OUT);
+    for (int64_t i = 0; i < 3; i++) {
+        int64_t answer = 0;
+
+        assert_int_equal(halo_stream_read(box, handle, &answer, sizeof(answer), HALO_FOREVER),
+                         sizeof(answer));
+        assert_int_equal(answer, i + 10);
+    }
+    assert_ends();
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -693,6 +749,9 @@ int main(void)
         RINGS(misuse_is_an_error),
         RINGS(str_05_a_stream_that_is_closed_wakes_its_host),
         RINGS(a_long_wait_can_be_watched),
+        RINGS(what_goes_out_after_the_end_can_be_watched),
+        RINGS(a_write_has_one_deadline),
+        RINGS(a_guest_calls_while_its_host_waits_for_a_stream),
     };
 
     return run_every_way("streams", tests, sizeof(tests) / sizeof(tests[0]), NULL, close_guest);

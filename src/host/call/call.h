@@ -37,7 +37,7 @@ struct halo_functions {
 /* Most calls of the host's that are in flight. */
 #define HALO_NUMBERS 256u
 
-struct halo_call_stats {
+struct halo_call_counts {
     uint64_t served, sent; /* calls of the guest's, and of the host's */
     uint64_t deferred, fetched, discarded;
 };
@@ -48,7 +48,7 @@ struct halo_calls {
     struct halo_words *words;
     struct halo_sandbox *box; /* what a function of the host's is told */
     struct halo_functions functions;
-    struct halo_call_stats stats;
+    struct halo_call_counts stats;
 
     /* The guest's calls that have time until a wait of the host's is over: see HALO_DEPTH_SHIFT. */
     struct halo_fifo put_off;
