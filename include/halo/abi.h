@@ -15,14 +15,20 @@
  * The version of all of this. A guest file says which one it was built for in an ELF note, so that
  * a host can refuse it in words before anything runs; the boot page says which one the host speaks.
  */
-#define HALO_ABI_VERSION 2u
+#define HALO_ABI_VERSION 3u
 
-/* The note: its name, its type, and its description: HALO_ABI_VERSION as one 32-bit word. */
+/*
+ * The notes: their name and types. The description of the first is HALO_ABI_VERSION as one 32-bit
+ * word. A guest that makes system calls has the second, too: the address of the code that answers
+ * them, as one 64-bit word. See HALO_SYSCALL_OFFSET.
+ */
 #define HALO_NOTE_NAME "Halo"
 #define HALO_NOTE_ABI 1u
+#define HALO_NOTE_SYSCALL 2u
 
 /* Guest memory. One address space, the same on every backend; what is not listed is unmapped. */
-#define HALO_RAM_BASE 0x10000000ull /* guests are linked to start here */
+#define HALO_RAM_BASE 0x200000ull
+#define HALO_PROGRAM_BASE 0x400000ull /* guests are linked to start here; the stack is below */
 #define HALO_PAGE 4096ull
 
 /* The boot page, read-only for the guest. Its address is the guest's first argument. */
@@ -89,7 +95,9 @@ struct halo_boot {
     uint64_t save;    /* address of a page in which the doorbell's code saves registers */
     uint64_t epoch;   /* grows with every restore: what is of an older one is stale */
     uint64_t seed[4]; /* random bits, new after every restore */
-    uint64_t unused[8];
+    uint64_t stack_low; /* the program's stack: its lowest address, and its length */
+    uint64_t stack_len;
+    uint64_t unused[6];
 };
 
 _Static_assert(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -113,6 +121,7 @@ _Static_assert(offsetof(struct halo_boot, status) == 200, "boot page layout");
 _Static_assert(offsetof(struct halo_boot, save) == 208, "boot page layout");
 _Static_assert(offsetof(struct halo_boot, epoch) == 216, "boot page layout");
 _Static_assert(offsetof(struct halo_boot, seed) == 224, "boot page layout");
+_Static_assert(offsetof(struct halo_boot, stack_low) == 256, "boot page layout");
 _Static_assert(sizeof(struct halo_boot) == 320, "boot page layout");
 _Static_assert(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 _Static_assert(sizeof(struct halo_boot_stack) == 16, "boot page layout");
@@ -132,10 +141,45 @@ struct halo_thread {
 _Static_assert(offsetof(struct halo_thread, canary) == 0x28, "the ABI's");
 _Static_assert(sizeof(struct halo_boot) <= HALO_THREAD_OFFSET, "they share a page");
 
+/*
+ * The status line, in the boot page, for guests that make system calls: what the host says each
+ * time before it lets the guest run, to be read without leaving the guest. A field of 0 is unknown.
+ */
+#define HALO_STATUS_OFFSET 3072u
+
+struct halo_status {
+    uint32_t sequence;     /* odd while the rest changes */
+    uint32_t unused[3];    /* reserved for what the host takes, has and does */
+    int64_t monotonic_ns;  /* the clocks, when the guest was entered */
+    int64_t real_ns;       /* since 1970 */
+    uint64_t counter_rate; /* of the time stamp counter, in Hz */
+    uint64_t more[3];
+};
+
+_Static_assert(sizeof(struct halo_status) == 64, "a cache line");
+
+/* The save page, writable for the guest: the host believes nothing of it. */
+struct halo_save {
+    uint64_t counter; /* the guest's time stamp counter when the doorbell last came back, or 0 */
+    uint64_t rcx;     /* of the system call that is being made */
+};
+
+/*
+ * A guest with a HALO_NOTE_SYSCALL can execute `syscall`: it comes to the code that the note names,
+ * with rcx the address behind the instruction, r11 lost, and all other registers as they were.
+ * Nothing leaves the guest for it. The way there is code in the doorbell's page, at this offset.
+ * For all other guests a system call is a fault that ends them.
+ */
+#define HALO_SYSCALL_OFFSET 64u
+
 /* What a guest can ask for with the doorbell. Nothing is returned; all of them may leave the VM. */
 enum halo_doorbell {
-    HALO_DOORBELL_KICK = 1,   /* a: queue; there are new chains */
-    HALO_DOORBELL_WAIT = 2,   /* nothing to do until a queue moves; a: enum halo_wait_for */
+    HALO_DOORBELL_KICK = 1, /* a: queue; there are new chains */
+    /*
+     * Nothing to do until a queue moves; a: enum halo_wait_for. b: how many nanoseconds at most,
+     * and then it comes back; 0 is for ever.
+     */
+    HALO_DOORBELL_WAIT = 2,
     HALO_DOORBELL_HALT = 3,   /* a: exit code, its low 8 bits count; does not come back */
     HALO_DOORBELL_PANIC = 4,  /* a: address of a message, b: its length; does not come back */
     HALO_DOORBELL_PUSHED = 5, /* there is a message on the stack to the host; comes back with one */

@@ -43,8 +43,12 @@ enum halo_backend_choice {
 };
 
 #define HALO_RAM_DEFAULT (16ull << 20)
-#define HALO_RAM_MIN (4ull << 20)
+#define HALO_RAM_MIN (6ull << 20)
 #define HALO_RAM_MAX (1024ull << 20)
+
+#define HALO_STACK_DEFAULT (1ull << 20)
+#define HALO_STACK_MIN (64ull << 10)
+#define HALO_STACK_MAX (512ull << 20)
 
 /* Longest argument strings, all together, with their zero bytes. */
 #define HALO_ARGS_MAX 65536u
@@ -62,6 +66,7 @@ struct halo_options {
      * less than 1 MiB; what they cannot do is HALO_ETRANSPORT or HALO_ESIZE, on both sides.
      */
     enum halo_transport transport;
+    uint64_t stack_len; /* bytes of the guest's stack: 0, or MIN to MAX by pages */
 };
 
 /*

@@ -56,6 +56,8 @@ static int wait(struct halo_loop *loop)
         return HALO_ETIMEDOUT;
     if (loop->watch && loop->watch_next < until)
         until = loop->watch_next;
+    if (loop->wake && loop->wake < until)
+        until = loop->wake;
     halo__poller_wait(&loop->poller, halo__poll_timeout(until));
     look(loop);
     return 0;
@@ -80,12 +82,14 @@ static int faulted(struct halo_loop *loop, const struct halo_fault *fault)
 {
     loop->has_fault = true;
     loop->fault = *fault;
-    return halo__fail(loop->words, HALO_EFAULT,
-                      "the guest faulted: %s at 0x%llx (instruction 0x%llx, stack 0x%llx, error "
-                      "code 0x%x)",
-                      halo_fault_name(fault->vector),
-                      (unsigned long long)(fault->vector == 14 ? fault->address : fault->rip),
-                      (unsigned long long)fault->rip, (unsigned long long)fault->rsp, fault->error);
+    return halo__fail(
+        loop->words, HALO_EFAULT,
+        "the guest faulted: %s%s at 0x%llx (instruction 0x%llx, stack 0x%llx, error "
+        "code 0x%x)",
+        halo__layout_is_overflow(&loop->machine->layout, fault) ? "its stack overflowed: " : "",
+        halo_fault_name(fault->vector),
+        (unsigned long long)(fault->vector == 14 ? fault->address : fault->rip),
+        (unsigned long long)fault->rip, (unsigned long long)fault->rsp, fault->error);
 }
 
 /* A message on the guest's stack, which waits for one of ours: an answer, or the next call. */
@@ -119,6 +123,8 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
     case HALO_DOORBELL_WAIT:
         loop->waits++;
         loop->port->guest = exit->a == HALO_WAIT_CALL ? HALO_GUEST_SERVES : HALO_GUEST_WAITS;
+        if (exit->b)
+            loop->wake = halo__deadline(exit->b < INT64_MAX ? (int64_t)exit->b : INT64_MAX);
         return 0;
     case HALO_DOORBELL_HALT:
         error = finish(loop);
@@ -177,10 +183,15 @@ int halo__loop_step(struct halo_loop *loop)
             return halo__loop_end(loop, error);
         if (port->answered)
             return 0;
-        return loop->poller.armed_count > 0 ? wait(loop) : HALO_STUCK;
+        if (!loop->wake)
+            return loop->poller.armed_count > 0 ? wait(loop) : HALO_STUCK;
+        if (halo__now() < loop->wake)
+            return wait(loop);
     }
     port->guest = HALO_GUEST_RUNS;
+    loop->wake = 0;
     port->answered = false;
+    halo__machine_tell(loop->machine);
     error = loop->machine->backend->run(loop->machine, loop->deadline, &exit);
     if (error)
         return halo__loop_end(loop, error);

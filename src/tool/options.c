@@ -23,17 +23,18 @@ static int choose(const char *text, const char *const *names, int count)
     return -1;
 }
 
-static bool parse_memory(const char *text, uint64_t *len)
+/* A length between these, in units of 1 << shift bytes. */
+static bool parse_len(const char *text, int shift, uint64_t min, uint64_t max, uint64_t *len)
 {
-    unsigned long long mib;
+    unsigned long long count;
     char *end;
 
     errno = 0;
-    mib = strtoull(text, &end, 10);
-    if (errno || end == text || *end || *text == '-' || mib < HALO_RAM_MIN >> 20 ||
-        mib > HALO_RAM_MAX >> 20)
+    count = strtoull(text, &end, 10);
+    if (errno || end == text || *end || *text == '-' || count < min >> shift ||
+        count > max >> shift)
         return false;
-    *len = mib << 20;
+    *len = count << shift;
     return true;
 }
 
@@ -62,9 +63,13 @@ int tool_option(const char *command, struct tool_options *options, int option, c
         options->sandbox.backend = (enum halo_backend_choice)choice;
         return 0;
     case 'm':
-        return parse_memory(value, &options->sandbox.ram_len)
+        return parse_len(value, 20, HALO_RAM_MIN, HALO_RAM_MAX, &options->sandbox.ram_len)
                    ? 0
-                   : wrong(command, "memory must be 4 to 1024 MiB, not", value);
+                   : wrong(command, "memory must be 6 to 1024 MiB, not", value);
+    case TOOL_STACK:
+        return parse_len(value, 10, HALO_STACK_MIN, HALO_STACK_MAX, &options->sandbox.stack_len)
+                   ? 0
+                   : wrong(command, "a stack must be 64 to 524288 KiB, not", value);
     case 's':
         options->stats = true;
         return 0;

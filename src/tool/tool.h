@@ -27,14 +27,17 @@ struct tool_options {
 #define TOOL_LONGS                                                                       \
     {"backend", required_argument, NULL, 'b'}, {"memory", required_argument, NULL, 'm'}, \
         {"stats", no_argument, NULL, 's'}, {"timeout", required_argument, NULL, 't'},    \
+        {"stack", required_argument, NULL, TOOL_STACK},                                  \
     {                                                                                    \
         "transport", required_argument, NULL, TOOL_TRANSPORT                             \
     }
 #define TOOL_TRANSPORT 256
+#define TOOL_STACK 257
 #define TOOL_USAGE                                                                         \
     "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n" \
-    "  -m, --memory MIB     memory of the guest, 4 to 1024 MiB (16)\n"                     \
+    "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16)\n"                     \
     "  -s, --stats          print a table of what it took, on standard error\n"            \
+    "      --stack KIB      stack of the guest, 64 to 524288 KiB (1024)\n"                 \
     "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"         \
     "      --transport KIND ring (the default), or stack: one call for each exit, no streams\n"
 

@@ -65,11 +65,13 @@ static void run_stack(void)
 
 static void overflow(void)
 {
-    uint64_t below;
+    __asm__ volatile("1: call 1b" : : : "memory");
+}
 
-    __asm__ volatile("mov %%rsp, %0" : "=r"(below));
-    for (int i = 0; i < 100; i++)
-        touch(below -= 4096);
+/* It jumps over whatever lies within a few pages of the stack's end. */
+static void large_frame(void)
+{
+    __asm__ volatile("sub $0x800000, %%rsp\n\tpush %%rax" : : : "memory");
 }
 
 static void divide(void)
@@ -282,6 +284,7 @@ static const struct mode modes[] = {
     {"write-doorbell", write_doorbell},
     {"run-data", run_data},
     {"run-stack", run_stack},
+    {"large-frame", large_frame},
     {"overflow", overflow},
     {"divide", divide},
     {"undefined", undefined},

@@ -110,6 +110,30 @@ static int set_cpuid(struct halo_machine *machine, const struct kvm_state *state
     return error;
 }
 
+/*
+ * Where `syscall` goes, for a guest that has code for it. On a processor it is CPL0, with all flags
+ * cleared that could do harm there; the code of layout.c leads back to CPL3. A software KVM stays
+ * at CPL3. The 32-bit way in leads nowhere.
+ */
+static int set_syscall(struct halo_machine *machine, const struct kvm_state *state)
+{
+    const struct kvm_msr_entry entries[] = {
+        {.index = 0xc0000081, .data = 0x0023001000000000}, /* STAR: CS 0x10, back to 0x33 */
+        {.index = 0xc0000082, .data = machine->layout.doorbell + HALO_SYSCALL_OFFSET}, /* LSTAR */
+        {.index = 0xc0000083, .data = 0},                                              /* CSTAR */
+        {.index = 0xc0000084, .data = 0x47700}, /* FMASK: AC NT IOPL DF IF TF */
+    };
+    union {
+        struct kvm_msrs msrs;
+        unsigned char bytes[sizeof(struct kvm_msrs) + sizeof(entries)];
+    } set = {.msrs = {.nmsrs = sizeof(entries) / sizeof(entries[0])}};
+
+    memcpy(set.bytes + sizeof(struct kvm_msrs), entries, sizeof(entries));
+    if (ioctl(state->vcpu, KVM_SET_MSRS, &set) != (int)set.msrs.nmsrs)
+        return failed(machine, "cannot arrange for system calls");
+    return 0;
+}
+
 /* Straight into 64-bit mode at CPL3. */
 static int set_registers(struct halo_machine *machine, const struct kvm_state *state)
 {
@@ -155,20 +179,24 @@ static int set_registers(struct halo_machine *machine, const struct kvm_state *s
     sregs.cr3 = KVM_PML4;
     sregs.cr4 = 0x40620; /* OSXSAVE OSXMMEXCPT OSFXSR PAE */
     sregs.efer = 0xd00;  /* NXE LMA LME, and no SCE */
+    if (machine->layout.syscall_entry) {
+        sregs.cr4 |= 0x10000; /* FSGSBASE: a C library's threads set fs */
+        sregs.efer |= 1;      /* SCE */
+    }
     if (ioctl(state->vcpu, KVM_SET_SREGS, &sregs) < 0)
         return failed(machine, "cannot set the processor's state");
     if (ioctl(state->vcpu, KVM_SET_XCRS, &xcrs) < 0)
         return failed(machine, "cannot enable vector registers");
     if (ioctl(state->vcpu, KVM_SET_REGS, &regs) < 0)
         return failed(machine, "cannot set registers");
-    return 0;
+    return machine->layout.syscall_entry ? set_syscall(machine, state) : 0;
 }
 
 static int make_vcpu(struct halo_machine *machine, struct kvm_state *state)
 {
     int len = ioctl(state->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
     void *run;
-    int error;
+    int error, rate;
 
     if (len < (int)sizeof(*state->run))
         return failed(machine, "cannot learn the size of a vCPU");
@@ -181,6 +209,8 @@ static int make_vcpu(struct halo_machine *machine, struct kvm_state *state)
     state->run = run;
     state->run_len = (size_t)len;
     state->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+    rate = ioctl(state->vcpu, KVM_GET_TSC_KHZ);
+    machine->counter_rate = rate > 0 ? (uint64_t)rate * 1000 : 0;
     error = set_cpuid(machine, state);
     return error ? error : set_registers(machine, state);
 }
@@ -396,7 +426,8 @@ static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_e
 
 const struct halo_backend halo__kvm = {
     .name = "kvm",
-    .doorbell = {0xe6, KVM_DOORBELL_PORT, 0xc3}, /* out %al, $port; ret */
+    .doorbell = {0xe6, KVM_DOORBELL_PORT, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, /* out %al, $port */
+                 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90},
     .create = kvm_create,
     .enter = kvm_enter,
     .leave = kvm_leave,

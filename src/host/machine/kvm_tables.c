@@ -12,27 +12,24 @@
 #define PAGE_TABLE_SPAN (2ull << 20)
 #define PAGE_DIRECTORY_SPAN (1ull << 30)
 
-/* The highest address that is mapped. */
-static uint64_t mapped_end(const struct halo_layout *layout)
-{
-    return layout->doorbell + HALO_PAGE;
-}
+/* Of all that is mapped: RAM, and the system above it. */
+#define DIRECTORY_COUNT (KVM_SYSTEM_BASE / PAGE_DIRECTORY_SPAN + 1)
 
-static uint64_t directory_count(const struct halo_layout *layout)
-{
-    return (mapped_end(layout) + PAGE_DIRECTORY_SPAN - 1) / PAGE_DIRECTORY_SPAN;
-}
+_Static_assert(HALO_RAM_BASE % PAGE_TABLE_SPAN == 0, "a table maps RAM alone");
+_Static_assert(KVM_SYSTEM_BASE % PAGE_TABLE_SPAN == 0, "and another one the system");
+_Static_assert(HALO_RAM_BASE + HALO_RAM_MAX <= KVM_SYSTEM_BASE, "the system is above RAM");
 
-/* One table for the system's own pages, which lie in the first 2 MiB, and those for RAM. */
+/* One table for the system's own pages, of which few are mapped, and those for RAM. */
 static uint64_t table_count(const struct halo_layout *layout)
 {
-    return 1 + (mapped_end(layout) - HALO_RAM_BASE + PAGE_TABLE_SPAN - 1) / PAGE_TABLE_SPAN;
+    const uint64_t ram_len = layout->doorbell + HALO_PAGE - HALO_RAM_BASE;
+
+    return 1 + (ram_len + PAGE_TABLE_SPAN - 1) / PAGE_TABLE_SPAN;
 }
 
 uint64_t halo__kvm_tables_len(const struct halo_layout *layout)
 {
-    return KVM_PML4 - KVM_SYSTEM_BASE +
-           (2 + directory_count(layout) + table_count(layout)) * HALO_PAGE;
+    return KVM_PML4 - KVM_SYSTEM_BASE + (2 + DIRECTORY_COUNT + table_count(layout)) * HALO_PAGE;
 }
 
 /* Page tables under construction: PML4, one PDPT, directories, the system's table, RAM's tables. */
@@ -50,7 +47,7 @@ static void set_entry(const struct tables *tables, uint64_t table, uint64_t inde
 /* The guest address of the page table that maps `address`. */
 static uint64_t page_table_of(const struct tables *tables, uint64_t address)
 {
-    if (address < HALO_RAM_BASE)
+    if (address >= KVM_SYSTEM_BASE)
         return tables->page_tables;
     return tables->page_tables + (1 + (address - HALO_RAM_BASE) / PAGE_TABLE_SPAN) * HALO_PAGE;
 }
@@ -71,12 +68,12 @@ static void build_page_tables(const struct halo_layout *layout, unsigned char *s
     const struct tables tables = {
         .system = system,
         .directories = KVM_PML4 + 2 * HALO_PAGE,
-        .page_tables = KVM_PML4 + (2 + directory_count(layout)) * HALO_PAGE,
+        .page_tables = KVM_PML4 + (2 + DIRECTORY_COUNT) * HALO_PAGE,
     };
     const uint64_t pdpt = KVM_PML4 + HALO_PAGE;
 
     set_entry(&tables, KVM_PML4, 0, pdpt | PTE_UPPER);
-    for (uint64_t i = 0; i < directory_count(layout); i++)
+    for (uint64_t i = 0; i < DIRECTORY_COUNT; i++)
         set_entry(&tables, pdpt, i, (tables.directories + i * HALO_PAGE) | PTE_UPPER);
 
     map(&tables, KVM_GDT, KVM_STUBS - KVM_GDT, PTE_WRITE | PTE_NX);
@@ -114,13 +111,17 @@ static void build_gdt(unsigned char *gdt)
     memcpy(gdt, entries, sizeof(entries));
 }
 
-/* Interrupt gates to the stubs, for CPL0 only: a guest's `int n` is a protection fault. */
+/*
+ * Interrupt gates to the stubs, for CPL0 only: a guest's `int n` is a protection fault. All of them
+ * switch to the fault stack, whatever rsp is: code that `syscall` enters at CPL0 still has the
+ * guest's. VM-06.
+ */
 static void build_idt(unsigned char *idt)
 {
     for (uint64_t vector = 0; vector < 256; vector++) {
         uint64_t stub = KVM_STUBS + vector * 16;
         uint64_t gate[2] = {
-            (stub & 0xffff) | 0x10ull << 16 | 0x8e00ull << 32 | (stub >> 16 & 0xffff) << 48,
+            (stub & 0xffff) | 0x10ull << 16 | 0x8e01ull << 32 | (stub >> 16 & 0xffff) << 48,
             stub >> 32,
         };
 
@@ -143,7 +144,8 @@ static void build_tss(unsigned char *tss)
     const uint64_t stack = KVM_STACK_TOP;
     const uint16_t bitmap = 0x68;
 
-    memcpy(tss + 4, &stack, sizeof(stack));
+    memcpy(tss + 4, &stack, sizeof(stack));  /* of CPL0 */
+    memcpy(tss + 36, &stack, sizeof(stack)); /* the first of those that gates may name */
     memcpy(tss + 102, &bitmap, sizeof(bitmap));
     tss[KVM_TSS_LIMIT] = 0xff;
 }

@@ -9,7 +9,7 @@
 #include "machine.h"
 
 /* Guest addresses, physical and virtual alike. */
-#define KVM_SYSTEM_BASE 0x100000ull
+#define KVM_SYSTEM_BASE 0x60000000ull /* above all RAM */
 #define KVM_GDT KVM_SYSTEM_BASE
 #define KVM_IDT (KVM_GDT + HALO_PAGE)
 #define KVM_TSS (KVM_IDT + HALO_PAGE) /* three pages: the state, then the I/O bitmap */

@@ -1,14 +1,16 @@
 /*
  * Guest memory: one picture of it, from which every backend makes its mappings.
  *
- *     RAM_BASE  the program's segments
- *               heap
- *               (a page that is not mapped)
- *               stack
- *               (a page that is not mapped)
- *               pool     buffers for descriptors
- *               ring     descriptors and event structures; not for descriptors to name
- *               args, boot page (read-only), doorbell (executable)
+ *     RAM_BASE      stack, where it fits; nothing is mapped beneath, so that no frame is large
+ *                   enough to jump into something else
+ *     PROGRAM_BASE  the program's segments
+ *                   heap
+ *                   (pages that are not mapped, and the stack, where it is larger)
+ *                   (a page that is not mapped)
+ *                   pool     buffers for descriptors
+ *                   ring     descriptors and event structures; not for descriptors to name
+ *                   save page
+ *                   args, boot page (read-only), doorbell (executable)
  */
 #define _GNU_SOURCE
 #include "machine.h"
@@ -22,7 +24,7 @@
 
 #define POOL_MIN (2ull << 20) /* a quarter of guest memory, between these */
 #define POOL_MAX (4ull << 20)
-#define STACK_LEN (256ull << 10)
+#define GUARD_LEN (64ull << 10) /* below a stack that has something beneath it */
 
 /* What calls use: src/message/compact.h. */
 #define RING_FEATURES (HALO_FEATURE_INLINE_REQUEST | HALO_FEATURE_INLINE_ANSWER)
@@ -66,7 +68,7 @@ static int make_ram(struct halo_machine *machine, uint64_t len)
     return 0;
 }
 
-/* From the end of guest memory down: doorbell, boot page, arguments, rings, pool, stack. */
+/* From the end of guest memory down: doorbell, boot page, arguments, save page, rings, pool. */
 static void choose_places(struct halo_machine *machine, const struct halo_options *options,
                           uint64_t args_len)
 {
@@ -78,15 +80,16 @@ static void choose_places(struct halo_machine *machine, const struct halo_option
     layout->boot = layout->doorbell - HALO_PAGE;
     layout->args_len = args_len;
     layout->args = layout->boot - pages(args_len);
-    layout->ring = layout->args - HALO_QUEUE_COUNT * RING_LEN;
+    layout->save = layout->args - HALO_PAGE;
+    layout->ring = layout->save - HALO_QUEUE_COUNT * RING_LEN;
     layout->pool_len = len / 4 / HALO_PAGE * HALO_PAGE;
     if (layout->pool_len < POOL_MIN)
         layout->pool_len = POOL_MIN;
     if (layout->pool_len > POOL_MAX)
         layout->pool_len = POOL_MAX;
     layout->pool = layout->ring - layout->pool_len;
-    layout->stack_top = layout->pool - HALO_PAGE;
-    layout->limit = layout->stack_top - STACK_LEN - HALO_PAGE;
+    layout->stack_len = options->stack_len ? options->stack_len : HALO_STACK_DEFAULT;
+    layout->limit = layout->pool - HALO_PAGE;
     layout->image_end = HALO_RAM_BASE;
     layout->features = options->plain_ring ? 0 : RING_FEATURES;
     for (uint32_t i = 0; i < HALO_QUEUE_COUNT; i++) {
@@ -112,6 +115,12 @@ int halo__layout_begin(struct halo_machine *machine, const struct halo_options *
         return halo__fail(machine->words, HALO_EINVAL,
                           "guest memory must be %llu to %llu MiB in whole pages",
                           HALO_RAM_MIN >> 20, HALO_RAM_MAX >> 20);
+    if (options->stack_len &&
+        (options->stack_len < HALO_STACK_MIN || options->stack_len > HALO_STACK_MAX ||
+         options->stack_len % HALO_PAGE))
+        return halo__fail(machine->words, HALO_EINVAL,
+                          "a guest's stack must be %llu to %llu KiB in whole pages",
+                          HALO_STACK_MIN >> 10, HALO_STACK_MAX >> 10);
     for (uint32_t i = 0; i < options->arg_count; i++)
         args_len += strlen(options->args[i]) + 1;
     if (args_len > HALO_ARGS_MAX)
@@ -134,7 +143,7 @@ static void place(struct halo_machine *machine, uint64_t address, const void *fr
 static void write_boot_page(struct halo_machine *machine, const struct halo_options *options)
 {
     const struct halo_layout *layout = &machine->layout;
-    const struct halo_boot boot = {
+    struct halo_boot boot = {
         .magic = HALO_BOOT_MAGIC,
         .version = HALO_ABI_VERSION,
         .queue_count = HALO_QUEUE_COUNT,
@@ -152,11 +161,17 @@ static void write_boot_page(struct halo_machine *machine, const struct halo_opti
         .arg_count = options->arg_count,
         .queue = {layout->queues[HALO_QUEUE_G2H], layout->queues[HALO_QUEUE_H2G]},
         .stack = {layout->stacks[HALO_STACK_G2H], layout->stacks[HALO_STACK_H2G]},
+        .status = layout->syscall_entry ? layout->boot + HALO_STATUS_OFFSET : 0,
+        .save = layout->save,
+        .stack_low = layout->stack_top - layout->stack_len,
+        .stack_len = layout->stack_len,
     };
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;
 
-    (void)getrandom(&thread.canary, sizeof(thread.canary), 0); /* so few bytes never fail */
+    /* So few bytes never fail. */
+    (void)getrandom(&thread.canary, sizeof(thread.canary), 0);
+    (void)getrandom(boot.seed, sizeof(boot.seed), 0);
     place(machine, layout->boot, &boot, sizeof(boot));
     place(machine, thread.self, &thread, sizeof(thread));
     for (uint32_t i = 0; i < options->arg_count; i++) {
@@ -168,25 +183,115 @@ static void write_boot_page(struct halo_machine *machine, const struct halo_opti
     halo__layout_doorbell(machine);
 }
 
+static void put_u32(unsigned char *at, uint64_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (unsigned char)(value >> 8 * i);
+}
+
+/*
+ * Behind the backend's exit: note the time stamp counter at which the guest goes on, beside what
+ * the host says of the time in the status line.
+ */
+static void add_return(const struct halo_layout *layout, unsigned char *page)
+{
+    static const unsigned char code[] = {
+        0x49, 0x89, 0xd3,          /*  0: mov %rdx,%r11 */
+        0x0f, 0x31,                /*  3: rdtsc */
+        0x89, 0x05, 0,    0, 0, 0, /*  5: mov %eax,counter(%rip) */
+        0x89, 0x15, 0,    0, 0, 0, /* 11: mov %edx,counter+4(%rip) */
+        0x4c, 0x89, 0xda,          /* 17: mov %r11,%rdx */
+        0xc3,                      /* 20: ret */
+    };
+    const uint64_t at = layout->doorbell + HALO_DOORBELL_LEN;
+    const uint64_t counter = layout->save + offsetof(struct halo_save, counter);
+
+    _Static_assert(HALO_DOORBELL_LEN + sizeof(code) <= HALO_SYSCALL_OFFSET, "they share a page");
+    memcpy(page + HALO_DOORBELL_LEN, code, sizeof(code));
+    put_u32(page + HALO_DOORBELL_LEN + 7, counter - (at + 11));
+    put_u32(page + HALO_DOORBELL_LEN + 13, counter + 4 - (at + 17));
+}
+
+#define SYSCALL_WAY 39u /* into the code below, where rcx is set */
+
+/*
+ * Where `syscall` leads. A software KVM stays at CPL3; elsewhere this is CPL0, whose only work is
+ * to go back at once. There it touches one word, whose address is the host's, and no memory through
+ * a register of the guest's; and rcx, where `sysretq` goes, is an address of this page. VM-05.
+ */
+static void add_syscall(const struct halo_layout *layout, unsigned char *page)
+{
+    static const unsigned char code[] = {
+        0x48, 0x89, 0x0d, 0,    0, 0, 0,          /*  0: mov %rcx,rcx(%rip) */
+        0x41, 0x8c, 0xcb,                         /*  7: mov %cs,%r11d */
+        0x41, 0xf6, 0xc3, 0x03,                   /* 10: test $3,%r11b */
+        0x75, 0x10,                               /* 14: jnz 32 */
+        0x48, 0x8d, 0x0d, 0x09, 0, 0, 0,          /* 16: lea 32(%rip),%rcx */
+        0x41, 0xbb, 0x02, 0x30, 0, 0,             /* 23: mov $0x3002,%r11d: IOPL 3 */
+        0x48, 0x0f, 0x07,                         /* 29: sysretq */
+        0x48, 0x8b, 0x0d, 0,    0, 0, 0,          /* 32: mov rcx(%rip),%rcx */
+        0x49, 0xbb, 0,    0,    0, 0, 0, 0, 0, 0, /* 39: movabs $entry,%r11 */
+        0x41, 0xff, 0xe3,                         /* 49: jmp *%r11 */
+    };
+    const uint64_t at = layout->doorbell + HALO_SYSCALL_OFFSET;
+    const uint64_t rcx = layout->save + offsetof(struct halo_save, rcx);
+
+    memcpy(page + HALO_SYSCALL_OFFSET, code, sizeof(code));
+    put_u32(page + HALO_SYSCALL_OFFSET + 3, rcx - (at + 7));
+    put_u32(page + HALO_SYSCALL_OFFSET + 35, rcx - (at + SYSCALL_WAY));
+    put_u32(page + HALO_SYSCALL_OFFSET + SYSCALL_WAY + 2, layout->syscall_entry);
+    put_u32(page + HALO_SYSCALL_OFFSET + SYSCALL_WAY + 6, layout->syscall_entry >> 32);
+}
+
+uint64_t halo__layout_syscall_way(const struct halo_layout *layout)
+{
+    return layout->syscall_entry ? layout->doorbell + HALO_SYSCALL_OFFSET + SYSCALL_WAY : 0;
+}
+
 void halo__layout_doorbell(struct halo_machine *machine)
 {
-    place(machine, machine->layout.doorbell, machine->backend->doorbell,
-          sizeof(machine->backend->doorbell));
+    const struct halo_layout *layout = &machine->layout;
+    unsigned char page[2 * HALO_SYSCALL_OFFSET] = {0};
+
+    memcpy(page, machine->backend->doorbell, HALO_DOORBELL_LEN);
+    add_return(layout, page);
+    if (layout->syscall_entry)
+        add_syscall(layout, page);
+    place(machine, layout->doorbell, page, sizeof(page));
+}
+
+/* Below the program where there is room, else above its heap. */
+static int place_stack(struct halo_machine *machine)
+{
+    struct halo_layout *layout = &machine->layout;
+
+    if (layout->image_base - HALO_RAM_BASE >= layout->stack_len) {
+        layout->stack_top = HALO_RAM_BASE + layout->stack_len;
+        return 0;
+    }
+    if (layout->limit - layout->image_end < layout->stack_len + GUARD_LEN)
+        return halo__fail(machine->words, HALO_EINVAL,
+                          "a stack of %llu KiB does not fit into guest memory",
+                          (unsigned long long)layout->stack_len >> 10);
+    layout->stack_top = layout->limit;
+    layout->limit -= layout->stack_len + GUARD_LEN;
+    return 0;
 }
 
 int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options)
 {
     const struct halo_layout *layout = &machine->layout;
+    int error = place_stack(machine);
     const struct halo_range ranges[] = {
         {layout->image_end, layout->limit - layout->image_end, HALO_PROT_READ | HALO_PROT_WRITE,
          RIGHTS_ALL},
-        {layout->stack_top - STACK_LEN, STACK_LEN, HALO_PROT_READ | HALO_PROT_WRITE, RIGHTS_ALL},
+        {layout->stack_top - layout->stack_len, layout->stack_len, HALO_PROT_READ | HALO_PROT_WRITE,
+         RIGHTS_ALL},
         {layout->pool, layout->pool_len, HALO_PROT_READ | HALO_PROT_WRITE, RIGHTS_ALL},
         {layout->ring, layout->args - layout->ring, HALO_PROT_READ | HALO_PROT_WRITE, 0},
         {layout->args, layout->doorbell - layout->args, HALO_PROT_READ, 0},
         {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0},
     };
-    int error = 0;
 
     for (uint32_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && !error; i++) {
         if (ranges[i].len > 0)
@@ -195,6 +300,20 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
     if (!error)
         write_boot_page(machine, options);
     return error;
+}
+
+/*
+ * Addresses are compared as signed: below the lowest stack a large frame comes out at the other end
+ * of the address space.
+ */
+bool halo__layout_is_overflow(const struct halo_layout *layout, const struct halo_fault *fault)
+{
+    const int64_t low = (int64_t)(layout->stack_top - layout->stack_len);
+    const int64_t below = low == HALO_RAM_BASE ? INT64_MIN : (int64_t)layout->limit;
+
+    return fault->vector == 14 && (int64_t)fault->address < low &&
+           (int64_t)fault->address >= below && (int64_t)fault->rsp < low + 128 &&
+           (int64_t)fault->rsp >= below;
 }
 
 uint32_t halo__layout_regions(const struct halo_machine *machine, struct halo_region *regions)

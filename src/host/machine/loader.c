@@ -2,7 +2,8 @@
  * The ELF loader. The file is read once into private memory and only that copy is looked at; every
  * field is checked before it is used, in 64 bits, by subtraction. Group ELF of hostile-cases.md.
  *
- * Accepted: a static x86-64 program linked at HALO_RAM_BASE. Sections are not parsed.
+ * Accepted: a static x86-64 program linked at HALO_PROGRAM_BASE, or elsewhere in RAM. Sections are
+ * not parsed.
  */
 #define _GNU_SOURCE
 #include "machine.h"
@@ -139,6 +140,8 @@ static int load_segment(struct halo_machine *machine, const char *path,
     }
     if (segment->p_flags & PF_X)
         range.prot |= HALO_PROT_EXEC;
+    if (!layout->image_base)
+        layout->image_base = range.base;
     layout->image_end = end;
     halo_shm_copy_out(machine->ram.host + (segment->p_vaddr - HALO_RAM_BASE),
                       file->bytes + segment->p_offset, segment->p_filesz);
@@ -157,18 +160,33 @@ static bool entry_is_code(const struct halo_layout *layout, uint64_t entry)
     return false;
 }
 
+/* What Halo's notes say; 0 where there is none. */
+struct notes {
+    uint32_t version;
+    uint64_t syscall_entry;
+};
+
+/* Look at one note, whose description is `len` bytes at `bytes`. */
+static void read_note(const Elf64_Nhdr *note, const unsigned char *bytes, struct notes *notes)
+{
+    if (note->n_type == HALO_NOTE_ABI && note->n_descsz == sizeof(notes->version))
+        memcpy(&notes->version, bytes, sizeof(notes->version));
+    if (note->n_type == HALO_NOTE_SYSCALL && note->n_descsz == sizeof(notes->syscall_entry))
+        memcpy(&notes->syscall_entry, bytes, sizeof(notes->syscall_entry));
+}
+
 /*
- * Look for Halo's note among those of a segment. Returns the version that it says, 0 where there is
- * none. What is malformed is not looked at further: ELF-12.
+ * Look for Halo's notes among those of a segment. What is malformed is not looked at further:
+ * ELF-12.
  */
-static uint32_t find_version(const struct guest_file *file, const Elf64_Phdr *segment)
+static void find_notes(const struct guest_file *file, const Elf64_Phdr *segment,
+                       struct notes *notes)
 {
     uint64_t at = segment->p_offset, left = segment->p_filesz;
     Elf64_Nhdr note;
-    uint32_t version = 0;
 
     if (at > file->len || left > file->len - at)
-        return 0;
+        return;
     while (left >= sizeof(note)) {
         uint64_t name_len, len;
 
@@ -178,17 +196,13 @@ static uint32_t find_version(const struct guest_file *file, const Elf64_Phdr *se
         at += sizeof(note);
         left -= sizeof(note);
         if (name_len > left || len > left - name_len)
-            return 0;
-        if (note.n_type == HALO_NOTE_ABI && note.n_namesz == sizeof(HALO_NOTE_NAME) &&
-            note.n_descsz == sizeof(version) &&
-            memcmp(file->bytes + at, HALO_NOTE_NAME, sizeof(HALO_NOTE_NAME)) == 0) {
-            memcpy(&version, file->bytes + at + name_len, sizeof(version));
-            return version;
-        }
+            return;
+        if (note.n_namesz == sizeof(HALO_NOTE_NAME) &&
+            memcmp(file->bytes + at, HALO_NOTE_NAME, sizeof(HALO_NOTE_NAME)) == 0)
+            read_note(&note, file->bytes + at + name_len, notes);
         at += name_len + len;
         left -= name_len + len;
     }
-    return 0;
 }
 
 /* It was built for the contract that this host keeps. */
@@ -206,34 +220,49 @@ static int check_version(struct halo_machine *machine, const char *path, uint32_
                       path, version, HALO_ABI_VERSION);
 }
 
+static void read_program_header(const struct guest_file *file, const Elf64_Ehdr *header, uint32_t i,
+                                Elf64_Phdr *segment)
+{
+    memcpy(segment, file->bytes + header->e_phoff + i * sizeof(*segment), sizeof(*segment));
+}
+
 static int load(struct halo_machine *machine, const char *path, const struct guest_file *file)
 {
     Elf64_Ehdr header;
     const char *why = check_header(file, &header);
-    uint32_t version = 0;
+    Elf64_Phdr segment;
+    struct notes notes = {.version = 0};
+    bool has_tls = false;
     int error = 0;
 
     if (why)
         return refuse(machine, path, why);
+    /* First of all: where memory lies is the version's, too. */
+    for (uint32_t i = 0; i < header.e_phnum; i++) {
+        read_program_header(file, &header, i, &segment);
+        if (segment.p_type == PT_NOTE)
+            find_notes(file, &segment, &notes);
+    }
+    error = check_version(machine, path, notes.version);
     for (uint32_t i = 0; i < header.e_phnum && !error; i++) {
-        Elf64_Phdr segment;
-
-        memcpy(&segment, file->bytes + header.e_phoff + i * sizeof(segment), sizeof(segment));
+        read_program_header(file, &header, i, &segment);
         if (segment.p_type == PT_LOAD)
             error = load_segment(machine, path, file, &segment);
-        else if (segment.p_type == PT_NOTE && version == 0)
-            version = find_version(file, &segment);
         else if (segment.p_type == PT_INTERP || segment.p_type == PT_DYNAMIC)
             error = refuse(machine, path, "it needs a dynamic linker"); /* ELF-11 */
         else if (segment.p_type == PT_TLS)
-            error = refuse(machine, path, "it has thread-local variables, which guests have not");
+            has_tls = segment.p_memsz > 0;
         else if (segment.p_type == PT_GNU_STACK && (segment.p_flags & PF_X))
             error = refuse(machine, path, "it wants an executable stack"); /* ELF-08 */
     }
-    if (!error)
-        error = check_version(machine, path, version);
     if (error)
         return error;
+    if (has_tls && !notes.syscall_entry)
+        return refuse(machine, path,
+                      "it has thread-local variables, which guests have only with a C library");
+    if (notes.syscall_entry && !entry_is_code(&machine->layout, notes.syscall_entry)) /* ELF-13 */
+        return refuse(machine, path, "what answers its system calls is not in executable memory");
+    machine->layout.syscall_entry = notes.syscall_entry;
     if (!entry_is_code(&machine->layout, header.e_entry)) /* ELF-09 */
         return refuse(machine, path, "its entry point is not in executable memory");
     machine->layout.entry = header.e_entry;

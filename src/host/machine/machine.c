@@ -43,6 +43,7 @@ int halo__machine_create(struct halo_machine *machine)
 {
     int error = machine->backend->create(machine);
 
+    halo__machine_tell(machine);
     if (!error || !machine->is_auto)
         return error;
     (void)snprintf(machine->note, sizeof(machine->note), "no use of KVM, so a process: %.120s",

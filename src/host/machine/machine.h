@@ -40,11 +40,14 @@ struct halo_range {
 struct halo_layout {
     struct halo_range ranges[HALO_RANGE_MAX];
     uint32_t range_count;
-    uint64_t image_end; /* first page after the program */
-    uint64_t limit;     /* the program must end below this */
+    uint64_t image_end;  /* first page after the program */
+    uint64_t limit;      /* the program must end below this */
+    uint64_t image_base; /* the program's first page */
     uint64_t entry;
-    uint64_t stack_top;
+    uint64_t syscall_entry; /* what answers the program's system calls, or 0 */
+    uint64_t stack_top, stack_len;
     uint64_t boot;
+    uint64_t save;
     uint64_t doorbell;
     struct halo_boot_queue queues[HALO_QUEUE_COUNT];
     struct halo_boot_stack stacks[HALO_STACK_COUNT]; /* of the stack transport, or 0 */
@@ -77,10 +80,14 @@ struct halo_exit {
 
 struct halo_machine;
 
+#define HALO_DOORBELL_LEN 16u
+
 /* A backend. */
 struct halo_backend {
     const char *name;
-    unsigned char doorbell[16]; /* the code that the guest calls */
+    /* The code by which the guest leaves, filled up with what does nothing: what follows it is
+     * layout.c's, and returns. */
+    unsigned char doorbell[HALO_DOORBELL_LEN];
     /* Make the machine, ready to enter at layout.entry. `state` is destroy's in any case. */
     int (*create)(struct halo_machine *machine);
     /* Around runs: prepare for the deadline, on this thread. */
@@ -99,8 +106,12 @@ struct halo_machine {
     struct halo_layout layout;
     struct halo_ram ram;
     struct halo_words *words;
-    void *state;    /* the backend's own */
-    bool is_auto;   /* the backend may still become the other one */
+    void *state;  /* the backend's own */
+    bool is_auto; /* the backend may still become the other one */
+    uint64_t
+        counter_rate; /* of the guest's time stamp counter, or 0 where the backend has no word */
+    int64_t first_ns; /* the clock, and the host's counter at that time */
+    uint64_t first_counter;
     char note[160]; /* why the automatic choice fell on the process backend, or "" */
 };
 
@@ -119,6 +130,12 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words, c
 int halo__machine_create(struct halo_machine *machine);
 void halo__machine_close(struct halo_machine *machine);
 
+/* A page fault where a stack that is too small ends. */
+bool halo__layout_is_overflow(const struct halo_layout *layout, const struct halo_fault *fault);
+
+/* Before each run: what the guest is told of time. For guests that make system calls. */
+void halo__machine_tell(struct halo_machine *machine);
+
 /*
  * The ranges that a descriptor may name as regions, the pool first because nearly all name it.
  * `regions` has HALO_RANGE_MAX places; returns how many there are.
@@ -129,10 +146,12 @@ uint32_t halo__layout_regions(const struct halo_machine *machine, struct halo_re
 
 /* Make guest memory and decide where everything but the program goes. */
 int halo__layout_begin(struct halo_machine *machine, const struct halo_options *options);
-/* After loading: heap, boot page, doorbell. */
+/* After loading: stack, heap, boot page, doorbell. */
 int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options);
 /* The backend's doorbell, again where the backend has changed. */
 void halo__layout_doorbell(struct halo_machine *machine);
+/* Where the doorbell's page leads to a guest's own code for system calls, rcx and all being set. */
+uint64_t halo__layout_syscall_way(const struct halo_layout *layout);
 int halo__layout_add(struct halo_machine *machine, struct halo_range range);
 
 /* Read and check a guest file, place it in guest memory, add its ranges to the layout. */

@@ -101,11 +101,12 @@ static int make_setup(struct halo_machine *machine, struct child_setup *setup)
     setup->entry = layout->entry;
     setup->stack = layout->stack_top - 8;
     setup->boot = layout->boot;
+    setup->syscall_way = halo__layout_syscall_way(layout);
     error =
         build_filter(machine, SCMP_ACT_ALLOW, SCMP_ACT_NOTIFY, setup->notify, &setup->notify_count);
     if (!error)
-        error = build_filter(machine, SCMP_ACT_KILL_PROCESS, SCMP_ACT_ALLOW, setup->lock,
-                             &setup->lock_count);
+        error = build_filter(machine, setup->syscall_way ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS,
+                             SCMP_ACT_ALLOW, setup->lock, &setup->lock_count);
     return error;
 }
 
@@ -409,10 +410,22 @@ const struct halo_backend halo__process = {
     .name = "process",
     .doorbell =
         {
-            0xb8, CHILD_DOORBELL_SYSCALL & 0xff, CHILD_DOORBELL_SYSCALL >> 8, 0,
-            0,          /* mov $n,%eax */
-            0x0f, 0x05, /* syscall */
-            0xc3,       /* ret */
+            0xb8,
+            CHILD_DOORBELL_SYSCALL & 0xff,
+            CHILD_DOORBELL_SYSCALL >> 8,
+            0,
+            0, /* mov $n,%eax */
+            0x0f,
+            0x05, /* syscall */
+            0x90,
+            0x90,
+            0x90,
+            0x90,
+            0x90,
+            0x90,
+            0x90,
+            0x90,
+            0x90,
         },
     .create = process_create,
     .enter = process_enter,

@@ -95,6 +95,53 @@ static void on_fault(int signal, siginfo_t *info, struct ucontext *context)
     give_up(1);
 }
 
+/*
+ * A system call of the guest's, which the filter has made a signal: go to the guest's own code for
+ * it, with all registers as they were, and rcx the address behind the instruction. It never returns
+ * to the kernel: sigreturn stays forbidden. Where it leads is in memory that the guest can write,
+ * and could be any place at which the guest can arrive by itself.
+ *
+ * Offsets of struct ucontext; in fpstate 464 says whether more than FXSAVE's part is there, and 472
+ * which.
+ */
+__attribute__((visibility("hidden"))) void on_syscall(int signal, siginfo_t *info,
+                                                      struct ucontext *context);
+
+__asm__(".globl on_syscall\n"
+        ".hidden on_syscall\n"
+        "on_syscall:\n"
+        "    lea 40(%rdx), %rsi\n"
+        "    mov 184(%rsi), %rdi\n"
+        "    cmpl $0x46505853, 464(%rdi)\n"
+        "    jne 1f\n"
+        "    mov 472(%rdi), %eax\n"
+        "    mov 476(%rdi), %edx\n"
+        "    xrstor64 (%rdi)\n"
+        "    jmp 2f\n"
+        "1:  fxrstor64 (%rdi)\n"
+        "2:  mov (%rsi), %r8\n"
+        "    mov 8(%rsi), %r9\n"
+        "    mov 16(%rsi), %r10\n"
+        "    mov 32(%rsi), %r12\n"
+        "    mov 40(%rsi), %r13\n"
+        "    mov 48(%rsi), %r14\n"
+        "    mov 56(%rsi), %r15\n"
+        "    mov 64(%rsi), %rdi\n"
+        "    mov 80(%rsi), %rbp\n"
+        "    mov 88(%rsi), %rbx\n"
+        "    mov 96(%rsi), %rdx\n"
+        "    mov 104(%rsi), %rax\n"
+        "    mov 120(%rsi), %rsp\n"
+        "    mov 128(%rsi), %rcx\n"
+        "    mov 72(%rsi), %rsi\n"
+        "    jmp *syscall_way(%rip)\n");
+
+uint64_t syscall_way __attribute__((used, visibility("hidden")));
+
+_Static_assert(offsetof(struct ucontext, uc_mcontext) == 40, "of on_syscall");
+_Static_assert(offsetof(struct sigcontext, fpstate) == 184, "of on_syscall");
+_Static_assert(offsetof(struct sigcontext, rip) == 128, "of on_syscall");
+
 static void map_guest(void)
 {
     for (uint32_t i = 0; i < setup.range_count; i++) {
@@ -124,6 +171,11 @@ static void catch_faults(void)
     require(3, call3(__NR_sigaltstack, (long)&stack, 0, 0));
     for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         require(3, call6(__NR_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0));
+    if (setup.syscall_way) {
+        syscall_way = setup.syscall_way;
+        action.sa_handler = (__sighandler_t)(void (*)(void))on_syscall;
+        require(3, call6(__NR_rt_sigaction, SIGSYS, (long)&action, 0, 8, 0, 0));
+    }
 }
 
 /*

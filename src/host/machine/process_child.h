@@ -29,6 +29,7 @@ struct child_setup {
     uint32_t range_count;
     uint64_t ram_len;
     uint64_t entry, stack, boot;
+    uint64_t syscall_way; /* code that leads to the guest's own for system calls, or 0 */
     /* First the filter that hands the doorbell to the host, then the one that allows nothing else.
      */
     uint32_t notify_count, lock_count;

@@ -1,0 +1,54 @@
+/*
+ * The status line: what the guest is told of time each time before it runs. It adds what its own
+ * time stamp counter has moved since. Counters of guest and host are never compared; only their
+ * rate is the same.
+ */
+#define _GNU_SOURCE
+#include "machine.h"
+#include "../deadline.h"
+#include <time.h>
+
+#define RATE_MIN_NS 1000000 /* a rate that was measured over less is too coarse to be told */
+
+static uint64_t counter(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+/*
+ * The rate: what the backend knows, or what was seen since the machine was made: unknown for the
+ * first millisecond, in which the guest's time stands still between exits.
+ */
+static uint64_t rate(struct halo_machine *machine, int64_t now)
+{
+    const int64_t passed = now - machine->first_ns;
+
+    if (machine->counter_rate)
+        return machine->counter_rate;
+    if (!machine->first_ns) { /* as the machine is made */
+        machine->first_ns = now;
+        machine->first_counter = counter();
+    }
+    if (passed < RATE_MIN_NS)
+        return 0;
+    return (uint64_t)((double)(counter() - machine->first_counter) * 1e9 / (double)passed);
+}
+
+void halo__machine_tell(struct halo_machine *machine)
+{
+    HALO_SHARED unsigned char *line;
+    struct halo_status status;
+    struct timespec real;
+
+    if (!machine->layout.syscall_entry)
+        return;
+    line = machine->ram.host + (machine->layout.boot + HALO_STATUS_OFFSET - HALO_RAM_BASE);
+    (void)clock_gettime(CLOCK_REALTIME, &real);
+    status = (struct halo_status){
+        .monotonic_ns = halo__now(),
+        .real_ns = (int64_t)real.tv_sec * 1000000000 + real.tv_nsec,
+    };
+    status.counter_rate = rate(machine, status.monotonic_ns);
+    /* The guest stands still: nobody reads while it changes, and the sequence stays even. */
+    halo_shm_copy_out(line, &status, sizeof(status));
+}
