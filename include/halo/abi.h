@@ -26,6 +26,12 @@
 #define HALO_NOTE_ABI 1u
 #define HALO_NOTE_SYSCALL 2u
 
+/* Another: the largest ring that the guest can take as its queue to the host, as a 32-bit word. */
+#define HALO_NOTE_RING 3u
+
+/* Descriptors of the queue to the guest; and of that to the host, of a guest without this note. */
+#define HALO_QUEUE_SIZE_DEFAULT 256u
+
 /* Guest memory. One address space, the same on every backend; what is not listed is unmapped. */
 #define HALO_RAM_BASE 0x200000ull
 #define HALO_PROGRAM_BASE 0x400000ull /* guests are linked to start here; the stack is below */
@@ -273,6 +279,16 @@ enum halo_way {
  */
 #define HALO_WINDOW_REQUESTS 32u
 #define HALO_WINDOW_BYTES (4u << 20)
+
+/*
+ * Most descriptors of the queue to the host. A read or a write may wait for ever, and takes 3: one
+ * for each way of every stream leaves a quarter of the ring to what does not (STR-08).
+ */
+#define HALO_QUEUE_SIZE_MAX 2048u
+#define HALO_MOVE_SLOTS 3u
+
+_Static_assert(HALO_STREAMS_MAX * 2 * HALO_MOVE_SLOTS <= HALO_QUEUE_SIZE_MAX / 4 * 3,
+               "what may wait for ever leaves room for what may not");
 
 struct halo_stream_request {
     uint32_t handle;

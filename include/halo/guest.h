@@ -72,6 +72,7 @@ struct halo_future {
     uint8_t kind;
     unsigned char bytes[320];
     void (*again)(struct halo_future *future); /* asks again for what there was no room to ask */
+    struct halo_future *next;                  /* of those that are held behind one in flight */
 };
 
 /* Has the answer come? Takes in what is there, and never leaves the guest. */
@@ -87,8 +88,9 @@ bool halo_ready(struct halo_future *future);
 int halo_wait(struct halo_future *future);
 
 /*
- * Wait until some answer has come, or a call of the host's was served; afterwards look at `done` of
- * the futures. Returns false, at once, where nothing is in flight.
+ * Wait until some answer has come or a call of the host's was served since this last returned, also
+ * where another wait took it in; afterwards look at `done` of the futures. Returns false, at once,
+ * where nothing has come and nothing is in flight.
  */
 bool halo_poll(void);
 

@@ -1,13 +1,18 @@
 /* The boot page and the doorbell: see boot.h. */
 #include "boot.h"
 
-/* Says in the guest's file which contract it was built for: a host looks before anything runs. */
+/*
+ * Says in the guest's file which contract it was built for, and how large a ring it can take: a
+ * host looks before anything runs.
+ */
 static const struct {
     uint32_t name_len, len, type;
     char name[(sizeof(HALO_NOTE_NAME) + 3) / 4 * 4];
-    uint32_t version;
-} note __attribute__((section(".note.halo"), used, aligned(4))) = {
-    sizeof(HALO_NOTE_NAME), sizeof(uint32_t), HALO_NOTE_ABI, HALO_NOTE_NAME, HALO_ABI_VERSION};
+    uint32_t word;
+} notes[] __attribute__((section(".note.halo"), used, aligned(4))) = {
+    {sizeof(HALO_NOTE_NAME), sizeof(uint32_t), HALO_NOTE_ABI, HALO_NOTE_NAME, HALO_ABI_VERSION},
+    {sizeof(HALO_NOTE_NAME), sizeof(uint32_t), HALO_NOTE_RING, HALO_NOTE_NAME,
+     HALO_QUEUE_SIZE_MAX}};
 
 static const struct halo_boot *the_boot;
 

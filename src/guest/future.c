@@ -22,9 +22,15 @@ int halo_wait(struct halo_future *future)
 
 bool halo_poll(void)
 {
-    if (halo__on_stacks() || halo_sender_stats(&halo__port).in_flight == 0)
-        return false;
-    halo__port_wait();
+    static uint32_t seen; /* of what came */
+
+    if (halo__port_came == seen) {
+        if (halo__on_stacks() ||
+            (halo_sender_stats(&halo__port).in_flight == 0 && halo__port_held == 0))
+            return false;
+        halo__port_wait();
+    }
+    seen = halo__port_came;
     return true;
 }
 

@@ -2,15 +2,15 @@
 #include "port.h"
 #include "stack.h"
 
-#define RING_MAX 256u
-#define REQUESTS 192u /* in flight, and answers that nobody has freed */
-#define PARTS 576u
+#define REQUESTS (HALO_QUEUE_SIZE_MAX / 2) /* in flight: none has less than two descriptors */
+#define PARTS (HALO_QUEUE_SIZE_MAX + 320u) /* of those, and of requests that are being built */
+#define CHAIN_MAX 34u /* descriptors of a request, as far as the host takes them */
 #define SMALL_COUNT 256u
 #define LARGE_COUNT 48u
 #define SERVICES_MAX 4u
 
 struct halo_sender halo__port;
-static _Alignas(8) unsigned char memory[HALO_SENDER_BYTES(RING_MAX, REQUESTS, PARTS)];
+static _Alignas(8) unsigned char memory[HALO_SENDER_BYTES(HALO_QUEUE_SIZE_MAX, REQUESTS, PARTS)];
 static struct halo_tiers tiers;
 static uint32_t tiers_next[SMALL_COUNT + LARGE_COUNT];
 
@@ -18,6 +18,7 @@ static void (*before_wait[SERVICES_MAX + 1])(void); /* of the services that have
 static const struct halo__service *server;          /* of the queue from the host, or NULL */
 static struct halo__memory pool;                    /* what nobody has taken of it */
 static uint32_t waits;                              /* one inside the other */
+uint32_t halo__port_kept, halo__port_held, halo__port_came;
 
 /* --- Start ------------------------------------------------------------------------------------ */
 
@@ -45,7 +46,7 @@ void halo__port_start(void)
 
     if (halo__on_stacks())
         return;
-    if (boot->queue_count < 1 || ring->size > RING_MAX || boot->pool_len < len)
+    if (boot->queue_count < 1 || ring->size > HALO_QUEUE_SIZE_MAX || boot->pool_len < len)
         halo_panic("the host offers a queue or a pool that this guest cannot use"); /* DRV-17 */
     halo__check(halo_tiers_init(&tiers, base, HALO_TIER_SMALL, SMALL_COUNT, HALO_TIER_LARGE,
                                 LARGE_COUNT, tiers_next),
@@ -92,20 +93,27 @@ bool halo__port_take(void)
         any = true;
     }
     halo__check(got, "the host broke the ring");
+    halo__port_came += any;
     return any;
 }
 
 static bool serve(uint32_t inside)
 {
-    return server && server->serve(inside);
+    const bool any = server && server->serve(inside);
+
+    halo__port_came += any;
+    return any;
 }
 
-/* Everything that can go out does. */
-static inline void send_all(void)
+/* Everything that can go out does. Returns whether something came meanwhile. */
+static inline bool send_all(void)
 {
+    const uint32_t came = halo__port_came;
+
     for (uint32_t i = 0; before_wait[i]; i++)
         before_wait[i]();
     halo__port_flush();
+    return halo__port_came != came;
 }
 
 /* Leave the guest until something has come, unless it has. */
@@ -120,16 +128,28 @@ static inline void leave(enum halo_wait_for what)
 void halo__port_wait(void)
 {
     waits++;
-    send_all();
-    while (!halo__port_take() && !serve(waits))
-        leave(HALO_WAIT_ANSWER);
+    if (!send_all()) {
+        while (!halo__port_take() && !serve(waits))
+            leave(HALO_WAIT_ANSWER);
+    }
     waits--;
+}
+
+/* Is the ring free for any request beyond what is kept for others? */
+static bool has_room(void)
+{
+    if (halo_sender_room(&halo__port) >= halo__port_kept + CHAIN_MAX || halo__port_kept == 0)
+        return true;
+    (void)halo_sender_reclaim(&halo__port);
+    return halo_sender_room(&halo__port) >= halo__port_kept + CHAIN_MAX;
 }
 
 void halo__port_submit(struct halo_send *send, struct halo_op *op)
 {
     int error;
 
+    while (!has_room())
+        halo__port_wait();
     while ((error = halo_send_submit(send, (uintptr_t)op, NULL)) == HALO_EFULL)
         halo__port_wait();
     halo__check(error, "the ring refuses a request");
@@ -177,9 +197,7 @@ void halo__port_serve(const bool *over)
         return;
     }
     while (!*over) {
-        if (serve(0) || halo__port_take())
-            continue;
-        send_all();
-        leave(HALO_WAIT_CALL);
+        if (!serve(0) && !halo__port_take() && !send_all())
+            leave(HALO_WAIT_CALL);
     }
 }

@@ -45,6 +45,9 @@ void halo__port_flush(void);
 /* Hand every answer that is there to its op. Returns whether there was one. */
 bool halo__port_take(void);
 
+/* Changes whenever an answer was taken or a call served, by whoever waits. */
+extern uint32_t halo__port_came;
+
 /* Wait for something to come, as above. Not with stacks. */
 void halo__port_wait(void);
 
@@ -52,8 +55,15 @@ void halo__port_wait(void);
  */
 void halo__port_serve(const bool *over);
 
-/* Submit; where there is no room, wait until there is. */
+/*
+ * Submit a request that the host answers whatever else happens; where there is no room, wait until
+ * there is. It leaves free what is kept for those that may wait for ever: where they took the whole
+ * ring, nothing could be done about them any more (STR-08). Their service counts it, in
+ * descriptors, and submits them itself.
+ */
 void halo__port_submit(struct halo_send *send, struct halo_op *op);
+extern uint32_t halo__port_kept;
+extern uint32_t halo__port_held; /* requests that they have not submitted yet */
 
 /*
  * With stacks: leave with what was pushed until the host's answer to it; serves the calls of the

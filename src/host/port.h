@@ -17,7 +17,7 @@
 #include "service.h"
 #include "stack.h"
 
-#define HALO_PORT_SIZE_MAX 256u /* of each ring */
+#define HALO_PORT_SIZE_MAX HALO_QUEUE_SIZE_MAX
 #define HALO_PORT_REGIONS_MAX 24u
 #define HALO_PORT_SERVICES_MAX 4u
 #define HALO_KIND_COUNT 32u

@@ -178,19 +178,31 @@ int halo_poll(struct halo_sandbox *box, int64_t timeout_ns)
 
 /* --- Streams whose other end is the host ------------------------------------------------------ */
 
-/* A flow has a request, or will have none. */
-static bool is_moving(const struct halo_sandbox *box, const void *flow)
+struct one_way {
+    uint32_t handle;
+    enum halo_way way;
+};
+
+/* A flow has a request, or will have none; also where its stream is gone. */
+static bool is_moving(const struct halo_sandbox *box, const void *what)
 {
-    (void)box;
-    return ((const struct halo_flow *)flow)->count > 0 || ((const struct halo_flow *)flow)->over;
+    const struct one_way *one = what;
+    const struct halo_stream *stream = halo__stream_find(&box->streams, one->handle);
+    const struct halo_flow *flow;
+
+    if (!stream)
+        return true; /* a function of the host's has closed it meanwhile */
+    flow = one->way == HALO_IN ? &stream->in : &stream->out;
+    return flow->count > 0 || flow->over;
 }
 
 /* Run the guest until a flow moves: 0, or an error; the guest's own where it has ended. */
-static int run_for(struct halo_sandbox *box, const struct halo_flow *flow, int64_t deadline)
+static int run_for(struct halo_sandbox *box, uint32_t handle, enum halo_way way, int64_t deadline)
 {
     if (box->loop.state == HALO_STATE_ENDED)
         return box->loop.error;
-    return run_until(box, is_moving, flow, deadline, box->port.serving > 0);
+    return run_until(box, is_moving, &(struct one_way){handle, way}, deadline,
+                     box->port.serving > 0);
 }
 
 /* The next bytes that the guest has written: their length, 0 at the end, or an error. */
@@ -198,17 +210,19 @@ static int64_t peek(struct halo_sandbox *box, uint32_t handle, struct halo_span 
                     int64_t deadline)
 {
     struct halo_stream *stream;
-    int error = halo__direct_find(&box->streams, handle, HALO_OUT, &stream);
-    int got;
+    int error = 0, gone, got;
 
-    if (error)
-        return error;
-    while ((got = halo__direct_peek(&box->streams, stream, span)) == 0) {
+    for (;;) {
+        gone = halo__direct_find(&box->streams, handle, HALO_OUT, &stream);
+        if (gone)
+            return gone;
+        got = halo__direct_peek(&box->streams, stream, span);
+        if (got)
+            return got == HALO_DIRECT_END ? error : (int64_t)span->len;
         if (error || box->loop.state == HALO_STATE_ENDED)
             return error ? error : box->loop.error;
-        error = run_for(box, &stream->out, deadline);
+        error = run_for(box, handle, HALO_OUT, deadline);
     }
-    return got == HALO_DIRECT_END ? error : (int64_t)span->len;
 }
 
 int64_t halo_stream_peek(struct halo_sandbox *box, uint32_t handle, const void **bytes,
@@ -249,14 +263,17 @@ static int64_t reserve(struct halo_sandbox *box, uint32_t handle, struct halo_sp
                        int64_t deadline)
 {
     struct halo_stream *stream;
-    int error = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
+    int error = halo__direct_find(&box->streams, handle, HALO_IN, &stream), gone;
     int got;
 
     if (error)
         return error;
     got = halo__direct_reserve(&box->streams, stream, span);
     if (got == 0) {
-        error = run_for(box, &stream->in, deadline);
+        error = run_for(box, handle, HALO_IN, deadline);
+        gone = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
+        if (gone)
+            return gone;
         got = halo__direct_reserve(&box->streams, stream, span);
         if (error && got == 0)
             return error;

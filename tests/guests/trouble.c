@@ -174,7 +174,7 @@ static void kick(void)
 
 static void bad_id(void)
 {
-    descriptor(0, halo_boot()->pool_base, 16, 256, 0);
+    descriptor(0, halo_boot()->pool_base, 16, (uint16_t)halo_boot()->queue[HALO_QUEUE_G2H].size, 0);
     kick();
 }
 
@@ -186,7 +186,7 @@ static void indirect(void)
 
 static void endless_chain(void)
 {
-    for (uint32_t slot = 256; slot-- > 0;)
+    for (uint32_t slot = halo_boot()->queue[HALO_QUEUE_G2H].size; slot-- > 0;)
         descriptor(slot, halo_boot()->pool_base, 16, 0, HALO_DESC_NEXT);
     kick();
 }

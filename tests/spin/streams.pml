@@ -33,6 +33,14 @@
  *     LOST_SLOT       a cancelled move does not give its slot back
  *     SLEEPS          the host sleeps although something is answered
  * and SLOTS=2, all of which a dead stream holds: nothing else ever gets one.
+ *
+ * With KEEP=1 windows may be larger than the ring, as those of all streams together are: a slot is
+ * kept for the first move of each stream, and moves behind the first leave one for calls, cancels
+ * and closes; those leave what is kept. (src/guest/stream/request.c may_go, src/guest/port.c
+ * has_room; what may not go is held by the guest, in order, which is to send it later.) Its mutants:
+ *     KEEP=0          the same windows in a ring that anything may fill: the hang of 85 silent reads
+ *     KEEP_NO_FIRST   moves leave one slot for the rest, but the first ones have none of their own
+ *     KEEP_AHEAD_TAKES moves behind the first take what is kept for first moves
  */
 #ifndef SLOTS
 #define SLOTS 5
@@ -51,6 +59,9 @@
 #endif
 #ifndef ENDLESS
 #define ENDLESS 0
+#endif
+#ifndef KEEP
+#define KEEP 0
 #endif
 
 mtype = { MOVE, CALL, CLOSE, CANCEL };
@@ -116,10 +127,26 @@ inline take_answer()
     fi
 }
 
-#ifdef NO_WINDOW
-#define MAY_MOVE(s) (sent[s] < MOVES)
+/* Slots that first moves may still need. */
+#define KEPT ((in_flight[0] == 0) + (in_flight[1] == 0))
+#if KEEP
+#define ROOM (slots > KEPT)
+#ifdef KEEP_NO_FIRST
+#define FITS(s) (slots > 1)
+#elif defined(KEEP_AHEAD_TAKES)
+#define FITS(s) (slots > 0)
 #else
-#define MAY_MOVE(s) (sent[s] < MOVES && in_flight[s] < WINDOW)
+#define FITS(s) (in_flight[s] == 0 || slots > KEPT + 1)
+#endif
+#else
+#define ROOM (slots > 0)
+#define FITS(s) (slots > 0)
+#endif
+
+#ifdef NO_WINDOW
+#define MAY_MOVE(s) (sent[s] < MOVES && FITS(s))
+#else
+#define MAY_MOVE(s) (sent[s] < MOVES && in_flight[s] < WINDOW && FITS(s))
 #endif
 
 proctype Guest()
@@ -139,13 +166,13 @@ progress:   skip
         submit(MOVE, 0, sent[0]); sent[0]++; in_flight[0]++ }
     :: atomic { turn == GUEST && slots > 0 && MAY_MOVE(1) ->
         submit(MOVE, 1, sent[1]); sent[1]++; in_flight[1]++ }
-    :: atomic { turn == GUEST && slots > 0 && !calling && calls_sent < CALLS ->
+    :: atomic { turn == GUEST && ROOM && !calling && calls_sent < CALLS ->
         submit(CALL, 0, 0); calling = true; calls_sent = calls_sent + (1 - ENDLESS) }
-    :: atomic { turn == GUEST && slots > 0 && !ENDLESS && sent[1] == MOVES && !closed_sent ->
+    :: atomic { turn == GUEST && ROOM && !ENDLESS && sent[1] == MOVES && !closed_sent ->
         submit(CLOSE, 1, 0); closed_sent = true }
     :: atomic { turn == GUEST && slots > 0 && closed_sent && !late_sent ->
         submit(MOVE, 1, LATE_NUMBER); late_sent = true }
-    :: atomic { turn == GUEST && slots > 0 && DEAD && !ENDLESS && in_flight[0] > 0 && !cancelled ->
+    :: atomic { turn == GUEST && ROOM && DEAD && !ENDLESS && in_flight[0] > 0 && !cancelled ->
         submit(CANCEL, 0, 0); cancelled = true }
     :: atomic { turn == GUEST && empty(used) && slots < SLOTS && !ONLY_DEAD -> turn = HOST }
     :: !ENDLESS && ALL_DONE && turn == GUEST && slots == SLOTS -> break

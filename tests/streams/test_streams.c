@@ -728,6 +728,25 @@ static void a_guest_calls_while_its_host_waits_for_a_stream(void **state)
     assert_ends();
 }
 
+/* What is waited for will never come once a function of the host's has closed the stream. */
+static void close_it(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    assert_int_equal(halo_stream_close(halo_call_sandbox(call), *(uint32_t *)context), 0);
+    halo_return(call, halo_i64(args[0].i64));
+}
+
+static void a_wait_for_a_stream_ends_when_it_is_closed(void **state)
+{
+    static const struct halo_signature type = HALO_FN(HALO_I64, HALO_I64);
+    const void *bytes;
+    uint32_t handle;
+
+    open_guest(state, "ask", NULL);
+    assert_int_equal(halo_provide(box, "host.next", &type, close_it, &handle), 0);
+    handle = offer("host", halo_end_host(), HALO_OUT);
+    assert_int_equal(halo_stream_peek(box, handle, &bytes, HALO_FOREVER), HALO_ESTALE);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -752,6 +771,7 @@ int main(void)
         RINGS(what_goes_out_after_the_end_can_be_watched),
         RINGS(a_write_has_one_deadline),
         RINGS(a_guest_calls_while_its_host_waits_for_a_stream),
+        RINGS(a_wait_for_a_stream_ends_when_it_is_closed),
     };
 
     return run_every_way("streams", tests, sizeof(tests) / sizeof(tests[0]), NULL, close_guest);

@@ -66,41 +66,41 @@ int halo_stream_open(const char *name, uint32_t *handle)
     return open.error;
 }
 
-/* For requests whose answer nobody waits for. */
-static bool ignored(struct halo_op *op, struct halo_answer *answer)
+static int check(uint32_t ways)
 {
-    (void)op;
-    (void)answer;
-    return false;
-}
-
-static int tell(enum halo_kind kind, uint32_t handle, uint32_t ways)
-{
-    static struct halo_op nobody = {ignored};
-
     if (halo__on_stacks())
         return HALO_ETRANSPORT;
-    if (ways == 0 || ways > (HALO_IN | HALO_OUT))
-        return HALO_EINVAL;
-    halo__stream_submit(&nobody, kind, handle, ways, NULL, 0);
-    return 0;
+    return ways == 0 || ways > (HALO_IN | HALO_OUT) ? HALO_EINVAL : 0;
+}
+
+static int close_ways(uint32_t handle, uint32_t ways)
+{
+    const int error = check(ways);
+
+    if (!error) {
+        halo__writer_push(handle);
+        halo__stream_close(handle, ways);
+    }
+    return error;
 }
 
 int halo_stream_end(uint32_t handle)
 {
-    halo__writer_push(handle);
-    return tell(HALO_KIND_STREAM_CLOSE, handle, HALO_OUT);
+    return close_ways(handle, HALO_OUT);
 }
 
 int halo_stream_close(uint32_t handle)
 {
-    halo__writer_push(handle);
-    return tell(HALO_KIND_STREAM_CLOSE, handle, HALO_IN | HALO_OUT);
+    return close_ways(handle, HALO_IN | HALO_OUT);
 }
 
 int halo_stream_cancel(uint32_t handle, uint32_t ways)
 {
-    return tell(HALO_KIND_STREAM_CANCEL, handle, ways);
+    const int error = check(ways);
+
+    if (!error)
+        halo__stream_cancel(handle, ways);
+    return error;
 }
 
 /* Streams as the port sees them. */

@@ -7,29 +7,62 @@
 
 #define IO_COUNT 64u /* more come from the heap */
 #define BUF_MAX 128u
+#define AHEAD_MAX 96u /* requests in the ring behind the first of their way */
+
+/* The headers of a request and of its answer, in one piece of the pool. */
+#define HEAD_LEN 64u
+#define ANSWER_AT 32u
+#define HEAD_COUNT (2 * HALO_STREAMS_MAX + AHEAD_MAX + 32) /* and some cancels */
+
+enum { ENOENT_ = 2, ESTALE_ = 116, ECANCELED_ = 125 };
+
+/*
+ * What was started of one way of a stream and is not answered. The first of it may wait for ever,
+ * and so may all behind it. Room in the ring is kept for the first of each way of every stream;
+ * those behind share a part of the rest, and beyond that they are held here, in order, until those
+ * before them were answered. So there is always room for what does not wait for ever (STR-08).
+ */
+struct window {
+    uint32_t count, bytes; /* reads or writes, which the window bounds */
+    uint32_t sent;         /* in the ring: also ends and closes, which are behind the writes */
+    struct halo_future *held;
+};
 
 static struct {
     struct halo__io ios[IO_COUNT];
     struct halo__io *free_io;
     struct halo_pool bufs;
     uint32_t buf_next[BUF_MAX];
-    /* By the place in a handle, and by way: what is in flight, which a window bounds. */
-    struct window {
-        uint32_t count, bytes;
-    } windows[HALO_STREAMS_MAX][2];
+    unsigned char *heads;
+    uint16_t free_heads[HEAD_COUNT]; /* by number, a stack of so many: */
+    uint32_t free_head_count;
+    struct window windows[HALO_STREAMS_MAX][2]; /* by the place in a handle, and by way */
+    bool closing[HALO_STREAMS_MAX]; /* a close is held: the handle is stale all the same */
+    uint32_t ahead;
+    uint32_t keep; /* descriptors for each way; 0 where the host's ring is too small for that */
 } streams;
 
 struct halo__memory halo__stream_start(struct halo__memory memory)
 {
-    const uint64_t count = memory.len / HALO_STREAM_BUF;
+    const uint64_t len = HEAD_COUNT * HEAD_LEN, left = memory.len < len ? 0 : memory.len - len;
+    const uint64_t count = left / HALO_STREAM_BUF;
+    unsigned char *bufs = (unsigned char *)memory.base + len;
 
-    halo__check(halo_pool_init(&streams.bufs, memory.base, HALO_STREAM_BUF,
+    halo__check(halo_pool_init(&streams.bufs, bufs, HALO_STREAM_BUF,
                                count < BUF_MAX ? (uint32_t)count : BUF_MAX, streams.buf_next),
                 "the pool is too small");
+    streams.heads = memory.base;
+    while (streams.free_head_count < HEAD_COUNT) {
+        streams.free_heads[streams.free_head_count] = (uint16_t)streams.free_head_count;
+        streams.free_head_count++;
+    }
     for (uint32_t i = IO_COUNT; i-- > 0;) {
         streams.ios[i].next = streams.free_io;
         streams.free_io = &streams.ios[i];
     }
+    if (halo__port.driver.place.size >= HALO_QUEUE_SIZE_MAX)
+        streams.keep = HALO_MOVE_SLOTS;
+    halo__port_kept = streams.keep * HALO_STREAMS_MAX * 2;
     return (struct halo__memory){NULL, 0};
 }
 
@@ -38,6 +71,16 @@ struct halo__memory halo__stream_start(struct halo__memory memory)
 static struct window *window_of(uint32_t handle, bool is_write)
 {
     return &streams.windows[handle % HALO_STREAMS_MAX][is_write];
+}
+
+static struct window *window_for(const struct halo_future *future)
+{
+    return window_of(future->ticket, future->kind != HALO_KIND_STREAM_READ);
+}
+
+static bool is_move(const struct halo_future *future)
+{
+    return future->kind == HALO_KIND_STREAM_READ || future->kind == HALO_KIND_STREAM_WRITE;
 }
 
 bool halo__window_has_room(uint32_t handle, bool is_write, uint32_t len)
@@ -49,34 +92,73 @@ bool halo__window_has_room(uint32_t handle, bool is_write, uint32_t len)
 
 int halo__stream_error(int32_t os_error)
 {
-    enum { ENOENT_ = 2, ESTALE_ = 116 };
-
     if (os_error == ENOENT_)
         return HALO_ENAME;
     return os_error == ESTALE_ ? HALO_ESTALE : HALO_EIO;
 }
 
+static void fail(struct halo_future *future, int32_t os_error)
+{
+    future->code = os_error;
+    future->error = halo__stream_error(os_error);
+    future->text = halo_strerror(future->error);
+}
+
+/* Memory for the headers of a request, or NULL. */
+static inline unsigned char *alloc_head(void)
+{
+    if (streams.free_head_count == 0)
+        return NULL;
+    return streams.heads + streams.free_heads[--streams.free_head_count] * HEAD_LEN;
+}
+
+static inline void free_head(struct halo_future *future)
+{
+    const size_t offset = (size_t)((unsigned char *)future->memory - streams.heads);
+
+    streams.free_heads[streams.free_head_count++] = (uint16_t)(offset / HEAD_LEN);
+    future->memory = NULL;
+}
+
+/* It has left the ring. */
+static void leave_ring(struct halo_future *future, struct window *window)
+{
+    free_head(future);
+    if (future->kind == HALO_KIND_STREAM_CANCEL)
+        return;
+    if (--window->sent == 0)
+        halo__port_kept += streams.keep;
+    else
+        streams.ahead--;
+}
+
 /*
- * Write down what an answer says. The bytes that were read lie in the buffer that was lent for
- * them; the header, and an error, are read from a private copy.
+ * Write down what an answer says; NULL where the request has failed before it went out. The bytes
+ * that were read lie in the buffer that was lent for them; the header, and an error, are read from
+ * a private copy.
  */
 static bool answered(struct halo_op *op, struct halo_answer *answer)
 {
     struct halo_future *future = (struct halo_future *)op;
-    struct window *window = window_of(future->ticket, future->kind == HALO_KIND_STREAM_WRITE);
+    struct window *window = window_for(future);
     struct halo_stream_error error = {0};
-    struct halo_message message;
+    struct halo_message message = {.kind = HALO_KIND_ANSWER};
 
-    if (halo_answer_read(&halo__port, answer, &message, sizeof(message)) != sizeof(message) ||
-        message.length > answer->left)                  /* DRV-08 */
+    if (answer &&
+        (halo_answer_read(&halo__port, answer, &message, sizeof(message)) != sizeof(message) ||
+         message.length > answer->left))                /* DRV-08 */
         halo_panic("the host sent a malformed answer"); /* DRV-05 */
-    window->count--;
-    window->bytes -= future->length;
-    if (message.kind == HALO_KIND_ERROR) {
+    if (answer)
+        leave_ring(future, window);
+    if (is_move(future)) {
+        window->count--;
+        window->bytes -= future->length;
+    }
+    if (!answer) {
+        fail(future, future->code);
+    } else if (message.kind == HALO_KIND_ERROR) {
         (void)halo_answer_read(&halo__port, answer, &error, sizeof(error));
-        future->code = error.error;
-        future->error = halo__stream_error(error.error);
-        future->text = halo_strerror(future->error);
+        fail(future, error.error);
     } else if (future->kind == HALO_KIND_STREAM_READ) {
         future->result.len = message.length <= future->length ? message.length : future->length;
     }
@@ -86,65 +168,157 @@ static bool answered(struct halo_op *op, struct halo_answer *answer)
 
 /* --- Requests --------------------------------------------------------------------------------- */
 
-/* A header, and the buffer; and room for the answer. */
-static int build(struct halo_send *send, enum halo_kind kind, uint32_t handle, uint32_t ways,
-                 const void *buf, uint32_t len)
+static void give_up(struct halo_send *send, struct halo_future *future)
 {
-    const bool reads = kind == HALO_KIND_STREAM_READ, writes = kind == HALO_KIND_STREAM_WRITE;
+    halo_send_drop(send);
+    free_head(future);
+}
+
+/* A header, and the buffer; and room for the answer. HALO_ENOMEM where there is no memory for it.
+ */
+static int build(struct halo_send *send, struct halo_future *future)
+{
+    const bool reads = future->kind == HALO_KIND_STREAM_READ;
+    const bool writes = future->kind == HALO_KIND_STREAM_WRITE;
+    const uint32_t len = future->length;
+    void *buf = (void *)(uintptr_t)future->result.bytes;
     const struct {
         struct halo_message message;
         struct halo_stream_request stream;
     } request = {
-        .message = {.kind = (uint8_t)kind,
+        .message = {.kind = future->kind,
                     .length = (uint32_t)sizeof(request.stream) + (writes ? len : 0)},
-        .stream = {.handle = handle, .ways = ways},
+        .stream = {.handle = future->ticket, .ways = future->room},
     };
+    unsigned char *head = alloc_head();
     int error;
 
+    _Static_assert(sizeof(request) <= ANSWER_AT, "two headers, one behind the other");
+    future->memory = head;
+    if (!head)
+        return HALO_ENOMEM;
+    memcpy(head, &request, sizeof(request));
     halo_send_begin(send, &halo__port);
-    error = halo_send_write(send, &request, sizeof(request));
+    error = halo_send_lend_readable(send, head, sizeof(request));
     if (!error && writes)
         error = halo_send_lend_readable(send, buf, len);
     if (!error)
-        error = halo_send_writable(send, sizeof(struct halo_message) +
-                                             (reads ? 0 : sizeof(struct halo_stream_written)));
+        error = halo_send_lend_writable(send, head + ANSWER_AT,
+                                        sizeof(struct halo_message) +
+                                            (reads ? 0 : sizeof(struct halo_stream_written)));
     if (!error && reads)
-        error = halo_send_lend_writable(send, (void *)(uintptr_t)buf, len);
+        error = halo_send_lend_writable(send, buf, len);
     if (error)
-        halo_send_drop(send);
+        give_up(send, future);
     return error;
 }
 
-void halo__stream_submit(struct halo_op *op, enum halo_kind kind, uint32_t handle, uint32_t ways,
-                         const void *buf, uint32_t len)
+/* There is room for it in the ring: what is kept for the first, or what those behind share. */
+static bool may_go(const struct window *window)
 {
-    struct halo_send send;
-    int error;
-
-    while ((error = build(&send, kind, handle, ways, buf, len)) == HALO_ENOMEM)
-        halo__port_wait();
-    halo__check(error, "a request cannot be built");
-    halo__port_submit(&send, op);
+    return window->sent == 0 || streams.keep == 0 ||
+           (streams.ahead < AHEAD_MAX &&
+            halo_sender_room(&halo__port) >= halo__port_kept + HALO_MOVE_SLOTS);
 }
 
-/* Add a request to what is in flight, when the window has room for it. */
-static void start(struct halo_future *future, enum halo_kind kind, uint32_t handle, const void *buf,
-                  uint32_t len)
+/* Into the ring. False where it does not fit now, which is only until others were answered. */
+static bool go(struct window *window, struct halo_future *future)
 {
-    const bool is_write = kind == HALO_KIND_STREAM_WRITE;
-    struct window *window = window_of(handle, is_write);
+    struct halo_send send;
+    int error = build(&send, future);
 
-    *future = (struct halo_future){.op = {answered},
+    if (!error) {
+        error = halo_send_submit(&send, (uintptr_t)&future->op, NULL);
+        if (error)
+            give_up(&send, future);
+    }
+    if (error == HALO_ENOMEM || error == HALO_EFULL)
+        return false;
+    halo__check(error, "the ring refuses a request");
+    if (window->sent++ == 0)
+        halo__port_kept -= streams.keep;
+    else
+        streams.ahead++;
+    return true;
+}
+
+static void hold(struct window *window, struct halo_future *future)
+{
+    struct halo_future **link = &window->held; /* not long: a window bounds it */
+
+    while (*link)
+        link = &(*link)->next;
+    *link = future;
+    future->next = NULL;
+    halo__port_held++;
+}
+
+static struct halo_future *release(struct halo_future **link)
+{
+    struct halo_future *future = *link;
+
+    *link = future->next;
+    halo__port_held--;
+    return future;
+}
+
+/* What is held of one way, as far as it may go. */
+static void send_held(struct window *window)
+{
+    while (window->held && may_go(window) && go(window, window->held)) {
+        if (window->held->kind == HALO_KIND_STREAM_CLOSE)
+            streams.closing[window->held->ticket % HALO_STREAMS_MAX] = false;
+        (void)release(&window->held);
+    }
+}
+
+void halo__stream_send_held(void)
+{
+    for (uint32_t i = 0; i < HALO_STREAMS_MAX && halo__port_held > 0; i++) {
+        send_held(&streams.windows[i][false]);
+        send_held(&streams.windows[i][true]);
+    }
+}
+
+/* It ends without having gone out. */
+static void fail_unsent(struct halo_future *future, int32_t os_error)
+{
+    future->code = os_error;
+    (void)future->op.answered(&future->op, NULL);
+}
+
+/* Add a request to what was started; there is room in its window. Returns whether it is held. */
+static bool start(struct halo_future *future, struct halo_op op, enum halo_kind kind,
+                  uint32_t handle, uint32_t ways, const void *buf, uint32_t len)
+{
+    struct window *window;
+
+    *future = (struct halo_future){.op = op,
                                    .kind = (uint8_t)kind,
                                    .ticket = handle,
+                                   .room = ways,
                                    .length = len,
                                    .text = "",
                                    .result = {.type = HALO_BYTES, .len = len, .bytes = buf}};
+    window = window_for(future);
+    if (is_move(future)) {
+        window->count++;
+        window->bytes += len;
+    }
+    if (streams.closing[handle % HALO_STREAMS_MAX]) {
+        fail_unsent(future, ESTALE_);
+        return false;
+    }
+    if (!window->held && may_go(window) && go(window, future))
+        return false;
+    hold(window, future);
+    return true;
+}
+
+static void wait_for_window(uint32_t handle, bool is_write, uint32_t len)
+{
     while (!halo__window_has_room(handle, is_write, len))
         halo__port_wait();
-    window->count++;
-    window->bytes += len;
-    halo__stream_submit(&future->op, kind, handle, 0, buf, len);
 }
 
 static int start_checked(struct halo_future *future, enum halo_kind kind, uint32_t handle,
@@ -162,7 +336,8 @@ static int start_checked(struct halo_future *future, enum halo_kind kind, uint32
             .done = true, .error = error, .text = halo_strerror(error), .result = halo_void()};
         return error;
     }
-    start(future, kind, handle, buf, (uint32_t)len);
+    wait_for_window(handle, kind == HALO_KIND_STREAM_WRITE, (uint32_t)len);
+    (void)start(future, (struct halo_op){answered}, kind, handle, 0, buf, (uint32_t)len);
     return 0;
 }
 
@@ -175,6 +350,70 @@ int halo_stream_write_start(struct halo_future *future, uint32_t handle, const v
                             size_t len)
 {
     return start_checked(future, HALO_KIND_STREAM_WRITE, handle, from, len);
+}
+
+/* --- Ends and cancels ------------------------------------------------------------------------- */
+
+/* Requests whose answer nobody waits for are the library's own. */
+static void ignore(struct halo__io *io)
+{
+    (void)io;
+}
+
+static struct halo__io *ignored_io(void)
+{
+    struct halo__io *io;
+
+    while (!(io = halo__io_alloc()))
+        halo__port_wait(); /* others are freed when they are answered */
+    io->buf = NULL;
+    io->answered = ignore;
+    io->abandoned = false;
+    return io;
+}
+
+/* Cancel what is held of one way, but ends and closes. */
+static void cancel_held(struct window *window)
+{
+    struct halo_future **link = &window->held;
+
+    while (*link) {
+        if (is_move(*link))
+            fail_unsent(release(link), ECANCELED_);
+        else
+            link = &(*link)->next;
+    }
+}
+
+void halo__stream_cancel(uint32_t handle, uint32_t ways)
+{
+    struct halo__io *io = ignored_io();
+    struct halo_send send;
+
+    io->future = (struct halo_future){
+        .op = {halo__io_answered}, .kind = HALO_KIND_STREAM_CANCEL, .ticket = handle, .room = ways};
+    if (ways & HALO_IN)
+        cancel_held(window_of(handle, false));
+    if (ways & HALO_OUT)
+        cancel_held(window_of(handle, true));
+    while (build(&send, &io->future) == HALO_ENOMEM)
+        halo__port_wait();
+    halo__port_submit(&send, &io->future.op);
+}
+
+void halo__stream_close(uint32_t handle, uint32_t ways)
+{
+    struct halo__io *io = ignored_io();
+    const bool whole = ways & HALO_IN;
+
+    if (whole)
+        cancel_held(window_of(handle, false));
+    if (start(&io->future, (struct halo_op){halo__io_answered}, HALO_KIND_STREAM_CLOSE, handle,
+              ways, NULL, 0) &&
+        whole) { /* behind writes: reads end at once all the same */
+        streams.closing[handle % HALO_STREAMS_MAX] = true;
+        halo__stream_cancel(handle, HALO_IN);
+    }
 }
 
 /* --- For readers and writers ------------------------------------------------------------------ */
@@ -198,7 +437,7 @@ void halo__io_free(struct halo__io *io)
     streams.free_io = io;
 }
 
-static bool io_answered(struct halo_op *op, struct halo_answer *answer)
+bool halo__io_answered(struct halo_op *op, struct halo_answer *answer)
 {
     struct halo__io *io = (struct halo__io *)op;
 
@@ -213,8 +452,8 @@ static bool io_answered(struct halo_op *op, struct halo_answer *answer)
 void halo__io_start(struct halo__io *io, enum halo_kind kind, uint32_t handle, uint32_t len)
 {
     io->abandoned = false;
-    start(&io->future, kind, handle, io->buf, len);
-    io->future.op.answered = io_answered;
+    wait_for_window(handle, kind == HALO_KIND_STREAM_WRITE, len);
+    (void)start(&io->future, (struct halo_op){halo__io_answered}, kind, handle, 0, io->buf, len);
 }
 
 void *halo__buf_alloc(uint32_t len)

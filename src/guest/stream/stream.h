@@ -31,12 +31,15 @@ extern const struct halo__service halo__stream_service;
 /* Make stream buffers of this part of the pool; leaves nothing of it. */
 struct halo__memory halo__stream_start(struct halo__memory memory);
 
-/* Send out what was written and fills no buffer: before every wait. */
+/* Send out what was written and fills no buffer, and what was held: before every wait. */
 void halo__stream_push(void);
 
-/* Submit one request; waits for the room. `ways` is 0 but of CANCEL and CLOSE. */
-void halo__stream_submit(struct halo_op *op, enum halo_kind kind, uint32_t handle, uint32_t ways,
-                         const void *buf, uint32_t len);
+/* Submit what was held, as far as there is room by now. */
+void halo__stream_send_held(void);
+
+/* Cancel requests of these ways; end them, HALO_OUT, or all of the stream. */
+void halo__stream_cancel(uint32_t handle, uint32_t ways);
+void halo__stream_close(uint32_t handle, uint32_t ways);
 
 /* The error for an errno of the end's, as far as this library has words for it. */
 int halo__stream_error(int32_t os_error);
@@ -55,6 +58,9 @@ struct halo__io {
 /* One that is free, or NULL where there is no memory; and back. Its buffer goes with it. */
 struct halo__io *halo__io_alloc(void);
 void halo__io_free(struct halo__io *io);
+
+/* The function in its op. */
+bool halo__io_answered(struct halo_op *op, struct halo_answer *answer);
 
 /* Start it, on its buffer; both are the request's until it is answered. */
 void halo__io_start(struct halo__io *io, enum halo_kind kind, uint32_t handle, uint32_t len);

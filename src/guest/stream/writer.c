@@ -85,6 +85,7 @@ void halo__stream_push(void)
             writer = writer->next;
         }
     }
+    halo__stream_send_held();
 }
 
 void halo__writer_push(uint32_t handle)

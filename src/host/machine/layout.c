@@ -28,7 +28,10 @@
 
 /* What calls use: src/message/compact.h. */
 #define RING_FEATURES (HALO_FEATURE_INLINE_REQUEST | HALO_FEATURE_INLINE_ANSWER)
-#define RING_LEN pages(halo_ring_bytes(HALO_RING_SIZE)) /* of one queue */
+/* Of each queue, room for a ring of this size. */
+static const uint32_t ring_sizes[HALO_QUEUE_COUNT] = {
+    [HALO_QUEUE_G2H] = HALO_QUEUE_SIZE_MAX, [HALO_QUEUE_H2G] = HALO_QUEUE_SIZE_DEFAULT};
+
 #define RIGHTS_ALL (HALO_MAY_READ | HALO_MAY_WRITE)
 
 static uint64_t pages(uint64_t len)
@@ -81,7 +84,9 @@ static void choose_places(struct halo_machine *machine, const struct halo_option
     layout->args_len = args_len;
     layout->args = layout->boot - pages(args_len);
     layout->save = layout->args - HALO_PAGE;
-    layout->ring = layout->save - HALO_QUEUE_COUNT * RING_LEN;
+    layout->ring = layout->save;
+    for (uint32_t i = HALO_QUEUE_COUNT; i-- > 0;)
+        layout->ring -= pages(halo_ring_bytes(ring_sizes[i]));
     layout->pool_len = len / 4 / HALO_PAGE * HALO_PAGE;
     if (layout->pool_len < POOL_MIN)
         layout->pool_len = POOL_MIN;
@@ -92,17 +97,23 @@ static void choose_places(struct halo_machine *machine, const struct halo_option
     layout->limit = layout->pool - HALO_PAGE;
     layout->image_end = HALO_RAM_BASE;
     layout->features = options->plain_ring ? 0 : RING_FEATURES;
-    for (uint32_t i = 0; i < HALO_QUEUE_COUNT; i++) {
-        const uint64_t desc = layout->ring + i * RING_LEN;
-        const uint64_t events = desc + halo_ring_bytes(HALO_RING_SIZE) - 128;
-
-        layout->queues[i] = (struct halo_boot_queue){.desc = desc,
-                                                     .driver_event = events,
-                                                     .device_event = events + 64,
-                                                     .size = HALO_RING_SIZE};
-    }
     for (uint32_t i = 0; i < HALO_STACK_COUNT && options->transport == HALO_TRANSPORT_STACK; i++)
         layout->stacks[i] = (struct halo_boot_stack){layout->pool + i * stack_len, stack_len};
+}
+
+/* In the room that they have, as large as the guest can take them. */
+static void place_queues(struct halo_layout *layout)
+{
+    uint64_t desc = layout->ring;
+
+    for (uint32_t i = 0; i < HALO_QUEUE_COUNT; i++) {
+        const uint32_t size = ring_sizes[i] < layout->ring_max ? ring_sizes[i] : layout->ring_max;
+        const uint64_t events = desc + halo_ring_bytes(size) - 128;
+
+        layout->queues[i] = (struct halo_boot_queue){
+            .desc = desc, .driver_event = events, .device_event = events + 64, .size = size};
+        desc += pages(halo_ring_bytes(ring_sizes[i]));
+    }
 }
 
 int halo__layout_begin(struct halo_machine *machine, const struct halo_options *options)
@@ -280,7 +291,7 @@ static int place_stack(struct halo_machine *machine)
 
 int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options)
 {
-    const struct halo_layout *layout = &machine->layout;
+    struct halo_layout *layout = &machine->layout;
     int error = place_stack(machine);
     const struct halo_range ranges[] = {
         {layout->image_end, layout->limit - layout->image_end, HALO_PROT_READ | HALO_PROT_WRITE,
@@ -293,6 +304,7 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
         {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0},
     };
 
+    place_queues(layout);
     for (uint32_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && !error; i++) {
         if (ranges[i].len > 0)
             error = halo__layout_add(machine, ranges[i]);

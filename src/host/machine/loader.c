@@ -162,7 +162,7 @@ static bool entry_is_code(const struct halo_layout *layout, uint64_t entry)
 
 /* What Halo's notes say; 0 where there is none. */
 struct notes {
-    uint32_t version;
+    uint32_t version, ring_max;
     uint64_t syscall_entry;
 };
 
@@ -171,6 +171,8 @@ static void read_note(const Elf64_Nhdr *note, const unsigned char *bytes, struct
 {
     if (note->n_type == HALO_NOTE_ABI && note->n_descsz == sizeof(notes->version))
         memcpy(&notes->version, bytes, sizeof(notes->version));
+    if (note->n_type == HALO_NOTE_RING && note->n_descsz == sizeof(notes->ring_max))
+        memcpy(&notes->ring_max, bytes, sizeof(notes->ring_max));
     if (note->n_type == HALO_NOTE_SYSCALL && note->n_descsz == sizeof(notes->syscall_entry))
         memcpy(&notes->syscall_entry, bytes, sizeof(notes->syscall_entry));
 }
@@ -266,6 +268,7 @@ static int load(struct halo_machine *machine, const char *path, const struct gue
     if (!entry_is_code(&machine->layout, header.e_entry)) /* ELF-09 */
         return refuse(machine, path, "its entry point is not in executable memory");
     machine->layout.entry = header.e_entry;
+    machine->layout.ring_max = notes.ring_max ? notes.ring_max : HALO_QUEUE_SIZE_DEFAULT;
     return 0;
 }
 

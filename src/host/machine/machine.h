@@ -18,8 +18,6 @@
 #include <halo/ring.h>
 #include "../error.h"
 
-#define HALO_RING_SIZE 256u /* of each queue */
-
 enum halo_prot {
     HALO_PROT_READ = 1,
     HALO_PROT_WRITE = 2,
@@ -54,6 +52,7 @@ struct halo_layout {
     uint64_t ring, pool, pool_len;
     uint64_t args, args_len;
     uint64_t features; /* ring extensions that the guest is told of */
+    uint32_t ring_max; /* largest queue to the host that the guest can take */
 };
 
 /* Guest memory as the host sees it. */

@@ -85,7 +85,7 @@ struct halo_stream *halo__stream_of(struct halo_streams *streams, uint32_t handl
 struct halo_stream *halo__stream_named(struct halo_streams *streams, const char *name);
 
 /* The stream of a handle that the host has, or NULL. */
-struct halo_stream *halo__stream_find(struct halo_streams *streams, uint32_t handle);
+struct halo_stream *halo__stream_find(const struct halo_streams *streams, uint32_t handle);
 
 /* halo_attach and halo_offer. */
 int halo__stream_attach(struct halo_streams *streams, uint32_t handle, const struct halo_end *end);

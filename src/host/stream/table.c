@@ -55,13 +55,14 @@ struct halo_stream *halo__stream_named(struct halo_streams *streams, const char 
     return NULL;
 }
 
-struct halo_stream *halo__stream_find(struct halo_streams *streams, uint32_t handle)
+struct halo_stream *halo__stream_find(const struct halo_streams *streams, uint32_t handle)
 {
     const uint32_t place = handle & 0xffff;
-    struct halo_stream *stream = &streams->at[place % HALO_STREAMS_MAX];
+    const struct halo_stream *stream = &streams->at[place % HALO_STREAMS_MAX];
 
-    return place < HALO_STREAMS_MAX && stream->kind && handle >> 16 == stream->generation ? stream
-                                                                                          : NULL;
+    if (place >= HALO_STREAMS_MAX || !stream->kind || handle >> 16 != stream->generation)
+        return NULL;
+    return (struct halo_stream *)(uintptr_t)stream; /* as const as the table was */
 }
 
 /* --- What a host does with them --------------------------------------------------------------- */
