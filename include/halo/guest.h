@@ -30,10 +30,10 @@
 #include <stdint.h>
 
 /*
- * The program. Its result is the exit code; what was written is flushed first. A program that has
- * none serves calls of its exports, as if it had `return halo_serve();` for one.
+ * The program is main, `int main(void)` or `int main(int argc, char **argv)`. Its result is the
+ * exit code; what was written is flushed first. A program that has no main serves calls of its
+ * exports, as if it had `return halo_serve();` for one.
  */
-int main(int argc, char **argv);
 
 /* End now, as if main had returned `code`. */
 _Noreturn void halo_exit(int code);

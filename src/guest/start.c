@@ -47,6 +47,8 @@ static char **make_argv(const struct halo_boot *boot)
     return argv;
 }
 
+int main(int argc, char **argv);
+
 /* Entered by the host with a stack and the boot page, as if called. */
 _Noreturn void _start(const struct halo_boot *boot);
 

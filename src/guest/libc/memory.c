@@ -53,6 +53,14 @@ int memcmp(const void *a, const void *b, size_t len)
     return 0;
 }
 
+int bcmp(const void *a, const void *b, size_t len);
+
+/* clang makes this of a memcmp that only asks for equality. */
+int bcmp(const void *a, const void *b, size_t len)
+{
+    return memcmp(a, b, len);
+}
+
 void *memchr(const void *from, int byte, size_t len)
 {
     const unsigned char *at = from;
