@@ -67,6 +67,12 @@ struct halo_options {
      */
     enum halo_transport transport;
     uint64_t stack_len; /* bytes of the guest's stack: 0, or MIN to MAX by pages */
+    /*
+     * The process backend: no wall is done without. Network, mount and IPC namespaces are made
+     * besides the user namespace, which costs some milliseconds; where one cannot be had, halo_open
+     * is HALO_EHOST. Without this, what the host or the kernel refuses is done without.
+     */
+    bool strict;
 };
 
 /*

@@ -77,6 +77,9 @@ int tool_option(const char *command, struct tool_options *options, int option, c
         return parse_timeout(value, &options->timeout_ns)
                    ? 0
                    : wrong(command, "a timeout is a number of seconds above zero, not", value);
+    case TOOL_STRICT:
+        options->sandbox.strict = true;
+        return 0;
     case TOOL_TRANSPORT:
         choice = choose(value, transports, 2);
         if (choice < 0)

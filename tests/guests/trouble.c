@@ -119,6 +119,24 @@ static void forged_fault(void)
     __asm__ volatile("out %%al, $0xe0" : : "a"(0));
 }
 
+/* What the process backend's own fault handler would say. */
+static void forged_report(void)
+{
+    ring_doorbell(0x101, 14, 0x1234);
+}
+
+/* The same by the handler's own instruction: the first `syscall` of the child's code. */
+static void stolen_report(void)
+{
+    const unsigned char *at = (const unsigned char *)0x600000000000ull;
+
+    while (at[0] != 0x0f || at[1] != 0x05)
+        at++;
+    __asm__ volatile("xor %%r10d, %%r10d\n\txor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\tjmp *%%rcx"
+                     :
+                     : "a"(0), "D"(0x101), "S"(14), "d"(0x1234), "c"(at));
+}
+
 /* Endless things. */
 
 static void loop(void)
@@ -294,6 +312,8 @@ static const struct mode modes[] = {
     {"noncanonical", noncanonical},
     {"port", port},
     {"forged-fault", forged_fault},
+    {"forged-report", forged_report},
+    {"stolen-report", stolen_report},
     {"loop", loop},
     {"kick-storm", kick_storm},
     {"panic", panic},

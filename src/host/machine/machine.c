@@ -62,7 +62,8 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words, c
 {
     int code;
 
-    *machine = (struct halo_machine){.ram = {.fd = -1}, .words = words};
+    *machine =
+        (struct halo_machine){.ram = {.fd = -1}, .words = words, .is_strict = options->strict};
     code = choose_backend(machine, options->backend);
     if (!code)
         code = halo__layout_begin(machine, options);

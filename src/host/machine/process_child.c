@@ -7,15 +7,16 @@
  * ever in reach of a guest.
  */
 #include "process_child.h"
+#include "seccomp_rules.h"
 #include <asm/prctl.h>
-#include <asm/unistd.h>
+#include <linux/capability.h>
 #include <linux/fcntl.h>
+#include <linux/landlock.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
-#include <linux/seccomp.h>
+#include <linux/sched.h>
 #include <linux/signal.h>
-#include <linux/socket.h>
 #include <linux/uio.h>
 #include <asm/sigcontext.h>
 #include <asm/siginfo.h>
@@ -23,76 +24,41 @@
 
 #define USER_END 0x7ffffffff000ull
 #define ALTERNATE_STACK_LEN 65536
-
-/* Layouts of the kernel that its headers leave to libc. */
-struct message_header {
-    void *name;
-    int name_len;
-    struct iovec *iov;
-    unsigned long iov_len;
-    void *control;
-    unsigned long control_len;
-    unsigned flags;
-};
-
-struct rights_message {
-    unsigned long len;
-    int level;
-    int type;
-    int fd;
-    int padding;
-};
-
-#define SOCKET_LEVEL 1
-#define SOCKET_RIGHTS 1
+#define NOBODY 65534
 
 extern unsigned char child_start[], child_end[];
 
 static struct child_setup setup;
 static unsigned char alternate_stack[ALTERNATE_STACK_LEN] __attribute__((aligned(16)));
 
-static long call6(long number, long a, long b, long c, long d, long e, long f)
+/* The host sees the exit code, and has words for it. */
+__attribute__((noreturn)) static void give_up(enum child_step step)
 {
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    long result;
-
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
+    call3(__NR_exit_group, step, 0, 0);
+    __builtin_trap(); /* a filter refuses even that */
 }
 
-static long call3(long number, long a, long b, long c)
-{
-    return call6(number, a, b, c, 0, 0, 0);
-}
-
-/* The host sees the exit code; its table of messages is in process.c. */
-static void give_up(int step)
-{
-    for (;;)
-        call3(__NR_exit_group, step, 0, 0);
-}
-
-static void require(int step, long result)
+static void require(enum child_step step, long result)
 {
     if (result < 0)
         give_up(step);
 }
 
-/* A signal in the guest: tell the host what the processor said. It never resumes. */
+/*
+ * A signal in the guest: tell the host what the processor said. It never resumes. Where it would
+ * return to is the word that proves it: the kernel alone has kept it, and puts it on the stack of a
+ * handler that it calls.
+ */
 static void on_fault(int signal, siginfo_t *info, struct ucontext *context)
 {
     const struct sigcontext *at = &context->uc_mcontext;
 
     (void)signal;
     (void)info;
-    call6(CHILD_DOORBELL_SYSCALL, CHILD_DOORBELL_FAULT, (long)at->trapno, (long)at->err,
-          (long)at->cr2, (long)at->rip, (long)at->rsp);
-    give_up(1);
+    call6(CHILD_DOORBELL_SYSCALL, CHILD_DOORBELL_FAULT,
+          (long)((at->trapno & 0xffffffff) | at->err << 32), (long)at->cr2, (long)at->rip,
+          (long)at->rsp, (long)__builtin_return_address(0));
+    give_up(CHILD_LOCK);
 }
 
 /*
@@ -151,9 +117,9 @@ static void map_guest(void)
         prot |= range->prot & HALO_PROT_READ ? PROT_READ : 0;
         prot |= range->prot & HALO_PROT_WRITE ? PROT_WRITE : 0;
         prot |= range->prot & HALO_PROT_EXEC ? PROT_EXEC : 0;
-        require(2, call6(__NR_mmap, (long)range->base, (long)range->len, prot,
-                         MAP_SHARED | MAP_FIXED_NOREPLACE, CHILD_RAM,
-                         (long)(range->base - HALO_RAM_BASE)));
+        require(CHILD_MAP, call6(__NR_mmap, (long)range->base, (long)range->len, prot,
+                                 MAP_SHARED | MAP_FIXED_NOREPLACE, CHILD_RAM,
+                                 (long)(range->base - HALO_RAM_BASE)));
     }
 }
 
@@ -164,51 +130,190 @@ static void catch_faults(void)
     const unsigned long none = 0;
     struct sigaction action = {0};
 
-    require(3, call6(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8, 0, 0));
+    require(CHILD_FAULTS, call6(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8, 0, 0));
     action.sa_handler = (__sighandler_t)(void (*)(void))on_fault;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER | SA_NODEFER;
-    action.sa_restorer = (__sigrestore_t)(void (*)(void))give_up; /* on_fault does not return */
-    require(3, call3(__NR_sigaltstack, (long)&stack, 0, 0));
+    action.sa_restorer = (__sigrestore_t)setup.word; /* on_fault does not return */
+    require(CHILD_FAULTS, call3(__NR_sigaltstack, (long)&stack, 0, 0));
     for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-        require(3, call6(__NR_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0));
+        require(CHILD_FAULTS, call6(__NR_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0));
     if (setup.syscall_way) {
         syscall_way = setup.syscall_way;
         action.sa_handler = (__sighandler_t)(void (*)(void))on_syscall;
-        require(3, call6(__NR_rt_sigaction, SIGSYS, (long)&action, 0, 8, 0, 0));
+        action.sa_restorer = 0; /* this handler leads back to the guest, who must not find it */
+        require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGSYS, (long)&action, 0, 8, 0, 0));
     }
 }
 
+static void die_with(int socket)
+{
+    require(CHILD_TIES, call3(__NR_fcntl, socket, F_SETOWN, call3(__NR_getpid, 0, 0, 0)));
+    require(CHILD_TIES, call3(__NR_fcntl, socket, F_SETSIG, SIGKILL));
+    require(CHILD_TIES, call3(__NR_fcntl, socket, F_SETFL, FASYNC));
+}
+
 /*
- * When the host is gone, whatever it died of, its end of the socket closes, and the kernel sends
- * SIGIO, which kills. Unlike PR_SET_PDEATHSIG this does not depend on which thread made us.
+ * The kernel kills us when the keeper ends, which ends with the host, and when the host shuts its
+ * socket down. That is SIGKILL and not SIGIO, which a process that is stopped never takes, and not
+ * PR_SET_PDEATHSIG, which a keeper may not send to whom we have become.
  */
-static void die_with_host(void)
+static void tie_to_host(void)
 {
-    const struct sigaction standard = {0}; /* the host may have had it ignored */
+    char byte;
 
-    require(4, call6(__NR_rt_sigaction, SIGIO, (long)&standard, 0, 8, 0, 0));
-    require(4, call3(__NR_fcntl, CHILD_SOCKET, F_SETOWN, call3(__NR_getpid, 0, 0, 0)));
-    require(4, call3(__NR_fcntl, CHILD_SOCKET, F_SETFL, FASYNC));
+    die_with(CHILD_TIE);
+    die_with(CHILD_SOCKET);
+    /* It may have ended before. */
+    if (call6(__NR_recvfrom, CHILD_TIE, (long)&byte, 1, BARE_DONTWAIT, 0, 0) == 0)
+        give_up(CHILD_TIES);
 }
 
-static long add_filter(uint32_t count, struct sock_filter *filter, unsigned flags)
-{
-    struct sock_fprog program = {(unsigned short)count, filter};
+/* --- Walls behind the filter: what cannot be had is done without ---------------------------------
+ */
 
-    return call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, (long)&program);
+static const struct __user_cap_header_struct cap_header = {_LINUX_CAPABILITY_VERSION_3, 0};
+
+/* A host that may becomes nobody; not where it could then no longer stop us. */
+static void become_nobody(void)
+{
+    const uint32_t wanted = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
+    struct __user_cap_data_struct has[2] = {{0, 0, 0}, {0, 0, 0}};
+
+    if (call3(__NR_capget, (long)&cap_header, (long)has, 0) < 0 ||
+        (has[0].effective & wanted) != wanted)
+        return;
+    call3(__NR_setgroups, 0, 0, 0);
+    call3(__NR_setresgid, NOBODY, NOBODY, NOBODY);
+    call3(__NR_setresuid, NOBODY, NOBODY, NOBODY);
 }
 
-static void send_listener(int listener)
+/*
+ * A user namespace in which nobody is anybody. As root of it: see nothing but a directory about our
+ * own descriptors. Others where they are asked for: they cost more than the rest of opening.
+ */
+static void leave_namespaces(void)
+{
+    const long strict = CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS;
+
+    if (call3(__NR_unshare, CLONE_NEWUSER | (setup.strict ? strict : 0), 0, 0) < 0 && setup.strict)
+        give_up(CHILD_NAMESPACES);
+    if (call3(__NR_chroot, (long)"/proc/self/fdinfo", 0, 0) == 0)
+        call3(__NR_chdir, (long)"/", 0, 0);
+}
+
+/* Landlock: no file, no port, no signal to others, as far as this kernel's version knows. */
+static void forbid_files(void)
+{
+    static const unsigned char file_rights[] = {0, 13, 14, 15, 15, 16};
+    struct {
+        uint64_t files, ports, scopes;
+    } rules = {0, 0, 0};
+    long version =
+        call3(__NR_landlock_create_ruleset, 0, 0, 1 /* LANDLOCK_CREATE_RULESET_VERSION */);
+    long len = version >= 6 ? 24 : version >= 4 ? 16 : 8;
+    long fd;
+
+    if (version < 1)
+        return;
+    rules.files = (1ull << file_rights[version < 5 ? version : 5]) - 1;
+    rules.ports = version >= 4 ? 3 : 0;
+    rules.scopes = version >= 6 ? 3 : 0;
+    fd = call3(__NR_landlock_create_ruleset, (long)&rules, len, 0);
+    if (fd < 0)
+        return;
+    call3(__NR_landlock_restrict_self, fd, 0, 0);
+    call3(__NR_close, fd, 0, 0);
+}
+
+static void build_walls(void)
+{
+    become_nobody();
+    leave_namespaces();
+    forbid_files();
+    call6(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0);
+    call6(__NR_prctl, PR_SET_SECUREBITS, 0x2f, 0, 0, 0, 0); /* uid 0 means nothing, for good */
+}
+
+/* --- What is always given up ---------------------------------------------------------------------
+ */
+
+static void give_up_rights(void)
+{
+    const struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+
+    require(CHILD_RIGHTS, call6(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));
+    if (!setup.bare)
+        build_walls();
+    require(CHILD_RIGHTS, call3(__NR_capset, (long)&cap_header, (long)none, 0));
+    require(CHILD_RIGHTS,
+            call6(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0, 0)); /* after a change of user */
+}
+
+/* Nothing that costs the machine anything can be asked for. */
+static void limit_everything(void)
+{
+    static const int resources[] = {RLIMIT_CORE,     RLIMIT_NOFILE, RLIMIT_NPROC,  RLIMIT_FSIZE,
+                                    RLIMIT_MEMLOCK,  RLIMIT_DATA,   RLIMIT_STACK,  RLIMIT_AS,
+                                    RLIMIT_MSGQUEUE, RLIMIT_NICE,   RLIMIT_RTPRIO, RLIMIT_LOCKS};
+    static const struct rlimit none = {0, 0};
+
+    for (unsigned i = 0; i < sizeof(resources) / sizeof(resources[0]); i++)
+        require(CHILD_LIMITS, call3(__NR_setrlimit, resources[i], (long)&none, 0));
+}
+
+/*
+ * A filter that tells the doorbell, as the code of the doorbell's page and of this program rings
+ * it, from every other call, a `read` of the guest's own among them.
+ */
+static long install_filter(uint32_t for_doorbell, uint32_t otherwise, unsigned long flags)
+{
+    const uint32_t ip = offsetof(struct seccomp_data, instruction_pointer);
+    const struct sock_filter rules[] = {
+        SECCOMP_RULES_BEGIN,
+        SECCOMP_IF(CHILD_DOORBELL_SYSCALL, 0, 5),
+        SECCOMP_LOAD(ip + 4),
+        SECCOMP_IF((uint32_t)((uint64_t)child_start >> 32), 4, 0),
+        SECCOMP_IF((uint32_t)(setup.doorbell >> 32), 0, 2),
+        SECCOMP_LOAD(ip),
+        SECCOMP_IF((uint32_t)setup.doorbell, 1, 0),
+        SECCOMP_RULES_END(otherwise),
+        SECCOMP_RULES_END(for_doorbell),
+    };
+
+    return seccomp_install(rules, sizeof(rules) / sizeof(rules[0]), flags);
+}
+
+/* Layouts of the kernel that its headers leave to libc. */
+struct message_header {
+    void *name;
+    int name_len;
+    struct iovec *iov;
+    unsigned long iov_len;
+    void *control;
+    unsigned long control_len;
+    unsigned flags;
+};
+
+struct rights_message {
+    unsigned long len;
+    int level;
+    int type;
+    struct child_rights rights;
+};
+
+static void send_rights(struct child_rights given)
 {
     char byte = 0;
     struct iovec iov = {&byte, 1};
     struct rights_message rights = {
-        .len = 20, .level = SOCKET_LEVEL, .type = SOCKET_RIGHTS, .fd = listener};
+        .len = sizeof(rights), .level = BARE_LEVEL_SOCKET, .type = BARE_RIGHTS, .rights = given};
     struct message_header header = {
         .iov = &iov, .iov_len = 1, .control = &rights, .control_len = sizeof(rights)};
 
-    require(6, call3(__NR_sendmsg, CHILD_SOCKET, (long)&header, 0));
-    require(6, call3(__NR_close, listener, 0, 0));
+    require(CHILD_DOORBELL, given.pidfd);
+    require(CHILD_DOORBELL, call3(__NR_sendmsg, CHILD_SOCKET, (long)&header, BARE_NOSIGNAL));
+    require(CHILD_DOORBELL, call3(__NR_close, given.listener, 0, 0));
+    require(CHILD_DOORBELL, call3(__NR_close, given.pidfd, 0, 0));
 }
 
 /* Nothing but the guest and these pages stays mapped: no stack, no environment, no vdso. */
@@ -217,12 +322,12 @@ static void unmap_rest(uint64_t old_stack)
     const uint64_t guest_end = HALO_RAM_BASE + setup.ram_len;
     const uint64_t start = (uint64_t)child_start, end = (uint64_t)child_end;
 
-    require(7, call3(__NR_munmap, 0, HALO_RAM_BASE, 0));
-    require(7, call3(__NR_munmap, (long)guest_end, (long)(start - guest_end), 0));
+    require(CHILD_UNMAP, call3(__NR_munmap, 0, HALO_RAM_BASE, 0));
+    require(CHILD_UNMAP, call3(__NR_munmap, (long)guest_end, (long)(start - guest_end), 0));
     if (call3(__NR_munmap, (long)end, (long)(USER_END - end), 0) < 0) {
         /* Some kernels seal the vdso. It holds nothing; the stack must go. */
         old_stack &= ~(HALO_PAGE - 1);
-        require(7, call3(__NR_munmap, (long)old_stack, (long)(USER_END - old_stack), 0));
+        require(CHILD_UNMAP, call3(__NR_munmap, (long)old_stack, (long)(USER_END - old_stack), 0));
     }
 }
 
@@ -231,44 +336,74 @@ __attribute__((noreturn, used)) void child_main(uint64_t old_stack);
 
 void child_main(uint64_t old_stack)
 {
-    static const struct rlimit none = {0, 0};
     long listener;
 
     if (call6(__NR_recvfrom, CHILD_SOCKET, (long)&setup, sizeof(setup), 0, 0, 0) != sizeof(setup))
-        give_up(8);
-    require(13, call3(__NR_setsid, 0, 0, 0)); /* a terminal's signals are for the host */
-    require(9, call6(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));
-    require(9, call6(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0, 0));
-    require(9, call3(__NR_setrlimit, RLIMIT_CORE, (long)&none, 0));
+        give_up(CHILD_SETUP);
+    require(CHILD_SESSION, call3(__NR_setsid, 0, 0, 0)); /* a terminal's signals are for the host */
     map_guest();
-    require(9, call3(__NR_close, CHILD_RAM, 0, 0));
-    require(2, call3(__NR_arch_prctl, ARCH_SET_FS, (long)(setup.boot + HALO_THREAD_OFFSET), 0));
+    require(CHILD_RIGHTS, call3(__NR_close, CHILD_RAM, 0, 0));
+    require(CHILD_MAP,
+            call3(__NR_arch_prctl, ARCH_SET_FS, (long)(setup.boot + HALO_THREAD_OFFSET), 0));
     catch_faults();
-    die_with_host();
-    listener = add_filter(setup.notify_count, setup.notify, SECCOMP_FILTER_FLAG_NEW_LISTENER);
-    require(5, listener);
-    send_listener((int)listener);
+    give_up_rights();
+    tie_to_host(); /* as whom we have become: the kernel asks who was to be told */
+    listener =
+        install_filter(SECCOMP_RET_USER_NOTIF, SECCOMP_RET_ALLOW, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+    require(CHILD_FILTER, listener);
+    send_rights((struct child_rights){
+        .listener = (int)listener,
+        .pidfd = (int)call3(__NR_pidfd_open, call3(__NR_getpid, 0, 0, 0), 0, 0)});
     unmap_rest(old_stack);
-    require(10, add_filter(setup.lock_count, setup.lock, 0));
+    limit_everything();
+    require(CHILD_LOCK,
+            install_filter(SECCOMP_RET_ALLOW,
+                           setup.syscall_way ? SECCOMP_RET_TRAP : SECCOMP_RET_KILL_PROCESS, 0));
 
-    __asm__ volatile("mov %0, %%rsp\n\t"
-                     "xor %%eax, %%eax\n\txor %%ebx, %%ebx\n\txor %%ecx, %%ecx\n\t"
-                     "xor %%edx, %%edx\n\txor %%ebp, %%ebp\n\txor %%r8d, %%r8d\n\t"
-                     "xor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\txor %%r11d, %%r11d\n\t"
-                     "xor %%r12d, %%r12d\n\txor %%r13d, %%r13d\n\txor %%r14d, %%r14d\n\t"
-                     "xor %%r15d, %%r15d\n\t"
-                     "jmp *%%rsi"
-                     :
-                     : "r"(setup.stack), "D"(setup.boot), "S"(setup.entry)
-                     : "memory");
+    /*
+     * All that was told is wiped, the stack too: the word must be the kernel's alone. Then the
+     * doorbell is rung once, and who answers it lets the guest begin. Where it does not ring there
+     * is nothing left to do but to end, by a system call that the lock kills for; or, where it
+     * makes a signal of it, by a handler that leads nowhere.
+     */
+    __asm__ volatile(
+        "mov %[stack], %%rsp\n\t"
+        "rep stosb\n\t"
+        "lea child_stack(%%rip), %%rdi\n\t"
+        "mov $child_stack_len, %%ecx\n\t"
+        "rep stosb\n\t"
+        "mov %[ready], %%edi\n\t"
+        "mov %[number], %%eax\n\t"
+        "syscall\n\t"
+        "test %%rax, %%rax\n\t"
+        "jz 1f\n\t"
+        "movq $0, syscall_way(%%rip)\n\t"
+        "mov %[exit], %%eax\n\t"
+        "syscall\n\t"
+        "1: mov %[boot], %%rdi\n\t"
+        "mov %[entry], %%rsi\n\t"
+        "xor %%eax, %%eax\n\txor %%ebx, %%ebx\n\txor %%ecx, %%ecx\n\t"
+        "xor %%edx, %%edx\n\txor %%ebp, %%ebp\n\txor %%r8d, %%r8d\n\t"
+        "xor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\txor %%r11d, %%r11d\n\t"
+        "xor %%r12d, %%r12d\n\txor %%r13d, %%r13d\n\txor %%r14d, %%r14d\n\t"
+        "xor %%r15d, %%r15d\n\t"
+        "jmp *%%rsi"
+        :
+        : [stack] "r"(setup.stack), "D"(&setup), "c"(sizeof(setup)),
+          "a"(0), [ready] "i"(CHILD_DOORBELL_READY), [number] "i"(CHILD_DOORBELL_SYSCALL),
+          [exit] "i"(__NR_exit_group), [boot] "b"(setup.boot), [entry] "d"(setup.entry),
+          "S"(setup.word)
+        : "memory");
     __builtin_unreachable();
 }
 
 /* On a stack of its own, because the one that the kernel made is going to be unmapped. */
 __asm__(".pushsection .bss\n"
         ".balign 16\n"
-        "child_stack: .skip 16384\n"
+        ".globl child_stack, child_stack_top\n"
+        "child_stack: .skip 8192\n"
         "child_stack_top:\n"
+        ".equ child_stack_len, 8192\n"
         ".popsection\n"
         ".globl _start\n"
         "_start:\n"

@@ -1,40 +1,71 @@
 /*
- * What the host tells the small program in which a guest runs as a process, before the guest has
- * run: both come from the same build, and the guest can neither see nor change it.
+ * What the host and the keeper tell the small program in which a guest runs as a process, before
+ * the guest has run: all come from the same build, and the guest can neither see nor change it.
  */
 #ifndef HALO_SRC_PROCESS_CHILD_H
 #define HALO_SRC_PROCESS_CHILD_H
 
 #include "machine.h"
-#include <linux/filter.h>
 
-/* File descriptors of the child. */
-#define CHILD_SOCKET 3
-#define CHILD_RAM 4
-
-/* Where the child's own few pages lie: far from any guest, far from the kernel's. */
-#define CHILD_BASE 0x600000000000ull
+/* Descriptors of the child, and of the keeper while it starts it. */
+enum child_files {
+    CHILD_SOCKET = 3, /* to the host, which kills it by a shutdown where it may not signal it */
+    CHILD_TIE,        /* to the keeper alone: when that ends, so does the child */
+    CHILD_RAM,
+    CHILD_PROGRAM, /* closes at exec, as does the next */
+    KEEPER_TIE,    /* the keeper's own end */
+};
 
 /*
- * The doorbell's system call. There is none with this number: it is answered by the host through
- * seccomp, and where nobody listens the kernel says ENOSYS.
+ * The doorbell's system call: read, for which no filter around the host has a refusal. The child's
+ * own filter hands it to the host, so that it never reads anything; where nobody listens, the
+ * kernel says ENOSYS. It counts only where the doorbell's page makes it, CHILD_DOORBELL_END behind
+ * its beginning, or the child's own code.
  */
-#define CHILD_DOORBELL_SYSCALL 0x4a10
-#define CHILD_DOORBELL_FAULT 0x100 /* op: a fault; then vector, error, address, rip, rsp */
+#define CHILD_DOORBELL_SYSCALL 0
+#define CHILD_DOORBELL_END 7 /* mov, syscall */
 
-#define CHILD_FILTER_MAX 64
+/*
+ * Doorbells of the child's own: a word tells them from the guest's, which the guest never sees.
+ *     READY  word: everything is given up; the answer lets the guest begin
+ *     FAULT  vector and error << 32, address, rip, rsp, word
+ */
+#define CHILD_DOORBELL_READY 0x100
+#define CHILD_DOORBELL_FAULT 0x101
+
+/* How far it came: exit codes. */
+enum child_step {
+    CHILD_SETUP = 1,
+    CHILD_SESSION,
+    CHILD_MAP,
+    CHILD_FAULTS,
+    CHILD_RIGHTS,
+    CHILD_NAMESPACES,
+    CHILD_TIES,
+    CHILD_FILTER,
+    CHILD_DOORBELL,
+    CHILD_UNMAP,
+    CHILD_LIMITS,
+    CHILD_LOCK,
+    CHILD_EXEC,
+    CHILD_STEPS,
+};
 
 struct child_setup {
     struct halo_range ranges[HALO_RANGE_MAX];
     uint32_t range_count;
     uint64_t ram_len;
     uint64_t entry, stack, boot;
+    uint64_t doorbell;    /* behind its instruction */
     uint64_t syscall_way; /* code that leads to the guest's own for system calls, or 0 */
-    /* First the filter that hands the doorbell to the host, then the one that allows nothing else.
-     */
-    uint32_t notify_count, lock_count;
-    struct sock_filter notify[CHILD_FILTER_MAX];
-    struct sock_filter lock[CHILD_FILTER_MAX];
+    uint64_t word;
+    uint32_t bare;   /* leave out every call that is not needed: one of them was deadly */
+    uint32_t strict; /* every namespace that there is, or none of it */
+};
+
+/* What the child sends when its doorbell can ring. */
+struct child_rights {
+    int listener, pidfd;
 };
 
 #endif

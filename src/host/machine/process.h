@@ -1,0 +1,50 @@
+/* The process backend: what its start and its running share. */
+#ifndef HALO_SRC_PROCESS_H
+#define HALO_SRC_PROCESS_H
+
+#include "keeper.h"
+#include "machine.h"
+#include <linux/seccomp.h>
+#include <sys/types.h>
+
+struct process_state {
+    struct halo_keeper *keeper;
+    int keeper_pidfd;
+    int pidfd;     /* of the guest's process */
+    int socket;    /* shutting it down kills the guest's process */
+    int listener;  /* of its doorbell */
+    uint64_t word; /* tells the doorbells of its handler from the guest's */
+    bool has_ended;
+    bool stopped;
+    bool owes_answer; /* the guest stands in its doorbell, notification `notified.id` */
+    struct seccomp_notif notified;
+};
+
+/* How a guest's process ended. */
+struct process_end {
+    enum {
+        PROCESS_EXITED, /* number: its exit code */
+        PROCESS_KILLED, /* number: the signal */
+        PROCESS_LOST,   /* the keeper was taken away before it could tell */
+    } how;
+    int number;
+};
+
+/*
+ * Start the guest's process: it stands in its first doorbell, before the guest's first instruction.
+ * 0, or an error with words. halo__process_end frees what there is in any case.
+ */
+int halo__process_start(struct halo_machine *machine, struct process_state *state);
+void halo__process_end(struct process_state *state);
+
+/* Wait for it, after its keeper's pidfd was ready or it was killed. */
+struct process_end halo__process_await(struct process_state *state);
+
+/* Take the next doorbell into `notified`: 1; 0 where there is none after all; or a negative errno.
+ */
+int halo__process_hear(struct process_state *state);
+
+/* The doorbell in `notified` is the child's own, with this op. */
+bool halo__process_is_own(const struct process_state *state, uint64_t op);
+
+#endif

@@ -1,0 +1,376 @@
+/*
+ * From a sandbox's memory to a process that waits for leave to run the guest, and its end. Its
+ * doorbell is tried on the way: a seccomp filter around the host may keep it from ringing.
+ */
+#define _GNU_SOURCE
+#include "process.h"
+#include "process_child.h"
+#include "process_child_image.h"
+#include "../deadline.h"
+#include "../descriptor.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010u
+#endif
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1ull
+#endif
+
+#define START_NS 10000000000 /* for a machine that is very busy */
+#define END_NS 5000000000
+
+static int failed(struct halo_machine *machine, const char *what)
+{
+    return halo__fail(machine->words, HALO_EHOST, "process: %s: %s", what, strerror(errno));
+}
+
+/* --- How it ended -------------------------------------------------------------------------------
+ */
+
+struct process_end halo__process_await(struct process_state *state)
+{
+    struct process_end end = {PROCESS_LOST, 0};
+    siginfo_t info = {.si_code = 0};
+    int status;
+
+    while (!state->has_ended &&
+           waitid(P_PIDFD, (id_t)state->keeper_pidfd, &info, WEXITED | __WALL) < 0 &&
+           errno == EINTR)
+        continue; /* ECHILD: the host waits for processes of every kind, and has taken it */
+    state->has_ended = true;
+    status = state->keeper->status;
+    if (!state->keeper->has_status && info.si_code == CLD_EXITED)
+        end = (struct process_end){PROCESS_LOST, info.si_status};
+    else if (state->keeper->has_status && WIFEXITED(status))
+        end = (struct process_end){PROCESS_EXITED, WEXITSTATUS(status)};
+    else if (state->keeper->has_status)
+        end = (struct process_end){PROCESS_KILLED, WTERMSIG(status)};
+    return end;
+}
+
+/* It ended before it could run the guest: its exit code says how far it came. */
+static int report_early_end(struct halo_machine *machine, struct process_state *state,
+                            bool *by_filter)
+{
+    static const char *const steps[CHILD_STEPS] = {
+        [CHILD_SETUP] = "read its setup",
+        [CHILD_SESSION] = "have a session of its own",
+        [CHILD_MAP] = "map guest memory",
+        [CHILD_FAULTS] = "catch faults",
+        [CHILD_RIGHTS] = "give up privileges",
+        [CHILD_NAMESPACES] = "have namespaces of its own, and all of them were asked for",
+        [CHILD_TIES] = "make sure to end with the host",
+        [CHILD_FILTER] = "install the doorbell's filter (is seccomp allowed, and no other listener "
+                         "there?)",
+        [CHILD_DOORBELL] = "hand over its doorbell",
+        [CHILD_UNMAP] = "unmap its own memory",
+        [CHILD_LIMITS] = "limit itself",
+        [CHILD_LOCK] = "lock itself in",
+        [CHILD_EXEC] = "start its program (is executing a memfd allowed?)",
+    };
+    static const char *const keeper_steps[] = {
+        [HALO_KEEPER_FILES] = "arrange its files",
+        [HALO_KEEPER_CHILD] = "start the guest's process",
+        [HALO_KEEPER_LOCK] = "lock itself in (is seccomp allowed?)",
+        [HALO_KEEPER_WAIT] = "wait for the guest's process",
+        [HALO_KEEPER_SIGNALS] = "wait for signals",
+    };
+    const struct process_end end = halo__process_await(state);
+    const size_t step = (size_t)end.number;
+
+    /* Of its own it ends by no signal; a doorbell that does not ring ends it by SIGSEGV or SIGSYS.
+     */
+    *by_filter = end.how != PROCESS_EXITED;
+    if (end.how == PROCESS_EXITED && step < CHILD_STEPS && steps[step])
+        return halo__fail(machine->words, HALO_EHOST, "process: the child could not %s",
+                          steps[step]);
+    if (end.how == PROCESS_LOST && step > 0 &&
+        step < sizeof(keeper_steps) / sizeof(keeper_steps[0]))
+        return halo__fail(machine->words, HALO_EHOST, "process: the keeper could not %s",
+                          keeper_steps[step]);
+    if (*by_filter)
+        return halo__fail(machine->words, HALO_EHOST,
+                          "process: the doorbell cannot ring: a seccomp filter around this process "
+                          "refuses what a guest's process needs, or kills for it");
+    return halo__fail(machine->words, HALO_EHOST, "process: the child ended early (exit code %d)",
+                      end.number);
+}
+
+/* --- Its program and its setup -------------------------------------------------------------------
+ */
+
+static int make_program(struct halo_machine *machine)
+{
+    int fd = halo__fd_high(memfd_create("halo-guest", MFD_CLOEXEC | MFD_EXEC));
+
+    if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+        fd = halo__fd_high(memfd_create("halo-guest", MFD_CLOEXEC));
+    if (fd < 0 || write(fd, process_child_image, sizeof(process_child_image)) !=
+                      (ssize_t)sizeof(process_child_image)) {
+        failed(machine, "cannot make the child's program");
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static struct child_setup make_setup(const struct halo_machine *machine,
+                                     const struct process_state *state, bool bare)
+{
+    const struct halo_layout *layout = &machine->layout;
+    struct child_setup setup = {
+        .range_count = layout->range_count,
+        .ram_len = machine->ram.len,
+        .entry = layout->entry,
+        .stack = layout->stack_top - 8,
+        .boot = layout->boot,
+        .doorbell = layout->doorbell + CHILD_DOORBELL_END,
+        .syscall_way = halo__layout_syscall_way(layout),
+        .word = state->word,
+        .bare = bare,
+        .strict = machine->is_strict,
+    };
+
+    memcpy(setup.ranges, layout->ranges, sizeof(setup.ranges));
+    return setup;
+}
+
+/* --- The keeper ----------------------------------------------------------------------------------
+ */
+
+static int start_keeper(struct halo_machine *machine, struct process_state *state, int program,
+                        int socket)
+{
+    struct halo_keeper *keeper =
+        mmap(NULL, sizeof(*keeper), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    sigset_t all, before;
+    int pidfd = -1;
+    long pid;
+
+    if (keeper == MAP_FAILED)
+        return halo__fail(machine->words, HALO_ENOMEM, "process: no memory");
+    state->keeper = keeper;
+    if (madvise(keeper, sizeof(*keeper), MADV_WIPEONFORK) < 0)
+        return failed(machine, "cannot tell a fork of this process from it");
+    keeper->program = program;
+    keeper->socket = socket;
+    keeper->ram = machine->ram.fd;
+    keeper->host = (int)getpid();
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid = halo__keeper_start(keeper, &pidfd);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0) {
+        errno = (int)-pid;
+        return failed(machine, "cannot start a process");
+    }
+    state->keeper_pidfd = halo__fd_high(pidfd);
+    if (state->keeper_pidfd < 0)
+        return failed(machine, "cannot keep hold of a process");
+    return 0;
+}
+
+/* --- What comes back -----------------------------------------------------------------------------
+ */
+
+/* Wait until `fd` is readable: 1, or 0 where the process ended or took too long. */
+static int await_start(struct process_state *state, int fd)
+{
+    const int64_t deadline = halo__now() + START_NS;
+
+    for (;;) {
+        struct pollfd pollfds[2] = {{.fd = fd, .events = POLLIN},
+                                    {.fd = state->keeper_pidfd, .events = POLLIN}};
+        const int n = poll(pollfds, 2, halo__poll_timeout(deadline));
+
+        if (pollfds[0].revents & POLLIN)
+            return 1;
+        if (n > 0 || (n < 0 && errno != EINTR) || halo__now() >= deadline)
+            return 0;
+    }
+}
+
+static int report_no_start(struct halo_machine *machine, struct process_state *state,
+                           bool *by_filter)
+{
+    struct pollfd pollfd = {.fd = state->keeper_pidfd, .events = POLLIN};
+
+    if (poll(&pollfd, 1, 1000) > 0)
+        return report_early_end(machine, state, by_filter);
+    return halo__fail(machine->words, HALO_EHOST,
+                      "process: the guest's process did not ring its doorbell in time");
+}
+
+/* Its doorbell and its own pidfd, sent over the socket. */
+static int receive_rights(struct halo_machine *machine, struct process_state *state,
+                          bool *by_filter)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(struct child_rights))];
+    } control;
+    struct child_rights given = {-1, -1};
+    char byte;
+    struct iovec iov = {&byte, 1};
+    struct msghdr header = {.msg_iov = &iov,
+                            .msg_iovlen = 1,
+                            .msg_control = control.bytes,
+                            .msg_controllen = sizeof(control.bytes)};
+    const struct cmsghdr *rights;
+    ssize_t n;
+
+    if (!await_start(state, state->socket))
+        return report_no_start(machine, state, by_filter);
+    n = recvmsg(state->socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (n < 0)
+        return failed(machine, "cannot receive a descriptor");
+    if (n == 0) /* it has ended */
+        return report_no_start(machine, state, by_filter);
+    rights = CMSG_FIRSTHDR(&header);
+    if (rights && rights->cmsg_type == SCM_RIGHTS)
+        memcpy(&given, CMSG_DATA(rights), rights->cmsg_len - CMSG_LEN(0));
+    state->listener = halo__fd_high(given.listener);
+    state->pidfd = halo__fd_high(given.pidfd);
+    if (state->listener < 0 || state->pidfd < 0)
+        return halo__fail(machine->words, HALO_EHOST,
+                          "process: a descriptor could not be received (too many open files?)");
+    /* Wake the guest on this core: a hint that older kernels do not know. */
+    (void)ioctl(state->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+    return 0;
+}
+
+int halo__process_hear(struct process_state *state)
+{
+    memset(&state->notified, 0, sizeof(state->notified));
+    if (ioctl(state->listener, SECCOMP_IOCTL_NOTIF_RECV, &state->notified) < 0)
+        return errno == ENOENT || errno == EINTR ? 0 : -errno;
+    state->owes_answer = true;
+    return 1;
+}
+
+bool halo__process_is_own(const struct process_state *state, uint64_t op)
+{
+    const __u64 *args = state->notified.data.args;
+    const uint64_t word = op == CHILD_DOORBELL_READY ? args[1] : args[5];
+
+    return args[0] == op && word == state->word;
+}
+
+/* Its first doorbell. It goes without an answer until the guest is run. */
+static int await_ready(struct halo_machine *machine, struct process_state *state, bool *by_filter)
+{
+    int heard = 0;
+
+    while (heard == 0 && await_start(state, state->listener))
+        heard = halo__process_hear(state);
+    if (heard == 0)
+        return report_no_start(machine, state, by_filter);
+    if (heard < 0 || !halo__process_is_own(state, CHILD_DOORBELL_READY))
+        return halo__fail(
+            machine->words, HALO_EHOST,
+            "process: the doorbell cannot ring as it must (is there a seccomp filter around "
+            "this process?)");
+    return 0;
+}
+
+/* --- All of it -----------------------------------------------------------------------------------
+ */
+
+static int start(struct halo_machine *machine, struct process_state *state, bool bare,
+                 bool *by_filter)
+{
+    struct child_setup setup;
+    int sockets[2];
+    int program, error;
+
+    *state = (struct process_state){.keeper_pidfd = -1, .pidfd = -1, .socket = -1, .listener = -1};
+    if (getrandom(&state->word, sizeof(state->word), 0) != sizeof(state->word))
+        return failed(machine, "no random numbers");
+    program = make_program(machine);
+    if (program < 0)
+        return HALO_EHOST;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
+        error = failed(machine, "cannot make a socket");
+        close(program);
+        return error;
+    }
+    state->socket = halo__fd_high(sockets[0]);
+    sockets[1] = halo__fd_high(sockets[1]);
+    setup = make_setup(machine, state, bare);
+    if (state->socket < 0 || sockets[1] < 0 ||
+        send(state->socket, &setup, sizeof(setup), MSG_NOSIGNAL) < 0)
+        error = failed(machine, "cannot make a socket");
+    else
+        error = start_keeper(machine, state, program, sockets[1]);
+    if (!error) /* until these have come, the keeper may need what is closed next */
+        error = receive_rights(machine, state, by_filter);
+    close(program);
+    if (sockets[1] >= 0)
+        close(sockets[1]);
+    return error ? error : await_ready(machine, state, by_filter);
+}
+
+/*
+ * A filter around the host may kill for a call that is only a second wall. Then it is tried again
+ * with no more calls than are needed.
+ */
+int halo__process_start(struct halo_machine *machine, struct process_state *state)
+{
+    bool by_filter = false;
+    int error = start(machine, state, false, &by_filter);
+
+    if (error && by_filter && !machine->is_strict) {
+        halo__process_end(state);
+        error = start(machine, state, true, &by_filter);
+    }
+    return error;
+}
+
+static void end_processes(struct process_state *state)
+{
+    struct pollfd pollfd = {.fd = state->keeper_pidfd, .events = POLLIN};
+    const int64_t deadline = halo__now() + END_NS;
+    int ready;
+
+    if (state->pidfd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, state->pidfd, SIGKILL, NULL, 0);
+    /* That, too, where a host has given up the right to send signals. */
+    shutdown(state->socket, SHUT_RDWR);
+    do
+        ready = poll(&pollfd, 1, halo__poll_timeout(deadline));
+    while (ready < 0 && errno == EINTR);
+    /* A keeper that does not end was stopped by somebody. What is left ends with the host. */
+    if (ready <= 0 && syscall(SYS_pidfd_send_signal, state->keeper_pidfd, SIGKILL, NULL, 0) < 0)
+        return;
+    (void)halo__process_await(state);
+}
+
+void halo__process_end(struct process_state *state)
+{
+    const int fds[] = {state->listener, state->socket, state->pidfd, state->keeper_pidfd};
+
+    if (state->keeper_pidfd >= 0 && !state->has_ended && state->keeper->host)
+        end_processes(state);
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    if (state->keeper)
+        munmap(state->keeper, sizeof(*state->keeper));
+    state->keeper = NULL;
+}

@@ -1,0 +1,25 @@
+/* Preloaded: the ioctl with the number in $FAILING_IOCTL fails, as on a device that is no KVM. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int ioctl(int fd, unsigned long request, ...);
+
+__attribute__((visibility("default"))) int ioctl(int fd, unsigned long request, ...)
+{
+    const char *failing = getenv("FAILING_IOCTL");
+    va_list arguments;
+    void *argument;
+
+    va_start(arguments, request);
+    argument = va_arg(arguments, void *);
+    va_end(arguments);
+    if (failing && request == strtoul(failing, NULL, 0)) {
+        errno = ENOTTY;
+        return -1;
+    }
+    return (int)syscall(SYS_ioctl, fd, request, argument);
+}

@@ -1,0 +1,93 @@
+/* Signals, masks, descriptors, limits: they are as they were. */
+#define _GNU_SOURCE
+#include "hosts.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void ignore_signal(int signal)
+{
+    (void)signal;
+}
+
+static char before[65536], after[65536];
+
+static void tidy_host(void *argument)
+{
+    const enum halo_backend_choice backend = *(enum halo_backend_choice *)argument;
+    struct halo_sandbox *box;
+    sigset_t set;
+    int code;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
+    must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+    must(raise(SIGUSR1) == 0);
+    must(signal(SIGPIPE, ignore_signal) != SIG_ERR && signal(SIGURG, ignore_signal) != SIG_ERR);
+    process_describe(before, sizeof(before));
+    run_to_exit_7(backend);
+    box = opened(backend, "loop");
+    must(halo_serve_begin(box, 30 * MS) == HALO_ETIMEDOUT);
+    must(halo_run(box, 30 * MS, &code) == HALO_ETIMEDOUT);
+    halo_close(box);
+    must(open_guest(&box, backend, "/dev/null", "") == HALO_EFILE);
+    halo_close(box);
+    process_describe(after, sizeof(after));
+    if (strcmp(before, after) != 0)
+        fprintf(stderr, "before:\n%s\nafter:\n%s\n", before, after);
+    must(strcmp(before, after) == 0);
+}
+
+static void host_02_everything_of_the_host_is_as_it_was_before(void **state)
+{
+    (void)state;
+    on_every_backend(tidy_host);
+}
+
+static void host_without_standard_files(void *argument)
+{
+    const enum halo_backend_choice backend = *(enum halo_backend_choice *)argument;
+    const int errors = fcntl(2, F_DUPFD_CLOEXEC, 20);
+    struct halo_sandbox *box;
+    int code = 0, error;
+
+    for (int fd = 0; fd < 3; fd++)
+        close(fd);
+    error = open_guest(&box, backend, trouble, "exit-7");
+    for (int fd = 0; fd < 3; fd++) {
+        char path[64], link[64] = "";
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (readlink(path, link, sizeof(link) - 1) > 0) {
+            dprintf(errors, "%d is %s\n", fd, link);
+            _exit(1);
+        }
+    }
+    if (error || halo_run(box, 20000 * MS, &code) || code != 7) {
+        dprintf(errors, "%s\n", halo_errmsg(box));
+        _exit(1);
+    }
+    halo_close(box);
+}
+
+static void host_03_no_descriptor_of_a_machine_is_a_standard_one(void **state)
+{
+    (void)state;
+    on_every_backend(host_without_standard_files);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(host_02_everything_of_the_host_is_as_it_was_before),
+        cmocka_unit_test(host_03_no_descriptor_of_a_machine_is_a_standard_one),
+    };
+
+    return hosts_find_guests(argc, argv) ? cmocka_run_group_tests(tests, NULL, NULL) : 2;
+}

@@ -1,0 +1,267 @@
+/* What a guest's process has given up, and what it cannot forge. */
+#define _GNU_SOURCE
+#include "hosts.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void host_that_looks_at_its_guest(void *argument)
+{
+    struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
+    const pid_t guest = process_guest_of(getpid());
+    const char *const caps[] = {"CapInh:", "CapPrm:", "CapEff:", "CapAmb:"};
+
+    (void)argument;
+    must(guest > 0);
+    for (size_t i = 0; i < 4; i++)
+        must(strcmp(process_line(guest, "status", caps[i]), "\t0000000000000000") == 0);
+    must(atoi(process_line(guest, "status", "NoNewPrivs:")) == 1);
+    must(atoi(process_line(guest, "status", "Seccomp:")) == 2);
+    must(atoi(process_line(guest, "status", "Uid:")) != 0);
+    must(atoi(process_line(guest, "limits", "Max open files")) == 0);
+    must(atoi(process_line(guest, "limits", "Max processes")) == 0);
+    must(atoi(process_line(guest, "limits", "Max address space")) == 0);
+    must(strncmp(process_line(guest, "limits", "Max file size"), "             0", 10) == 0);
+    if (geteuid() == 0) {
+        char ours[64] = "", its[64] = "", path[64];
+
+        must(process_line(guest, "status", "Groups:")[1] <= ' ');
+        (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", guest);
+        must(readlink("/proc/self/ns/user", ours, 63) > 0 && readlink(path, its, 63) > 0);
+        must(strcmp(ours, its) != 0);
+        (void)snprintf(path, sizeof(path), "/proc/%d/root", guest);
+        must(readlink(path, its, 63) > 1);
+        (void)snprintf(path, sizeof(path), "/proc/%d/cwd", guest);
+        must(readlink(path, its, 63) > 1);
+    }
+    halo_close(box);
+}
+
+static void host_10_a_guests_process_has_no_right_that_can_be_given_up(void **state)
+{
+    (void)state;
+    in_host(host_that_looks_at_its_guest, NULL);
+}
+
+static void host_that_looks_at_the_keeper(void *argument)
+{
+    struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
+    const pid_t keeper = process_child_of(getpid());
+
+    (void)argument;
+    usleep(50000);
+    must(strcmp(process_line(keeper, "status", "Name:"), "\thalo-keeper") == 0);
+    must(strcmp(process_line(keeper, "status", "CapPrm:"), "\t0000000000000000") == 0);
+    must(strcmp(process_line(keeper, "status", "CapEff:"), "\t0000000000000000") == 0);
+    must(atoi(process_line(keeper, "status", "Seccomp:")) == 2);
+    must(atoi(process_line(keeper, "status", "NoNewPrivs:")) == 1);
+    halo_close(box);
+}
+
+static void host_10_the_keeper_has_no_right_either(void **state)
+{
+    (void)state;
+    in_host(host_that_looks_at_the_keeper, NULL);
+}
+
+static void host_that_does_not_run(void *argument)
+{
+    struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
+    const pid_t guest = process_guest_of(getpid());
+
+    (void)argument;
+    for (int i = 0; i < 20; i++) {
+        must(process_state(guest) == 'S');
+        usleep(5000);
+    }
+    if (geteuid() == 0) {
+        kill(guest, SIGSTOP);
+        usleep(20000);
+        kill(guest, SIGCONT); /* it rings once more, and still does not begin */
+        usleep(20000);
+        must(process_state(guest) == 'S');
+    }
+    must(halo_serve_begin(box, 20 * MS) == HALO_ETIMEDOUT);
+    halo_close(box);
+    run_to_exit_7(HALO_BACKEND_PROCESS);
+}
+
+static void host_11_nothing_of_the_guest_runs_before_the_host_runs_it(void **state)
+{
+    (void)state;
+    in_host(host_that_does_not_run, NULL);
+}
+
+static void forged(void *argument)
+{
+    struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, argument);
+    int code;
+
+    must(halo_run(box, 20000 * MS, &code) == HALO_EPOISONED);
+    must(strstr(halo_errmsg(box), "unknown 0x101") && !halo_fault(box));
+    halo_close(box);
+}
+
+static void host_09_a_guest_cannot_forge_its_fault_report(void **state)
+{
+    (void)state;
+    in_host(forged, (void *)(uintptr_t) "forged-report");
+    in_host(forged, (void *)(uintptr_t) "stolen-report");
+}
+
+static void host_of_system_calls(void *argument)
+{
+    struct halo_sandbox *box;
+    int code = 0;
+
+    must(open_guest(&box, *(enum halo_backend_choice *)argument, syscalls, "") == 0);
+    must(halo_run(box, 20000 * MS, &code) == 0 && code == 7);
+    halo_close(box);
+}
+
+static void host_09_a_system_call_of_the_guests_own_rings_no_doorbell(void **state)
+{
+    (void)state;
+    on_every_backend(host_of_system_calls);
+}
+
+/* The pages of the child's data, before the guest has begun: nothing is in them. */
+static void host_that_reads_the_child(void *argument)
+{
+    struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
+    const pid_t guest = process_guest_of(getpid());
+    char line[512], path[64];
+    unsigned long start, end, total = 0;
+    FILE *maps;
+    int memory;
+
+    (void)argument;
+    (void)snprintf(path, sizeof(path), "/proc/%d/mem", guest);
+    memory = open(path, O_RDONLY);
+    (void)snprintf(path, sizeof(path), "/proc/%d/maps", guest);
+    maps = fopen(path, "re");
+    must(memory >= 0 && maps);
+    while (fgets(line, sizeof(line), maps)) {
+        char rights[8];
+
+        if (sscanf(line, "%lx-%lx %7s", &start, &end, rights) != 3 || start < 0x600000000000 ||
+            start > 0x700000000000 || rights[1] != 'w')
+            continue;
+        for (; start < end; start += 8) {
+            uint64_t word = 1;
+
+            must(pread(memory, &word, 8, (off_t)start) == 8);
+            must(word == 0);
+            total++;
+        }
+    }
+    must(total > 0);
+    halo_close(box);
+}
+
+static void host_09_what_the_child_was_told_is_wiped(void **state)
+{
+    (void)state;
+    if (geteuid() == 0)
+        in_host(host_that_reads_the_child, NULL);
+}
+
+static void host_that_gives_up_root(void *argument)
+{
+    struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
+    const pid_t guest = process_guest_of(getpid());
+    int error;
+
+    (void)argument;
+    must(geteuid() != 0 || setresuid(1234, 1234, 1234) == 0);
+    error = halo_serve_begin(box, 50 * MS);
+    must(error == HALO_ETIMEDOUT || strstr(halo_errmsg(box), "time limit"));
+    halo_close(box);
+    must(process_await_gone(guest));
+    must(process_child_of(getpid()) == 0);
+}
+
+static void host_10_a_host_that_gives_up_root_still_ends_its_guest(void **state)
+{
+    (void)state;
+    in_host(host_that_gives_up_root, NULL);
+}
+
+static int open_strict(struct halo_sandbox **box)
+{
+    const char *args[] = {"guest", "exit-7"};
+    const struct halo_options options = {
+        .backend = HALO_BACKEND_PROCESS, .args = args, .arg_count = 2, .strict = true};
+
+    return halo_open(box, trouble, &options);
+}
+
+static void strict_host(void *argument)
+{
+    static const char *const names[] = {"user", "net", "mnt", "ipc"};
+    struct halo_sandbox *box;
+    const int error = open_strict(&box);
+    const pid_t guest = error ? 0 : process_guest_of(getpid());
+    int code = 0;
+
+    (void)argument;
+    if (error) /* an ordinary user may be refused a user namespace */
+        must(geteuid() != 0 && strstr(halo_errmsg(box), "namespaces"));
+    for (size_t i = 0; i < 4 && !error && geteuid() == 0; i++) {
+        char ours[64] = "", its[64] = "", path[64];
+
+        (void)snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
+        must(readlink(path, ours, 63) > 0);
+        (void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", guest, names[i]);
+        must(readlink(path, its, 63) > 0);
+        must(strcmp(ours, its) != 0);
+    }
+    if (!error)
+        must(halo_run(box, 20000 * MS, &code) == 0 && code == 7);
+    halo_close(box);
+}
+
+static void strict_host_that_is_refused(void *argument)
+{
+    struct halo_sandbox *box;
+
+    filter_around(argument);
+    must(open_strict(&box) == HALO_EHOST);
+    must(strstr(halo_errmsg(box), "namespaces") || strstr(halo_errmsg(box), "seccomp filter"));
+    halo_close(box);
+    must(process_child_of(getpid()) == 0);
+}
+
+static void host_10_where_it_is_strict_there_are_all_namespaces_or_no_guest(void **state)
+{
+    (void)state;
+    in_host(strict_host, NULL);
+    in_host(strict_host_that_is_refused,
+            &(struct around){SYS_unshare, SYS_unshare, SECCOMP_RET_ERRNO | EPERM, 0});
+    in_host(strict_host_that_is_refused,
+            &(struct around){SYS_unshare, SYS_unshare, SECCOMP_RET_KILL_PROCESS, 0});
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(host_10_a_guests_process_has_no_right_that_can_be_given_up),
+        cmocka_unit_test(host_10_the_keeper_has_no_right_either),
+        cmocka_unit_test(host_11_nothing_of_the_guest_runs_before_the_host_runs_it),
+        cmocka_unit_test(host_09_a_guest_cannot_forge_its_fault_report),
+        cmocka_unit_test(host_09_a_system_call_of_the_guests_own_rings_no_doorbell),
+        cmocka_unit_test(host_09_what_the_child_was_told_is_wiped),
+        cmocka_unit_test(host_10_a_host_that_gives_up_root_still_ends_its_guest),
+        cmocka_unit_test(host_10_where_it_is_strict_there_are_all_namespaces_or_no_guest),
+    };
+
+    return hosts_find_guests(argc, argv) ? cmocka_run_group_tests(tests, NULL, NULL) : 2;
+}
