@@ -105,7 +105,6 @@ struct walk {
     struct halo_cursor at;
     uint64_t meta, addr; /* the descriptor there, as it was loaded */
     uint32_t slots;      /* descriptors before it */
-    uint32_t room;       /* descriptors that the driver can have made available */
     uint32_t direction;  /* 0, and HALO_DESC_WRITE once nothing readable may follow */
     struct halo_span *spans;
     uint32_t count, max; /* spans that are in use, and that there are */
@@ -246,14 +245,23 @@ static enum halo_broken take_descriptor(const struct halo_device *device, struct
     return HALO_BROKEN_NOT;
 }
 
+/* Whether there can be another descriptor behind the first `slots` ones of a chain. */
+static inline enum halo_broken check_next(const struct halo_device *device, uint32_t slots)
+{
+    if (slots < device->room) /* DEV-01, DEV-03: no more loads than there can be descriptors */
+        return HALO_BROKEN_NOT;
+    return slots == device->place.size ? HALO_BROKEN_TOO_LONG : HALO_BROKEN_OVERCOMMIT;
+}
+
 /* Load the descriptor that NEXT promises. */
 static enum halo_broken load_next(const struct halo_device *device, struct walk *walk)
 {
+    const enum halo_broken reason = check_next(device, walk->slots);
     HALO_SHARED struct halo_desc *desc;
     uint32_t flags;
 
-    if (walk->slots == walk->room) /* DEV-01, DEV-03: no more loads than there can be descriptors */
-        return walk->room == device->place.size ? HALO_BROKEN_TOO_LONG : HALO_BROKEN_OVERCOMMIT;
+    if (reason)
+        return reason;
     walk->at = halo_cursor_advance(walk->at, 1, device->place.size);
     desc = device->place.desc + walk->at.slot;
     walk->addr = 0;
@@ -291,57 +299,161 @@ static void describe(const struct halo_device *device, struct halo_chain *chain,
     chain->writable_count = walk->count - chain->readable_count;
     chain->writable_len = device->len_max - walk->left - chain->readable_len;
     chain->reject = walk->reject;
-    chain->slots = (uint16_t)walk->slots;
 }
 
-__attribute__((flatten)) int halo_device_walk(struct halo_device *device, struct halo_chain *chain,
-                                              struct halo_span *spans, uint32_t span_max,
-                                              uint64_t meta, uint64_t addr)
+/* From now on the chain is in flight; the next one starts at `next`. */
+static inline void take_off(struct halo_device *device, struct halo_chain *chain, uint16_t id,
+                            uint32_t slots, struct halo_at next)
 {
-    struct walk walk = {
-        .at = halo_at_cursor(device->avail, &device->place),
-        .meta = meta,
-        .addr = addr,
-        .room = device->room,
-        .spans = spans,
-        .max = span_max,
-        .left = device->len_max,
-    };
-    struct halo_device_chain *record;
-    enum halo_broken reason;
-    uint16_t id;
+    struct halo_device_chain *record = &device->chains[id];
 
-    chain->is_inline = false;
-    for (;;) {
-        reason = take_descriptor(device, chain, &walk);
-        if (reason)
-            return broken(device, reason, &walk);
-        if (!(halo_meta_flags(walk.meta) & HALO_DESC_NEXT))
-            break;
-        reason = load_next(device, &walk);
-        if (reason)
-            return broken(device, reason, &walk);
-    }
-    id = halo_meta_id(walk.meta);
-    reason = check_id(device, id);
-    if (reason)
-        return broken(device, reason, &walk);
-    describe(device, chain, &walk);
-
-    record = &device->chains[id];
     record->token += HALO_TOKEN_FREE;
-    record->slots = chain->slots;
+    record->slots = (uint16_t)slots;
     record->is_inline = chain->is_inline;
     record->capacity = (uint32_t)chain->writable_len;
     chain->token.word = record->token;
+    chain->slots = (uint16_t)slots;
     device->newest = id;
-    device->room -= walk.slots;
-    device->avail = halo_at_advance(device->avail, walk.slots, &device->place, device->end);
-    if (walk.reject) {
+    device->room -= slots;
+    device->avail = next;
+}
+
+/* Walk on from where `walk` stands, at a descriptor that was loaded and not judged. */
+static __attribute__((noinline, flatten)) int walk_on(struct halo_device *device,
+                                                      struct halo_chain *chain, struct walk *walk)
+{
+    enum halo_broken reason;
+    uint16_t id;
+
+    for (;;) {
+        reason = take_descriptor(device, chain, walk);
+        if (reason)
+            return broken(device, reason, walk);
+        if (!(halo_meta_flags(walk->meta) & HALO_DESC_NEXT))
+            break;
+        reason = load_next(device, walk);
+        if (reason)
+            return broken(device, reason, walk);
+    }
+    id = halo_meta_id(walk->meta);
+    reason = check_id(device, id);
+    if (reason)
+        return broken(device, reason, walk);
+    describe(device, chain, walk);
+    take_off(device, chain, id, walk->slots,
+             halo_at_advance(device->avail, walk->slots, &device->place, device->end));
+    if (walk->reject) {
         (void)halo_device_retire(device, chain->token, 0, 0, 0);
         return HALO_EREJECT;
     }
     return 1;
+}
+
+/* A buffer that is acceptable, mostly of the first region; one that is not is the walk's. */
+static inline bool take_usual(const struct halo_device *device, uint64_t addr, uint32_t len,
+                              bool writes, struct halo_span *span)
+{
+    const struct halo_device_plain *plain = &device->plain;
+    const uint64_t offset = addr - plain->base;
+
+    if (len - 1 >= plain->max[writes] || offset > plain->len - len)
+        return halo_memory_span(device->memory, (struct halo_gpa){addr}, len,
+                                writes ? HALO_MAY_WRITE : HALO_MAY_READ, span) == HALO_SPAN_OK;
+    span->base = plain->host + offset;
+    span->len = len;
+    return true;
+}
+
+/* The bytes of a first descriptor that is inline, as take_descriptor takes them. */
+static inline bool begin_inline(const struct halo_device *device, struct halo_chain *chain,
+                                uint32_t flags, uint64_t meta, uint64_t addr)
+{
+    if (!(flags & HALO_DESC_INLINE_BITS) || flags & device->refused ||
+        !take_inline(chain, addr, meta))
+        return false;
+    chain->readable_count = 0;
+    chain->readable_len = 0;
+    return true;
+}
+
+/*
+ * A loop of few words for the usual descriptors: buffers, the readable ones first, and bytes in
+ * place of the first. Each turn is take_descriptor and load_next where these find nothing to
+ * refuse. Before a descriptor that is not so the general walk goes on, with all that was found and
+ * loaded (TOC-01).
+ */
+int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
+                     uint32_t span_max, uint64_t meta, uint64_t addr)
+{
+    struct halo_at at = device->avail;
+    uint32_t flags = halo_meta_flags(meta ^ at.phase), left = device->len_max;
+    uint32_t direction = 0, count = 0, slots = 0;
+    enum halo_broken reason = HALO_BROKEN_NOT;
+    struct walk walk;
+    const bool is_usual = HALO_PLAIN_PATH && device->ids > 0;
+    bool is_taken;
+
+    chain->is_inline = false;
+    is_taken = is_usual && begin_inline(device, chain, flags, meta, addr);
+    if (is_taken)
+        direction = HALO_DESC_WRITE;
+    for (; is_usual; is_taken = false) {
+        if (!is_taken) {
+            const uint32_t writes = flags & HALO_DESC_WRITE, len = halo_meta_len(meta);
+
+            if (flags & ~(HALO_DESC_NEXT | HALO_DESC_WRITE) || writes < direction ||
+                len - 1 >= left || count == span_max ||
+                !take_usual(device, addr, len, writes, &spans[count]))
+                break;
+            if (writes > direction) {
+                chain->readable_count = count;
+                chain->readable_len = device->len_max - left;
+                direction = writes;
+            }
+            count++;
+            left -= len;
+        }
+        slots++;
+        if (!(flags & HALO_DESC_NEXT)) {
+            reason = check_id(device, halo_meta_id(meta));
+            if (reason)
+                break;
+            if (!direction) {
+                chain->readable_count = count;
+                chain->readable_len = device->len_max - left;
+            }
+            chain->writable_count = count - chain->readable_count;
+            chain->writable_len = device->len_max - left - chain->readable_len;
+            chain->reject = HALO_REJECT_NOT;
+            take_off(device, chain, halo_meta_id(meta), slots,
+                     halo_at_step(at, &device->place, device->end));
+            return 1;
+        }
+        reason = check_next(device, slots);
+        if (reason)
+            break;
+        at = halo_at_step(at, &device->place, device->end);
+        addr = 0;
+        meta = halo_shm_load_meta(at.desc);
+        flags = halo_meta_flags(meta ^ at.phase);
+        if (flags & HALO_PHASE_MASK) { /* DEV-05 */
+            reason = HALO_BROKEN_TORN;
+            break;
+        }
+        addr = halo_shm_load_addr(at.desc);
+    }
+    walk = (struct walk){
+        .at = halo_at_cursor(at, &device->place),
+        .meta = meta,
+        .addr = addr,
+        .slots = slots,
+        .direction = direction,
+        .spans = spans,
+        .count = count,
+        .max = span_max,
+        .left = left,
+    };
+    return reason ? broken(device, reason, &walk) : walk_on(device, chain, &walk);
 }
 
 int halo_device_take(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,

@@ -9,12 +9,13 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-#define LEN_MAX 5000u
+#define LEN_MAX 100u /* of two or three buffers */
 #define TOKENS 64u
 
 static struct pair *plain, *walk;
 static uint64_t seed;
-static uint64_t seen[6]; /* polls of a device by result; then used entries */
+static uint32_t features; /* the ring's extensions that are on */
+static uint64_t seen[6];  /* polls of a device by result; then used entries */
 
 static uint32_t pick(uint32_t below)
 {
@@ -43,6 +44,8 @@ static void restart(struct pair *p)
     assert_int_equal(halo_driver_init(&p->driver, &p->place, p->driver_chains), 0);
     assert_int_equal(halo_device_init(&p->device, &p->place, &p->ram, p->device_chains, LEN_MAX),
                      0);
+    assert_int_equal(halo_device_extend(&p->device, features), 0);
+    assert_int_equal(halo_driver_extend(&p->driver, features), 0);
 }
 
 static void restart_both(void)
@@ -84,6 +87,10 @@ static void same_chain(const struct halo_chain *a, const struct halo_chain *b)
     assert_int_equal(a->writable_count, b->writable_count);
     assert_true(a->readable_len == b->readable_len && a->writable_len == b->writable_len);
     assert_int_equal(a->is_inline, b->is_inline);
+    if (a->is_inline) {
+        assert_int_equal(a->inline_len, b->inline_len);
+        assert_memory_equal(a->inline_bytes, b->inline_bytes, a->inline_len);
+    }
     assert_int_equal(a->reject, b->reject);
     for (uint32_t i = 0; i < count; i++) {
         const unsigned char *at = (const unsigned char *)(uintptr_t)plain->spans[i].base;
@@ -124,6 +131,9 @@ static void write_both(uint32_t slot, uint32_t phase, bool for_driver)
     static const uint32_t lens[] = {8, 1, 0, LEN_MAX, LEN_MAX + 1, UINT32_MAX};
     const uint32_t sound = pick(24);
     const uint32_t extra = sound ? pick(2) * WRITE : pick(65536) & pick(65536) & ~(AVAIL | 0x8000u);
+    const uint32_t inside = features && !for_driver && pick(5) == 0
+                                ? HALO_DESC_INLINE | pick(15) << HALO_DESC_INLINE_LEN
+                                : 0;
     uint64_t addr = sound ? (plain->size % 4 == 3 && pick(2) ? ROM_BASE : RAM_BASE) + pick(1000)
                           : addrs[pick(6)];
     const uint32_t len = !sound ? lens[pick(6)] : for_driver && pick(5) ? 0 : 1 + pick(64);
@@ -133,7 +143,7 @@ static void write_both(uint32_t slot, uint32_t phase, bool for_driver)
         phase ^= 1u << (pick(2) ? 7 : 15);
     if (pick(40) == 0)
         addr = addrs[pick(6)];
-    poke(plain, slot, addr, len, id, phase | extra | (for_driver || pick(12) ? 0 : NEXT));
+    poke(plain, slot, addr, len, id, phase | extra | inside | (for_driver || pick(4) ? 0 : NEXT));
     walk->ring[slot] = plain->ring[slot];
 }
 
@@ -244,6 +254,7 @@ static void run(uint32_t size, uint32_t steps, bool device)
     const bool rom_first = size % 4 == 3;
 
     seed = 88172645463325252ull ^ size ^ (uint64_t)device << 40;
+    features = size % 3 == 1 ? HALO_FEATURE_INLINE_REQUEST | HALO_FEATURE_INLINE_ANSWER : 0;
     plain = begin_pair(size, rom_first);
     walk = begin_pair(size, rom_first);
     restart_both();

@@ -328,24 +328,34 @@ bool halo__layout_is_overflow(const struct halo_layout *layout, const struct hal
            (int64_t)fault->rsp >= below;
 }
 
+/* The pool, which nearly every descriptor names, and then the largest: they are searched in order.
+ */
+static bool is_searched_before(const struct halo_layout *layout, const struct halo_range *range,
+                               const struct halo_region *other)
+{
+    return range->base == layout->pool || (other->base != layout->pool && range->len > other->len);
+}
+
 uint32_t halo__layout_regions(const struct halo_machine *machine, struct halo_region *regions)
 {
     const struct halo_layout *layout = &machine->layout;
     uint32_t count = 0;
 
-    for (int pool = 1; pool >= 0; pool--) {
-        for (uint32_t i = 0; i < layout->range_count; i++) {
-            const struct halo_range *range = &layout->ranges[i];
+    for (uint32_t i = 0; i < layout->range_count; i++) {
+        const struct halo_range *range = &layout->ranges[i];
+        uint32_t at = count;
 
-            if (!range->rights || (range->base == layout->pool) != pool)
-                continue;
-            regions[count++] = (struct halo_region){
-                .base = range->base,
-                .len = range->len,
-                .host = machine->ram.host + (range->base - HALO_RAM_BASE),
-                .rights = range->rights,
-            };
-        }
+        if (!range->rights)
+            continue;
+        for (; at > 0 && is_searched_before(layout, range, &regions[at - 1]); at--)
+            regions[at] = regions[at - 1];
+        regions[at] = (struct halo_region){
+            .base = range->base,
+            .len = range->len,
+            .host = machine->ram.host + (range->base - HALO_RAM_BASE),
+            .rights = range->rights,
+        };
+        count++;
     }
     return count;
 }
