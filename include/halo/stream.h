@@ -57,6 +57,7 @@ struct halo_end_functions {
 struct halo_end {
     enum halo_end_kind kind;
     int fd;
+    bool given;
     int64_t offset;
     const void *from;
     size_t from_len;
@@ -75,6 +76,16 @@ struct halo_end {
 static inline struct halo_end halo_end_fd(int fd)
 {
     return (struct halo_end){.kind = HALO_END_FD, .fd = fd, .offset = -1};
+}
+
+/*
+ * The same for a descriptor that is given away: it is closed as the caller's, and what it is open
+ * for is nobody else's. Where the guest ends its writes, a socket that was given is shut down; one
+ * that others hold goes on for them.
+ */
+static inline struct halo_end halo_end_given(int fd)
+{
+    return (struct halo_end){.kind = HALO_END_FD, .fd = fd, .given = true, .offset = -1};
 }
 
 /* A file, read and written from an offset on, whatever its descriptor's own is. */

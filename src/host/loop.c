@@ -1,5 +1,7 @@
 /* One exit after the other: see loop.h. */
 #include "loop.h"
+#include <errno.h>
+#include <string.h>
 
 int halo__loop_end(struct halo_loop *loop, int error)
 {
@@ -40,17 +42,28 @@ static void look(struct halo_loop *loop)
     loop->watch_next = now + loop->watch_interval;
 }
 
+static int poll_for(struct halo_loop *loop, int timeout_ms)
+{
+    const int error = halo__poller_wait(&loop->poller, timeout_ms);
+
+    return error
+               ? halo__fail(loop->words, error, "cannot wait for descriptors: %s", strerror(errno))
+               : 0;
+}
+
 /* Take in what there is, from the guest and from descriptors. */
 static int drain(struct halo_loop *loop)
 {
-    halo__poller_wait(&loop->poller, 0);
-    return halo__port_drain(loop->port);
+    const int error = poll_for(loop, 0);
+
+    return error ? error : halo__port_drain(loop->port);
 }
 
 /* Sleep until a descriptor that is waited for is ready, or it is time to look. */
 static int wait(struct halo_loop *loop)
 {
     int64_t until = loop->deadline;
+    int error;
 
     if (halo__now() >= until)
         return HALO_ETIMEDOUT;
@@ -58,7 +71,9 @@ static int wait(struct halo_loop *loop)
         until = loop->watch_next;
     if (loop->wake && loop->wake < until)
         until = loop->wake;
-    halo__poller_wait(&loop->poller, halo__poll_timeout(until));
+    error = poll_for(loop, halo__poll_timeout(until));
+    if (error)
+        return halo__loop_end(loop, error);
     look(loop);
     return 0;
 }
@@ -177,6 +192,14 @@ int halo__loop_step(struct halo_loop *loop)
     if (error)
         return halo__loop_end(loop, error);
     look(loop);
+    /* What is asked of a local file comes before the guest goes on, so that exits can be counted.
+     */
+    if (loop->poller.urgent_count > 0) {
+        error = wait(loop);
+        if (!error && (error = drain(loop)))
+            return halo__loop_end(loop, error);
+        return error;
+    }
     if (port->guest != HALO_GUEST_RUNS && !port->answered) {
         error = drain(loop); /* what had to wait may go on by now */
         if (error)

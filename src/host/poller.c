@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "poller.h"
 #include "descriptor.h"
+#include <errno.h>
 #include <halo/error.h>
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -19,6 +20,15 @@ void halo__poller_free(struct halo_poller *poller)
         close(poller->epoll);
 }
 
+static void disarm(struct halo_poller *poller, struct halo_polled *polled)
+{
+    if (!polled->armed)
+        return;
+    poller->armed_count--;
+    poller->urgent_count -= polled->is_urgent;
+    polled->armed = 0;
+}
+
 bool halo__poller_arm(struct halo_poller *poller, struct halo_polled *polled, uint32_t events)
 {
     struct epoll_event event = {.events = events | EPOLLONESHOT, .data = {.ptr = polled}};
@@ -29,9 +39,12 @@ bool halo__poller_arm(struct halo_poller *poller, struct halo_polled *polled, ui
                   &event) < 0)
         return false;
     polled->is_known = true;
-    poller->armed_count += (events != 0);
-    poller->armed_count -= (polled->armed != 0);
-    polled->armed = events;
+    disarm(poller, polled);
+    if (events) {
+        polled->armed = events;
+        poller->armed_count++;
+        poller->urgent_count += polled->is_urgent;
+    }
     return true;
 }
 
@@ -39,27 +52,27 @@ void halo__poller_forget(struct halo_poller *poller, struct halo_polled *polled)
 {
     if (polled->is_known)
         (void)epoll_ctl(poller->epoll, EPOLL_CTL_DEL, polled->fd, NULL);
-    if (polled->armed)
-        poller->armed_count--;
+    disarm(poller, polled);
     polled->is_known = false;
-    polled->armed = 0;
 }
 
-void halo__poller_wait(struct halo_poller *poller, int timeout_ms)
+int halo__poller_wait(struct halo_poller *poller, int timeout_ms)
 {
     struct epoll_event events[32];
     int count;
 
     if (poller->armed_count == 0)
-        return;
+        return 0;
     count = epoll_wait(poller->epoll, events, 32, timeout_ms); /* interrupted: only look again */
+    if (count < 0 && errno != EINTR)
+        return HALO_EHOST;
     for (int i = 0; i < count; i++) {
         struct halo_polled *polled = events[i].data.ptr;
 
         if (!polled->armed) /* it fell due when nobody waited any more */
             continue;
-        polled->armed = 0;
-        poller->armed_count--;
+        disarm(poller, polled);
         polled->ready(polled, events[i].events);
     }
+    return 0;
 }

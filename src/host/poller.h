@@ -10,7 +10,8 @@
 
 struct halo_poller {
     int epoll;
-    uint32_t armed_count; /* descriptors that are waited for */
+    uint32_t armed_count;  /* descriptors that are waited for */
+    uint32_t urgent_count; /* of them those for which the guest has to wait, too */
 };
 
 /* A descriptor that may be waited for: a part of whatever it belongs to. */
@@ -18,6 +19,7 @@ struct halo_polled {
     int fd;         /* the owner's; -1: none */
     uint32_t armed; /* events of epoll that it waits for, once */
     bool is_known;  /* epoll has seen it */
+    bool is_urgent; /* the guest does not run as long as it is waited for: set before it is armed */
     void (*ready)(struct halo_polled *polled, uint32_t events);
 };
 
@@ -35,7 +37,10 @@ bool halo__poller_arm(struct halo_poller *poller, struct halo_polled *polled, ui
  */
 void halo__poller_forget(struct halo_poller *poller, struct halo_polled *polled);
 
-/* Wait so many ms, -1 for ever, until some are ready, and tell their owners. */
-void halo__poller_wait(struct halo_poller *poller, int timeout_ms);
+/*
+ * Wait so many ms, -1 for ever, until some are ready, and tell their owners. 0, or HALO_EHOST with
+ * errno.
+ */
+int halo__poller_wait(struct halo_poller *poller, int timeout_ms);
 
 #endif

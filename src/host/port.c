@@ -201,7 +201,7 @@ int halo__port_drain(struct halo_port *port)
             at->service->serve(at->self);
     }
     halo__port_publish(port);
-    return 0;
+    return port->host_failed;
 }
 
 int halo__port_pop(struct halo_port *port)

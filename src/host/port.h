@@ -56,6 +56,7 @@ struct halo_port {
     uint32_t
         serving; /* functions of the host that the guest has called and that have not returned */
     uint64_t requests_taken;
+    int host_failed; /* HALO_EHOST with words: a service lacks something of the host's to go on */
 };
 
 struct halo_port_config {

@@ -75,7 +75,8 @@ void halo_close(struct halo_sandbox *box)
         return;
     halo__port_close(&box->port, HALO_ESTATE);
     halo__calls_free(&box->calls);
-    halo__streams_free(&box->streams);
+    if (!halo__streams_free(&box->streams))
+        box->machine.ram.host = NULL; /* it stays mapped: the kernel may write to it yet */
     halo__poller_free(&box->loop.poller);
     halo__machine_close(&box->machine);
     free(box);

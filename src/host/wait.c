@@ -396,10 +396,19 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
         }
         error = step(box);
     }
-    if (error == HALO_ETIMEDOUT)
-        halo__loop_end(loop, halo__fail(&box->words, error,
-                                        "the guest was stopped: it did not end within its time "
-                                        "limit"));
+    if (error == HALO_ETIMEDOUT) {
+        const struct halo_stream *asked = halo__streams_asked(&box->streams);
+
+        halo__fail(&box->words, error,
+                   "the guest was stopped: it did not end within its time limit");
+        if (asked)
+            halo__fail(
+                &box->words, error,
+                "the guest was stopped: it did not end within its time limit, and the kernel "
+                "has not answered for stream 0x%x",
+                halo__stream_handle(&box->streams, asked));
+        halo__loop_end(loop, error);
+    }
     leave(box, &run);
     if (!error) {
         box->exit_reported = true;

@@ -1,4 +1,5 @@
 /* halo: the command. */
+#define _GNU_SOURCE
 #include "tool.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,15 +17,17 @@ static const char usage[] =
 
 /*
  * A command may be started with some of its standard streams closed. Their numbers must not go to
- * whatever is opened next, for the guest would be given that: they are taken by /dev/null, opened
- * the wrong way round, so that using them is the error that it should be.
+ * whatever is opened next, for the guest would be given that: they are taken by what can be neither
+ * read nor written, and that error, EBADF, is the one of a closed stream. Nothing but a root is
+ * needed for it. False where even that fails.
  */
-static void keep_standard_numbers(void)
+static bool keep_standard_numbers(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0)
-            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        if (fcntl(fd, F_GETFD) < 0 && open("/", O_PATH) != fd)
+            return false;
     }
+    return true;
 }
 
 /*
@@ -51,7 +54,8 @@ static int run_bench(char **argv)
 
 int main(int argc, char **argv)
 {
-    keep_standard_numbers();
+    if (!keep_standard_numbers())
+        return TOOL_EXIT_USAGE;
     if (argc < 2) {
         fputs(usage, stderr);
         return TOOL_EXIT_USAGE;

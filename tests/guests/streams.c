@@ -195,6 +195,11 @@ HALO_EXPORT(read_one, "read_one", HALO_U64, HALO_U32)
         halo_return(call, halo_u64(value));
 }
 
+HALO_EXPORT(fault, "fault", HALO_VOID)
+{
+    __builtin_trap();
+}
+
 static uint32_t number(const char *text)
 {
     uint32_t value = 0;
@@ -221,6 +226,18 @@ static void ask(uint32_t handle)
                   halo_wait(&future) == 0,
               "a write failed");
     }
+}
+
+/* Reads what comes only when it has ended: the host's function calls what faults. */
+static void read_beyond(void)
+{
+    static unsigned char bytes[64];
+    static struct halo_future read, call;
+    const struct halo_value arg = halo_i64(0);
+
+    halo_stream_read_start(&read, opened("in"), bytes, sizeof(bytes));
+    halo_call_start(&call, &next, &arg, 1);
+    halo_wait(&call);
 }
 
 /* Reads a few bytes at a time, and takes its time in between. */
@@ -260,6 +277,9 @@ int main(int argc, char **argv)
         break;
     case 'p':
         pour();
+        break;
+    case 'b':
+        read_beyond();
         break;
     case 'c':
         answer_connections(number(argv[2]));

@@ -421,11 +421,10 @@ static void a_blocked_end_delays_only_its_own(void **state)
 
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    assert_int_equal(stream_box_offer(box, NULL, halo_end_fd(pair[0]), HALO_IN | HALO_OUT, &slow),
-                     0);
+    assert_int_equal(
+        stream_box_offer(box, NULL, halo_end_given(pair[0]), HALO_IN | HALO_OUT, &slow), 0);
     assert_int_equal(stream_box_offer(box, NULL, halo_end_memory("x", 1, NULL, 0), HALO_IN, &fast),
                      0);
-    close(pair[0]); /* the stream has its own */
     assert_null(ask(&wires[0], HALO_KIND_STREAM_READ, slow, 0));
     assert_null(ask(&wires[1], HALO_KIND_STREAM_READ, fast, 0));
     assert_null(ask(&wires[2], HALO_KIND_STREAM_WRITE, slow, 0));

@@ -94,11 +94,15 @@ void halo__flow_cancel(struct halo_streams *streams, struct halo_stream *stream,
         halo__stream_fail(streams, request, ECANCELED);
     }
     flow->blocked = false;
-    if (flow == &stream->out)
+    if (flow == &stream->out) {
         stream->lent = 0;
+        flow->stale = true;
+    }
 }
 
 /* --- Serving ---------------------------------------------------------------------------------- */
+
+#define HALO_FLOW_PARTS 64 /* most buffers of one move */
 
 /* Spans as the operating system wants them. */
 static int iovecs(struct iovec *iov, const struct halo_span *spans, uint32_t count)
@@ -125,7 +129,7 @@ static int64_t accept_some(struct halo_streams *streams, struct halo_stream *lis
             fd = -EAGAIN;
             break;
         }
-        fd = halo__end_accept(listener);
+        fd = halo__fd_accept(listener);
         if (fd < 0)
             streams->next = (uint32_t)(stream - streams->at); /* it is still to be used next */
         if (fd == -ECONNABORTED || fd == -EINTR)
@@ -140,20 +144,57 @@ static int64_t accept_some(struct halo_streams *streams, struct halo_stream *lis
     return len > 0 ? (int64_t)len : fd;
 }
 
-static int64_t read_some(struct halo_streams *streams, struct halo_stream *stream,
-                         const struct halo_request *request)
+/*
+ * The buffers of the first requests that move bytes, which one move may be for: as many as the end
+ * takes at once. Returns how many buffers that are.
+ */
+static int gather(struct halo_streams *streams, struct halo_stream *stream, struct halo_flow *flow,
+                  struct iovec *iov)
 {
+    const struct halo_receiver *queue = &streams->port->queues[HALO_QUEUE_G2H];
+    const struct halo_request *request = halo__flow_first(streams, flow);
     struct halo_span spans[HALO_PARKED_EXTENTS];
-    struct iovec iov[HALO_PARKED_EXTENTS];
-    uint32_t count;
+    int count = 0;
+
+    for (uint32_t left = halo__end_batch(stream);
+         request && request->message.kind != HALO_KIND_STREAM_CLOSE && left > 0 &&
+         count + (int)HALO_PARKED_EXTENTS <= HALO_FLOW_PARTS;
+         left--) {
+        const uint32_t n =
+            flow == &stream->in
+                ? halo_parked_writable(queue, &request->parked, HALO_PAYLOAD + request->done,
+                                       SSIZE_MAX, spans, HALO_PARKED_EXTENTS)
+                : halo_parked_readable(queue, &request->parked, HALO_STREAM_HEAD + request->done,
+                                       SSIZE_MAX, spans, HALO_PARKED_EXTENTS);
+
+        count += iovecs(iov + count, spans, n);
+        request =
+            request->next ? &streams->port->requests[HALO_QUEUE_G2H][request->next - 1] : NULL;
+    }
+    return count;
+}
+
+/* Bytes were read for the first requests: all but the last are full. */
+static void share_out(struct halo_streams *streams, struct halo_stream *stream, uint64_t n)
+{
+    do {
+        const uint64_t room = weight(halo__flow_first(streams, &stream->in));
+        const uint64_t part = n < room ? n : room;
+
+        halo__flow_finish_read(streams, stream, part);
+        n -= part;
+    } while (n > 0);
+}
+
+static int64_t read_some(struct halo_streams *streams, struct halo_stream *stream)
+{
+    struct iovec iov[HALO_FLOW_PARTS];
 
     if (stream->in.over)
         return 0;
     if (stream->is_listener)
-        return accept_some(streams, stream, request);
-    count = halo_parked_writable(&streams->port->queues[HALO_QUEUE_G2H], &request->parked,
-                                 HALO_PAYLOAD, SSIZE_MAX, spans, HALO_PARKED_EXTENTS);
-    return halo__end_read(stream, iov, iovecs(iov, spans, count));
+        return accept_some(streams, stream, halo__flow_first(streams, &stream->in));
+    return halo__end_read(streams, stream, iov, gather(streams, stream, &stream->in, iov));
 }
 
 void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *stream)
@@ -161,7 +202,7 @@ void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *st
     struct halo_request *request;
 
     while (!stream->in.blocked && (request = halo__flow_first(streams, &stream->in))) {
-        const int64_t n = read_some(streams, stream, request);
+        const int64_t n = read_some(streams, stream);
 
         if (n == -EAGAIN) {
             stream->in.blocked = true;
@@ -169,32 +210,26 @@ void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *st
             halo__stream_fail(streams, request, (int)-n);
             halo__flow_pop(streams, &stream->in);
         } else {
-            halo__flow_finish_read(streams, stream, (uint64_t)n);
+            share_out(streams, stream, (uint64_t)n);
         }
     }
 }
 
-/* Write what is left of a write. 0, or a negative errno. */
-static int64_t write_some(struct halo_streams *streams, struct halo_stream *stream,
-                          struct halo_request *request)
+/* So many bytes of the first writes have gone out. */
+static void account(struct halo_streams *streams, struct halo_stream *stream, uint64_t n)
 {
-    const uint64_t len = weight(request);
+    stream->stats.bytes_out += n;
+    streams->total.bytes_out += n;
+    while (n > 0) {
+        struct halo_request *request = halo__flow_first(streams, &stream->out);
+        const uint64_t left = weight(request) - request->done;
+        const uint64_t part = n < left ? n : left;
 
-    while (request->done < len) {
-        struct halo_span spans[HALO_PARKED_EXTENTS];
-        struct iovec iov[HALO_PARKED_EXTENTS];
-        const uint32_t count = halo_parked_readable(
-            &streams->port->queues[HALO_QUEUE_G2H], &request->parked,
-            HALO_STREAM_HEAD + request->done, halo__end_limit(stream), spans, HALO_PARKED_EXTENTS);
-        const int64_t n = halo__end_write(stream, iov, iovecs(iov, spans, count));
-
-        if (n < 0)
-            return n;
-        request->done += (uint64_t)n;
-        stream->stats.bytes_out += (uint64_t)n;
-        streams->total.bytes_out += (uint64_t)n;
+        request->done += part;
+        n -= part;
+        if (part == left)
+            halo__flow_finish_write(streams, stream);
     }
-    return 0;
 }
 
 /* What was written has gone out: end it, or let go of it. */
@@ -215,20 +250,25 @@ void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *s
     struct halo_request *request;
 
     while (!stream->out.blocked && (request = halo__flow_first(streams, &stream->out))) {
-        int64_t error;
+        struct iovec iov[HALO_FLOW_PARTS];
+        int64_t n;
 
         if (request->message.kind == HALO_KIND_STREAM_CLOSE) {
             finish(streams, stream, request);
             continue;
         }
-        error = write_some(streams, stream, request);
-        if (error == -EAGAIN) {
+        if (request->done == weight(request)) { /* a write of nothing */
+            halo__flow_finish_write(streams, stream);
+            continue;
+        }
+        n = halo__end_write(streams, stream, iov, gather(streams, stream, &stream->out, iov));
+        if (n == -EAGAIN) {
             stream->out.blocked = true;
-        } else if (error) {
-            halo__stream_fail(streams, request, (int)-error);
+        } else if (n < 0) {
+            halo__stream_fail(streams, request, (int)-n);
             halo__flow_pop(streams, &stream->out);
         } else {
-            halo__flow_finish_write(streams, stream);
+            account(streams, stream, (uint64_t)n);
         }
     }
 }

@@ -76,18 +76,30 @@ void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
     streams->poller = poller;
     streams->words = words;
     for (uint32_t i = 0; i < HALO_STREAMS_MAX; i++)
-        streams->at[i].polled.fd = -1;
+        streams->at[i].fd = streams->at[i].polled.fd = -1;
     streams->used = streams->next = HALO_STDERR + 1;
     if (!port->on_stacks)
         halo__port_attach(port, &service, streams);
 }
 
-void halo__streams_free(struct halo_streams *streams)
+bool halo__streams_free(struct halo_streams *streams)
 {
     for (uint32_t i = 0; i < streams->used; i++) {
         if (streams->at[i].kind)
             halo__end_release(streams, &streams->at[i]);
     }
+    return !streams->memory_lent;
+}
+
+const struct halo_stream *halo__streams_asked(const struct halo_streams *streams)
+{
+    for (uint32_t i = 0; i < streams->used; i++) {
+        const struct halo_stream *stream = &streams->at[i];
+
+        if (stream->kind == HALO_END_FD && stream->polled.armed && stream->polled.fd != stream->fd)
+            return stream;
+    }
+    return NULL;
 }
 
 void halo__streams_retry(struct halo_streams *streams)

@@ -5,7 +5,9 @@
  *     table.c     which streams there are: places, handles, names
  *     request.c   the guest's requests, judged
  *     flow.c      requests that wait for their end, and moving their bytes
- *     end.c       what a stream is connected to: descriptors, memory, functions
+ *     end.c       what a stream is connected to: memory, functions, and
+ *     fd.c        descriptors, each in a manner that cannot wait
+ *     helper.c    threads for what else would
  *     direct.c    the host's own program as that end
  *
  * A read: request.c copies its header, judges it and puts it into its stream's flow; flow.c has
@@ -15,7 +17,9 @@
 #ifndef HALO_SRC_HOST_STREAM_H
 #define HALO_SRC_HOST_STREAM_H
 
+#include <errno.h>
 #include <halo/stream.h>
+#include <string.h>
 #include "../poller.h"
 #include "../port.h"
 
@@ -28,18 +32,33 @@ struct halo_flow {
     uint64_t bytes;
     bool blocked; /* the end would have had to wait */
     bool over;    /* in: the end was reached; out: the guest has ended it */
+    /* Of a descriptor that has a helper: */
+    struct halo_helper *helper; /* made when it is first needed */
+    size_t have, from;          /* bytes that were read already, and where they begin */
+    bool stale;                 /* what it writes was cancelled */
+};
+
+/* How a descriptor is moved without waiting: fd.c. */
+enum halo_manner {
+    HALO_MANNER_SOCKET,   /* with MSG_DONTWAIT */
+    HALO_MANNER_NONBLOCK, /* a pipe or terminal that was opened once more, non-blocking */
+    HALO_MANNER_MEMORY,   /* what never waits: null, zero, urandom */
+    HALO_MANNER_FILE,     /* a local file: by a helper, which is waited for */
+    HALO_MANNER_HELPER,   /* all else: by a helper, which may take for ever */
 };
 
 struct halo_stream {
     enum halo_end_kind kind; /* HALO_END_NONE: this place is free */
     uint8_t ways;
     uint16_t generation;
-    bool closing; /* the guest has closed it, and what it wrote is still going out */
-    bool is_file; /* never has to be waited for */
-    bool is_socket, is_listener;
-    bool no_nowait;            /* the kernel has no RWF_NOWAIT for it: poll first */
+    bool closing;            /* the guest has closed it, and what it wrote is still going out */
+    enum halo_manner manner; /* of its descriptor, which is: */
+    int fd;
+    bool is_given; /* nobody else holds it */
+    bool is_listener;
+    bool no_nowait;            /* the kernel has no RWF_NOWAIT for it */
     bool no_place;             /* a listener whose connections find no place in the table */
-    struct halo_polled polled; /* its descriptor */
+    struct halo_polled polled; /* the same descriptor, or what tells of its helpers */
     int64_t in_at, out_at;     /* of a file, or -1; in memory */
     const unsigned char *from;
     unsigned char *to;
@@ -57,16 +76,29 @@ struct halo_streams {
     struct halo_poller *poller;
     struct halo_words *words;
     struct halo_stream at[HALO_STREAMS_MAX];
-    uint32_t used;  /* places behind are free, and were never used */
-    uint32_t next;  /* where to look for a free place: each rests before it is used again */
-    bool unflushed; /* a host's write fills a buffer in part */
+    uint32_t used;    /* places behind are free, and were never used */
+    uint32_t next;    /* where to look for a free place: each rests before it is used again */
+    bool unflushed;   /* a host's write fills a buffer in part */
+    bool memory_lent; /* to a thread that the kernel does not let go of */
     struct halo_stream_stats total;
 };
 
 /* With stacks there are no streams for the guest: they are not attached to the port. */
 void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
                         struct halo_poller *poller, struct halo_words *words);
-void halo__streams_free(struct halo_streams *streams);
+
+/* False where the kernel may still use guest memory, for a thread that had to be left behind. */
+bool halo__streams_free(struct halo_streams *streams);
+
+/* A stream whose end the kernel is being asked for right now, or NULL. */
+const struct halo_stream *halo__streams_asked(const struct halo_streams *streams);
+
+/* The host itself lacks what a stream needs to go on, as errno says: that ends the guest. */
+static inline void halo__stream_host_failed(struct halo_streams *streams, const char *what)
+{
+    streams->port->host_failed = halo__fail(streams->words, HALO_EHOST,
+                                            "a stream cannot go on: %s: %s", what, strerror(errno));
+}
 
 /* Let ends go on that nobody watches: when the guest is next run from outside. */
 void halo__streams_retry(struct halo_streams *streams);
@@ -154,20 +186,45 @@ void halo__end_release(struct halo_streams *streams, struct halo_stream *stream)
  * Move bytes to or from the guest's buffers without waiting: how many, 0 for the end of what is
  * read, or a negative errno; -EAGAIN: not now.
  */
-int64_t halo__end_read(struct halo_stream *stream, const struct iovec *iov, int count);
-int64_t halo__end_write(struct halo_stream *stream, const struct iovec *iov, int count);
+int64_t halo__end_read(struct halo_streams *streams, struct halo_stream *stream,
+                       const struct iovec *iov, int count);
+int64_t halo__end_write(struct halo_streams *streams, struct halo_stream *stream,
+                        const struct iovec *iov, int count);
 
-/* Most bytes that a write may try at once. */
-uint64_t halo__end_limit(const struct halo_stream *stream);
-
-/* A connection of a listening stream: its descriptor, or a negative errno. */
-int halo__end_accept(struct halo_stream *stream);
+/* Most requests that one move may be for: bytes of a file have no boundaries. */
+static inline uint32_t halo__end_batch(const struct halo_stream *stream)
+{
+    return stream->kind == HALO_END_FD && stream->manner == HALO_MANNER_FILE ? UINT32_MAX : 1;
+}
 
 /* What was written is all there will be. */
 void halo__end_shut(struct halo_streams *streams, struct halo_stream *stream);
 
 /* Have blocked flows watched. */
 void halo__end_arm(struct halo_streams *streams, struct halo_stream *stream);
+
+/* --- Descriptors: fd.c ------------------------------------------------------------------------ */
+
+/* Whether it is one of Halo's own, which can be the end of no stream. */
+bool halo__fd_is_own(int fd);
+
+/* As halo__end_connect; and a connection that was accepted. */
+int halo__fd_connect(struct halo_stream *stream, const struct halo_end *end);
+void halo__fd_connect_socket(struct halo_stream *stream, int fd);
+
+/* Close it; or end what is written, where it is the stream's alone. */
+void halo__fd_close(struct halo_streams *streams, struct halo_stream *stream);
+void halo__fd_shut(struct halo_streams *streams, struct halo_stream *stream);
+
+/* As halo__end_read and halo__end_write. */
+int64_t halo__fd_move(struct halo_streams *streams, struct halo_stream *stream,
+                      const struct iovec *iov, int count, bool write);
+
+/* A connection of a listening stream: its descriptor, or a negative errno. */
+int halo__fd_accept(struct halo_stream *stream);
+
+/* What is to be watched of stream->polled where these ways are blocked: events of epoll. */
+uint32_t halo__fd_events(const struct halo_stream *stream, bool in, bool out);
 
 /* --- The host as an end: direct.c ------------------------------------------------------------- */
 

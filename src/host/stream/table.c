@@ -1,5 +1,6 @@
 /* The table of streams: their places and handles, and what a host's program does with them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include "stream.h"
 
@@ -67,13 +68,28 @@ struct halo_stream *halo__stream_find(const struct halo_streams *streams, uint32
 
 /* --- What a host does with them --------------------------------------------------------------- */
 
-static int refuse_end(struct halo_streams *streams, int error, const struct halo_end *end)
+/* Connect a free place to an end: 0, or an error with words. */
+static int connect(struct halo_streams *streams, struct halo_stream *stream,
+                   const struct halo_end *end)
 {
+    const char *why = NULL;
+    int error = HALO_EINVAL;
+
+    if (end->kind == HALO_END_FD && halo__fd_is_own(end->fd))
+        why = "it is one of Halo's own, or no stream of bytes";
+    else if (end->kind == HALO_END_FD && end->offset >= 0 && fcntl(end->fd, F_GETFL) & O_APPEND &&
+             fcntl(end->fd, F_GETFD) >= 0)
+        why = "it is open for appending, so it has no offsets to write at";
+    else
+        error = halo__end_connect(stream, end);
+    if (!error)
+        return 0;
     if (end->kind != HALO_END_FD)
         return halo__fail(streams->words, error, "the end of a stream is none");
+    if (!why)
+        why = end->offset >= 0 ? "it has no offsets, or is not open" : strerror(errno);
     return halo__fail(streams->words, error, "file descriptor %d cannot be the end of a stream: %s",
-                      end->fd,
-                      end->offset >= 0 ? "it has no offsets, or is not open" : strerror(errno));
+                      end->fd, why);
 }
 
 int halo__stream_attach(struct halo_streams *streams, uint32_t handle, const struct halo_end *end)
@@ -89,9 +105,9 @@ int halo__stream_attach(struct halo_streams *streams, uint32_t handle, const str
     if (stream->kind)
         halo__end_release(streams, stream);
     stream->generation = 0;
-    error = halo__end_connect(stream, end);
+    error = connect(streams, stream, end);
     if (error)
-        return refuse_end(streams, error, end);
+        return error;
     stream->ways = handle == HALO_STDIN ? HALO_IN : HALO_OUT;
     return 0;
 }
@@ -118,9 +134,9 @@ int halo__stream_offer(struct halo_streams *streams, const char *name, const str
     if (!stream)
         return halo__fail(streams->words, HALO_EFULL, "there are %u streams already",
                           HALO_STREAMS_MAX);
-    error = halo__end_connect(stream, end);
+    error = connect(streams, stream, end);
     if (error)
-        return refuse_end(streams, error, end);
+        return error;
     stream->ways = (uint8_t)ways;
     if (name)
         memcpy(stream->name, name, len + 1);

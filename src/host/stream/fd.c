@@ -1,0 +1,407 @@
+/*
+ * Descriptors as ends. What one is decides, once, how it is moved without waiting; that poll calls
+ * it ready decides nothing, for others may use it, too. See docs/design.md, Streams.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <termios.h>
+#include <unistd.h>
+#include "../descriptor.h"
+#include "helper.h"
+#include "stream.h"
+
+/* --- What it is ------------------------------------------------------------------------------- */
+
+#ifndef CIFS_SUPER_MAGIC
+#define CIFS_SUPER_MAGIC 0xff534d42
+#endif
+
+/* File systems whose files are answered by somebody else: a daemon, a server, a driver. */
+static bool is_remote(int fd)
+{
+    static const uint32_t remote[] = {
+        FUSE_SUPER_MAGIC,   NFS_SUPER_MAGIC,     SMB_SUPER_MAGIC,  CIFS_SUPER_MAGIC,
+        SMB2_SUPER_MAGIC,   V9FS_MAGIC,          CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC,
+        AFS_FS_MAGIC,       CODA_SUPER_MAGIC,    PROC_SUPER_MAGIC, SYSFS_MAGIC,
+        CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,    TRACEFS_MAGIC,
+        SECURITYFS_MAGIC,   BINDERFS_SUPER_MAGIC};
+    struct statfs fs;
+
+    if (fstatfs(fd, &fs) < 0)
+        return true;
+    for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++) {
+        if ((uint32_t)fs.f_type == remote[i])
+            return true;
+    }
+    return false;
+}
+
+/*
+ * One of Halo's own, of whatever sandbox: given to a guest, its memory could be written as a file,
+ * code and all. And what is no stream of bytes at all, as Halo's others are not.
+ */
+bool halo__fd_is_own(int fd)
+{
+    static const char *const own[] = {"/memfd:halo-",       "/dev/kvm",
+                                      "anon_inode:kvm",     "anon_inode:seccomp",
+                                      "anon_inode:[pidfd]", "anon_inode:[eventpoll]"};
+    const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL; /* those of guest memory */
+    char path[32], name[64] = "";
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    if (readlink(path, name, sizeof(name) - 1) < 0) /* no /proc */
+        return fcntl(fd, F_GET_SEALS) == seals;
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (strncmp(name, own[i], strlen(own[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What never waits: null, zero, full, urandom; and what cannot be read or written at all. */
+static bool never_waits(const struct stat *st)
+{
+    const unsigned number = minor(st->st_rdev);
+
+    return S_ISDIR(st->st_mode) || (S_ISCHR(st->st_mode) && major(st->st_rdev) == 1 &&
+                                    (number == 3 || number == 5 || number == 7 || number == 9));
+}
+
+/* A terminal that is found again by opening it: not the master's side, which would be another. */
+static bool is_slave_terminal(int fd)
+{
+    unsigned number;
+
+    return isatty(fd) && ioctl(fd, TIOCGPTN, &number) < 0;
+}
+
+/*
+ * The same pipe or terminal once more, non-blocking, as a description of our own: the flags of the
+ * one that we were given are also those of others. -1 where that cannot be had.
+ */
+static int open_again(int fd, const struct stat *st)
+{
+    const int flags = fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_DIRECT);
+    struct stat found;
+    char path[32];
+    int again;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    again = halo__fd_high(open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+    if (again >= 0 && (fstat(again, &found) < 0 || found.st_dev != st->st_dev ||
+                       found.st_ino != st->st_ino || found.st_rdev != st->st_rdev)) {
+        close(again);
+        again = -1;
+    }
+    return again;
+}
+
+static enum halo_manner manner_of(int fd, const struct stat *st, int *again)
+{
+    if (S_ISSOCK(st->st_mode))
+        return HALO_MANNER_SOCKET;
+    if (never_waits(st))
+        return HALO_MANNER_MEMORY;
+    if ((S_ISREG(st->st_mode) || S_ISBLK(st->st_mode)) && !is_remote(fd))
+        return HALO_MANNER_FILE;
+    if (S_ISFIFO(st->st_mode) || (S_ISCHR(st->st_mode) && is_slave_terminal(fd)))
+        *again = open_again(fd, st);
+    return *again >= 0 ? HALO_MANNER_NONBLOCK : HALO_MANNER_HELPER;
+}
+
+/* --- Connecting ------------------------------------------------------------------------------- */
+
+int halo__fd_connect(struct halo_stream *stream, const struct halo_end *end)
+{
+    socklen_t len = sizeof(int);
+    int listens = 0, again = -1;
+    struct stat st;
+
+    if (fstat(end->fd, &st) < 0)
+        return HALO_EINVAL;
+    if (end->offset >= 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+        return HALO_EINVAL;
+    stream->manner = manner_of(end->fd, &st, &again);
+    stream->is_given = end->given;
+    if (stream->manner == HALO_MANNER_SOCKET &&
+        getsockopt(end->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0)
+        stream->is_listener = listens != 0;
+    stream->fd = again >= 0 ? again : fcntl(end->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (stream->fd < 0)
+        return HALO_EHOST;
+    if (stream->manner == HALO_MANNER_SOCKET || stream->manner == HALO_MANNER_NONBLOCK)
+        stream->polled.fd = stream->fd;
+    stream->in_at = stream->out_at = end->offset;
+    if (end->given)
+        close(end->fd);
+    return 0;
+}
+
+void halo__fd_connect_socket(struct halo_stream *stream, int fd)
+{
+    stream->manner = HALO_MANNER_SOCKET;
+    stream->is_given = true;
+    stream->fd = stream->polled.fd = fd;
+}
+
+/* --- Letting go ------------------------------------------------------------------------------- */
+
+/* Where its end lingers, the last close of a socket waits; it is ours alone, so nobody else asked.
+ */
+static void close_given_socket(int fd)
+{
+    const struct linger off = {0, 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+    close(fd);
+}
+
+void halo__fd_close(struct halo_streams *streams, struct halo_stream *stream)
+{
+    struct halo_flow *flows[] = {&stream->in, &stream->out};
+    const bool lends = stream->manner == HALO_MANNER_FILE;
+
+    halo__poller_forget(streams->poller, &stream->polled);
+    for (int i = 0; i < 2; i++) {
+        if (flows[i]->helper && !halo__helper_stop(flows[i]->helper) && lends)
+            streams->memory_lent = true;
+        flows[i]->helper = NULL;
+    }
+    if (stream->polled.fd >= 0 && stream->polled.fd != stream->fd)
+        close(stream->polled.fd);
+    if (stream->fd >= 0 && stream->manner == HALO_MANNER_HELPER) {
+        struct halo_helper *closes = halo__helper_start(stream->fd, -1);
+
+        if (closes)
+            (void)halo__helper_stop(closes);
+    } else if (stream->fd >= 0 && stream->manner == HALO_MANNER_SOCKET && stream->is_given) {
+        close_given_socket(stream->fd);
+    } else if (stream->fd >= 0) {
+        close(stream->fd);
+    }
+    stream->fd = stream->polled.fd = -1;
+}
+
+void halo__fd_shut(struct halo_streams *streams, struct halo_stream *stream)
+{
+    if (stream->manner == HALO_MANNER_SOCKET && stream->is_given)
+        (void)shutdown(stream->fd, SHUT_WR);
+    else if (!(stream->ways & HALO_IN))
+        halo__fd_close(streams, stream);
+}
+
+/* --- Moving bytes ----------------------------------------------------------------------------- */
+
+static size_t total_of(const struct iovec *iov, int count)
+{
+    size_t total = 0;
+
+    for (int i = 0; i < count; i++)
+        total += iov[i].iov_len;
+    return total;
+}
+
+static int64_t now_or_errno(ssize_t n)
+{
+    return n < 0 ? -errno : n;
+}
+
+static int64_t socket_move(const struct halo_stream *stream, const struct iovec *iov, int count,
+                           bool write)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+                             .msg_iovlen = (size_t)count};
+
+    return now_or_errno(write ? sendmsg(stream->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+                              : recvmsg(stream->fd, &message, MSG_DONTWAIT));
+}
+
+static int64_t plain_move(const struct halo_stream *stream, const struct iovec *iov, int count,
+                          bool write)
+{
+    return now_or_errno(write ? writev(stream->fd, iov, count) : readv(stream->fd, iov, count));
+}
+
+/* The helper of a way, made when it is first needed; or NULL, and the host has failed. */
+static struct halo_helper *helper_of(struct halo_streams *streams, struct halo_stream *stream,
+                                     struct halo_flow *flow)
+{
+    int fd;
+
+    if (flow->helper)
+        return flow->helper;
+    if (stream->polled.fd < 0)
+        stream->polled.fd = halo__fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    fd = stream->polled.fd < 0 ? -1 : fcntl(stream->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd >= 0)
+        flow->helper = halo__helper_start(fd, stream->polled.fd);
+    if (!flow->helper)
+        halo__stream_host_failed(streams, "cannot make a thread for its end");
+    return flow->helper;
+}
+
+/*
+ * A local file. What is read and lies in memory comes at once; all else is done by a helper, for
+ * which the loop waits before the guest goes on, so that counts of exits stay the same. Reads are
+ * whole but at the end of the file, whichever way they come.
+ */
+static int64_t file_move(struct halo_streams *streams, struct halo_stream *stream,
+                         struct halo_flow *flow, const struct iovec *iov, int count, bool write)
+{
+    int64_t *at = write ? &stream->out_at : &stream->in_at;
+    enum halo_helper_state state = HALO_HELPER_IDLE;
+    int64_t n = -EAGAIN;
+
+    if (flow->helper)
+        state = halo__helper_take(flow->helper, &n);
+    if (state == HALO_HELPER_BUSY)
+        return -EAGAIN;
+    if (state == HALO_HELPER_IDLE) {
+        flow->have = 0;
+        if (!write && !stream->no_nowait) {
+            n = now_or_errno(preadv2(stream->fd, iov, count, *at, RWF_NOWAIT));
+            stream->no_nowait = n == -EOPNOTSUPP || n == -ENOSYS || n == -EINVAL;
+            flow->have = n > 0 ? (size_t)n : 0;
+        }
+        if (n < 0 || (n > 0 && flow->have < total_of(iov, count))) {
+            struct halo_helper *helper = helper_of(streams, stream, flow);
+
+            if (helper)
+                halo__helper_give(helper, iov, count, flow->have,
+                                  *at < 0 ? -1 : *at + (int64_t)flow->have, write);
+            return -EAGAIN;
+        }
+    } else if (flow->have > 0) {
+        n = (int64_t)flow->have + (n > 0 ? n : 0); /* an error comes again */
+    }
+    if (n > 0 && *at >= 0)
+        *at += n;
+    return n;
+}
+
+/* Between the guest's buffers and one piece of memory of `len` bytes. */
+static size_t copy(const struct iovec *iov, int count, unsigned char *memory, size_t len,
+                   bool write)
+{
+    size_t done = 0;
+
+    for (int i = 0; i < count && done < len; i++) {
+        const size_t part = iov[i].iov_len < len - done ? iov[i].iov_len : len - done;
+
+        if (write)
+            halo_shm_copy_in(memory + done, halo_shm_share(iov[i].iov_base), part);
+        else
+            halo_shm_copy_out(halo_shm_share(iov[i].iov_base), memory + done, part);
+        done += part;
+    }
+    return done;
+}
+
+/*
+ * What may wait for others, without end: nobody waits for its helper. That works on memory of its
+ * own, for the guest may have cancelled its request, and use the buffer again, long before it is
+ * done. What was read for a request that is gone is there for the next one.
+ */
+static int64_t helper_move(struct halo_streams *streams, struct halo_stream *stream,
+                           struct halo_flow *flow, const struct iovec *iov, int count, bool write)
+{
+    struct halo_helper *helper = helper_of(streams, stream, flow);
+    struct iovec own = {.iov_len = total_of(iov, count)};
+    int64_t *at = write ? &stream->out_at : &stream->in_at;
+    int64_t n = -EAGAIN;
+    size_t part;
+
+    if (!helper)
+        return -EAGAIN;
+    if (flow->have == 0) {
+        switch (halo__helper_take(helper, &n)) {
+        case HALO_HELPER_DONE:
+            if (n > 0 && *at >= 0)
+                *at += n;
+            if (write && flow->stale) /* it was of a write that is gone */
+                break;
+            if (write || n <= 0)
+                return n;
+            flow->have = (size_t)n;
+            flow->from = 0;
+            break;
+        case HALO_HELPER_IDLE:
+            break;
+        default:
+            return -EAGAIN;
+        }
+    }
+    own.iov_base = halo__helper_bounce(helper);
+    if (flow->have > 0) {
+        part = copy(iov, count, (unsigned char *)own.iov_base + flow->from, flow->have, false);
+        flow->from += part;
+        flow->have -= part;
+        return (int64_t)part;
+    }
+    if (own.iov_len > HALO_HELPER_BOUNCE)
+        own.iov_len = HALO_HELPER_BOUNCE;
+    if (write)
+        (void)copy(iov, count, own.iov_base, own.iov_len, true);
+    flow->stale = false;
+    halo__helper_give(helper, &own, 1, 0, *at, write);
+    return -EAGAIN;
+}
+
+int64_t halo__fd_move(struct halo_streams *streams, struct halo_stream *stream,
+                      const struct iovec *iov, int count, bool write)
+{
+    struct halo_flow *flow = write ? &stream->out : &stream->in;
+    int64_t n;
+
+    do {
+        switch (stream->manner) {
+        case HALO_MANNER_SOCKET:
+            n = socket_move(stream, iov, count, write);
+            break;
+        case HALO_MANNER_FILE:
+            return file_move(streams, stream, flow, iov, count, write);
+        case HALO_MANNER_HELPER:
+            return helper_move(streams, stream, flow, iov, count, write);
+        default:
+            n = plain_move(stream, iov, count, write);
+        }
+    } while (n == -EINTR);
+    return n;
+}
+
+/*
+ * A connection may be gone between poll and accept, which would then wait for the next: the
+ * listening socket is non-blocking. The flag is also its other holders', so it is looked at again.
+ */
+int halo__fd_accept(struct halo_stream *stream)
+{
+    const int flags = fcntl(stream->fd, F_GETFL);
+    int fd;
+
+    if (!(flags & O_NONBLOCK) && fcntl(stream->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
+    fd = halo__fd_high(accept4(stream->fd, NULL, NULL, SOCK_CLOEXEC));
+    return fd < 0 ? -errno : fd;
+}
+
+/* --- Waiting ---------------------------------------------------------------------------------- */
+
+uint32_t halo__fd_events(const struct halo_stream *stream, bool in, bool out)
+{
+    if (stream->polled.fd != stream->fd)
+        return in || out ? EPOLLIN : 0; /* its helpers' */
+    return (in ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u);
+}

@@ -1,0 +1,204 @@
+/* A thread for what may wait: see helper.h. */
+#define _GNU_SOURCE
+#include "helper.h"
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STACK_LEN (64u << 10)
+#define PATIENCE_NS 50000000 /* for a thread that was told to end */
+
+struct halo_helper {
+    pthread_t thread;
+    pthread_mutex_t mutex; /* of all below */
+    pthread_cond_t more;
+    enum halo_helper_state state;
+    bool gone;      /* it touches nothing any more but this, to free it */
+    bool abandoned; /* and nobody else does */
+    int fd, ready;
+    bool write;
+    int count;
+    int64_t offset, result;
+    struct iovec iov[HALO_HELPER_PARTS];
+    unsigned char bounce[HALO_HELPER_BOUNCE];
+};
+
+/* --- The thread ------------------------------------------------------------------------------- */
+
+static ssize_t try(const struct halo_helper *helper)
+{
+    const struct iovec *iov = helper->iov;
+    const int fd = helper->fd, count = helper->count;
+
+    if (helper->write)
+        return helper->offset < 0 ? writev(fd, iov, count)
+                                  : pwritev(fd, iov, count, helper->offset);
+    return helper->offset < 0 ? readv(fd, iov, count) : preadv(fd, iov, count, helper->offset);
+}
+
+/* It can be cancelled here and nowhere else, so that nothing is held then. */
+static int64_t move(const struct halo_helper *helper)
+{
+    struct pollfd pollfd = {.fd = helper->fd, .events = helper->write ? POLLOUT : POLLIN};
+    int64_t n;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+    do {
+        n = try(helper);
+        if (n < 0 && errno == EAGAIN) /* somebody made it non-blocking */
+            n = poll(&pollfd, 1, -1) < 0 && errno != EINTR ? -1 : -2;
+    } while (n == -2 || (n < 0 && errno == EINTR));
+    n = n < 0 ? -errno : n;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    return n;
+}
+
+static void leave(void *self)
+{
+    struct halo_helper *helper = self;
+    bool abandoned;
+
+    close(helper->fd); /* here, for that may wait, too */
+    pthread_mutex_lock(&helper->mutex);
+    helper->gone = true;
+    abandoned = helper->abandoned;
+    pthread_mutex_unlock(&helper->mutex);
+    if (abandoned)
+        free(helper);
+}
+
+static void *work(void *self)
+{
+    struct halo_helper *helper = self;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    pthread_cleanup_push(leave, helper);
+    pthread_mutex_lock(&helper->mutex);
+    while (helper->state != HALO_HELPER_LEAVING) {
+        int64_t n;
+
+        if (helper->state != HALO_HELPER_BUSY) {
+            pthread_cond_wait(&helper->more, &helper->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&helper->mutex);
+        n = move(helper);
+        pthread_mutex_lock(&helper->mutex);
+        if (helper->state == HALO_HELPER_BUSY) { /* else nobody asks any more */
+            helper->result = n;
+            helper->state = HALO_HELPER_DONE;
+            (void)!write(helper->ready, &(uint64_t){1}, sizeof(uint64_t));
+        }
+    }
+    pthread_mutex_unlock(&helper->mutex);
+    pthread_cleanup_pop(1);
+    return NULL;
+}
+
+/* --- For the stream --------------------------------------------------------------------------- */
+
+struct halo_helper *halo__helper_start(int fd, int ready)
+{
+    struct halo_helper *helper = calloc(1, sizeof(*helper));
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    int error = ENOMEM;
+
+    if (helper) {
+        helper->fd = fd;
+        helper->ready = ready;
+        pthread_mutex_init(&helper->mutex, NULL);
+        pthread_cond_init(&helper->more, NULL);
+        pthread_attr_init(&attributes);
+        pthread_attr_setstacksize(&attributes, STACK_LEN);
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        error = pthread_create(&helper->thread, &attributes, work, helper);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
+    }
+    if (!error)
+        return helper;
+    free(helper);
+    close(fd);
+    errno = error;
+    return NULL;
+}
+
+unsigned char *halo__helper_bounce(struct halo_helper *helper)
+{
+    return helper->bounce;
+}
+
+void halo__helper_give(struct halo_helper *helper, const struct iovec *iov, int count, size_t skip,
+                       int64_t offset, bool write)
+{
+    pthread_mutex_lock(&helper->mutex);
+    helper->count = 0;
+    for (int i = 0; i < count; i++) {
+        struct iovec part = iov[i];
+        const size_t less = skip < part.iov_len ? skip : part.iov_len;
+
+        skip -= less;
+        part.iov_base = (unsigned char *)part.iov_base + less;
+        part.iov_len -= less;
+        if (part.iov_len > 0)
+            helper->iov[helper->count++] = part;
+    }
+    helper->offset = offset;
+    helper->write = write;
+    helper->state = HALO_HELPER_BUSY;
+    pthread_cond_signal(&helper->more);
+    pthread_mutex_unlock(&helper->mutex);
+}
+
+enum halo_helper_state halo__helper_take(struct halo_helper *helper, int64_t *result)
+{
+    enum halo_helper_state state;
+
+    pthread_mutex_lock(&helper->mutex);
+    state = helper->state;
+    if (state == HALO_HELPER_DONE) {
+        *result = helper->result;
+        helper->state = HALO_HELPER_IDLE;
+    }
+    pthread_mutex_unlock(&helper->mutex);
+    return state;
+}
+
+bool halo__helper_stop(struct halo_helper *helper)
+{
+    struct timespec until;
+    bool gone, was_busy;
+
+    pthread_mutex_lock(&helper->mutex);
+    was_busy = helper->state == HALO_HELPER_BUSY;
+    helper->state = HALO_HELPER_LEAVING;
+    pthread_cond_signal(&helper->more);
+    pthread_mutex_unlock(&helper->mutex);
+    if (was_busy)
+        pthread_cancel(helper->thread);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += PATIENCE_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    if (pthread_clockjoin_np(helper->thread, NULL, CLOCK_MONOTONIC, &until) == 0) {
+        free(helper);
+        return true;
+    }
+    pthread_mutex_lock(&helper->mutex);
+    gone = helper->gone;
+    helper->abandoned = !gone;
+    pthread_mutex_unlock(&helper->mutex);
+    if (gone) {
+        pthread_join(helper->thread, NULL);
+        free(helper);
+    } else {
+        pthread_detach(helper->thread);
+    }
+    return gone;
+}

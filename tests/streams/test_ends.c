@@ -1,0 +1,431 @@
+/*
+ * Ends of streams that may wait in the kernel, on every backend: the time limit holds, and others
+ * go on. Where a kernel feature matters it is also taken away: open and preadv2 are the test's own.
+ */
+#define _GNU_SOURCE
+#include "../calls/ways.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#define LIMIT 300000000ll      /* of a run, in ns */
+#define BOUND 3000000000ll     /* by which it has returned, on a machine that has much to do */
+#define PATIENCE 20000000000ll /* what goes on at all does so within this */
+
+static struct halo_sandbox *box;
+static bool no_proc, no_nowait, no_watch; /* what the kernel lacks */
+static uint32_t refused;                  /* how often that was met */
+
+/* --- Taken away ------------------------------------------------------------------------------- */
+
+int open(const char *path, int flags, ...)
+{
+    const bool is_again = strncmp(path, "/proc/self/fd/", 14) == 0;
+    va_list arguments;
+    mode_t mode;
+
+    va_start(arguments, flags);
+    mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    if (no_proc && is_again) {
+        refused++;
+        errno = ENOENT;
+        return -1;
+    }
+    return openat(AT_FDCWD, path, flags, mode);
+}
+
+ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    if (no_nowait) {
+        refused++;
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return (ssize_t)syscall(SYS_preadv2, fd, iov, (long)count, offset, 0l, flags);
+}
+
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    if (no_watch) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
+}
+
+/* --- Around a guest --------------------------------------------------------------------------- */
+
+static void open_guest(void **state, const char *mode)
+{
+    const char *const args[] = {"streams", mode};
+    struct halo_options options = way_options(state);
+
+    options.args = args;
+    options.arg_count = 2;
+    if (halo_open(&box, GUEST, &options))
+        fail_msg("%s", halo_errmsg(box));
+}
+
+static void offer(const char *name, struct halo_end end, uint32_t ways)
+{
+    if (halo_offer(box, name, end, ways, NULL))
+        fail_msg("%s", halo_errmsg(box));
+}
+
+static int close_guest(void **state)
+{
+    (void)state;
+    no_proc = no_nowait = no_watch = false;
+    refused = 0;
+    halo_close(box);
+    box = NULL;
+    return 0;
+}
+
+static void assert_ends(void)
+{
+    int code = -1;
+
+    if (halo_run(box, PATIENCE, &code))
+        fail_msg("%s: %s", halo_backend_name(box), halo_errmsg(box));
+    assert_int_equal(code, 0);
+}
+
+static int64_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* Run it to its time limit, close it, and look at the clock. */
+static void assert_times_out(void)
+{
+    const int64_t start = now();
+    int code;
+
+    assert_int_equal(halo_run(box, LIMIT, &code), HALO_ETIMEDOUT);
+    halo_close(box);
+    box = NULL;
+    assert_true(now() - start < BOUND);
+}
+
+/* Somebody writes so much to this end, which nobody reads: while it runs, and after its end. */
+static void nobody_reads(void **state, int fd)
+{
+    static const unsigned char bytes[131072];
+    static const size_t lens[] = {4000, 4096, 65536, 131072};
+
+    for (size_t i = 0; i < 4; i++) {
+        open_guest(state, "filter");
+        offer("in", halo_end_memory(bytes, lens[i], NULL, 0), HALO_IN);
+        offer("out", halo_end_fd(fd), HALO_OUT);
+        if (lens[i] < 65536) { /* it may fit */
+            int code;
+            const int64_t start = now();
+
+            (void)halo_run(box, LIMIT, &code);
+            halo_close(box);
+            assert_true(now() - start < BOUND);
+        } else {
+            assert_times_out();
+        }
+    }
+    open_guest(state, "pour");
+    assert_int_equal(halo_attach(box, HALO_STDOUT, halo_end_fd(fd)), 0);
+    assert_times_out();
+}
+
+/* --- TIME-03: no end holds the time limit ----------------------------------------------------- */
+
+static void time_03_a_terminal_that_nobody_reads(void **state)
+{
+    int master, slave;
+
+    for (int with_proc = 0; with_proc < 2; with_proc++) {
+        no_proc = !with_proc;
+        assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+        nobody_reads(state, slave);
+        close(master);
+        close(slave);
+    }
+    assert_true(refused > 0);
+}
+
+static void time_03_the_masters_side_of_a_terminal(void **state)
+{
+    const int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    assert_true(master >= 0);
+    nobody_reads(state, master);
+    close(master);
+}
+
+static void time_03_a_pipe_that_nobody_reads(void **state)
+{
+    int pair[2];
+
+    for (int with_proc = 0; with_proc < 2; with_proc++) {
+        no_proc = no_nowait = !with_proc;
+        assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+        nobody_reads(state, pair[1]);
+        close(pair[0]);
+        close(pair[1]);
+    }
+    assert_true(refused > 0);
+}
+
+static void time_03_a_fifo_that_is_open_both_ways(void **state)
+{
+    char path[] = "/tmp/halo-test-XXXXXX";
+    int fd;
+
+    assert_non_null(mkdtemp(path));
+    assert_int_equal(chdir(path), 0);
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    fd = open("fifo", O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    nobody_reads(state, fd);
+    close(fd);
+    unlink("fifo");
+    assert_int_equal(chdir("/"), 0);
+    rmdir(path);
+}
+
+/* A read that blocks in the kernel, and cannot be asked not to: the kernel's log, an eventfd. */
+static void time_03_what_can_only_block(void **state)
+{
+    int fds[] = {eventfd(0, EFD_CLOEXEC), open("/proc/kmsg", O_RDONLY | O_CLOEXEC)};
+    static char out[1 << 20];
+
+    for (int i = 0; i < 2; i++) {
+        if (fds[i] < 0) /* only root may read the log */
+            continue;
+        open_guest(state, "filter");
+        offer("in", halo_end_fd(fds[i]), HALO_IN);
+        offer("out", halo_end_memory(NULL, 0, out, sizeof(out)), HALO_OUT);
+        assert_times_out();
+        close(fds[i]);
+    }
+}
+
+/* Both ways of ends that only block, and a stream that goes on, calls and cancels meanwhile. */
+static void time_03_others_go_on_beside_what_can_only_block(void **state)
+{
+    static unsigned char from[1 << 20], to[1 << 20];
+    const int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    const int silent = eventfd(0, EFD_CLOEXEC);
+
+    for (size_t i = 0; i < sizeof(from); i++)
+        from[i] = (unsigned char)(i * 7 >> 3);
+    open_guest(state, "starve");
+    offer("slow", halo_end_fd(master), HALO_OUT);
+    offer("blocked", halo_end_fd(silent), HALO_IN);
+    offer("in", halo_end_memory(from, sizeof(from), NULL, 0), HALO_IN);
+    offer("out", halo_end_memory(NULL, 0, to, sizeof(to)), HALO_OUT);
+    assert_ends();
+    assert_memory_equal(from, to, sizeof(to));
+    close(master);
+    close(silent);
+}
+
+/* A wait that times out while the kernel still reads loses nothing of what that reads later. */
+static void what_blocks_may_still_come(void **state)
+{
+    static const struct halo_signature type = HALO_FN(HALO_U64, HALO_U32);
+    const int event = eventfd(0, EFD_CLOEXEC);
+    struct halo_future future;
+    const uint64_t five = 5;
+    uint32_t handle;
+
+    open_guest(state, "x"); /* it serves calls */
+    assert_int_equal(halo_offer(box, NULL, halo_end_fd(event), HALO_IN, &handle), 0);
+    assert_int_equal(halo_serve_begin(box, PATIENCE), 0);
+    halo_call_start(box, &future, halo_lookup(box, "read_one", &type),
+                    &(struct halo_value){.type = HALO_U32, .u32 = handle}, 1);
+    assert_int_equal(halo_wait(&future, LIMIT), HALO_ETIMEDOUT);
+    assert_int_equal(write(event, &five, sizeof(five)), sizeof(five));
+    assert_int_equal(halo_wait(&future, PATIENCE), 0);
+    assert_int_equal(future.result.u64, 5);
+    close(event);
+}
+
+/* --- R13: the same inputs cost the same exits --------------------------------------------------
+ */
+
+static uint64_t exits_of(void **state, const char *name, size_t len)
+{
+    const int in = open(name, O_RDONLY | O_CLOEXEC);
+    const int out = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    struct halo_stats stats;
+    struct stat st;
+
+    open_guest(state, "filter");
+    offer("in", halo_end_fd(in), HALO_IN);
+    offer("out", halo_end_fd(out), HALO_OUT);
+    assert_ends();
+    halo_stats(box, &stats);
+    assert_int_equal(fstat(out, &st), 0);
+    assert_int_equal(st.st_size, len);
+    halo_close(box);
+    box = NULL;
+    close(in);
+    close(out);
+    return stats.exits;
+}
+
+static void a_file_costs_the_same_exits_whoever_reads_it(void **state)
+{
+    enum { LEN = (3 << 20) + 77 };
+    char path[] = "/tmp/halo-test-XXXXXX";
+    const int fd = mkstemp(path);
+    uint64_t exits;
+
+    assert_int_equal(ftruncate(fd, LEN), 0);
+    close(fd);
+    exits = exits_of(state, path, LEN);
+    assert_int_equal(exits_of(state, path, LEN), exits);
+    no_nowait = true;
+    assert_int_equal(exits_of(state, path, LEN), exits);
+    assert_true(refused > 0);
+    unlink(path);
+}
+
+/* --- HOST: descriptors are as they were ------------------------------------------------------- */
+
+static void host_13_an_end_of_writes_leaves_a_shared_socket_alone(void **state)
+{
+    char text[16] = "";
+
+    for (int given = 0; given < 2; given++) {
+        int pair[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        open_guest(state, "talk");
+        offer("host", given ? halo_end_given(pair[0]) : halo_end_fd(pair[0]), HALO_IN | HALO_OUT);
+        assert_int_equal(shutdown(pair[1], SHUT_WR), 0);
+        assert_ends();
+        assert_int_equal(recv(pair[1], text, sizeof(text), MSG_DONTWAIT), 5);
+        assert_int_equal(recv(pair[1], text, sizeof(text), MSG_DONTWAIT), given ? 0 : -1);
+        if (!given) { /* it is still good for whoever holds it */
+            assert_int_equal(write(pair[0], "more", 4), 4);
+            close(pair[0]);
+        }
+        close(pair[1]);
+        close_guest(state);
+    }
+}
+
+static void host_14_halos_own_descriptors_are_no_ends(void **state)
+{
+    uint32_t own = 0;
+
+    open_guest(state, "talk");
+    for (int fd = 3; fd < 64; fd++) {
+        char path[32], name[64] = "";
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (readlink(path, name, sizeof(name) - 1) < 0 ||
+            (!strstr(name, "memfd:halo-") && !strstr(name, "kvm") && !strstr(name, "eventpoll") &&
+             !strstr(name, "pidfd")))
+            continue;
+        own++;
+        assert_int_equal(halo_attach(box, HALO_STDOUT, halo_end_fd(fd)), HALO_EINVAL);
+        assert_non_null(strstr(halo_errmsg(box), "Halo's own"));
+    }
+    assert_true(own >= 2);
+}
+
+static void host_15_a_file_for_appending_has_no_offsets(void **state)
+{
+    const int fd = open("/tmp", O_RDWR | O_TMPFILE | O_APPEND | O_CLOEXEC, 0600);
+
+    open_guest(state, "talk");
+    assert_int_equal(halo_attach(box, HALO_STDOUT, halo_end_file(fd, 0)), HALO_EINVAL);
+    assert_non_null(strstr(halo_errmsg(box), "appending"));
+    assert_int_equal(halo_attach(box, HALO_STDOUT, halo_end_fd(fd)), 0);
+    close(fd);
+}
+
+/* An error of the host's own is told as that, and not as the guest's. */
+static void host_16_what_the_host_lacks_is_an_error_of_the_hosts(void **state)
+{
+    int pair[2], code;
+
+    assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+    open_guest(state, "filter");
+    offer("in", halo_end_fd(pair[0]), HALO_IN);
+    offer("out", halo_end_fd(pair[1]), HALO_OUT);
+    no_watch = true;
+    assert_int_equal(halo_run(box, PATIENCE, &code), HALO_EHOST);
+    assert_non_null(strstr(halo_errmsg(box), "cannot be watched: No space left"));
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* --- What has ended stays ended --------------------------------------------------------------- */
+
+static void fault_and_write(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    static const struct halo_signature type = {.arg_count = 0};
+    struct halo_sandbox *running = halo_call_sandbox(call);
+    struct halo_future future;
+
+    (void)args;
+    halo_call_start(running, &future, halo_lookup(running, "fault", &type), NULL, 0);
+    assert_int_equal(halo_wait(&future, PATIENCE), HALO_EFAULT);
+    assert_int_equal(write(((int *)context)[1], "twenty-five bytes of text", 25), 25);
+    halo_return(call, halo_i64(0));
+}
+
+static void what_has_ended_reads_nothing_more(void **state)
+{
+    static const struct halo_signature type = HALO_FN(HALO_I64, HALO_I64);
+    struct halo_stream_stats stats;
+    char text[32];
+    uint32_t handle;
+    int pair[2], code;
+
+    assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+    open_guest(state, "beyond");
+    assert_int_equal(halo_provide(box, "host.next", &type, fault_and_write, pair), 0);
+    assert_int_equal(halo_offer(box, "in", halo_end_fd(pair[0]), HALO_IN, &handle), 0);
+    assert_int_equal(halo_run(box, PATIENCE, &code), HALO_EFAULT);
+    assert_int_equal(halo_stream_stats(box, handle, &stats), 0);
+    assert_int_equal(stats.bytes_in, 0);
+    assert_int_equal(read(pair[0], text, sizeof(text)), 25);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+int main(void)
+{
+    static const struct way_test tests[] = {
+        RINGS(time_03_a_terminal_that_nobody_reads),
+        RINGS(time_03_the_masters_side_of_a_terminal),
+        RINGS(time_03_a_pipe_that_nobody_reads),
+        RINGS(time_03_a_fifo_that_is_open_both_ways),
+        RINGS(time_03_what_can_only_block),
+        RINGS(time_03_others_go_on_beside_what_can_only_block),
+        RINGS(what_blocks_may_still_come),
+        RINGS(a_file_costs_the_same_exits_whoever_reads_it),
+        RINGS(host_13_an_end_of_writes_leaves_a_shared_socket_alone),
+        RINGS(host_14_halos_own_descriptors_are_no_ends),
+        RINGS(host_15_a_file_for_appending_has_no_offsets),
+        RINGS(host_16_what_the_host_lacks_is_an_error_of_the_hosts),
+        RINGS(what_has_ended_reads_nothing_more),
+    };
+
+    return run_every_way("ends", tests, sizeof(tests) / sizeof(tests[0]), NULL, close_guest);
+}
