@@ -1,6 +1,8 @@
 /*
  * A guest that answers its own system calls, with the number and a thousand: its exit code is 7
- * where each comes to it, those with the number of the process backend's doorbell among them.
+ * where each comes to it, those with the number of the process backend's doorbell among them. With
+ * the argument "forge" it looks in what the kernel left on the child's stack for signals for the
+ * word of a fault report, and rings its host with it.
  */
 #include <halo/abi.h>
 #include <halo/guest.h>
@@ -33,12 +35,35 @@ static long call(long number)
     return result;
 }
 
+/* The word is where the handler would return to, 24 bytes before the stack's description. */
+static uint64_t find_word(void)
+{
+    const uint64_t start = 0x600000000000, stack_len = 65536;
+    const uint64_t *at = (const uint64_t *)(start + 4096);
+
+    while (at[2] != stack_len || at[0] >> 40 != start >> 40)
+        at++;
+    return at[-3];
+}
+
+static void forge(void)
+{
+    const unsigned char *at = (const unsigned char *)0x600000000000ull;
+    register uint64_t r9 __asm__("r9");
+
+    call(1);
+    r9 = find_word();
+    while (at[0] != 0x0f || at[1] != 0x05)
+        at++;
+    __asm__ volatile("jmp *%%rcx" : : "a"(0), "D"(0x101), "S"(14), "d"(0x1234), "c"(at), "r"(r9));
+}
+
 int main(int argc, char **argv)
 {
     static const long numbers[] = {0, 1, 219, 231, 0x100, 0x4a10, 0x40000000};
 
-    (void)argc;
-    (void)argv;
+    if (argc > 1 && argv[1][0] == 'f')
+        forge();
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         if (call(numbers[i]) != numbers[i] + 1000)
             return 10 + (int)i;

@@ -108,6 +108,29 @@ static void host_04_where_the_doorbell_is_refused_opening_refuses_and_says_why(v
         in_host(host_of_a_silent_doorbell, &(struct around){SYS_read, SYS_read, actions[i], 0x100});
 }
 
+static void host_without_signals(void *argument)
+{
+    struct halo_sandbox *box;
+    pid_t guest;
+
+    filter_around(argument);
+    box = opened(HALO_BACKEND_PROCESS, "loop");
+    guest = process_guest_of(getpid());
+    must(halo_serve_begin(box, 50 * MS) == HALO_EFAULT);
+    must(strstr(halo_errmsg(box), "at its time limit it had to be killed"));
+    must(process_await_gone(guest));
+    halo_close(box);
+}
+
+static void host_04_a_guest_that_cannot_be_stopped_at_its_limit_ends(void **state)
+{
+    const uint32_t call = SYS_pidfd_send_signal;
+
+    (void)state;
+    in_host(host_without_signals, &(struct around){call, call, SECCOMP_RET_ERRNO | EPERM, 0});
+    in_host(host_without_signals, &(struct around){call, call, SECCOMP_RET_ERRNO | ENOSYS, 0});
+}
+
 static void host_with_a_listener(void *argument)
 {
     struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
@@ -224,6 +247,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(
             host_04_where_a_call_that_is_needed_is_deadly_opening_refuses_and_says_why),
         cmocka_unit_test(host_04_where_the_doorbell_is_refused_opening_refuses_and_says_why),
+        cmocka_unit_test(host_04_a_guest_that_cannot_be_stopped_at_its_limit_ends),
         cmocka_unit_test(host_04_where_another_listens_already_opening_refuses_and_says_why),
         cmocka_unit_test(host_04_whatever_call_a_filter_refuses_a_guest_runs_or_it_is_said_why),
     };

@@ -102,9 +102,12 @@ static void host_11_nothing_of_the_guest_runs_before_the_host_runs_it(void **sta
 
 static void forged(void *argument)
 {
-    struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, argument);
+    const char *const mode = argument;
+    const char *const guest = strcmp(mode, "forge") == 0 ? syscalls : trouble;
+    struct halo_sandbox *box;
     int code;
 
+    must(open_guest(&box, HALO_BACKEND_PROCESS, guest, mode) == 0);
     must(halo_run(box, 20000 * MS, &code) == HALO_EPOISONED);
     must(strstr(halo_errmsg(box), "unknown 0x101") && !halo_fault(box));
     halo_close(box);
@@ -115,6 +118,7 @@ static void host_09_a_guest_cannot_forge_its_fault_report(void **state)
     (void)state;
     in_host(forged, (void *)(uintptr_t) "forged-report");
     in_host(forged, (void *)(uintptr_t) "stolen-report");
+    in_host(forged, (void *)(uintptr_t) "forge");
 }
 
 static void host_of_system_calls(void *argument)
@@ -174,16 +178,22 @@ static void host_09_what_the_child_was_told_is_wiped(void **state)
         in_host(host_that_reads_the_child, NULL);
 }
 
+/* Before its guest was stopped, or after. */
 static void host_that_gives_up_root(void *argument)
 {
+    const bool has_stopped = argument != NULL;
     struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
     const pid_t guest = process_guest_of(getpid());
-    int error;
+    int error, code;
 
-    (void)argument;
+    if (has_stopped)
+        must(halo_serve_begin(box, 50 * MS) == HALO_ETIMEDOUT);
     must(geteuid() != 0 || setresuid(1234, 1234, 1234) == 0);
-    error = halo_serve_begin(box, 50 * MS);
-    must(error == HALO_ETIMEDOUT || strstr(halo_errmsg(box), "time limit"));
+    if (!has_stopped)
+        error = halo_serve_begin(box, 50 * MS);
+    else
+        error = halo_run(box, guest && kill(guest, 0) == 0 ? 50 * MS : HALO_FOREVER, &code);
+    must(error == HALO_ETIMEDOUT || error == HALO_EFAULT);
     halo_close(box);
     must(process_await_gone(guest));
     must(process_child_of(getpid()) == 0);
@@ -193,6 +203,7 @@ static void host_10_a_host_that_gives_up_root_still_ends_its_guest(void **state)
 {
     (void)state;
     in_host(host_that_gives_up_root, NULL);
+    in_host(host_that_gives_up_root, (void *)(uintptr_t) "stopped");
 }
 
 static int open_strict(struct halo_sandbox **box)

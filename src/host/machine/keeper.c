@@ -134,7 +134,8 @@ void halo__keeper_main(struct halo_keeper *keeper)
         end(HALO_KEEPER_SIGNALS);
     call6(__NR_prctl, PR_SET_PDEATHSIG, HOST_GONE, 0, 0, 0, 0);
     call6(__NR_prctl, PR_SET_NAME, (long)"halo-keeper", 0, 0, 0, 0);
-    call3(__NR_setsid, 0, 0, 0); /* a terminal's signals are for the host */
+    if (call3(__NR_setsid, 0, 0, 0) < 0) /* a terminal's signals are for the host */
+        end(HALO_KEEPER_SESSION);
     call3(__NR_chdir, (long)"/", 0, 0);
     if (arrange_files(keeper) < 0)
         end(HALO_KEEPER_FILES);

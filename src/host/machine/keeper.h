@@ -26,7 +26,8 @@ struct halo_keeper {
 
 /* Exit codes of the keeper's own, all of them before the guest has run. */
 enum halo_keeper_exit {
-    HALO_KEEPER_FILES = 1,
+    HALO_KEEPER_SESSION = 1,
+    HALO_KEEPER_FILES,
     HALO_KEEPER_CHILD,
     HALO_KEEPER_LOCK,
     HALO_KEEPER_WAIT,

@@ -58,11 +58,20 @@ static void answer(struct process_state *state)
     state->owes_answer = false;
 }
 
-/* Let the guest go on where it was. One that died meanwhile is noticed next. */
+/* Whether a signal was sent, or is not needed any more. */
+static bool has_signalled(const struct process_state *state, int signal)
+{
+    return signal_child(state, signal) == 0 || errno == ESRCH;
+}
+
+/*
+ * Let the guest go on where it was. One that died meanwhile is noticed next; so is one that has to
+ * be ended, for it could not be continued.
+ */
 static void resume(struct process_state *state)
 {
-    if (state->stopped)
-        (void)signal_child(state, SIGCONT);
+    if (state->stopped && !has_signalled(state, SIGCONT))
+        shutdown(state->socket, SHUT_RDWR);
     state->stopped = false;
     answer(state);
 }
@@ -86,7 +95,7 @@ static void stop(struct process_state *state, struct halo_exit *exit)
 {
     exit->kind = HALO_EXIT_TIMEOUT;
     state->stopped = true;
-    if (signal_child(state, SIGSTOP) == 0 || errno != EPERM)
+    if (has_signalled(state, SIGSTOP))
         return;
     shutdown(state->socket, SHUT_RDWR);
     exit->kind = HALO_EXIT_DEAD;

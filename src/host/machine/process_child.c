@@ -340,7 +340,6 @@ void child_main(uint64_t old_stack)
 
     if (call6(__NR_recvfrom, CHILD_SOCKET, (long)&setup, sizeof(setup), 0, 0, 0) != sizeof(setup))
         give_up(CHILD_SETUP);
-    require(CHILD_SESSION, call3(__NR_setsid, 0, 0, 0)); /* a terminal's signals are for the host */
     map_guest();
     require(CHILD_RIGHTS, call3(__NR_close, CHILD_RAM, 0, 0));
     require(CHILD_MAP,
@@ -348,13 +347,13 @@ void child_main(uint64_t old_stack)
     catch_faults();
     give_up_rights();
     tie_to_host(); /* as whom we have become: the kernel asks who was to be told */
+    unmap_rest(old_stack);
     listener =
         install_filter(SECCOMP_RET_USER_NOTIF, SECCOMP_RET_ALLOW, SECCOMP_FILTER_FLAG_NEW_LISTENER);
     require(CHILD_FILTER, listener);
     send_rights((struct child_rights){
         .listener = (int)listener,
         .pidfd = (int)call3(__NR_pidfd_open, call3(__NR_getpid, 0, 0, 0), 0, 0)});
-    unmap_rest(old_stack);
     limit_everything();
     require(CHILD_LOCK,
             install_filter(SECCOMP_RET_ALLOW,

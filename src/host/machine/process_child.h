@@ -36,7 +36,6 @@ enum child_files {
 /* How far it came: exit codes. */
 enum child_step {
     CHILD_SETUP = 1,
-    CHILD_SESSION,
     CHILD_MAP,
     CHILD_FAULTS,
     CHILD_RIGHTS,

@@ -68,7 +68,6 @@ static int report_early_end(struct halo_machine *machine, struct process_state *
 {
     static const char *const steps[CHILD_STEPS] = {
         [CHILD_SETUP] = "read its setup",
-        [CHILD_SESSION] = "have a session of its own",
         [CHILD_MAP] = "map guest memory",
         [CHILD_FAULTS] = "catch faults",
         [CHILD_RIGHTS] = "give up privileges",
@@ -83,6 +82,7 @@ static int report_early_end(struct halo_machine *machine, struct process_state *
         [CHILD_EXEC] = "start its program (is executing a memfd allowed?)",
     };
     static const char *const keeper_steps[] = {
+        [HALO_KEEPER_SESSION] = "have a session of its own",
         [HALO_KEEPER_FILES] = "arrange its files",
         [HALO_KEEPER_CHILD] = "start the guest's process",
         [HALO_KEEPER_LOCK] = "lock itself in (is seccomp allowed?)",
@@ -180,9 +180,13 @@ static int start_keeper(struct halo_machine *machine, struct process_state *stat
         return failed(machine, "cannot start a process");
     }
     state->keeper_pidfd = halo__fd_high(pidfd);
-    if (state->keeper_pidfd < 0)
-        return failed(machine, "cannot keep hold of a process");
-    return 0;
+    if (state->keeper_pidfd >= 0)
+        return 0;
+    failed(machine, "cannot keep hold of a process");
+    kill((pid_t)pid, SIGKILL);
+    while (waitpid((pid_t)pid, NULL, __WALL) < 0 && errno == EINTR)
+        continue;
+    return HALO_EHOST;
 }
 
 /* --- What comes back -----------------------------------------------------------------------------
@@ -370,7 +374,8 @@ void halo__process_end(struct process_state *state)
         if (fds[i] >= 0)
             close(fds[i]);
     }
-    if (state->keeper)
+    /* A keeper that could not be ended still stands on its stack. */
+    if (state->keeper && (state->keeper_pidfd < 0 || state->has_ended || !state->keeper->host))
         munmap(state->keeper, sizeof(*state->keeper));
     state->keeper = NULL;
 }
