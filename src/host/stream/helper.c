@@ -15,7 +15,7 @@
 struct halo_helper {
     pthread_t thread;
     pthread_mutex_t mutex; /* of all below */
-    pthread_cond_t more;
+    pthread_cond_t changed;
     enum halo_helper_state state;
     bool gone;      /* it touches nothing any more but this, to free it */
     bool abandoned; /* and nobody else does */
@@ -66,6 +66,7 @@ static void leave(void *self)
     pthread_mutex_lock(&helper->mutex);
     helper->gone = true;
     abandoned = helper->abandoned;
+    pthread_cond_signal(&helper->changed);
     pthread_mutex_unlock(&helper->mutex);
     if (abandoned)
         free(helper);
@@ -76,13 +77,14 @@ static void *work(void *self)
     struct halo_helper *helper = self;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    (void)pthread_setname_np(pthread_self(), "halo-helper");
     pthread_cleanup_push(leave, helper);
     pthread_mutex_lock(&helper->mutex);
     while (helper->state != HALO_HELPER_LEAVING) {
         int64_t n;
 
         if (helper->state != HALO_HELPER_BUSY) {
-            pthread_cond_wait(&helper->more, &helper->mutex);
+            pthread_cond_wait(&helper->changed, &helper->mutex);
             continue;
         }
         pthread_mutex_unlock(&helper->mutex);
@@ -104,6 +106,7 @@ static void *work(void *self)
 struct halo_helper *halo__helper_start(int fd, int ready)
 {
     struct halo_helper *helper = calloc(1, sizeof(*helper));
+    pthread_condattr_t clock;
     pthread_attr_t attributes;
     sigset_t all, before;
     int error = ENOMEM;
@@ -112,7 +115,10 @@ struct halo_helper *halo__helper_start(int fd, int ready)
         helper->fd = fd;
         helper->ready = ready;
         pthread_mutex_init(&helper->mutex, NULL);
-        pthread_cond_init(&helper->more, NULL);
+        pthread_condattr_init(&clock);
+        pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+        pthread_cond_init(&helper->changed, &clock);
+        pthread_condattr_destroy(&clock);
         pthread_attr_init(&attributes);
         pthread_attr_setstacksize(&attributes, STACK_LEN);
         sigfillset(&all);
@@ -152,7 +158,7 @@ void halo__helper_give(struct halo_helper *helper, const struct iovec *iov, int 
     helper->offset = offset;
     helper->write = write;
     helper->state = HALO_HELPER_BUSY;
-    pthread_cond_signal(&helper->more);
+    pthread_cond_signal(&helper->changed);
     pthread_mutex_unlock(&helper->mutex);
 }
 
@@ -173,32 +179,28 @@ enum halo_helper_state halo__helper_take(struct halo_helper *helper, int64_t *re
 bool halo__helper_stop(struct halo_helper *helper)
 {
     struct timespec until;
-    bool gone, was_busy;
+    bool gone;
 
-    pthread_mutex_lock(&helper->mutex);
-    was_busy = helper->state == HALO_HELPER_BUSY;
-    helper->state = HALO_HELPER_LEAVING;
-    pthread_cond_signal(&helper->more);
-    pthread_mutex_unlock(&helper->mutex);
-    if (was_busy)
-        pthread_cancel(helper->thread);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += PATIENCE_NS;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    if (pthread_clockjoin_np(helper->thread, NULL, CLOCK_MONOTONIC, &until) == 0) {
-        free(helper);
-        return true;
-    }
     pthread_mutex_lock(&helper->mutex);
+    if (helper->state == HALO_HELPER_BUSY)
+        pthread_cancel(helper->thread);
+    helper->state = HALO_HELPER_LEAVING;
+    pthread_cond_signal(&helper->changed);
+    while (!helper->gone &&
+           pthread_cond_timedwait(&helper->changed, &helper->mutex, &until) != ETIMEDOUT)
+        continue;
     gone = helper->gone;
     helper->abandoned = !gone;
+    if (!gone)
+        pthread_detach(helper->thread);
     pthread_mutex_unlock(&helper->mutex);
     if (gone) {
         pthread_join(helper->thread, NULL);
         free(helper);
-    } else {
-        pthread_detach(helper->thread);
     }
     return gone;
 }

@@ -1,0 +1,207 @@
+/*
+ * Threads that wait in the kernel for a stream: who has some, that they leave the host's signals
+ * alone, and that nobody waits for one that the kernel does not let go of. That kernel is played by
+ * readv and writev here, which wait for a lock, and cannot be cancelled there.
+ */
+#define _GNU_SOURCE
+#include "../calls/ways.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#define LIMIT 300000000ll  /* of a run, in ns */
+#define BOUND 3000000000ll /* by which it has returned, on a machine that has much to do */
+
+static struct halo_sandbox *box;
+static pthread_mutex_t kernel = PTHREAD_MUTEX_INITIALIZER;
+static bool holds; /* the kernel does not let go of what it is asked */
+
+static uint64_t looked_at; /* bytes, once it has let go */
+
+/* And then it looks at what it was lent, wherever that is by now. */
+static void wait_in_kernel(const struct iovec *iov, int count)
+{
+    if (!__atomic_load_n(&holds, __ATOMIC_SEQ_CST))
+        return;
+    pthread_mutex_lock(&kernel);
+    pthread_mutex_unlock(&kernel);
+    for (int i = 0; i < count; i++) {
+        for (size_t at = 0; at < iov[i].iov_len; at++)
+            looked_at += 1 + ((volatile unsigned char *)iov[i].iov_base)[at];
+    }
+}
+
+ssize_t readv(int fd, const struct iovec *iov, int count)
+{
+    wait_in_kernel(iov, count);
+    return count > 0 ? read(fd, iov->iov_base, iov->iov_len) : 0;
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    wait_in_kernel(iov, count);
+    return count > 0 ? write(fd, iov->iov_base, iov->iov_len) : 0;
+}
+
+/* Helpers of this process; or only those that block all signals that can be blocked. */
+static uint32_t helpers(bool blocked)
+{
+    DIR *dir = opendir("/proc/self/task");
+    struct dirent *entry;
+    uint32_t count = 0;
+
+    while ((entry = readdir(dir))) {
+        char path[300], line[200];
+        bool is_helper = false;
+        FILE *status;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);
+        status = fopen(path, "re");
+        while (status && fgets(line, sizeof(line), status)) {
+            unsigned long long mask;
+
+            if (strcmp(line, "Name:\thalo-helper\n") == 0)
+                is_helper = true;
+            /* All but SIGKILL, SIGSTOP, and the C library's own two. */
+            if (is_helper && sscanf(line, "SigBlk: %llx", &mask) == 1)
+                count += !blocked || (mask | 0x180040100ull) == ~0ull;
+        }
+        if (status)
+            fclose(status);
+    }
+    closedir(dir);
+    return count;
+}
+
+static void open_guest(void **state, const char *mode)
+{
+    const char *const args[] = {"streams", mode};
+    struct halo_options options = way_options(state);
+
+    options.args = args;
+    options.arg_count = 2;
+    if (halo_open(&box, GUEST, &options))
+        fail_msg("%s", halo_errmsg(box));
+}
+
+static void offer(const char *name, struct halo_end end, uint32_t ways)
+{
+    if (halo_offer(box, name, end, ways, NULL))
+        fail_msg("%s", halo_errmsg(box));
+}
+
+static int close_guest(void **state)
+{
+    (void)state;
+    halo_close(box);
+    box = NULL;
+    return 0;
+}
+
+static int64_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* --- Who has some ----------------------------------------------------------------------------- */
+
+static void only_ends_that_would_wait_have_threads(void **state)
+{
+    static char out[65536];
+    int pair[2], code;
+
+    assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+    assert_int_equal(write(pair[1], "abc", 3), 3);
+    close(pair[1]);
+    open_guest(state, "filter");
+    offer("in", halo_end_given(pair[0]), HALO_IN);
+    offer("out", halo_end_memory(NULL, 0, out, sizeof(out)), HALO_OUT);
+    assert_int_equal(halo_run(box, HALO_FOREVER, &code), 0);
+    assert_int_equal(helpers(false), 0);
+}
+
+static void a_thread_blocks_all_signals_and_ends_with_its_stream(void **state)
+{
+    const int event = eventfd(0, EFD_CLOEXEC);
+    int code;
+
+    open_guest(state, "filter");
+    offer("in", halo_end_given(event), HALO_IN);
+    offer("out", halo_end_host(), HALO_OUT);
+    assert_int_equal(halo_run(box, LIMIT, &code), HALO_ETIMEDOUT);
+    assert_int_equal(helpers(true), 1);
+    close_guest(state);
+    assert_int_equal(helpers(false), 0);
+}
+
+/* --- One that is left behind ------------------------------------------------------------------ */
+
+/* Run to the limit while the kernel holds what it was asked, close, and have it let go. */
+static void assert_left_behind(const char *stream)
+{
+    const int64_t start = now();
+    int code;
+
+    assert_int_equal(halo_run(box, LIMIT, &code), HALO_ETIMEDOUT);
+    if (!strstr(halo_errmsg(box), stream))
+        fail_msg("%s", halo_errmsg(box));
+    halo_close(box);
+    box = NULL;
+    assert_true(now() - start < BOUND);
+    __atomic_store_n(&holds, false, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&kernel);
+    while (helpers(false) > 0) /* it goes away by itself */
+        usleep(1000);
+}
+
+static void hold(void)
+{
+    looked_at = 0;
+    pthread_mutex_lock(&kernel);
+    __atomic_store_n(&holds, true, __ATOMIC_SEQ_CST);
+}
+
+static void time_05_a_read_that_the_kernel_holds_is_left_behind(void **state)
+{
+    open_guest(state, "filter");
+    offer("in", halo_end_given(eventfd(0, EFD_CLOEXEC)), HALO_IN);
+    offer("out", halo_end_host(), HALO_OUT);
+    hold();
+    assert_left_behind("the kernel has not answered for stream 0x3");
+}
+
+/* The file is written out of guest memory, which then stays for as long as it takes. */
+static void time_05_a_write_that_the_kernel_holds_is_left_behind(void **state)
+{
+    static const char bytes[100000];
+    const int out = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+    open_guest(state, "filter");
+    offer("in", halo_end_memory(bytes, sizeof(bytes), NULL, 0), HALO_IN);
+    offer("out", halo_end_fd(out), HALO_OUT);
+    hold();
+    assert_left_behind("the kernel has not answered for stream 0x4");
+    assert_true(looked_at >= sizeof(bytes));
+    close(out);
+}
+
+int main(void)
+{
+    static const struct way_test tests[] = {
+        RINGS(only_ends_that_would_wait_have_threads),
+        RINGS(a_thread_blocks_all_signals_and_ends_with_its_stream),
+        RINGS(time_05_a_read_that_the_kernel_holds_is_left_behind),
+        RINGS(time_05_a_write_that_the_kernel_holds_is_left_behind),
+    };
+
+    return run_every_way("helpers", tests, sizeof(tests) / sizeof(tests[0]), NULL, close_guest);
+}
