@@ -47,7 +47,8 @@ static void one_thread(uint64_t operations, uint32_t batch)
     bench_must(peer->open(256), "the kernel's driver refuses");
     bench_begin();
     for (uint64_t i = 0; i < operations; i += batch)
-        bench_must(peer->submit(batch) == batch && peer->serve() == batch && peer->reap() == batch,
+        bench_must(peer->submit(batch) == batch && peer->serve(batch) == batch &&
+                       peer->reap(batch) == batch,
                    "the kernel's driver lost an element");
     bench_end();
     peer->close();
@@ -79,7 +80,7 @@ static void *serve(void *unused)
 
     (void)unused;
     while (!bench_stopped()) {
-        if (peer->serve() == 0)
+        if (peer->serve(32) == 0)
             bench_relax();
     }
     return NULL;
@@ -94,11 +95,11 @@ static double bursts(uint32_t rounds)
     while (done < rounds) {
         if (sent < rounds && sent - done <= 256 - 32)
             sent += peer->submit(32);
-        done += peer->reap();
+        done += peer->reap(32);
     }
     begin = (bench_now_ns() - begin) / done;
     while (done < sent)
-        done += peer->reap();
+        done += peer->reap(32);
     return begin;
 }
 
@@ -109,7 +110,7 @@ static double one_in_flight(uint32_t rounds)
 
     for (uint32_t i = 0; i < rounds; i++) {
         bench_must(peer->submit(1) == 1, "the kernel's driver is full");
-        while (peer->reap() == 0)
+        while (peer->reap(1) == 0)
             bench_relax();
     }
     return (bench_now_ns() - begin) / rounds;

@@ -64,17 +64,17 @@ static uint32_t submit(uint32_t count)
     return i;
 }
 
-static uint32_t serve(void)
+static uint32_t serve(uint32_t max)
 {
     struct descriptor *table = (struct descriptor *)(uintptr_t)driver.desc;
     uint32_t count = 0;
 
-    for (;; count++) {
+    for (; count < max; count++) {
         struct descriptor *at = &table[device.slot];
         const uint32_t flags = __atomic_load_n(&at->flags, __ATOMIC_ACQUIRE);
 
         if ((flags & (AVAIL | USED)) != (device.wrap ? AVAIL : USED))
-            return count;
+            break;
         at->len = 0;
         __atomic_store_n(&at->flags, (uint16_t)(device.wrap ? AVAIL | USED : 0), __ATOMIC_RELEASE);
         if (++device.slot == driver.size) {
@@ -82,13 +82,14 @@ static uint32_t serve(void)
             device.wrap ^= 1;
         }
     }
+    return count;
 }
 
-static uint32_t reap(void)
+static uint32_t reap(uint32_t max)
 {
     uint32_t count = 0, len;
 
-    while (peer_driver_get(&driver, &len))
+    while (count < max && peer_driver_get(&driver, &len))
         count++;
     return count;
 }

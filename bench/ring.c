@@ -6,6 +6,7 @@
 
 #define SIZE 256u
 #define BURST 32u
+#define BATCH 64u
 
 static _Alignas(4096) unsigned char shared[SIZE * 16 + 128];
 static _Alignas(4096) unsigned char payload[4096];
@@ -16,6 +17,7 @@ static _Alignas(128) struct halo_device device;
 static _Alignas(128) struct halo_device_chain device_chains[SIZE];
 static _Alignas(128) struct halo_region region;
 static const struct halo_memory memory = {&region, 1};
+static struct halo_buf bufs[BATCH];
 
 static void start(void)
 {
@@ -28,53 +30,62 @@ static void start(void)
     bench_must(halo_driver_init(&driver, &place, driver_chains) == 0, "no driver");
     bench_must(halo_device_init(&device, &place, &memory, device_chains, UINT32_MAX) == 0,
                "no device");
+    for (uint32_t i = 0; i < BATCH; i++)
+        bufs[i] = (struct halo_buf){(uintptr_t)payload, 64};
     bench_begin();
 }
 
+/* A batch there, with the calls for arrays; a single one with those for one. */
 static void submit(uint32_t count)
 {
-    const struct halo_buf buf = {(uintptr_t)payload, 64};
+    uint16_t ids[BATCH];
 
-    for (uint32_t i = 0; i < count; i++)
-        bench_must(halo_driver_add(&driver, &buf, 1, 0) >= 0, "the ring is full");
-    halo_driver_publish(&driver);
+    if (count == 1)
+        bench_must(halo_driver_submit(&driver, bufs, 1, 0) >= 0, "the ring is full");
+    else
+        bench_must(halo_driver_submit_batch(&driver, bufs, count, false, ids) == (int)count,
+                   "the ring is full");
 }
 
-/* Take what is there, give it back, return how many. */
-static uint32_t serve(void)
+/* Take up to `max` of what is there, give it back, return how many. */
+static uint32_t serve(uint32_t max)
 {
-    struct halo_span spans[4];
-    struct halo_chain chain;
-    uint32_t count = 0;
+    static _Alignas(128) struct halo_span spans[BATCH];
+    static struct halo_chain chains[BATCH];
+    static struct halo_done done[BATCH];
     int got;
 
-    while ((got = halo_device_poll(&device, &chain, spans, 4)) > 0) {
-        bench_must(halo_device_complete(&device, chain.token, 0) == 0, "cannot complete");
-        count++;
+    if (max == 1) {
+        got = halo_device_poll(&device, chains, spans, 1);
+        bench_must(got <= 0 || halo_device_finish(&device, chains[0].token, 0) == 0,
+                   "cannot complete");
+    } else {
+        got = halo_device_poll_batch(&device, chains, max, spans, 1);
+        for (int i = 0; i < got; i++)
+            done[i].token = chains[i].token;
+        bench_must(got <= 0 || halo_device_finish_batch(&device, done, (uint32_t)got) == got,
+                   "cannot complete");
     }
-    bench_must(got == 0, "the device found a broken ring");
-    halo_device_publish(&device);
-    return count;
+    bench_must(got >= 0, "the device found a broken ring");
+    return (uint32_t)got;
 }
 
-static uint32_t reap(void)
+static uint32_t reap(uint32_t max)
 {
-    struct halo_used used;
-    uint32_t count = 0;
-    int got;
+    static _Alignas(128) struct halo_used used[BATCH];
+    const int got =
+        max == 1 ? halo_driver_poll(&driver, used) : halo_driver_poll_batch(&driver, used, max);
 
-    while ((got = halo_driver_poll(&driver, &used)) > 0)
-        count++;
-    bench_must(got == 0, "the driver found a broken ring");
-    return count;
+    bench_must(got >= 0, "the driver found a broken ring");
+    return (uint32_t)got;
 }
 
-static void work(uint64_t rounds, uint32_t batch)
+static inline __attribute__((always_inline)) void work(uint64_t rounds, uint32_t batch)
 {
     start();
     for (uint64_t i = 0; i < rounds; i++) {
         submit(batch);
-        bench_must(serve() == batch && reap() == batch, "an element was lost");
+        bench_must(serve(batch) == batch && reap(batch) == batch, "an element was lost");
     }
 }
 
@@ -85,7 +96,7 @@ static void single(uint64_t operations)
 
 static void batch64(uint64_t operations)
 {
-    work(operations / 64, 64);
+    work(operations / BATCH, BATCH);
 }
 
 static double single_sample(void)
@@ -104,7 +115,7 @@ static void *peer(void *unused)
 {
     (void)unused;
     while (!bench_stopped()) {
-        if (serve() == 0)
+        if (serve(BURST) == 0)
             bench_relax();
     }
     return NULL;
@@ -116,7 +127,7 @@ static double one_in_flight(uint32_t rounds)
 
     for (uint32_t i = 0; i < rounds; i++) {
         submit(1);
-        while (reap() == 0)
+        while (reap(1) == 0)
             bench_relax();
     }
     return (bench_now_ns() - begin) / rounds;
@@ -132,7 +143,7 @@ static double bursts(uint32_t rounds)
             submit(BURST);
             sent += BURST;
         }
-        done += reap();
+        done += reap(BURST);
     }
     return (bench_now_ns() - begin) / done;
 }

@@ -90,6 +90,11 @@ struct halo_chain {
     unsigned char inline_bytes[HALO_INLINE_REQUEST_MAX];
 };
 
+_Static_assert(offsetof(struct halo_chain, is_inline) == offsetof(struct halo_chain, slots) + 2 &&
+                   offsetof(struct halo_chain, reject) == offsetof(struct halo_chain, slots) + 4 &&
+                   sizeof(enum halo_reject) == 4 && HALO_REJECT_NOT == 0,
+               "halo_device_take_buffer stores slots, is_inline, inline_len and reject as a word");
+
 /*
  * Start on a fresh (zeroed) ring. `memory` and `chains` (place->size entries, zeroed before the
  * first use ever and never again) are the caller's and must live as long as the device. `len_max`
@@ -161,6 +166,41 @@ int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struc
                      uint32_t span_max, uint64_t meta, uint64_t addr);
 
 /*
+ * Take the one buffer of a plain chain. Where it is wholly inside the first region, with the right,
+ * and of 1 byte up to the most that a chain may have, that is all that the walk would ask, and the
+ * record, the span and the chain are what the walk would make of it. False where it is not: nothing
+ * was changed, and the walk says what is wrong, or finds another region.
+ *
+ * `writes` is a constant of each caller, who has looked at WRITE: two short copies of this instead
+ * of one that selects.
+ */
+static inline __attribute__((always_inline)) bool
+halo_device_take_buffer(const struct halo_device_plain *plain, struct halo_device_chain *record,
+                        struct halo_chain *chain, struct halo_span *span, uint64_t addr,
+                        uint32_t len, bool writes)
+{
+    /* One slot, not inline, not rejected, in one store; gcc 12 would make five of it. */
+    const uint64_t offset = addr - plain->base, rest = 1;
+
+    /* `max` is no more than the region has, so that nothing wraps: it is halo_memory_span's test.
+     */
+    if (len - 1 >= plain->max[writes] || offset > plain->len - len)
+        return false;
+    span->base = plain->host + offset;
+    span->len = len;
+    record->token += HALO_TOKEN_FREE;
+    record->limit = (len | (writes ? HALO_META_WRITE : 0)) + 1;
+    chain->token.word = record->token;
+    chain->readable_len = writes ? 0 : len;
+    chain->writable_len = writes ? len : 0;
+    chain->readable_count = !writes;
+    chain->writable_count = writes;
+    __builtin_memcpy((unsigned char *)chain + offsetof(struct halo_chain, slots), &rest,
+                     sizeof(rest));
+    return true;
+}
+
+/*
  * The plain path: a descriptor whose flags are its phase, or that and WRITE, and an id of the ring.
  * The walk would find no flag to refuse, no next descriptor, and one buffer; what may still be
  * wrong with it is looked at here, in the walk's order, and handed to the walk if it is.
@@ -170,31 +210,20 @@ static inline int halo_device_take_plain(struct halo_device *device, struct halo
                                          uint32_t id)
 {
     struct halo_device_chain *record = &device->chains[id];
-    const struct halo_device_plain *plain = &device->plain;
-    const uint32_t len = halo_meta_len(meta), writes = (meta & HALO_META_WRITE) != 0;
-    uint64_t addr, offset;
+    const uint32_t len = halo_meta_len(meta);
+    uint64_t addr;
+    bool taken;
 
     halo_shm_prefetch(device->avail.desc);
     if (device->room == 0 || span_max == 0 || !(record->token & HALO_TOKEN_FREE))
         return halo_device_take(device, chain, spans, span_max, meta);
     addr = halo_shm_load_addr(device->avail.desc);
-    /* No more than the region has, so that nothing wraps: then it is halo_memory_span's test. */
-    offset = addr - plain->base;
-    if (len - 1 >= plain->max[writes] || offset > plain->len - len)
+    if (meta & HALO_META_WRITE)
+        taken = halo_device_take_buffer(&device->plain, record, chain, spans, addr, len, true);
+    else
+        taken = halo_device_take_buffer(&device->plain, record, chain, spans, addr, len, false);
+    if (!taken)
         return halo_device_walk(device, chain, spans, span_max, meta, addr);
-    spans->base = plain->host + offset;
-    spans->len = len;
-    record->token += HALO_TOKEN_FREE;
-    record->limit = halo_plain_body(meta) + 1;
-    chain->token.word = record->token;
-    chain->readable_len = writes ? 0 : len;
-    chain->writable_len = writes ? len : 0;
-    chain->readable_count = !writes;
-    chain->writable_count = writes;
-    chain->slots = 1;
-    chain->is_inline = false;
-    chain->inline_len = 0;
-    chain->reject = HALO_REJECT_NOT;
     device->newest = (uint16_t)id;
     device->room--;
     device->avail = halo_at_step(device->avail, &device->place, device->end);
@@ -208,10 +237,11 @@ static inline int halo_device_take_plain(struct halo_device *device, struct halo
  *   1             a chain was taken: `chain` and `spans` describe it. Complete it exactly once.
  *   0             nothing there; one load was made and nothing was changed
  *   HALO_EREJECT  a sound chain with unacceptable buffers: chain->reject and chain->bad_addr tell.
- * It was completed with length 0 on the spot; publish as usual. The queue goes on. HALO_EBROKEN  a
- * rule of the ring is broken, now or before: device->violation tells. The queue is latched and
- * shared memory is not touched again. `spans` has room for `span_max` entries. Zero-length buffers
- * take no span (DEV-11).
+ *                 It was completed with length 0 on the spot; publish as usual. The queue goes on.
+ *   HALO_EBROKEN  a rule of the ring is broken, now or before: device->violation tells. The queue
+ *                 is latched and shared memory is not touched again.
+ *
+ * `spans` has room for `span_max` entries. Zero-length buffers take no span (DEV-11).
  */
 static inline int halo_device_poll(struct halo_device *device, struct halo_chain *chain,
                                    struct halo_span *spans, uint32_t span_max)
@@ -224,6 +254,16 @@ static inline int halo_device_poll(struct halo_device *device, struct halo_chain
         return word & HALO_META_PHASE ? 0 : halo_device_take(device, chain, spans, span_max, meta);
     return halo_device_take_plain(device, chain, spans, span_max, meta, id);
 }
+
+/*
+ * Take up to `max` chains, into chains[0] and on: the spans of chains[i] stand from
+ * spans[i * span_max] on. One whose buffers are not acceptable is among them, with
+ * chain->reject set; it was completed with length 0 already and has no spans. Returns how many
+ * stand in the array; 0 where there is none now; HALO_EBROKEN where the first one that was looked
+ * at breaks a rule: chains before such a one are handed out first.
+ */
+int halo_device_poll_batch(struct halo_device *device, struct halo_chain *chains, uint32_t max,
+                           struct halo_span *spans, uint32_t span_max);
 
 /*
  * Put the chain that was taken last back, as if it had not been taken: the next poll finds it again
@@ -316,6 +356,55 @@ static inline void halo_device_publish(struct halo_device *device)
     device->room += device->staged;
     device->staged = 0;
 }
+
+/*
+ * halo_device_complete and halo_device_publish in one: the driver sees the chain, and all that was
+ * completed before, at once. Returns what halo_device_complete does; where that is an error,
+ * nothing is published.
+ */
+static inline int halo_device_finish(struct halo_device *device, struct halo_token token,
+                                     uint32_t written)
+{
+    const uint32_t id = halo_token_id(token);
+    const uint64_t body = written ? written | HALO_META_WRITE : 0;
+    struct halo_device_chain *record;
+    struct halo_at at;
+    int error;
+
+    if (HALO_PLAIN_PATH && id < device->ids && device->staged == 0) {
+        record = &device->chains[id];
+        /* As in halo_device_complete; the entry that it would withhold is stored here. */
+        if (record->token == token.word && body < record->limit) {
+            at = device->used;
+            record->token |= HALO_TOKEN_FREE;
+            record->limit = 0;
+            device->used = halo_at_step(at, &device->place, device->end);
+            device->published = device->used;
+            device->unannounced++;
+            device->room++;
+            halo_shm_publish_meta(at.desc, body | (uint64_t)id << 32 | at.phase);
+            return 0;
+        }
+    }
+    error = halo_device_complete(device, token, written);
+    if (!error)
+        halo_device_publish(device);
+    return error;
+}
+
+/* A chain to be given back, and how many bytes of its writable part were written. */
+struct halo_done {
+    struct halo_token token;
+    uint32_t written;
+};
+
+/*
+ * The same for `count` chains, in the order of the array, with one publish. Returns how many were
+ * given back: fewer than `count` where one could not be, or what halo_device_complete says of it
+ * where that is the first.
+ */
+int halo_device_finish_batch(struct halo_device *device, const struct halo_done *done,
+                             uint32_t count);
 
 /*
  * Must the driver be notified of what was published since this was last asked? Costs a full fence:

@@ -218,6 +218,30 @@ static inline int halo_driver_add_plain(struct halo_driver *driver, uint64_t add
 }
 
 /*
+ * The same and halo_driver_publish, where nothing is staged: what would be withheld is stored last,
+ * and the batch is over, so that the record need not say of which it is.
+ */
+static inline int halo_driver_submit_plain(struct halo_driver *driver, uint64_t addr, uint32_t len,
+                                           bool writable)
+{
+    struct halo_driver_chain *chain = &driver->chains[driver->free_id];
+    const uint32_t id = driver->free_id;
+    const uint64_t body = writable ? len | HALO_META_WRITE : len;
+    const struct halo_at at = driver->avail;
+
+    driver->free_id = chain->next;
+    chain->limit = body + 1;
+    driver->batch++;
+    driver->free_slots--;
+    driver->unannounced++;
+    driver->avail = halo_at_step(at, &driver->place, driver->end);
+    driver->published = driver->avail;
+    halo_shm_stage_addr(at.desc, addr);
+    halo_shm_publish_meta(at.desc, body | (uint64_t)id << 32 | at.phase);
+    return (int)id;
+}
+
+/*
  * Add a chain: `readable` buffers for the device to read, then `writable` ones for it to fill, one
  * descriptor each. The device sees nothing before halo_driver_publish. virtio 1.2, 2.8.6, 2.8.21.
  *
@@ -310,6 +334,36 @@ static inline void halo_driver_publish(struct halo_driver *driver)
 }
 
 /*
+ * halo_driver_add and halo_driver_publish in one: a chain that the device sees at once. Returns
+ * what halo_driver_add does.
+ */
+static inline int halo_driver_submit(struct halo_driver *driver, const struct halo_buf *bufs,
+                                     uint32_t readable, uint32_t writable)
+{
+    const uint32_t total = readable + writable;
+    int id;
+
+    if (HALO_PLAIN_PATH && total == 1 && readable <= 1 && driver->free_slots > 0 &&
+        driver->staged == 0)
+        return halo_driver_submit_plain(driver, bufs[0].addr, bufs[0].len, readable == 0);
+    id = halo_driver_add(driver, bufs, readable, writable);
+    if (id >= 0)
+        halo_driver_publish(driver);
+    return id;
+}
+
+/*
+ * The same for up to `count` chains of one buffer each, all readable or all writable: they and what
+ * was added before become visible at once. The id of the chain of bufs[i] goes to ids[i].
+ *
+ * Returns how many were added, fewer than `count` where the ring has no more room, or HALO_EFULL
+ * where it has none (what was added before is not published then), HALO_EBROKEN where the queue is
+ * latched. With a count of 0 nothing is done.
+ */
+int halo_driver_submit_batch(struct halo_driver *driver, const struct halo_buf *bufs,
+                             uint32_t count, bool writable, uint16_t *ids);
+
+/*
  * Must the device be kicked for what was published since this was last asked? Costs a full fence:
  * ask once per batch, after publishing it. virtio 1.2, 2.8.14; EVT-07, EVT-09, DRV-16.
  */
@@ -369,6 +423,13 @@ static inline int halo_driver_poll(struct halo_driver *driver, struct halo_used 
     driver->free_id = id;
     return 1;
 }
+
+/*
+ * The same for up to `max` chains, into used[0] and on. Returns how many came back, 0 where there
+ * is none now, or HALO_EBROKEN where the first one that was looked at broke a rule: chains before
+ * such a one are handed out first.
+ */
+int halo_driver_poll_batch(struct halo_driver *driver, struct halo_used *used, uint32_t max);
 
 /*
  * Before sleeping: ask for a notification when the next chain is used. Returns true where one is

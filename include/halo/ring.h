@@ -9,8 +9,8 @@
  * all three: arming asks for a notification at a descriptor, which is what EVENT_IDX allows.
  *
  *     halo/draft.h     a chain's buffers, in an order that the compiler checks
- *     halo/driver.h    add, publish, should_kick; poll, arm, disarm; stop, fail
- *     halo/device.h    poll, complete, publish, should_notify; arm, disarm; rewind
+ *     halo/driver.h    add, publish (both: submit), should_kick; poll, arm, disarm; stop, fail
+ *     halo/device.h    poll, complete, publish (both: finish), should_notify; arm, disarm; rewind
  *
  * Nothing here allocates, blocks or calls the operating system. All state is given by the caller
  * and may be looked at. One side of a ring belongs to one thread at a time.
@@ -266,6 +266,16 @@ static inline struct halo_at halo_at_advance(struct halo_at at, uint32_t slots,
         at.phase ^= HALO_META_PHASE;
     }
     return at;
+}
+
+/* How many of the next `slots` slots come before the lap ends: the rest of a batch is another run.
+ */
+static inline uint32_t halo_at_run(struct halo_at at, uint32_t slots,
+                                   const HALO_SHARED struct halo_desc *end)
+{
+    const uint32_t left = (uint32_t)(end - at.desc);
+
+    return slots < left ? slots : left;
 }
 
 static inline struct halo_cursor halo_at_cursor(struct halo_at at,

@@ -515,6 +515,153 @@ int halo_device_retire(struct halo_device *device, struct halo_token token, uint
     return 0;
 }
 
+/*
+ * Batches go in runs: plain chains one after another, which end with the lap at the latest. What
+ * changes with each chain is in variables of its own, for through memory it would be slower: a
+ * store to the caller's array might have changed it there. A run is a function of its own, so that
+ * these variables get registers.
+ */
+
+/* What was loaded of the descriptor that ended a run. */
+struct loaded {
+    uint64_t meta, addr;
+    bool has_addr;
+};
+
+/*
+ * halo_device_poll as long as the plain path takes what is there, and how many; there is room for
+ * `max`. Where a descriptor ended it, `last` is what was loaded of that; else it is left alone.
+ */
+__attribute__((noinline)) static uint32_t take_plain_run(struct halo_device *device,
+                                                         struct halo_chain *chain, uint32_t max,
+                                                         struct halo_span *span, size_t span_max,
+                                                         struct loaded *last)
+{
+    HALO_SHARED struct halo_desc *desc = device->avail.desc, *const stop = desc + max;
+    const uint64_t phase = device->avail.phase;
+    uint32_t count;
+
+    for (; desc != stop; desc++, chain++, span += span_max) {
+        const uint64_t meta = halo_shm_load_meta(desc);
+        const uint32_t id = halo_plain_id(meta ^ phase), len = halo_meta_len(meta);
+        struct halo_device_chain *record = &device->chains[id];
+        uint64_t addr;
+        bool taken;
+
+        if (id >= device->ids || !(record->token & HALO_TOKEN_FREE)) {
+            *last = (struct loaded){.meta = meta};
+            break;
+        }
+        halo_shm_prefetch(desc);
+        addr = halo_shm_load_addr(desc);
+        if (meta & HALO_META_WRITE)
+            taken = halo_device_take_buffer(&device->plain, record, chain, span, addr, len, true);
+        else
+            taken = halo_device_take_buffer(&device->plain, record, chain, span, addr, len, false);
+        if (!taken) {
+            *last = (struct loaded){meta, addr, true};
+            break;
+        }
+    }
+    count = (uint32_t)(desc - device->avail.desc);
+    if (count > 0)
+        device->newest = halo_token_id(chain[-1].token);
+    device->avail = halo_at_advance(device->avail, count, &device->place, device->end);
+    device->room -= count;
+    return count;
+}
+
+/* The rest of halo_device_poll for such a descriptor. */
+static int poll_loaded(struct halo_device *device, struct halo_chain *chain,
+                       struct halo_span *spans, uint32_t span_max, const struct loaded *loaded)
+{
+    if (loaded->has_addr)
+        return halo_device_walk(device, chain, spans, span_max, loaded->meta, loaded->addr);
+    if ((loaded->meta ^ device->avail.phase) & HALO_META_PHASE)
+        return 0;
+    return halo_device_take(device, chain, spans, span_max, loaded->meta);
+}
+
+int halo_device_poll_batch(struct halo_device *device, struct halo_chain *chains, uint32_t max,
+                           struct halo_span *spans, uint32_t span_max)
+{
+    uint32_t count = 0, run, took;
+    struct loaded loaded;
+    int got = 0;
+
+    while (count < max) {
+        if (HALO_PLAIN_PATH && device->ids > 0 && device->room > 0 && span_max > 0) {
+            run = halo_at_run(device->avail, max - count, device->end);
+            run = run < device->room ? run : device->room;
+            took = take_plain_run(device, &chains[count], run, spans, span_max, &loaded);
+            count += took;
+            spans += (size_t)took * span_max;
+            if (took == run)
+                continue;
+            got = poll_loaded(device, &chains[count], spans, span_max, &loaded);
+        } else {
+            got = halo_device_poll(device, &chains[count], spans, span_max);
+        }
+        if (got == 0 || got == HALO_EBROKEN)
+            break;
+        count++;
+        spans += span_max;
+    }
+    return count > 0 ? (int)count : got;
+}
+
+/*
+ * halo_device_complete for chains of which the first is not the first of the batch, as long as they
+ * are plain, and how many.
+ */
+__attribute__((noinline)) static uint32_t
+complete_plain_run(struct halo_device *device, const struct halo_done *done, uint32_t max)
+{
+    HALO_SHARED struct halo_desc *desc = device->used.desc, *const stop = desc + max;
+    const uint64_t phase = device->used.phase;
+    uint32_t count;
+
+    for (; desc != stop; desc++, done++) {
+        const uint64_t token = done->token.word, written = done->written;
+        const uint64_t body = written ? written | HALO_META_WRITE : 0, id = token & UINT16_MAX;
+        struct halo_device_chain *record = &device->chains[id];
+
+        if (id >= device->ids || record->token != token || body >= record->limit)
+            break;
+        halo_shm_stage_meta(desc, body | id << 32 | phase);
+        record->token = token | HALO_TOKEN_FREE;
+        record->limit = 0;
+    }
+    count = (uint32_t)(desc - device->used.desc);
+    device->used = halo_at_advance(device->used, count, &device->place, device->end);
+    device->staged += count;
+    return count;
+}
+
+int halo_device_finish_batch(struct halo_device *device, const struct halo_done *done,
+                             uint32_t count)
+{
+    uint32_t given = 0, run;
+    int error = 0;
+
+    while (given < count) {
+        if (HALO_PLAIN_PATH && device->staged > 0) {
+            run = halo_at_run(device->used, count - given, device->end);
+            run = complete_plain_run(device, done + given, run);
+            given += run;
+            if (run > 0)
+                continue;
+        }
+        error = halo_device_complete(device, done[given].token, done[given].written);
+        if (error)
+            break;
+        given++;
+    }
+    if (given > 0)
+        halo_device_publish(device);
+    return given > 0 ? (int)given : error;
+}
+
 int halo_device_rewind(struct halo_device *device, struct halo_token token)
 {
     struct halo_device_chain *record = &device->chains[device->newest];

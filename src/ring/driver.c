@@ -116,6 +116,129 @@ int halo_driver_take(struct halo_driver *driver, struct halo_used *used, uint64_
     return 1;
 }
 
+/*
+ * Batches go in runs: plain chains one after another, for which there is room and which end with
+ * the lap at the latest. What changes with each chain is in variables of its own, for through
+ * memory it would be slower: a store to the caller's array might have changed it there. A run is a
+ * function of its own, so that these variables get registers.
+ */
+
+/*
+ * halo_driver_add_plain for each of these, of which the first is not the first of the batch. They
+ * are published before anything is looked at: their records need not say of which batch they are.
+ */
+__attribute__((noinline)) static void add_plain_run(struct halo_driver *driver,
+                                                    const struct halo_buf *bufs, uint32_t count,
+                                                    uint64_t direction, uint16_t *ids)
+{
+    HALO_SHARED struct halo_desc *desc = driver->avail.desc;
+    const uint64_t phase = driver->avail.phase;
+    uint32_t id = driver->free_id;
+
+    for (uint32_t i = 0; i < count; i++, desc++) {
+        const uint64_t body = bufs[i].len | direction;
+        struct halo_driver_chain *chain = &driver->chains[id];
+
+        halo_shm_stage_addr(desc, bufs[i].addr);
+        halo_shm_stage_meta(desc, body | (uint64_t)id << 32 | phase);
+        ids[i] = (uint16_t)id;
+        id = chain->next;
+        chain->limit = body + 1;
+    }
+    driver->avail = halo_at_advance(driver->avail, count, &driver->place, driver->end);
+    driver->free_id = id;
+    driver->free_slots -= count;
+    driver->staged += count;
+}
+
+int halo_driver_submit_batch(struct halo_driver *driver, const struct halo_buf *bufs,
+                             uint32_t count, bool writable, uint16_t *ids)
+{
+    const uint64_t direction = writable ? HALO_META_WRITE : 0;
+    uint32_t done = 0, run;
+
+    if (count == 0)
+        return 0;
+    if (count > driver->free_slots)
+        count = driver->free_slots;
+    if (count == 0)
+        return driver->violation.reason ? HALO_EBROKEN : HALO_EFULL;
+    while (done < count) {
+        if (HALO_PLAIN_PATH && driver->staged > 0) {
+            run = halo_at_run(driver->avail, count - done, driver->end);
+            add_plain_run(driver, bufs + done, run, direction, ids + done);
+            done += run;
+        } else { /* the first one's flags are withheld; and there is room for it */
+            ids[done] = (uint16_t)halo_driver_add(driver, &bufs[done], !writable, writable);
+            done++;
+        }
+    }
+    halo_driver_publish(driver);
+    return (int)count;
+}
+
+/*
+ * halo_driver_poll as long as there are plain entries, and how many. Where one that is not plain
+ * ended it, `meta` is its word, as it was loaded; where `max` did, it is left alone.
+ */
+__attribute__((noinline)) static uint32_t
+poll_plain_run(struct halo_driver *driver, struct halo_used *used, uint32_t max, uint64_t *meta)
+{
+    HALO_SHARED struct halo_desc *desc = driver->used.desc, *const stop = desc + max;
+    const uint64_t batch = driver->batch, phase = driver->used.phase;
+    uint32_t free_id = driver->free_id, count;
+
+    for (; desc != stop; desc++, used++) {
+        const uint64_t loaded = halo_shm_load_meta(desc), word = loaded ^ phase;
+        const uint32_t id = halo_plain_id(word);
+        struct halo_driver_chain *chain = &driver->chains[id];
+
+        if (id >= driver->ids || halo_plain_body(word) >= chain->limit || chain->batch == batch) {
+            *meta = loaded;
+            break;
+        }
+        halo_shm_prefetch(desc);
+        used->id = (uint16_t)id;
+        used->len = word & HALO_META_WRITE ? halo_meta_len(word) : 0; /* DRV-06 */
+        used->kind = 0;
+        used->word = 0;
+        chain->limit = 0;
+        chain->next = (uint16_t)free_id;
+        free_id = id;
+    }
+    count = (uint32_t)(desc - driver->used.desc);
+    driver->used = halo_at_advance(driver->used, count, &driver->place, driver->end);
+    driver->free_id = free_id;
+    driver->free_slots += count;
+    return count;
+}
+
+int halo_driver_poll_batch(struct halo_driver *driver, struct halo_used *used, uint32_t max)
+{
+    uint32_t count = 0, run, took;
+    uint64_t meta;
+    int got = 0;
+
+    while (count < max) {
+        if (HALO_PLAIN_PATH && driver->ids > 0) {
+            run = halo_at_run(driver->used, max - count, driver->end);
+            took = poll_plain_run(driver, used + count, run, &meta);
+            count += took;
+            if (took == run)
+                continue;
+            got = (meta ^ driver->used.phase) & HALO_META_PHASE
+                      ? 0
+                      : halo_driver_take(driver, &used[count], meta);
+        } else {
+            got = halo_driver_poll(driver, &used[count]);
+        }
+        if (got <= 0)
+            break;
+        count++;
+    }
+    return count > 0 ? (int)count : got;
+}
+
 bool halo_driver_arm(struct halo_driver *driver)
 {
     const struct halo_cursor at = halo_driver_used(driver);

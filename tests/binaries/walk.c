@@ -27,7 +27,11 @@ static const struct halo_memory guest = {&region, 1};
 static struct halo_ring_place place;
 static struct halo_chain chain;
 static struct halo_span spans[SIZE];
-static struct halo_used used;
+static struct halo_used used, returned[SIZE];
+static struct halo_chain chains[SIZE];
+static struct halo_done done[SIZE];
+static struct halo_buf bufs[SIZE];
+static uint16_t ids[SIZE];
 
 static void start(void)
 {
@@ -95,6 +99,27 @@ int main(void)
     DECISION("driver-arm", 1, 1, expect(halo_driver_arm(&driver), 0));
     DECISION("device-disarm", 0, 1, halo_device_disarm(&device));
     DECISION("driver-disarm", 0, 1, halo_driver_disarm(&driver));
+
+    start(); /* each descriptor of a batch, and the one that ends it, once */
+    for (uint32_t i = 0; i < SIZE; i++)
+        bufs[i] = (struct halo_buf){RAM, 8};
+    DECISION("submit", 0, 2, expect(halo_driver_submit(&driver, bufs, 1, 0), 0));
+    DECISION("submit-batch", 0, 8,
+             expect(halo_driver_submit_batch(&driver, bufs, 4, true, ids), 4));
+    DECISION("device-poll-batch", 11, 0,
+             expect(halo_device_poll_batch(&device, chains, SIZE, spans, 1), 5));
+    DECISION("finish", 0, 1, expect(halo_device_finish(&device, chains[0].token, 0), 0));
+    for (uint32_t i = 0; i < 4; i++)
+        done[i] = (struct halo_done){chains[i + 1].token, 8};
+    DECISION("finish-batch", 0, 4, expect(halo_device_finish_batch(&device, done, 4), 4));
+    DECISION("driver-poll-batch", 6, 0, expect(halo_driver_poll_batch(&driver, returned, SIZE), 5));
+
+    start();
+    poke(0, RAM, 8, 0, HALO_DESC_AVAIL);
+    poke(1, 0, 8, 1, HALO_DESC_AVAIL);
+    poke(2, RAM, 8, 0, HALO_DESC_AVAIL);
+    DECISION("batch-reject-broken", 6, 0,
+             expect(halo_device_poll_batch(&device, chains, SIZE, spans, 1), 2));
 
     start();
     poke(0, 0, 8, 0, HALO_DESC_AVAIL);

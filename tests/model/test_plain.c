@@ -147,6 +147,15 @@ static void write_both(uint32_t slot, uint32_t phase, bool for_driver)
     walk->ring[slot] = plain->ring[slot];
 }
 
+/* Chains one after another, for a batch. */
+static void write_several(struct halo_cursor at)
+{
+    for (uint32_t i = 1 + pick(6); i > 0; i--) {
+        write_both(at.slot, halo_cursor_available(at), false);
+        at = halo_cursor_advance(at, 1, plain->size);
+    }
+}
+
 static struct halo_token tokens[TOKENS];
 static uint32_t token_count;
 
@@ -168,15 +177,72 @@ static void both_take(void)
     same_violation(&plain->device.violation, &walk->device.violation);
 }
 
-static void both_complete(void)
+/* A batch on the plain side; on the other one each by itself, as long as there is something. */
+static void both_take_batch(void)
 {
-    struct halo_token token = tokens[(token_count + TOKENS - 1 - pick(5)) % TOKENS];
-    const uint32_t lens[] = {0, 0, 0, 1, 1, 8, 64, UINT32_MAX}, len = lens[pick(8)];
+    const uint32_t max = pick(9), span_max = pick(20) ? 1 + pick(3) : 0;
+    struct halo_chain chains[8];
+    struct halo_span spans[24], *const of_plain = plain->spans, *const of_walk = walk->spans;
+    const int got = halo_device_poll_batch(&plain->device, chains, max, spans, span_max);
+    uint32_t count = 0;
+    int one = 0;
+
+    while (count < max) {
+        one = halo_device_poll(&walk->device, &walk->chain, walk->spans, span_max);
+        seen[one == 1 ? 0 : one == 0 ? 1 : one == HALO_EREJECT ? 2 : 3]++;
+        if (one == 0 || one == HALO_EBROKEN)
+            break;
+        assert_true((int)count < got);
+        plain->spans = spans + count * span_max;
+        if (one == 1) {
+            same_chain(&chains[count], &walk->chain);
+            tokens[token_count++ % TOKENS] = walk->chain.token;
+        }
+        assert_int_equal(chains[count].reject, walk->chain.reject);
+        if (one == HALO_EREJECT)
+            assert_true(chains[count].bad_addr.value == walk->chain.bad_addr.value);
+        count++;
+    }
+    plain->spans = of_plain;
+    walk->spans = of_walk;
+    assert_int_equal(got, count ? (int)count : one);
+    same_violation(&plain->device.violation, &walk->device.violation);
+}
+
+static struct halo_done any_done(void)
+{
+    static const uint32_t lens[] = {0, 0, 0, 1, 1, 8, 64, UINT32_MAX};
+    struct halo_done done = {tokens[(token_count + TOKENS - 1 - pick(5)) % TOKENS], lens[pick(8)]};
 
     if (pick(20) == 0)
-        token.word ^= 1ull << pick(20);
-    assert_int_equal(halo_device_complete(&plain->device, token, len),
-                     halo_device_complete(&walk->device, token, len));
+        done.token.word ^= 1ull << pick(20);
+    return done;
+}
+
+static void both_finish(void)
+{
+    struct halo_done done[6];
+    const uint32_t max = pick(7);
+    uint32_t count = 0;
+    int error = 0, got;
+
+    for (uint32_t i = 0; i < 6; i++)
+        done[i] = any_done();
+    for (; count < max && !error; count += !error)
+        error = halo_device_complete(&walk->device, done[count].token, done[count].written);
+    if (count > 0)
+        halo_device_publish(&walk->device);
+    got = max == 1 ? halo_device_finish(&plain->device, done[0].token, done[0].written)
+                   : halo_device_finish_batch(&plain->device, done, max);
+    assert_int_equal(got, count == 0 ? error : max == 1 ? 0 : (int)count);
+}
+
+static void both_complete(void)
+{
+    const struct halo_done done = any_done();
+
+    assert_int_equal(halo_device_complete(&plain->device, done.token, done.written),
+                     halo_device_complete(&walk->device, done.token, done.written));
 }
 
 static void both_rewind(void)
@@ -210,6 +276,53 @@ static void both_add(void)
     else
         assert_int_equal(halo_driver_add(&plain->driver, bufs, !writable, writable),
                          add_by_steps(&walk->driver, bufs, writable));
+}
+
+static void both_submit(void)
+{
+    const uint32_t count = pick(9), writable = pick(2);
+    struct halo_buf bufs[8];
+    uint16_t ids[8];
+    uint32_t done = 0;
+    int id = 0, got;
+
+    for (uint32_t i = 0; i < 8; i++)
+        bufs[i] = (struct halo_buf){RAM_BASE + pick(9), pick(70)};
+    if (count == 1) {
+        got = halo_driver_submit(&plain->driver, bufs, !writable, writable);
+        ids[0] = (uint16_t)got;
+    } else {
+        got = halo_driver_submit_batch(&plain->driver, bufs, count, writable, ids);
+    }
+    for (; done < count; done++) {
+        id = add_by_steps(&walk->driver, &bufs[done], writable);
+        if (id < 0)
+            break;
+        assert_int_equal(ids[done], id);
+    }
+    if (done > 0)
+        halo_driver_publish(&walk->driver);
+    assert_int_equal(got, done == 0 ? id : count == 1 ? id : (int)done);
+}
+
+static void both_reap_batch(void)
+{
+    struct halo_used used[8] = {{0}}, other = {0};
+    const uint32_t max = pick(9);
+    const int got = halo_driver_poll_batch(&plain->driver, used, max);
+    uint32_t count = 0;
+    int one = 0;
+
+    for (; count < max; count++) {
+        one = halo_driver_poll(&walk->driver, &other);
+        seen[one == 1 ? 4 : 5] += one != 0;
+        if (one <= 0)
+            break;
+        assert_true(used[count].id == other.id && used[count].len == other.len);
+        assert_true(used[count].kind == other.kind && used[count].word == other.word);
+    }
+    assert_int_equal(got, count ? (int)count : one);
+    same_violation(&plain->driver.violation, &walk->driver.violation);
 }
 
 static void both_reap(void)
@@ -270,22 +383,26 @@ static void run(uint32_t size, uint32_t steps, bool device)
             if (device)
                 write_both(pick(8) ? at.slot : (at.slot + 1) % size, halo_cursor_available(at),
                            false);
-            else
+            else if (pick(4))
                 both_add();
+            else
+                both_submit();
             break;
         case 2:
             if (!device)
                 write_both(used.slot, halo_cursor_used(used), true);
+            else if (pick(3) == 0)
+                write_several(at);
             break;
         case 3:
             if (device)
-                both_take();
+                pick(3) ? both_take() : both_take_batch();
             else
-                both_reap();
+                pick(3) ? both_reap() : both_reap_batch();
             break;
         case 4:
         case 5:
-            both_complete();
+            pick(4) ? both_complete() : both_finish();
             break;
         case 6:
             both_publish();

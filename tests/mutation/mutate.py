@@ -25,7 +25,7 @@ import threading
 FILES = ['include/halo/shm.h', 'include/halo/ring.h', 'include/halo/driver.h', 'include/halo/device.h',
          'include/halo/draft.h', 'src/ring/ring.c', 'src/ring/driver.c', 'src/ring/device.c', 'src/pool/pool.c']
 # Test programs, those that notice most and soonest first; then commands, which take longer.
-PROGRAMS = ['unit/test_device', 'unit/test_driver', 'unit/test_event', 'unit/test_reject', 'unit/test_rewind',
+PROGRAMS = ['unit/test_device', 'unit/test_driver', 'unit/test_batch', 'unit/test_event', 'unit/test_reject', 'unit/test_rewind',
             'unit/test_giving_up', 'unit/test_ring', 'unit/test_span', 'unit/test_place_at', 'unit/test_draft',
             'unit/test_extension', 'unit/test_pool', 'unit/test_buffers', 'model/test_accesses', 'unit/test_life_cycle', 'model/test_small_scope',
             'model/test_against_model', 'model/test_plain', 'unit/test_resume', 'model/test_state_space', 'model/test_every_load',
