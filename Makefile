@@ -3,7 +3,8 @@
 BUILD ?= build
 HALO = $(BUILD)/src/halo
 
-.PHONY: all run test verify fuzz peers bench bench-count build-bench clean deps deps-test test-qemu format
+.PHONY: all run test verify fuzz peers bench bench-count build-bench clean deps deps-test \
+	test-qemu format install uninstall configure-prefix
 
 all: $(BUILD)/build.ninja
 	@log=$$(ninja -C $(BUILD) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
@@ -14,6 +15,20 @@ export FILE
 run: deps all
 	@file=$${FILE:-$$(gcc -print-prog-name=cc1)} && \
 	$(HALO) run --stats --input "$$file" $(BUILD)/examples/sha256.halo "$$file"
+
+# Install what is built: make install prefix=$HOME/.local, or DESTDIR=/some/root. Nothing that is
+# installed knows the prefix: a copy of it may be moved as a whole.
+prefix ?= /usr/local
+libdir ?= lib
+install: configure-prefix all
+	@meson install -C $(BUILD) --no-rebuild --quiet $(if $(DESTDIR),--destdir "$(DESTDIR)")
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
+
+uninstall: configure-prefix
+	@tools/uninstall $(BUILD) "$(DESTDIR)"
+
+configure-prefix: $(BUILD)/build.ninja
+	@meson configure $(BUILD) -Dprefix="$(prefix)" -Dlibdir="$(libdir)" -Dpkgconfig.relocatable=true
 
 # Everything that decides whether Halo works; .ci/run calls this.
 test: deps-test

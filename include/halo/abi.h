@@ -8,6 +8,7 @@
 #ifndef HALO_ABI_H
 #define HALO_ABI_H
 
+#include <halo/language.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -106,31 +107,31 @@ struct halo_boot {
     uint64_t unused[6];
 };
 
-_Static_assert(offsetof(struct halo_boot, magic) == 0, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, version) == 8, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, queue_count) == 12, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, features) == 16, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, ram_base) == 24, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, ram_len) == 32, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, heap_base) == 40, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, heap_len) == 48, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, pool_base) == 56, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, pool_len) == 64, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, doorbell) == 72, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, args) == 80, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, args_len) == 88, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, arg_count) == 92, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, queue) == 96, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, transport) == 160, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, stack) == 168, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, status) == 200, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, save) == 208, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, epoch) == 216, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, seed) == 224, "boot page layout");
-_Static_assert(offsetof(struct halo_boot, stack_low) == 256, "boot page layout");
-_Static_assert(sizeof(struct halo_boot) == 320, "boot page layout");
-_Static_assert(sizeof(struct halo_boot_queue) == 32, "boot page layout");
-_Static_assert(sizeof(struct halo_boot_stack) == 16, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, version) == 8, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, queue_count) == 12, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, features) == 16, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, ram_base) == 24, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, ram_len) == 32, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, heap_base) == 40, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, heap_len) == 48, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, pool_base) == 56, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, pool_len) == 64, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, doorbell) == 72, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, args) == 80, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, args_len) == 88, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, arg_count) == 92, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, queue) == 96, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, transport) == 160, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, stack) == 168, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, status) == 200, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, save) == 208, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, epoch) == 216, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, seed) == 224, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, stack_low) == 256, "boot page layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 320, "boot page layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
 
 /*
  * What the register fs points to, in the boot page's second half: what compilers for x86-64 expect
@@ -144,8 +145,8 @@ struct halo_thread {
     uint64_t canary; /* random */
 };
 
-_Static_assert(offsetof(struct halo_thread, canary) == 0x28, "the ABI's");
-_Static_assert(sizeof(struct halo_boot) <= HALO_THREAD_OFFSET, "they share a page");
+HALO_STATIC_ASSERT(offsetof(struct halo_thread, canary) == 0x28, "the ABI's");
+HALO_STATIC_ASSERT(sizeof(struct halo_boot) <= HALO_THREAD_OFFSET, "they share a page");
 
 /*
  * The status line, in the boot page, for guests that make system calls: what the host says each
@@ -162,7 +163,7 @@ struct halo_status {
     uint64_t more[3];
 };
 
-_Static_assert(sizeof(struct halo_status) == 64, "a cache line");
+HALO_STATIC_ASSERT(sizeof(struct halo_status) == 64, "a cache line");
 
 /* The save page, writable for the guest: the host believes nothing of it. */
 struct halo_save {
@@ -210,7 +211,7 @@ struct halo_message {
     uint32_t length;  /* bytes of payload */
 };
 
-_Static_assert(sizeof(struct halo_message) == 8, "a message header is 8 bytes");
+HALO_STATIC_ASSERT(sizeof(struct halo_message) == 8, "a message header is 8 bytes");
 
 enum halo_kind {
     HALO_KIND_CALL = 1,          /* payload: struct halo_call_head, envelope, raw segments */
@@ -257,8 +258,8 @@ struct halo_fetch {
     uint32_t reserved; /* 0 */
 };
 
-_Static_assert(sizeof(struct halo_deferred) == 8, "held layout");
-_Static_assert(sizeof(struct halo_fetch) == 8, "fetch layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_deferred) == 8, "held layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_fetch) == 8, "fetch layout");
 
 /*
  * Streams. A handle names one: its place in a table in the low 16 bits, and how often that place
@@ -287,8 +288,8 @@ enum halo_way {
 #define HALO_QUEUE_SIZE_MAX 2048u
 #define HALO_MOVE_SLOTS 3u
 
-_Static_assert(HALO_STREAMS_MAX * 2 * HALO_MOVE_SLOTS <= HALO_QUEUE_SIZE_MAX / 4 * 3,
-               "what may wait for ever leaves room for what may not");
+HALO_STATIC_ASSERT(HALO_STREAMS_MAX * 2 * HALO_MOVE_SLOTS <= HALO_QUEUE_SIZE_MAX / 4 * 3,
+                   "what may wait for ever leaves room for what may not");
 
 struct halo_stream_request {
     uint32_t handle;
@@ -313,10 +314,10 @@ struct halo_stream_error {
     int32_t error; /* an errno of Linux */
 };
 
-_Static_assert(sizeof(struct halo_stream_request) == 8, "stream request layout");
-_Static_assert(sizeof(struct halo_stream_opened) == 8, "stream answer layout");
-_Static_assert(sizeof(struct halo_stream_written) == 4, "stream answer layout");
-_Static_assert(sizeof(struct halo_stream_error) == 4, "stream answer layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_stream_request) == 8, "stream request layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_stream_opened) == 8, "stream answer layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_stream_written) == 4, "stream answer layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_stream_error) == 4, "stream answer layout");
 
 /*
  * Calls. The envelope is a message of src/message/call.proto; behind it lie the strings and bytes
@@ -327,7 +328,7 @@ struct halo_call_head {
     uint32_t reserved; /* 0 */
 };
 
-_Static_assert(sizeof(struct halo_call_head) == 8, "call layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_call_head) == 8, "call layout");
 
 /* Room for the answer that a call has to have: header, and an error with a text of this length. */
 #define HALO_ERROR_TEXT_MAX 200u
@@ -358,8 +359,8 @@ struct halo_hello_function {
     uint8_t reserved; /* 0 */
 };
 
-_Static_assert(sizeof(struct halo_hello) == 8, "hello layout");
-_Static_assert(sizeof(struct halo_hello_function) == 12, "hello layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_hello) == 8, "hello layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_hello_function) == 12, "hello layout");
 
 /* Streams that every guest has. */
 enum halo_standard_stream {

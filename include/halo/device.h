@@ -22,6 +22,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* What the device remembers of a buffer id. Private memory of the host. */
 struct halo_device_chain {
     uint64_t token; /* of the chain in flight, or with HALO_TOKEN_FREE; it only ever grows */
@@ -432,6 +434,8 @@ bool halo_device_arm(struct halo_device *device);
 
 /* While polling, or while the guest's wait does the same: ask for no kicks. */
 void halo_device_disarm(struct halo_device *device);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -42,7 +42,9 @@ struct halo_draft_writable {
 /* A draft without buffers, over an array of the caller's that is used until the submit. */
 static inline struct halo_draft_empty halo_draft_begin(struct halo_buf *room, uint32_t room_count)
 {
-    return (struct halo_draft_empty){{room, room_count, 0, 0}};
+    const struct halo_draft_empty result = {{room, room_count, 0, 0}};
+
+    return result;
 }
 
 static inline struct halo_draft halo_draft_put(struct halo_draft draft, uint64_t addr, uint32_t len,
@@ -50,8 +52,10 @@ static inline struct halo_draft halo_draft_put(struct halo_draft draft, uint64_t
 {
     const uint32_t count = draft.readable + draft.writable;
 
-    if (count < draft.room_count)
-        draft.room[count] = (struct halo_buf){addr, len};
+    if (count < draft.room_count) {
+        draft.room[count].addr = addr;
+        draft.room[count].len = len;
+    }
     draft.readable += readable;
     draft.writable += 1 - readable;
     return draft;
@@ -63,6 +67,39 @@ static inline int halo_draft_add_to(struct halo_driver *driver, struct halo_draf
         return HALO_EINVAL;
     return halo_driver_add(driver, draft.room, draft.readable, draft.writable);
 }
+
+#ifdef __cplusplus
+
+static inline struct halo_draft_readable halo_draft_add_readable(struct halo_draft_empty before,
+                                                                 uint64_t addr, uint32_t len)
+{
+    return {halo_draft_put(before.draft, addr, len, 1)};
+}
+
+static inline struct halo_draft_readable halo_draft_add_readable(struct halo_draft_readable before,
+                                                                 uint64_t addr, uint32_t len)
+{
+    return {halo_draft_put(before.draft, addr, len, 1)};
+}
+
+template <class Before>
+static inline struct halo_draft_writable halo_draft_add_writable(Before before, uint64_t addr,
+                                                                 uint32_t len)
+{
+    return {halo_draft_put(before.draft, addr, len, 0)};
+}
+
+static inline int halo_draft_submit(struct halo_driver *driver, struct halo_draft_readable whole)
+{
+    return halo_draft_add_to(driver, whole.draft);
+}
+
+static inline int halo_draft_submit(struct halo_driver *driver, struct halo_draft_writable whole)
+{
+    return halo_draft_add_to(driver, whole.draft);
+}
+
+#else
 
 /* clang-format off */
 
@@ -90,5 +127,7 @@ static inline int halo_draft_add_to(struct halo_driver *driver, struct halo_draf
                           struct halo_draft_writable: (whole)).draft)
 
 /* clang-format on */
+
+#endif
 
 #endif

@@ -23,6 +23,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* What the driver remembers of a buffer id. Private memory; the ring holds nothing it relies on. */
 struct halo_driver_chain {
     uint64_t
@@ -454,6 +456,8 @@ void halo_driver_stop(struct halo_driver *driver);
  * lent as above.
  */
 int halo_driver_fail(struct halo_driver *driver, uint16_t *id);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 enum halo_error {
     HALO_EINVAL = -1,      /* an argument is out of its documented range */
     HALO_ENOMEM = -2,      /* no memory, or an empty buffer pool */
@@ -51,6 +53,8 @@ const char *halo_errname(int error);
  * 0 and positive values give "success".
  */
 const char *halo_strerror(int error);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

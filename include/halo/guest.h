@@ -24,10 +24,20 @@
 
 #include <halo/abi.h>
 #include <halo/error.h>
+#include <halo/language.h>
 #include <halo/value.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+#include <stdlib.h>
+#include <string.h>
+
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
 
 /*
  * The program is main, `int main(void)` or `int main(int argc, char **argv)`. Its result is the
@@ -36,10 +46,10 @@
  */
 
 /* End now, as if main had returned `code`. */
-_Noreturn void halo_exit(int code);
+HALO_NORETURN void halo_exit(int code);
 
 /* End now, with a message that the host reports. At most HALO_PANIC_MAX bytes of it are shown. */
-_Noreturn void halo_panic(const char *text);
+HALO_NORETURN void halo_panic(const char *text);
 
 /* The boot page: memory ranges and queues. */
 const struct halo_boot *halo_boot(void);
@@ -280,7 +290,7 @@ struct halo_import {
 #define HALO_IMPORT(variable, ...) HALO__IMPORT(variable, __VA_ARGS__)
 #define HALO__IMPORT(variable, function_name, ...)                                                \
     static struct halo_import variable __attribute__((section("halo_imports"), HALO__LISTED)) = { \
-        .name = function_name, .signature = HALO_FN(__VA_ARGS__)}
+        function_name, HALO_FN(__VA_ARGS__), 0, 0, 0}
 
 /*
  * Start a call. It goes out when the program next waits, flushes or ends, with all others that were
@@ -296,14 +306,18 @@ int halo_call_start(struct halo_future *future, struct halo_import *import,
                     const struct halo_value *args, size_t count);
 
 /*
- * Start and wait: halo_call(&future, &lookup, halo_str("x"), halo_i64(3)). With no arguments at
- * all: halo_call_start(&future, &lookup, NULL, 0), then halo_wait.
+ * Start and wait: halo_call(&future, &lookup, halo_str("x"), halo_i64(3)). In C, with no arguments
+ * at all: halo_call_start(&future, &lookup, NULL, 0), then halo_wait.
  */
+#ifdef __cplusplus
+#define halo_call(...) ::halo_call_with(__VA_ARGS__)
+#else
 #define halo_call(future, import, ...)                                               \
     ((void)halo_call_start(future, import, (const struct halo_value[]){__VA_ARGS__}, \
                            sizeof((const struct halo_value[]){__VA_ARGS__}) /        \
                                sizeof(struct halo_value)),                           \
      halo_wait(future))
+#endif
 
 /* What long answers cost, since the start. */
 struct halo_call_stats {
@@ -341,12 +355,12 @@ struct halo_export {
  * halo_serve or elsewhere.
  */
 #define HALO_EXPORT(function_, ...) HALO__EXPORT(function_, __VA_ARGS__)
-#define HALO__EXPORT(function_, name_, ...)                                           \
-    static void function_(struct halo_call *call, const struct halo_value *args);     \
-    static const struct halo_export function_##_export                                \
-        __attribute__((section("halo_exports"), HALO__LISTED)) = {                    \
-            .name = name_, .signature = HALO_FN(__VA_ARGS__), .function = function_}; \
-    static void function_(struct halo_call *call __attribute__((unused)),             \
+#define HALO__EXPORT(function_, name_, ...)                                                    \
+    static void function_(struct halo_call *call, const struct halo_value *args);              \
+    static const struct halo_export function_##_export                                         \
+        __attribute__((section("halo_exports"), HALO__LISTED)) = {name_, HALO_FN(__VA_ARGS__), \
+                                                                  function_};                  \
+    static void function_(struct halo_call *call __attribute__((unused)),                      \
                           const struct halo_value *args __attribute__((unused)))
 
 /*
@@ -374,20 +388,38 @@ int halo_serve(void);
 /* --- Memory ----------------------------------------------------------------------------------- */
 
 /*
- * The usual ones, from the heap. Results are aligned to 16 bytes. A program may have its own
- * instead; it then defines all four.
+ * malloc and the others are the usual ones, from the heap. Results are aligned to 16 bytes. A
+ * program may have its own instead; it then defines all four. A compiler may call the memory
+ * functions by itself. C++ has declarations of its own for all of them.
  */
+#ifndef __cplusplus
 void *malloc(size_t len);
 void *calloc(size_t count, size_t len);
 void *realloc(void *memory, size_t len);
 void free(void *memory);
 
-/* The usual memory functions; a compiler may call them by itself. */
 void *memcpy(void *restrict to, const void *restrict from, size_t len);
 void *memmove(void *to, const void *from, size_t len);
 void *memset(void *to, int byte, size_t len);
 int memcmp(const void *a, const void *b, size_t len);
 void *memchr(const void *from, int byte, size_t len);
 size_t strlen(const char *text);
+#endif
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+
+/* Start and wait, as halo_call says. Behind the values lies one more: there may be none of them. */
+template <class... Values>
+int halo_call_with(struct halo_future *future, struct halo_import *import, Values... values)
+{
+    const struct halo_value args[] = {values..., halo_void()};
+
+    (void)halo_call_start(future, import, args, sizeof...(values));
+    return halo_wait(future);
+}
+#endif
 
 #endif

@@ -33,6 +33,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 struct halo_sandbox;
 struct halo_calls;
 
@@ -233,14 +235,18 @@ int halo_poll(struct halo_sandbox *box, int64_t timeout_ns);
 void halo_future_free(struct halo_future *future);
 
 /*
- * Start and wait: halo_call(box, &future, score, HALO_FOREVER, halo_str("x"), halo_i64(3)). With no
- * arguments at all: halo_call_start(box, &future, function, NULL, 0), then halo_wait.
+ * Start and wait: halo_call(box, &future, score, HALO_FOREVER, halo_str("x"), halo_i64(3)). In C,
+ * with no arguments at all: halo_call_start(box, &future, function, NULL, 0), then halo_wait.
  */
+#ifdef __cplusplus
+#define halo_call(...) ::halo_call_with(__VA_ARGS__)
+#else
 #define halo_call(box, future, function, timeout_ns, ...)                                   \
     ((void)halo_call_start(box, future, function, (const struct halo_value[]){__VA_ARGS__}, \
                            sizeof((const struct halo_value[]){__VA_ARGS__}) /               \
                                sizeof(struct halo_value)),                                  \
      halo_wait(future, timeout_ns))
+#endif
 
 /* --- The main program ------------------------------------------------------------------------- */
 
@@ -312,7 +318,20 @@ void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats);
 void halo_watch(struct halo_sandbox *box, int64_t interval_ns,
                 void (*watch)(struct halo_sandbox *box, void *context), void *context);
 
+#pragma GCC visibility pop
+
 #ifdef __cplusplus
+}
+
+/* Start and wait, as halo_call says. Behind the values lies one more: there may be none of them. */
+template <class... Values>
+int halo_call_with(struct halo_sandbox *box, struct halo_future *future, int function,
+                   int64_t timeout_ns, Values... values)
+{
+    const struct halo_value args[] = {values..., halo_void()};
+
+    (void)halo_call_start(box, future, function, args, sizeof...(values));
+    return halo_wait(future, timeout_ns);
 }
 #endif
 

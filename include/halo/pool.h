@@ -23,6 +23,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* Who has a buffer that is not free. */
 enum halo_holder {
     HALO_HELD = 0, /* the program */
@@ -178,6 +180,8 @@ struct halo_piece {
  */
 int halo_buffer_scatter(struct halo_provider *provider, uint64_t len, struct halo_piece *pieces,
                         uint32_t max);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

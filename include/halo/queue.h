@@ -18,6 +18,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* One end's counters since its init. The sender's count what it sent, the receiver's what it took.
  */
 struct halo_queue_stats {
@@ -64,6 +66,8 @@ struct halo_waiter {
     int (*wait)(void *context, uint64_t deadline);
     void *context;
 };
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -29,6 +29,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 struct halo_receiver {
     struct halo_device device;
     uint32_t in_flight_max; /* most requests taken and not answered */
@@ -259,6 +261,8 @@ int halo_receiver_flush(struct halo_receiver *receiver);
 
 /* What was counted. Any time, from the notifier too. */
 struct halo_queue_stats halo_receiver_stats(const struct halo_receiver *receiver);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

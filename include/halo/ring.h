@@ -25,6 +25,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* virtio 1.2, 2.8.10: the largest ring, because an event offset has 15 bits. */
 #define HALO_RING_MAX 32768u
 
@@ -104,7 +106,9 @@ struct halo_token {
 
 static inline struct halo_token halo_token_make(uint64_t generation, uint16_t id)
 {
-    return (struct halo_token){generation << 17 | id};
+    const struct halo_token result = {generation << 17 | id};
+
+    return result;
 }
 
 static inline uint16_t halo_token_id(struct halo_token token)
@@ -158,7 +162,9 @@ struct halo_cursor {
 */
 static inline struct halo_cursor halo_cursor_start(void)
 {
-    return (struct halo_cursor){0, HALO_DESC_AVAIL};
+    const struct halo_cursor result = {0, HALO_DESC_AVAIL};
+
+    return result;
 }
 
 /* Move on by 1 to `size` slots. The wrap counter toggles when the end is passed (WRAP-02). */
@@ -237,7 +243,9 @@ struct halo_at {
 
 static inline struct halo_at halo_at_start(const struct halo_ring_place *place, uint32_t phase)
 {
-    return (struct halo_at){place->desc, (uint64_t)phase << 48};
+    const struct halo_at result = {place->desc, (uint64_t)phase << 48};
+
+    return result;
 }
 
 /* The next slot; `end` is behind the last one. */
@@ -283,8 +291,10 @@ static inline struct halo_cursor halo_at_cursor(struct halo_at at,
 {
     const bool wrap = at.phase >> 48 & HALO_DESC_AVAIL;
 
-    return (struct halo_cursor){(uint32_t)(at.desc - place->desc),
-                                wrap ? HALO_DESC_AVAIL : HALO_DESC_USED};
+    const struct halo_cursor result = {(uint32_t)(at.desc - place->desc),
+                                       wrap ? HALO_DESC_AVAIL : HALO_DESC_USED};
+
+    return result;
 }
 
 /* The same kind of cursor as `at`, moved to where `to` is. */
@@ -340,7 +350,10 @@ extern const struct halo_desc halo_ring_latched __attribute__((visibility("hidde
 
 static inline struct halo_at halo_at_latched(void)
 {
-    return (struct halo_at){halo_shm_share((void *)(uintptr_t)&halo_ring_latched), 0};
+    const struct halo_at result = {
+        (HALO_SHARED struct halo_desc *)halo_shm_share((void *)(uintptr_t)&halo_ring_latched), 0};
+
+    return result;
 }
 
 /* The event word "notify at this position" (virtio 1.2, 2.8.14). */
@@ -366,8 +379,10 @@ static inline uint16_t halo_cursor_position(struct halo_cursor at)
 
 static inline struct halo_cursor halo_cursor_at(uint16_t position)
 {
-    return (struct halo_cursor){position & 0x7fff,
-                                position >> 15 ? HALO_DESC_AVAIL : HALO_DESC_USED};
+    const struct halo_cursor result = {(uint32_t)(position & 0x7fff),
+                                       position >> 15 ? HALO_DESC_AVAIL : HALO_DESC_USED};
+
+    return result;
 }
 
 /*
@@ -464,6 +479,8 @@ int halo_ring_place_in(HALO_SHARED void *memory, uint32_t size, struct halo_ring
 int halo_ring_place_at(const struct halo_memory *memory, uint32_t size, struct halo_gpa desc,
                        struct halo_gpa driver_event, struct halo_gpa device_event,
                        struct halo_ring_place *place);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

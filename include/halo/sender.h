@@ -34,6 +34,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* One buffer of a request, from when it was added until the answer is freed. Private. */
 struct halo_part {
     unsigned char *base;
@@ -295,6 +297,8 @@ int halo_sender_fail(struct halo_sender *sender, struct halo_token *token, uint6
  * where the queue is not latched.
  */
 int halo_sender_reset(struct halo_sender *sender);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -21,6 +21,7 @@
 #ifndef HALO_SHM_H
 #define HALO_SHM_H
 
+#include <halo/language.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* virtio 1.2, 2.8.13: a descriptor on the wire, as the two words that are loaded and stored. */
 struct halo_desc {
     uint64_t addr;
@@ -55,9 +58,9 @@ struct halo_event {
     uint32_t word; /* off_wrap: bits 0-15, flags: bits 16-31 */
 };
 
-_Static_assert(sizeof(struct halo_desc) == 16, "a descriptor is 16 bytes");
-_Static_assert(offsetof(struct halo_desc, meta) == 8, "len, id and flags follow addr");
-_Static_assert(sizeof(struct halo_event) == 4, "an event structure is 4 bytes");
+HALO_STATIC_ASSERT(sizeof(struct halo_desc) == 16, "a descriptor is 16 bytes");
+HALO_STATIC_ASSERT(offsetof(struct halo_desc, meta) == 8, "len, id and flags follow addr");
+HALO_STATIC_ASSERT(sizeof(struct halo_event) == 4, "an event structure is 4 bytes");
 
 static inline uint64_t halo_meta(uint32_t len, uint16_t id, uint16_t flags)
 {
@@ -333,6 +336,8 @@ static inline HALO_SHARED void *halo_shm_share(void *memory)
 #if defined(__clang__)
 #pragma clang diagnostic pop
 #endif
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -28,6 +28,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 struct halo_sandbox;
 
 /* --- Ends ------------------------------------------------------------------------------------- */
@@ -67,6 +69,17 @@ struct halo_end {
     void *context;
 };
 
+/* Private: one without what only some kinds have. */
+static inline struct halo_end halo__end(enum halo_end_kind kind, int fd)
+{
+    struct halo_end end;
+
+    __builtin_memset(&end, 0, sizeof(end));
+    end.kind = kind;
+    end.fd = fd;
+    return end;
+}
+
 /*
  * A file, pipe, socket or terminal. The stream has a duplicate of the descriptor: the caller may
  * close its own at once. Its flags are not changed, but for a listening socket, which becomes
@@ -75,7 +88,10 @@ struct halo_end {
  */
 static inline struct halo_end halo_end_fd(int fd)
 {
-    return (struct halo_end){.kind = HALO_END_FD, .fd = fd, .offset = -1};
+    struct halo_end end = halo__end(HALO_END_FD, fd);
+
+    end.offset = -1;
+    return end;
 }
 
 /*
@@ -91,7 +107,10 @@ static inline struct halo_end halo_end_given(int fd)
 /* A file, read and written from an offset on, whatever its descriptor's own is. */
 static inline struct halo_end halo_end_file(int fd, uint64_t offset)
 {
-    return (struct halo_end){.kind = HALO_END_FD, .fd = fd, .offset = (int64_t)offset};
+    struct halo_end end = halo__end(HALO_END_FD, fd);
+
+    end.offset = (int64_t)offset;
+    return end;
 }
 
 /*
@@ -101,8 +120,13 @@ static inline struct halo_end halo_end_file(int fd, uint64_t offset)
 static inline struct halo_end halo_end_memory(const void *from, size_t from_len, void *to,
                                               size_t to_max)
 {
-    return (struct halo_end){
-        .kind = HALO_END_MEMORY, .from = from, .from_len = from_len, .to = to, .to_max = to_max};
+    struct halo_end end = halo__end(HALO_END_MEMORY, 0);
+
+    end.from = from;
+    end.from_len = from_len;
+    end.to = to;
+    end.to_max = to_max;
+    return end;
 }
 
 /*
@@ -112,14 +136,17 @@ static inline struct halo_end halo_end_memory(const void *from, size_t from_len,
 static inline struct halo_end halo_end_functions(const struct halo_end_functions *functions,
                                                  void *context, int fd)
 {
-    return (struct halo_end){
-        .kind = HALO_END_FUNCTIONS, .fd = fd, .functions = functions, .context = context};
+    struct halo_end end = halo__end(HALO_END_FUNCTIONS, fd);
+
+    end.functions = functions;
+    end.context = context;
+    return end;
 }
 
 /* The caller itself, with halo_stream_write, halo_stream_read and the others below. */
 static inline struct halo_end halo_end_host(void)
 {
-    return (struct halo_end){.kind = HALO_END_HOST, .fd = -1};
+    return halo__end(HALO_END_HOST, -1);
 }
 
 /* --- Giving streams to a guest ---------------------------------------------------------------- */
@@ -201,6 +228,8 @@ int halo_stream_flush(struct halo_sandbox *box, uint32_t handle);
 
 /* There will be no more for the guest to read: after what was written it finds the end. */
 int halo_stream_end(struct halo_sandbox *box, uint32_t handle);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

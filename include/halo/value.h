@@ -20,6 +20,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 enum halo_type {
     HALO_VOID = 0, /* no result; never an argument */
     HALO_I32,
@@ -51,54 +53,94 @@ struct halo_value {
     };
 };
 
+/* Private: one that is zero. */
+static inline struct halo_value halo__value(enum halo_type type)
+{
+    struct halo_value made;
+
+    made.type = type;
+    made.len = 0;
+    made.u64 = 0;
+    return made;
+}
+
 static inline struct halo_value halo_void(void)
 {
-    return (struct halo_value){.type = HALO_VOID};
+    return halo__value(HALO_VOID);
 }
 
 static inline struct halo_value halo_i32(int32_t value)
 {
-    return (struct halo_value){.type = HALO_I32, .i32 = value};
+    struct halo_value made = halo__value(HALO_I32);
+
+    made.i32 = value;
+    return made;
 }
 
 static inline struct halo_value halo_u32(uint32_t value)
 {
-    return (struct halo_value){.type = HALO_U32, .u32 = value};
+    struct halo_value made = halo__value(HALO_U32);
+
+    made.u32 = value;
+    return made;
 }
 
 static inline struct halo_value halo_i64(int64_t value)
 {
-    return (struct halo_value){.type = HALO_I64, .i64 = value};
+    struct halo_value made = halo__value(HALO_I64);
+
+    made.i64 = value;
+    return made;
 }
 
 static inline struct halo_value halo_u64(uint64_t value)
 {
-    return (struct halo_value){.type = HALO_U64, .u64 = value};
+    struct halo_value made = halo__value(HALO_U64);
+
+    made.u64 = value;
+    return made;
 }
 
 static inline struct halo_value halo_f32(float value)
 {
-    return (struct halo_value){.type = HALO_F32, .f32 = value};
+    struct halo_value made = halo__value(HALO_F32);
+
+    made.f32 = value;
+    return made;
 }
 
 static inline struct halo_value halo_f64(double value)
 {
-    return (struct halo_value){.type = HALO_F64, .f64 = value};
+    struct halo_value made = halo__value(HALO_F64);
+
+    made.f64 = value;
+    return made;
 }
 
 static inline struct halo_value halo_bool(bool value)
 {
-    return (struct halo_value){.type = HALO_BOOL, .boolean = value};
+    struct halo_value made = halo__value(HALO_BOOL);
+
+    made.boolean = value;
+    return made;
 }
 
 static inline struct halo_value halo_str(const char *text)
 {
-    return (struct halo_value){.type = HALO_STR, .len = __builtin_strlen(text), .str = text};
+    struct halo_value made = halo__value(HALO_STR);
+
+    made.len = __builtin_strlen(text);
+    made.str = text;
+    return made;
 }
 
 static inline struct halo_value halo_bytes(const void *bytes, size_t len)
 {
-    return (struct halo_value){.type = HALO_BYTES, .len = len, .bytes = bytes};
+    struct halo_value made = halo__value(HALO_BYTES);
+
+    made.len = len;
+    made.bytes = bytes;
+    return made;
 }
 
 /* --- Signatures ------------------------------------------------------------------------------- */
@@ -112,10 +154,14 @@ struct halo_signature {
 };
 
 /* A signature, the result's type first: HALO_FN(HALO_VOID), HALO_FN(HALO_I64, HALO_STR). */
+#ifdef __cplusplus
+#define HALO_FN(...) ::halo_signature_of(__VA_ARGS__)
+#else
 #define HALO_FN(...)                                                                      \
     {                                                                                     \
         .arg_count = sizeof((const uint8_t[]){__VA_ARGS__}) - 1, .types = { __VA_ARGS__ } \
     }
+#endif
 
 /* It has a result or none, and arguments that are some. */
 bool halo_signature_valid(const struct halo_signature *signature);
@@ -141,7 +187,17 @@ const char *halo_type_name(enum halo_type type);
 int halo_values_check(const struct halo_signature *signature, const struct halo_value *args,
                       size_t count, uint32_t *which);
 
+#pragma GCC visibility pop
+
 #ifdef __cplusplus
+}
+
+template <class... Types>
+constexpr halo_signature halo_signature_of(enum halo_type result, Types... args)
+{
+    static_assert(sizeof...(args) <= HALO_ARGUMENTS_MAX, "a function has at most 8 arguments");
+    return {static_cast<uint8_t>(sizeof...(args)),
+            {static_cast<uint8_t>(result), static_cast<uint8_t>(args)...}};
 }
 #endif
 

@@ -1,0 +1,18 @@
+/*
+ * The inline functions of the public headers once more, as ordinary functions: for languages that
+ * cannot include a C header. In this file alone each is defined with external linkage.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+#pragma GCC visibility push(default)
+/* "static inline" becomes "extern inline", which in C defines the function here. */
+#define static extern
+#include <halo/draft.h>
+#include <halo/driver.h>
+#include <halo/device.h>
+#include <halo/pool.h>
+#include <halo/receiver.h>
+#include <halo/sender.h>

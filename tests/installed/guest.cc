@@ -1,0 +1,26 @@
+// A guest in C++: every form of the header that C++ can use.
+#include <halo/guest.h>
+
+HALO_IMPORT(ask, "host.ask", HALO_I64, HALO_I64, HALO_STR);
+HALO_IMPORT(nothing, "host.nothing", HALO_I64);
+
+HALO_EXPORT(twice, "cxx.twice", HALO_I64, HALO_I64)
+{
+    struct halo_future first, second;
+
+    if (halo_call(&first, &ask, args[0], halo_str("abc")) || halo_call(&second, &nothing)) {
+        halo_fail(call, 1, "the host did not answer");
+        return;
+    }
+    halo_return(call, halo_i64(first.result.i64 + second.result.i64));
+}
+
+int main()
+{
+    char *text = static_cast<char *>(malloc(8));
+
+    memcpy(text, "serving\n", 8);
+    halo_write(HALO_STDOUT, text, 8);
+    free(text);
+    return halo_serve();
+}
