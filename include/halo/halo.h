@@ -91,6 +91,15 @@ struct halo_options {
  */
 int halo_open(struct halo_sandbox **box, const char *path, const struct halo_options *options);
 
+/*
+ * The same for a program in memory, and for one in a file that is open for reading, from the file's
+ * start, whatever the descriptor's offset is. Bytes and descriptor stay the caller's and are not
+ * needed any more afterwards.
+ */
+int halo_open_memory(struct halo_sandbox **box, const void *bytes, size_t len,
+                     const struct halo_options *options);
+int halo_open_fd(struct halo_sandbox **box, int fd, const struct halo_options *options);
+
 /* Free everything, ends of streams included; kills the guest. NULL and half-opened sandboxes are
  * fine. */
 void halo_close(struct halo_sandbox *box);

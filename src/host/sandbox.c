@@ -32,7 +32,8 @@ static int make_port(struct halo_sandbox *box, const struct halo_options *option
     return halo__port_init(&box->port, &box->words, &config);
 }
 
-int halo_open(struct halo_sandbox **result, const char *path, const struct halo_options *options)
+static int open_program(struct halo_sandbox **result, const struct halo_program *program,
+                        const struct halo_options *options)
 {
     static const struct halo_options defaults = {.ram_len = 0};
     struct halo_signals signals;
@@ -56,7 +57,7 @@ int halo_open(struct halo_sandbox **result, const char *path, const struct halo_
         return halo__fail(&box->words, error, "cannot make an epoll descriptor: %s",
                           strerror(errno));
     halo__signals_borrow(&signals);
-    error = halo__machine_load(&box->machine, &box->words, path, options);
+    error = halo__machine_load(&box->machine, &box->words, program, options);
     if (!error)
         error = make_port(box, options);
     halo__calls_init(&box->calls, &box->port, &box->words, box);
@@ -67,6 +68,25 @@ int halo_open(struct halo_sandbox **result, const char *path, const struct halo_
     if (!error)
         box->loop.state = HALO_STATE_READY;
     return error;
+}
+
+int halo_open(struct halo_sandbox **box, const char *path, const struct halo_options *options)
+{
+    return open_program(box, &(struct halo_program){.path = path, .fd = -1}, options);
+}
+
+int halo_open_memory(struct halo_sandbox **box, const void *bytes, size_t len,
+                     const struct halo_options *options)
+{
+    /* No bytes at all are no program either. */
+    return open_program(
+        box, &(struct halo_program){.bytes = bytes ? bytes : "", .len = bytes ? len : 0, .fd = -1},
+        options);
+}
+
+int halo_open_fd(struct halo_sandbox **box, int fd, const struct halo_options *options)
+{
+    return open_program(box, &(struct halo_program){.fd = fd}, options);
 }
 
 void halo_close(struct halo_sandbox *box)

@@ -11,10 +11,12 @@
 
 static const char usage[] =
     "usage: halo call [OPTIONS] GUEST\n"
-    "       halo call [OPTIONS] GUEST FUNCTION [VALUES]\n"
+    "       halo call [OPTIONS] GUEST FUNCTION [VALUES] [-- FUNCTION [VALUES]]...\n"
     "\n"
     "Calls a function that GUEST exports, and prints its result. Without FUNCTION it lists\n"
-    "them. Values are numbers, true or false, and text; @FILE is the text or bytes of a\n"
+    "them. After -- stands the next call of the same sandbox; the first that fails is the\n"
+    "last. A value that is -- itself is written @FILE. Values are numbers, true or false, and "
+    "text; @FILE is the text or bytes of a\n"
     "file. Standard input, output and error are the guest's, too.\n"
     "\n" TOOL_USAGE "  -h, --help           this text\n"
     "\n"
@@ -253,6 +255,29 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
     return code;
 }
 
+/* The calls that `--` stands between, in order, until one fails. */
+static int call_each(struct halo_sandbox *box, const struct tool_options *options, char **words,
+                     uint32_t count)
+{
+    int code = 0;
+
+    for (uint32_t i = 0; !code; i++) {
+        uint32_t end = i;
+
+        while (end < count && strcmp(words[end], "--") != 0)
+            end++;
+        if (end == i) {
+            fputs("halo call: there is no function beside a --\n", stderr);
+            return TOOL_EXIT_USAGE;
+        }
+        code = call(box, options, words + i, end - i);
+        i = end;
+        if (end == count)
+            break;
+    }
+    return code;
+}
+
 static void print_stats(const struct halo_sandbox *box)
 {
     struct halo_stats stats;
@@ -304,7 +329,7 @@ int tool_call(int argc, char **argv)
     } else if (optind + 1 == argc) {
         code = list(box);
     } else {
-        code = call(box, &options, argv + optind + 1, (uint32_t)(argc - optind - 1));
+        code = call_each(box, &options, argv + optind + 1, (uint32_t)(argc - optind - 1));
     }
     if (options.stats && !error)
         print_stats(box);

@@ -25,7 +25,29 @@ int chain(struct halo_driver *driver, struct halo_buf *room)
     return halo_draft_submit(driver, halo_draft_add_writable(asked, 3, 3));
 }
 
-static int talk(const char *guest, enum halo_backend_choice backend)
+// How a guest's program gets to its host.
+enum class From { path, memory, descriptor };
+
+static int open_from(halo_sandbox **box, const char *guest, From from,
+                     const struct halo_options *options)
+{
+    std::FILE *file = std::fopen(guest, "rb");
+    static char bytes[4 << 20];
+    const size_t len = file ? std::fread(bytes, 1, sizeof(bytes), file) : 0;
+    int error;
+
+    if (from == From::memory)
+        error = halo_open_memory(box, bytes, len, options);
+    else if (from == From::descriptor) // which stands at the file's end
+        error = halo_open_fd(box, file ? fileno(file) : -1, options);
+    else
+        error = halo_open(box, guest, options);
+    if (file)
+        std::fclose(file);
+    return error;
+}
+
+static int talk(const char *guest, enum halo_backend_choice backend, From from)
 {
     static const halo_signature ask_type = HALO_FN(HALO_I64, HALO_I64, HALO_STR);
     static const halo_signature nothing_type = HALO_FN(HALO_I64);
@@ -37,7 +59,7 @@ static int talk(const char *guest, enum halo_backend_choice backend)
     char said[64] = "";
 
     options.backend = backend;
-    if (halo_open(&box, guest, &options) ||
+    if (open_from(&box, guest, from, &options) ||
         halo_attach(box, HALO_STDOUT, halo_end_memory(nullptr, 0, said, sizeof(said) - 1)) ||
         halo_provide(box, "host.ask", &ask_type, ask, nullptr) ||
         halo_provide(box, "host.nothing", &nothing_type, nothing, &thousand) ||
@@ -53,7 +75,24 @@ static int talk(const char *guest, enum halo_backend_choice backend)
     return 0;
 }
 
+// What is no program is an error in words, wherever it comes from.
+static int refuses()
+{
+    halo_sandbox *box;
+    int wrong = halo_open_memory(&box, "no program", 10, nullptr) != HALO_EGUEST;
+
+    wrong |= !std::strstr(halo_errmsg(box), "the program: ");
+    halo_close(box);
+    wrong |= halo_open_memory(&box, nullptr, 0, nullptr) != HALO_EGUEST;
+    halo_close(box);
+    wrong |= halo_open_fd(&box, -1, nullptr) != HALO_EFILE;
+    halo_close(box);
+    return wrong;
+}
+
 int main(int, char **argv)
 {
-    return talk(argv[1], HALO_BACKEND_AUTO) || talk(argv[1], HALO_BACKEND_PROCESS);
+    return talk(argv[1], HALO_BACKEND_AUTO, From::path) ||
+           talk(argv[1], HALO_BACKEND_PROCESS, From::memory) ||
+           talk(argv[1], HALO_BACKEND_AUTO, From::descriptor) || refuses();
 }

@@ -20,8 +20,9 @@
 #define FILE_MAX (64ull << 20)
 
 struct guest_file {
-    unsigned char *bytes;
+    const unsigned char *bytes;
     uint64_t len;
+    unsigned char *memory; /* the bytes, where they are the loader's own */
 };
 
 static int refuse(struct halo_machine *machine, const char *path, const char *why)
@@ -30,31 +31,36 @@ static int refuse(struct halo_machine *machine, const char *path, const char *wh
                       why);
 }
 
-/* Read the whole file; what it turns into afterwards does not matter. */
-static int read_file(struct halo_machine *machine, const char *path, struct guest_file *file)
+/* Is it a file that may be read as a whole? Its length, then. */
+static int check_file(struct halo_machine *machine, const char *path, int fd,
+                      struct guest_file *file)
 {
-    int fd = halo__fd_high(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    int error = 0;
     struct stat st;
 
-    if (fd < 0)
+    if (fstat(fd, &st) < 0)
         return halo__fail(machine->words, HALO_EFILE, "%s: %s", path, strerror(errno));
-    if (fstat(fd, &st) < 0) {
-        error = halo__fail(machine->words, HALO_EFILE, "%s: %s", path, strerror(errno));
-    } else if (S_ISDIR(st.st_mode)) {
-        error = halo__fail(machine->words, HALO_EFILE, "%s: is a directory", path);
-    } else if (!S_ISREG(st.st_mode)) {
-        error = halo__fail(machine->words, HALO_EFILE, "%s: is not a regular file", path);
-    } else if ((uint64_t)st.st_size > FILE_MAX) {
-        error = refuse(machine, path, "the file is larger than 64 MiB");
-    } else {
-        file->len = (uint64_t)st.st_size;
-        file->bytes = malloc(file->len ? file->len : 1);
-        if (!file->bytes)
-            error = halo__fail(machine->words, HALO_ENOMEM, "%s: no memory to read it", path);
-    }
+    if (S_ISDIR(st.st_mode))
+        return halo__fail(machine->words, HALO_EFILE, "%s: is a directory", path);
+    if (!S_ISREG(st.st_mode))
+        return halo__fail(machine->words, HALO_EFILE, "%s: is not a regular file", path);
+    if ((uint64_t)st.st_size > FILE_MAX)
+        return refuse(machine, path, "the file is larger than 64 MiB");
+    file->len = (uint64_t)st.st_size;
+    file->memory = malloc(file->len ? file->len : 1);
+    file->bytes = file->memory;
+    if (!file->memory)
+        return halo__fail(machine->words, HALO_ENOMEM, "%s: no memory to read it", path);
+    return 0;
+}
+
+/* Read the whole file; what it turns into afterwards does not matter. The offset stays. */
+static int read_file(struct halo_machine *machine, const char *path, int fd,
+                     struct guest_file *file)
+{
+    int error = check_file(machine, path, fd, file);
+
     for (uint64_t done = 0; !error && done < file->len;) {
-        ssize_t n = read(fd, file->bytes + done, file->len - done);
+        ssize_t n = pread(fd, file->memory + done, file->len - done, (off_t)done);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -65,6 +71,17 @@ static int read_file(struct halo_machine *machine, const char *path, struct gues
         else
             done += (uint64_t)n;
     }
+    return error;
+}
+
+static int read_path(struct halo_machine *machine, const char *path, struct guest_file *file)
+{
+    int fd = halo__fd_high(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    int error;
+
+    if (fd < 0)
+        return halo__fail(machine->words, HALO_EFILE, "%s: %s", path, strerror(errno));
+    error = read_file(machine, path, fd, file);
     close(fd);
     return error;
 }
@@ -108,23 +125,47 @@ static const char *check_segment(const struct halo_layout *layout, const struct 
         return "a segment's address and offset do not agree";
     if ((segment->p_flags & PF_W) && (segment->p_flags & PF_X))
         return "a segment is both writable and executable";
-    if (segment->p_vaddr < HALO_RAM_BASE || segment->p_vaddr > layout->limit ||
-        segment->p_memsz > layout->limit - segment->p_vaddr)
-        return "a segment lies outside the memory for programs";
     /* In ascending order, and never two in one page: this also rules out overlap. */
     if (segment->p_vaddr < layout->image_end)
         return "segments overlap, share a page, or are not in ascending order";
     return NULL;
 }
 
+/* It lies in the memory for programs: ELF-05. */
+static int check_place(struct halo_machine *machine, const char *path, const Elf64_Phdr *segment)
+{
+    const struct halo_layout *layout = &machine->layout;
+
+    if (segment->p_vaddr < HALO_RAM_BASE)
+        return halo__fail(machine->words, HALO_EGUEST,
+                          "%s: it is linked at address 0x%llx, and programs start at 0x%llx: link "
+                          "it with halo-cc, or with -Wl,-Ttext-segment=0x%llx",
+                          path, (unsigned long long)segment->p_vaddr, HALO_PROGRAM_BASE,
+                          HALO_PROGRAM_BASE);
+    if (segment->p_vaddr > layout->limit || segment->p_memsz > layout->limit - segment->p_vaddr)
+        return halo__fail(machine->words, HALO_EGUEST,
+                          "%s: it needs memory at address 0x%llx for 0x%llx bytes, and its memory "
+                          "for programs ends at 0x%llx: give it more memory, or link it at 0x%llx "
+                          "(halo-cc does)",
+                          path, (unsigned long long)segment->p_vaddr,
+                          (unsigned long long)segment->p_memsz, (unsigned long long)layout->limit,
+                          HALO_PROGRAM_BASE);
+    return 0;
+}
+
 static int load_segment(struct halo_machine *machine, const char *path,
                         const struct guest_file *file, const Elf64_Phdr *segment)
 {
     struct halo_layout *layout = &machine->layout;
-    const char *why = check_segment(layout, file, segment);
     struct halo_range range;
+    const char *why;
     uint64_t end;
+    int error;
 
+    error = check_place(machine, path, segment);
+    if (error)
+        return error;
+    why = check_segment(layout, file, segment);
     if (why)
         return refuse(machine, path, why);
     if (segment->p_memsz == 0)
@@ -272,13 +313,20 @@ static int load(struct halo_machine *machine, const char *path, const struct gue
     return 0;
 }
 
-int halo__load(struct halo_machine *machine, const char *path)
+int halo__load(struct halo_machine *machine, const struct halo_program *program)
 {
-    struct guest_file file = {NULL, 0};
-    int error = read_file(machine, path, &file);
+    struct guest_file file = {program->bytes, program->len, NULL};
+    const char *name = program->path ? program->path : "the program";
+    int error = 0;
 
+    if (program->path)
+        error = read_path(machine, name, &file);
+    else if (!program->bytes)
+        error = read_file(machine, name, program->fd, &file);
+    else if (program->len > FILE_MAX)
+        error = refuse(machine, name, "it is larger than 64 MiB");
     if (!error)
-        error = load(machine, path, &file);
-    free(file.bytes);
+        error = load(machine, name, &file);
+    free(file.memory);
     return error;
 }

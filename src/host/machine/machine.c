@@ -57,8 +57,8 @@ int halo__machine_create(struct halo_machine *machine)
     return error;
 }
 
-int halo__machine_load(struct halo_machine *machine, struct halo_words *words, const char *path,
-                       const struct halo_options *options)
+int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
+                       const struct halo_program *program, const struct halo_options *options)
 {
     int code;
 
@@ -68,7 +68,7 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words, c
     if (!code)
         code = halo__layout_begin(machine, options);
     if (!code)
-        code = halo__load(machine, path);
+        code = halo__load(machine, program);
     if (!code)
         code = halo__layout_finish(machine, options);
     return code;

@@ -115,13 +115,21 @@ struct halo_machine {
     char note[160]; /* why the automatic choice fell on the process backend, or "" */
 };
 
+/* Where a program comes from: a path, else bytes, else a descriptor. */
+struct halo_program {
+    const char *path;
+    const void *bytes;
+    size_t len;
+    int fd;
+};
+
 /*
- * Choose a backend, make guest memory and load the program at `path`. Returns 0 or an error, with
+ * Choose a backend, make guest memory and load the program. Returns 0 or an error, with
  * words in `words`, which must live as long as the machine; close it in any case. What is left is
  * halo__machine_create.
  */
-int halo__machine_load(struct halo_machine *machine, struct halo_words *words, const char *path,
-                       const struct halo_options *options);
+int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
+                       const struct halo_program *program, const struct halo_options *options);
 
 /*
  * The backend's create. Where the choice was automatic and KVM turns out to be of no use, the guest
@@ -155,6 +163,6 @@ uint64_t halo__layout_syscall_way(const struct halo_layout *layout);
 int halo__layout_add(struct halo_machine *machine, struct halo_range range);
 
 /* Read and check a guest file, place it in guest memory, add its ranges to the layout. */
-int halo__load(struct halo_machine *machine, const char *path);
+int halo__load(struct halo_machine *machine, const struct halo_program *program);
 
 #endif
