@@ -15,10 +15,12 @@ static const struct {
      HALO_QUEUE_SIZE_MAX}};
 
 static const struct halo_boot *the_boot;
+static uint64_t heap_len;
 
 void halo__boot_take(const struct halo_boot *boot)
 {
     the_boot = boot;
+    heap_len = boot->heap_len;
     if (boot->magic != HALO_BOOT_MAGIC || boot->version != HALO_ABI_VERSION)
         halo_panic("this guest was built for another version of Halo");
 }
@@ -26,6 +28,13 @@ void halo__boot_take(const struct halo_boot *boot)
 const struct halo_boot *halo_boot(void)
 {
     return the_boot;
+}
+
+uint64_t halo__heap_limit(uint64_t len)
+{
+    if (len > 0)
+        heap_len = len;
+    return heap_len;
 }
 
 void halo__doorbell(enum halo_doorbell op, uint64_t a, uint64_t b)

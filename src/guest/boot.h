@@ -11,8 +11,15 @@
 /* Remember the boot page. Does not return where the host is of another version. */
 void halo__boot_take(const struct halo_boot *boot);
 
-/* Leave the guest. Returns when the host lets it go on, with all registers but rax as they were. */
+/* Leave the guest. Returns when the host lets it go on, with all registers that a function must
+ * keep. */
 void halo__doorbell(enum halo_doorbell op, uint64_t a, uint64_t b);
+
+/*
+ * Memory of malloc's: the heap of the boot page, or with a length above 0 only so much of it from
+ * now on; then the rest is the program's own. Returns how much it is.
+ */
+uint64_t halo__heap_limit(uint64_t len);
 
 /* End the guest where the host has broken a rule, or offers what cannot be used. */
 static inline void halo__check(int error, const char *what)

@@ -19,6 +19,7 @@ static const struct halo__service *server;          /* of the queue from the hos
 static struct halo__memory pool;                    /* what nobody has taken of it */
 static uint32_t waits;                              /* one inside the other */
 uint32_t halo__port_kept, halo__port_held, halo__port_came;
+static bool is_silent; /* no call of the host's is served now */
 
 /* --- Start ------------------------------------------------------------------------------------ */
 
@@ -99,7 +100,7 @@ bool halo__port_take(void)
 
 static bool serve(uint32_t inside)
 {
-    const bool any = server && server->serve(inside);
+    const bool any = server && !is_silent && server->serve(inside);
 
     halo__port_came += any;
     return any;
@@ -119,10 +120,24 @@ static inline bool send_all(void)
 /* Leave the guest until something has come, unless it has. */
 static inline void leave(enum halo_wait_for what)
 {
-    const bool answers = halo_driver_arm(&halo__port.driver), calls = server && server->arm();
+    const bool answers = halo_driver_arm(&halo__port.driver);
+    const bool calls = server && !is_silent && server->arm();
 
     if (!answers && !calls)
         halo__doorbell(HALO_DOORBELL_WAIT, what, 0);
+}
+
+void halo__port_silence(bool silence)
+{
+    is_silent = silence;
+}
+
+void halo__port_sleep(int64_t ns)
+{
+    send_all();
+    if (!halo__port_take())
+        halo__doorbell(HALO_DOORBELL_WAIT, HALO_WAIT_ANSWER, (uint64_t)ns);
+    (void)halo__port_take();
 }
 
 void halo__port_wait(void)

@@ -51,6 +51,16 @@ extern uint32_t halo__port_came;
 /* Wait for something to come, as above. Not with stacks. */
 void halo__port_wait(void);
 
+/* Leave the guest until something has come, or this time has passed, at least 1 ns; serves nothing.
+ */
+void halo__port_sleep(int64_t ns);
+
+/*
+ * Inside of a system call no call of the host's is served: an exported function might make one, and
+ * there is one stack for them.
+ */
+void halo__port_silence(bool silence);
+
 /* Wait for calls of the host's and serve them, until `over` is true. The program asks for nothing.
  */
 void halo__port_serve(const bool *over);

@@ -8,6 +8,8 @@
  *     future.c    waiting for one answer
  *     call/       a service: calls of the host's functions, and the host's calls of the program's
  *     stream/     a service: reading and writing
+ *     exit.c      the end
+ *     linux/      system calls, where the program has a C library
  *     start.c     knows all of them, and nothing else does
  *
  * Each uses only what stands above it in this list, and the two services not each other: what the
@@ -20,16 +22,11 @@
  */
 #include "boot.h"
 #include "call/call.h"
+#include "linux/start.h"
 #include "port.h"
 #include "stream/stream.h"
 
-_Noreturn void halo_exit(int code)
-{
-    if (halo_flush() < 0 && code == 0)
-        code = 1;
-    for (;;)
-        halo__doorbell(HALO_DOORBELL_HALT, (uint64_t)code, 0);
-}
+int main(int argc, char **argv);
 
 /* The strings of argv lie in a page of their own already. */
 static char **make_argv(const struct halo_boot *boot)
@@ -55,10 +52,14 @@ _Noreturn void _start(const struct halo_boot *boot);
 _Noreturn void _start(const struct halo_boot *boot)
 {
     halo__boot_take(boot);
+    if (halo__linux_begin)
+        halo__linux_begin(boot);
     halo__port_start();
     if (halo__export_count() > 0)
         halo__port_add(&halo__export_service);
     halo__port_add(&halo__stream_service);
     halo__hello();
+    if (halo__linux_main)
+        halo__linux_main(boot);
     halo_exit(main((int)boot->arg_count, make_argv(boot)));
 }

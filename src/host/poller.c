@@ -61,7 +61,7 @@ int halo__poller_wait(struct halo_poller *poller, int timeout_ms)
     struct epoll_event events[32];
     int count;
 
-    if (poller->armed_count == 0)
+    if (poller->armed_count == 0 && timeout_ms == 0)
         return 0;
     count = epoll_wait(poller->epoll, events, 32, timeout_ms); /* interrupted: only look again */
     if (count < 0 && errno != EINTR)

@@ -3,6 +3,7 @@
  * that defines them itself has its own instead.
  */
 #include <halo/guest.h>
+#include "../boot.h"
 #include "heap.h"
 
 static struct halo_heap heap;
@@ -10,7 +11,7 @@ static struct halo_heap heap;
 void *malloc(size_t len)
 {
     if (!heap.end)
-        halo__heap_init(&heap, (void *)(uintptr_t)halo_boot()->heap_base, halo_boot()->heap_len);
+        halo__heap_init(&heap, (void *)(uintptr_t)halo_boot()->heap_base, halo__heap_limit(0));
     return halo__heap_alloc(&heap, len);
 }
 

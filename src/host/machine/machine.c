@@ -43,7 +43,6 @@ int halo__machine_create(struct halo_machine *machine)
 {
     int error = machine->backend->create(machine);
 
-    halo__machine_tell(machine);
     if (!error || !machine->is_auto)
         return error;
     (void)snprintf(machine->note, sizeof(machine->note), "no use of KVM, so a process: %.120s",
@@ -64,6 +63,7 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
 
     *machine =
         (struct halo_machine){.ram = {.fd = -1}, .words = words, .is_strict = options->strict};
+    halo__machine_begin_time(machine);
     code = choose_backend(machine, options->backend);
     if (!code)
         code = halo__layout_begin(machine, options);

@@ -141,6 +141,8 @@ void halo__machine_close(struct halo_machine *machine);
 /* A page fault where a stack that is too small ends. */
 bool halo__layout_is_overflow(const struct halo_layout *layout, const struct halo_fault *fault);
 
+/* As the first thing: from now on the rate of the time stamp counter is measured. */
+void halo__machine_begin_time(struct halo_machine *machine);
 /* Before each run: what the guest is told of time. For guests that make system calls. */
 void halo__machine_tell(struct halo_machine *machine);
 

@@ -8,30 +8,29 @@
 #include "../deadline.h"
 #include <time.h>
 
-#define RATE_MIN_NS 1000000 /* a rate that was measured over less is too coarse to be told */
+#define RATE_MIN_NS 50000 /* a rate that was measured over less is too coarse to be told */
 
 static uint64_t counter(void)
 {
     return __builtin_ia32_rdtsc();
 }
 
-/*
- * The rate: what the backend knows, or what was seen since the machine was made: unknown for the
- * first millisecond, in which the guest's time stands still between exits.
- */
-static uint64_t rate(struct halo_machine *machine, int64_t now)
+/* The rate: what the backend knows, or what was seen since the guest began to be loaded. */
+static uint64_t rate(const struct halo_machine *machine, int64_t now)
 {
     const int64_t passed = now - machine->first_ns;
 
     if (machine->counter_rate)
         return machine->counter_rate;
-    if (!machine->first_ns) { /* as the machine is made */
-        machine->first_ns = now;
-        machine->first_counter = counter();
-    }
     if (passed < RATE_MIN_NS)
         return 0;
     return (uint64_t)((double)(counter() - machine->first_counter) * 1e9 / (double)passed);
+}
+
+void halo__machine_begin_time(struct halo_machine *machine)
+{
+    machine->first_ns = halo__now();
+    machine->first_counter = counter();
 }
 
 void halo__machine_tell(struct halo_machine *machine)

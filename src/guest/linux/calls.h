@@ -1,0 +1,96 @@
+/* What the files of the table share. */
+#ifndef HALO_SRC_GUEST_LINUX_CALLS_H
+#define HALO_SRC_GUEST_LINUX_CALLS_H
+
+#include "linux.h"
+
+/* Not from Linux's headers, which a guest does not need; the same numbers. */
+enum linux_error {
+    L_EPERM = 1,
+    L_ENOENT = 2,
+    L_ESRCH = 3,
+    L_EINTR = 4,
+    L_EIO = 5,
+    L_EBADF = 9,
+    L_EAGAIN = 11,
+    L_ENOMEM = 12,
+    L_EACCES = 13,
+    L_EFAULT = 14,
+    L_EEXIST = 17,
+    L_ENODEV = 19,
+    L_ENOTDIR = 20,
+    L_EISDIR = 21,
+    L_EINVAL = 22,
+    L_EMFILE = 24,
+    L_ENFILE = 23,
+    L_ENOTTY = 25,
+    L_EFBIG = 27,
+    L_ENOSPC = 28,
+    L_ESPIPE = 29,
+    L_ERANGE = 34,
+    L_EDEADLK = 35,
+    L_ENAMETOOLONG = 36,
+    L_ENOSYS = 38,
+    L_ENOTEMPTY = 39,
+    L_ETIMEDOUT = 110,
+};
+
+typedef int64_t linux_function(struct linux_table *table, const uint64_t *args);
+
+/* memory.c: may the program read or write all of this? */
+bool linux_may_read(const struct linux_table *table, uint64_t address, uint64_t len);
+bool linux_may_write(const struct linux_table *table, uint64_t address, uint64_t len);
+/* A string of the program's, of fewer than `room` bytes, copied: its length or a negative errno. */
+int64_t linux_take_string(const struct linux_table *table, uint64_t address, char *to, size_t room);
+/* Pages for the table's own use, zeroed, or NULL; and back. */
+void *linux_pages_take(struct linux_table *table, uint64_t len);
+void linux_pages_give(struct linux_table *table, void *base, uint64_t len);
+/* Copy to and from the program: 0 or -EFAULT. */
+int64_t linux_give(const struct linux_table *table, uint64_t address, const void *from, size_t len);
+int64_t linux_take(const struct linux_table *table, uint64_t address, void *to, size_t len);
+void linux_memory_init(struct linux_table *table, void *base, uint64_t len);
+
+/* descriptors.c: the open file of a descriptor, or NULL. */
+struct linux_open *linux_open_of(struct linux_table *table, uint64_t descriptor);
+/* A new descriptor, the lowest from `least` on, for something new of this kind, or -errno. */
+int64_t linux_descriptor_make(struct linux_table *table, enum linux_kind kind, uint32_t flags,
+                              struct linux_open **open);
+struct linux_descriptor *linux_descriptor_of(struct linux_table *table, uint64_t number);
+/* The lowest number that is free, from `least` on, or -EMFILE. */
+int64_t linux_lowest(const struct linux_table *table, uint64_t least);
+void linux_streams_init(struct linux_table *table);
+
+/* files.c */
+int64_t linux_file_read(struct linux_file *file, int64_t offset, void *to, uint64_t len);
+int64_t linux_file_write(struct linux_table *table, struct linux_file *file, int64_t offset,
+                         const void *from, uint64_t len);
+int64_t linux_file_resize(struct linux_table *table, struct linux_file *file, uint64_t len);
+/* The last descriptor is gone. */
+void linux_file_closed(struct linux_table *table, struct linux_file *file);
+/* struct stat, at an address of the program's. */
+int64_t linux_stat_give(struct linux_table *table, uint64_t address, const struct linux_open *open);
+void linux_files_init(struct linux_table *table);
+
+/* random.c */
+void linux_random(struct linux_table *table, void *to, uint64_t len);
+
+int64_t linux_now(struct linux_table *table);
+
+linux_function linux_brk, linux_mmap, linux_munmap, linux_mremap, linux_madvise, linux_mprotect;
+linux_function linux_read, linux_write, linux_readv, linux_writev, linux_pread, linux_pwrite,
+    linux_poll, linux_ppoll, linux_lseek, linux_ioctl, linux_fcntl, linux_close, linux_dup,
+    linux_dup2, linux_dup3, linux_fstat;
+linux_function linux_open_path, linux_openat, linux_stat, linux_newfstatat, linux_access,
+    linux_faccessat, linux_unlink, linux_unlinkat, linux_mkdir, linux_rmdir, linux_rename,
+    linux_ftruncate, linux_truncate, linux_fsync, linux_getcwd, linux_readlink, linux_umask,
+    linux_chmod, linux_fchmod;
+linux_function linux_clock_gettime, linux_clock_getres, linux_gettimeofday, linux_time,
+    linux_nanosleep, linux_clock_nanosleep;
+linux_function linux_exit, linux_getpid, linux_getppid, linux_getuid, linux_uname, linux_prlimit,
+    linux_getrlimit, linux_arch_prctl, linux_prctl, linux_futex, linux_set_tid_address,
+    linux_nothing, linux_sched_getaffinity, linux_sysinfo, linux_getrusage;
+linux_function linux_rt_sigaction, linux_rt_sigprocmask, linux_kill, linux_tkill, linux_tgkill,
+    linux_sigaltstack, linux_rt_sigpending;
+linux_function linux_getrandom;
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * Where a system call of the program's arrives, by any backend's way: with rcx the address behind
+ * the instruction, and all other registers but r11 the program's. Its stack may be anything, and
+ * below rsp lies what it still needs; so all is saved in a frame on a stack of our own. The vector
+ * registers are saved as far as this code, which knows SSE alone, can change them.
+ */
+#include "entry.h"
+#include "../port.h"
+#include <string.h>
+
+#define STACK_LEN 65536
+#define RED_ZONE 128u
+#define RT_SIGRETURN 15u
+
+struct linux_table halo__linux;
+
+struct frame {
+    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r12, r13, r14, r15, unused;
+    _Alignas(16) unsigned char xmm[16][16];
+};
+
+_Static_assert(sizeof(struct frame) == 384, "of the code below");
+_Static_assert(offsetof(struct frame, xmm) == 128, "of the code below");
+
+unsigned char halo__linux_stack[STACK_LEN] __attribute__((aligned(64)));
+
+__asm__(".pushsection .text\n"
+        ".hidden halo__linux_entry\n"
+        ".globl halo__linux_entry\n"
+        "halo__linux_entry:\n"
+        "    mov %rsp, halo__linux_rsp(%rip)\n"
+        "    lea halo__linux_stack + 65536 - 384(%rip), %rsp\n"
+        "    mov %rax, (%rsp)\n"
+        "    mov %rbx, 8(%rsp)\n"
+        "    mov %rcx, 16(%rsp)\n"
+        "    mov %rdx, 24(%rsp)\n"
+        "    mov %rsi, 32(%rsp)\n"
+        "    mov %rdi, 40(%rsp)\n"
+        "    mov %rbp, 48(%rsp)\n"
+        "    mov halo__linux_rsp(%rip), %r11\n"
+        "    mov %r11, 56(%rsp)\n"
+        "    mov %r8, 64(%rsp)\n"
+        "    mov %r9, 72(%rsp)\n"
+        "    mov %r10, 80(%rsp)\n"
+        "    mov %r12, 88(%rsp)\n"
+        "    mov %r13, 96(%rsp)\n"
+        "    mov %r14, 104(%rsp)\n"
+        "    mov %r15, 112(%rsp)\n"
+        ".set i, 0\n"
+        ".irp reg, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+        "    movaps %xmm\\reg, 128 + 16 * i(%rsp)\n"
+        ".set i, i + 1\n"
+        ".endr\n"
+        "    cld\n"
+        "    mov %rsp, %rdi\n"
+        "    call halo__linux_enter\n"
+        ".set i, 0\n"
+        ".irp reg, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+        "    movaps 128 + 16 * i(%rsp), %xmm\\reg\n"
+        ".set i, i + 1\n"
+        ".endr\n"
+        "    mov (%rsp), %rax\n"
+        "    mov 8(%rsp), %rbx\n"
+        "    mov 16(%rsp), %rcx\n"
+        "    mov 24(%rsp), %rdx\n"
+        "    mov 32(%rsp), %rsi\n"
+        "    mov 40(%rsp), %rdi\n"
+        "    mov 48(%rsp), %rbp\n"
+        "    mov 64(%rsp), %r8\n"
+        "    mov 72(%rsp), %r9\n"
+        "    mov 80(%rsp), %r10\n"
+        "    mov 88(%rsp), %r12\n"
+        "    mov 96(%rsp), %r13\n"
+        "    mov 104(%rsp), %r14\n"
+        "    mov 112(%rsp), %r15\n"
+        "    mov 56(%rsp), %rsp\n"
+        "    jmp *%rcx\n"
+        ".popsection\n"
+        /* The note that has the host lead system calls here. */
+        ".pushsection .note.halo, \"a\", @note\n"
+        "    .balign 4\n"
+        "    .long 5, 8, 2\n"
+        "    .asciz \"Halo\"\n"
+        "    .balign 4\n"
+        "    .quad halo__linux_entry\n"
+        ".popsection\n");
+
+uint64_t halo__linux_rsp __attribute__((visibility("hidden")));
+
+void halo__linux_enter(struct frame *frame);
+
+/* --- Signals ---------------------------------------------------------------------------------- */
+
+/* What a handler of the program's finds on the stack, the address to return to first. */
+struct delivery {
+    uint64_t restorer;
+    uint64_t mask; /* to go back to */
+    uint64_t info[16];
+    uint64_t context[16]; /* nothing that can be known */
+    struct frame frame;
+};
+
+/* The frame becomes the start of the handler; what it was lies on the program's stack. */
+static void deliver(struct frame *frame)
+{
+    struct linux_action action;
+    uint64_t mask, at;
+    const uint32_t signal = linux_take_signal(&halo__linux, &action, &mask);
+    struct delivery *delivery;
+
+    if (!signal)
+        return;
+    at = (frame->rsp - RED_ZONE - sizeof(*delivery)) / 16 * 16 - 8; /* as after a call */
+    delivery = (struct delivery *)(uintptr_t)at;
+    memset(delivery, 0, offsetof(struct delivery, frame));
+    delivery->restorer = action.restorer;
+    delivery->mask = mask;
+    delivery->info[0] = signal;
+    memcpy(&delivery->frame, frame, sizeof(*frame));
+    frame->rsp = at;
+    frame->rcx = action.handler;
+    frame->rdi = signal;
+    frame->rsi = (uintptr_t)delivery->info;
+    frame->rdx = (uintptr_t)delivery->context;
+    frame->rax = 0;
+}
+
+/* The handler has returned to the restorer, which calls this: back to what it interrupted. */
+static void finish_signal(struct frame *frame)
+{
+    struct delivery *delivery = (struct delivery *)(uintptr_t)(frame->rsp - 8);
+
+    halo__linux.blocked = delivery->mask;
+    memcpy(frame, &delivery->frame, sizeof(*frame));
+}
+
+/* --- Calls ------------------------------------------------------------------------------------ */
+
+__attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame *frame)
+{
+    const uint64_t args[6] = {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9};
+
+    halo__port_silence(true);
+    if (frame->rax == RT_SIGRETURN)
+        finish_signal(frame);
+    else
+        frame->rax = (uint64_t)linux_call(&halo__linux, frame->rax, args);
+    halo__port_silence(false);
+    deliver(frame);
+}

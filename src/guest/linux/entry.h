@@ -1,0 +1,9 @@
+/* Where system calls arrive. */
+#ifndef HALO_SRC_GUEST_LINUX_ENTRY_H
+#define HALO_SRC_GUEST_LINUX_ENTRY_H
+
+#include "linux.h"
+
+extern struct linux_table halo__linux;
+
+#endif

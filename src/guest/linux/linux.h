@@ -1,0 +1,149 @@
+/*
+ * System calls of Linux, answered inside the guest: what a C library needs of its kernel, for one
+ * thread. A pure library: it knows a small host interface, the program's memory and nothing else,
+ * so that it runs and is tested anywhere.
+ *
+ *     table.c      numbers, names and functions; what is unknown is ENOSYS, and counted
+ *     memory.c     which memory the program has: brk, mmap and their kin, and every pointer's check
+ *     descriptors.c  numbers of open files
+ *     streams.c    read, write, poll, and what both streams and files have
+ *     files.c      files in memory: names, and what is done with them
+ *     time.c       clocks and sleep
+ *     process.c    exit, who one is, limits, signals as one thread sees them
+ *     random.c     random numbers
+ *
+ * A program's pointer is checked against the memory that it has before anything is read or written
+ * through it: EFAULT, and not a fault. Results are those of Linux, or ENOSYS; docs/linux.md lists
+ * what differs.
+ */
+#ifndef HALO_SRC_GUEST_LINUX_H
+#define HALO_SRC_GUEST_LINUX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LINUX_PAGE 4096ull
+#define LINUX_CALLS 512u /* numbers from here on are not even counted */
+#define LINUX_RANGES_MAX 16u
+#define LINUX_DESCRIPTORS 64u
+#define LINUX_FILES 64u
+#define LINUX_PATH_MAX 256u /* with its zero byte */
+#define LINUX_SIGNALS 64u
+
+/* What the table needs from outside. Results are 0 or a count, or a negative errno. */
+struct linux_host {
+    void *context;
+    /* Streams, by the handles of standard input, output and error. A read may bring less. */
+    int64_t (*read)(void *context, uint32_t handle, void *to, size_t len);
+    int64_t (*write)(void *context, uint32_t handle, const void *from, size_t len);
+    /* Would a read bring something, or the end, within so many nanoseconds? */
+    bool (*readable)(void *context, uint32_t handle, int64_t wait_ns);
+    void (*now)(void *context, int64_t *monotonic_ns, int64_t *real_ns);
+    void (*sleep)(void *context, int64_t ns);
+    void (*set_fs)(void *context, uint64_t base);
+    /* Have the processor enforce a protection of whole pages; NULL: it cannot be had. */
+    int64_t (*protect)(void *context, uint64_t base, uint64_t len, int prot);
+    /* The program ends, as by exit; in the tests this comes back. */
+    void (*halt)(void *context, int code);
+};
+
+/* Memory that the program has from the start: its segments and its stack. */
+struct linux_range {
+    uint64_t base, len;
+    bool is_writable;
+};
+
+enum linux_kind {
+    LINUX_FREE,
+    LINUX_STREAM,
+    LINUX_FILE,
+    LINUX_NULL,   /* /dev/null */
+    LINUX_ZERO,   /* /dev/zero */
+    LINUX_RANDOM, /* /dev/urandom */
+};
+
+/* What open makes and dup shares. */
+struct linux_open {
+    uint8_t kind;    /* enum linux_kind */
+    uint32_t count;  /* descriptors that name it */
+    uint32_t flags;  /* O_… */
+    uint32_t handle; /* of a stream */
+    struct linux_file *file;
+    int64_t offset;
+};
+
+struct linux_descriptor {
+    struct linux_open *open; /* NULL: not open */
+    bool is_cloexec;
+};
+
+/* A file or a directory in memory. */
+struct linux_file {
+    bool is_used, is_linked, is_directory;
+    uint32_t mode;
+    uint32_t opens;
+    char path[LINUX_PATH_MAX]; /* absolute, without . and .. */
+    unsigned char *bytes;      /* pages of the program's memory */
+    uint64_t len, room;
+    int64_t changed_ns;
+};
+
+struct linux_action { /* struct kernel_sigaction */
+    uint64_t handler;
+    uint64_t flags;
+    uint64_t restorer;
+    uint64_t mask;
+};
+
+struct linux_table {
+    const struct linux_host *host;
+    uint64_t calls;
+    uint32_t unknown[LINUX_CALLS]; /* how often each number was asked for in vain */
+
+    /* memory.c */
+    struct linux_range ranges[LINUX_RANGES_MAX];
+    uint32_t range_count;
+    uint64_t base, page_count; /* memory that can be had */
+    unsigned char *pages;      /* the state of each of them */
+    uint64_t brk;
+
+    /* streams.c, files.c */
+    struct linux_open opens[LINUX_DESCRIPTORS];
+    struct linux_descriptor descriptors[LINUX_DESCRIPTORS];
+    struct linux_file files[LINUX_FILES];
+    uint32_t umask;
+
+    /* time.c, process.c */
+    int64_t start_ns;
+    uint64_t stack_len;
+    uint64_t fs;
+    struct linux_action actions[LINUX_SIGNALS + 1];
+    uint64_t blocked, pending;
+    char name[16];
+
+    /* random.c */
+    uint32_t key[8];
+};
+
+/*
+ * Begin with `len` bytes of zeroed memory at `base`, whole pages, to give to the program; a part of
+ * it becomes the table's own. The seed is used up.
+ */
+void linux_init(struct linux_table *table, const struct linux_host *host, void *base, uint64_t len,
+                uint64_t seed[4]);
+/* Memory that the program has anyway. What does not fit into the list is none: EFAULT. */
+void linux_add_range(struct linux_table *table, uint64_t base, uint64_t len, bool is_writable);
+
+/* Answer a system call: its result, or a negative errno. */
+int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t args[6]);
+/* The name of a number, or NULL. */
+const char *linux_name(uint64_t number);
+
+/*
+ * A signal that has come for a handler of the program's, and is blocked from now on; 0: none. The
+ * mask to restore when the handler returns comes with it.
+ */
+uint32_t linux_take_signal(struct linux_table *table, struct linux_action *action, uint64_t *mask);
+
+#endif

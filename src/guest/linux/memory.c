@@ -1,0 +1,394 @@
+/*
+ * The program's memory: which pages it has, and what it may do with them. A byte for each page of
+ * the memory that can be had; brk grows from its lower end, mmap takes from the upper one.
+ */
+#include "calls.h"
+#include <string.h>
+
+enum page {
+    PAGE_READ = 1, /* PROT_READ and PROT_WRITE */
+    PAGE_WRITE = 2,
+    PAGE_MAPPED = 4,
+    PAGE_USED = 8, /* it may hold something: cleared before it is given out again */
+};
+
+enum {
+    PROT_EXEC_ = 4,
+    MAP_TYPE_ = 0xf,
+    MAP_SHARED_ = 1,
+    MAP_PRIVATE_ = 2,
+    MAP_FIXED_ = 0x10,
+    MAP_ANONYMOUS_ = 0x20,
+    MAP_FIXED_NOREPLACE_ = 0x100000,
+    MREMAP_MAYMOVE_ = 1,
+};
+
+#define TASK_SIZE 0x7ffffffff000ull
+
+static uint64_t count_of(uint64_t len)
+{
+    return (len + LINUX_PAGE - 1) / LINUX_PAGE;
+}
+
+static void *address_of(const struct linux_table *table, uint64_t page)
+{
+    return (void *)(uintptr_t)(table->base + page * LINUX_PAGE);
+}
+
+/* Whole pages, all of which can be had. */
+static bool is_ours(const struct linux_table *table, uint64_t base, uint64_t count)
+{
+    const uint64_t len = table->page_count * LINUX_PAGE;
+
+    return base >= table->base && base - table->base <= len &&
+           count <= (len - (base - table->base)) / LINUX_PAGE;
+}
+
+static uint64_t page_of(const struct linux_table *table, uint64_t base)
+{
+    return (base - table->base) / LINUX_PAGE;
+}
+
+void linux_memory_init(struct linux_table *table, void *base, uint64_t len)
+{
+    const uint64_t count = len / LINUX_PAGE, own = count_of(count);
+
+    table->pages = base;
+    table->page_count = count - own;
+    table->base = (uint64_t)(uintptr_t)base + own * LINUX_PAGE;
+    table->brk = table->base;
+}
+
+void linux_add_range(struct linux_table *table, uint64_t base, uint64_t len, bool is_writable)
+{
+    if (table->range_count < LINUX_RANGES_MAX)
+        table->ranges[table->range_count++] = (struct linux_range){base, len, is_writable};
+}
+
+/* --- Pointers --------------------------------------------------------------------------------- */
+
+/* How many bytes from `address` on are in one piece of memory that the program may use so. */
+static uint64_t run(const struct linux_table *table, uint64_t address, unsigned need)
+{
+    for (uint32_t i = 0; i < table->range_count; i++) {
+        const struct linux_range *range = &table->ranges[i];
+
+        if (address >= range->base && address - range->base < range->len &&
+            (!(need & PAGE_WRITE) || range->is_writable))
+            return range->len - (address - range->base);
+    }
+    if (!is_ours(table, address / LINUX_PAGE * LINUX_PAGE, 1) ||
+        (table->pages[page_of(table, address)] & (need | PAGE_MAPPED)) != (need | PAGE_MAPPED))
+        return 0;
+    return LINUX_PAGE - address % LINUX_PAGE;
+}
+
+static bool may(const struct linux_table *table, uint64_t address, uint64_t len, unsigned need)
+{
+    while (len > 0) {
+        const uint64_t part = run(table, address, need);
+
+        if (part == 0)
+            return false;
+        if (part >= len)
+            return true;
+        address += part;
+        len -= part;
+    }
+    return true;
+}
+
+bool linux_may_read(const struct linux_table *table, uint64_t address, uint64_t len)
+{
+    return may(table, address, len, PAGE_READ);
+}
+
+bool linux_may_write(const struct linux_table *table, uint64_t address, uint64_t len)
+{
+    return may(table, address, len, PAGE_WRITE);
+}
+
+int64_t linux_take_string(const struct linux_table *table, uint64_t address, char *to, size_t room)
+{
+    for (size_t i = 0; i < room; i++) {
+        if (!linux_may_read(table, address + i, 1))
+            return -L_EFAULT;
+        to[i] = *(const char *)(uintptr_t)(address + i);
+        if (!to[i])
+            return (int64_t)i;
+    }
+    return -L_ENAMETOOLONG;
+}
+
+int64_t linux_give(const struct linux_table *table, uint64_t address, const void *from, size_t len)
+{
+    if (!linux_may_write(table, address, len))
+        return -L_EFAULT;
+    memcpy((void *)(uintptr_t)address, from, len);
+    return 0;
+}
+
+int64_t linux_take(const struct linux_table *table, uint64_t address, void *to, size_t len)
+{
+    if (!linux_may_read(table, address, len))
+        return -L_EFAULT;
+    memcpy(to, (const void *)(uintptr_t)address, len);
+    return 0;
+}
+
+/* --- Pages ------------------------------------------------------------------------------------ */
+
+/*
+ * Have the processor enforce it, where it has been told otherwise or will be. Pages that are not
+ * mapped are readable and writable for the processor, so that they can be cleared.
+ */
+static int64_t enforce(struct linux_table *table, uint64_t page, uint64_t count, int prot)
+{
+    const struct linux_host *host = table->host;
+
+    if (!host->protect)
+        return -L_ENOSYS;
+    return host->protect(host->context, table->base + page * LINUX_PAGE, count * LINUX_PAGE, prot);
+}
+
+static bool is_plain(const struct linux_table *table, uint64_t page)
+{
+    const unsigned state = table->pages[page];
+
+    return !(state & PAGE_MAPPED) || (state & (PAGE_READ | PAGE_WRITE)) == (PAGE_READ | PAGE_WRITE);
+}
+
+/* Have the processor allow everything where it does not: what is there is given up, or cleared. */
+static int64_t relax(struct linux_table *table, uint64_t page, uint64_t count)
+{
+    for (uint64_t i = page; i < page + count; i++) {
+        if (!is_plain(table, i)) {
+            const int64_t error = enforce(table, i, 1, PAGE_READ | PAGE_WRITE);
+
+            if (error)
+                return error;
+            table->pages[i] |= PAGE_READ | PAGE_WRITE;
+        }
+    }
+    return 0;
+}
+
+static int64_t give_out(struct linux_table *table, uint64_t page, uint64_t count, int prot)
+{
+    int64_t error = relax(table, page, count);
+
+    if (error)
+        return error;
+    for (uint64_t i = page; i < page + count; i++) {
+        if (table->pages[i] & PAGE_USED)
+            memset(address_of(table, i), 0, LINUX_PAGE);
+        table->pages[i] = PAGE_MAPPED | PAGE_READ | PAGE_WRITE | PAGE_USED;
+    }
+    if (prot == (PAGE_READ | PAGE_WRITE))
+        return 0;
+    error = enforce(table, page, count, prot);
+    for (uint64_t i = page; i < page + count; i++)
+        table->pages[i] = (unsigned char)(error ? PAGE_USED : PAGE_MAPPED | PAGE_USED | prot);
+    return error ? -L_ENOMEM : 0;
+}
+
+static void take_back(struct linux_table *table, uint64_t page, uint64_t count)
+{
+    (void)relax(table, page, count);
+    for (uint64_t i = page; i < page + count; i++)
+        table->pages[i] &= PAGE_USED;
+}
+
+/* So many pages in a row that are free, the highest; page_count where there are none. */
+static uint64_t find(const struct linux_table *table, uint64_t count)
+{
+    uint64_t found = 0;
+
+    for (uint64_t page = table->page_count; count > 0 && page-- > 0;) {
+        found = table->pages[page] & PAGE_MAPPED ? 0 : found + 1;
+        if (found == count)
+            return page;
+    }
+    return table->page_count;
+}
+
+static bool all_mapped(const struct linux_table *table, uint64_t page, uint64_t count)
+{
+    for (uint64_t i = page; i < page + count; i++) {
+        if (!(table->pages[i] & PAGE_MAPPED))
+            return false;
+    }
+    return true;
+}
+
+static bool any_mapped(const struct linux_table *table, uint64_t page, uint64_t count)
+{
+    for (uint64_t i = page; i < page + count; i++) {
+        if (table->pages[i] & PAGE_MAPPED)
+            return true;
+    }
+    return false;
+}
+
+void *linux_pages_take(struct linux_table *table, uint64_t len)
+{
+    const uint64_t count = count_of(len), page = find(table, count);
+
+    if (page == table->page_count || give_out(table, page, count, PAGE_READ | PAGE_WRITE))
+        return NULL;
+    return address_of(table, page);
+}
+
+void linux_pages_give(struct linux_table *table, void *base, uint64_t len)
+{
+    take_back(table, page_of(table, (uint64_t)(uintptr_t)base), count_of(len));
+}
+
+/* --- Calls ------------------------------------------------------------------------------------ */
+
+int64_t linux_brk(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t want = args[0], len = table->page_count * LINUX_PAGE;
+    const uint64_t old = count_of(table->brk - table->base);
+    uint64_t new;
+
+    if (want < table->base || want - table->base > len)
+        return (int64_t)table->brk;
+    new = count_of(want - table->base);
+    if (new > old && (any_mapped(table, old, new - old) ||
+                      give_out(table, old, new - old, PAGE_READ | PAGE_WRITE)))
+        return (int64_t)table->brk;
+    if (new < old)
+        take_back(table, new, old - new);
+    table->brk = want;
+    return (int64_t)want;
+}
+
+int64_t linux_mmap(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t base = args[0], len = args[1], flags = args[3];
+    const uint64_t count = count_of(len), type = flags & MAP_TYPE_;
+    const int prot = (int)(args[2] & (PAGE_READ | PAGE_WRITE));
+    uint64_t page;
+    int64_t error;
+
+    if (args[5] % LINUX_PAGE)
+        return -L_EINVAL;
+    if (!(flags & MAP_ANONYMOUS_))
+        return linux_open_of(table, args[4]) ? -L_ENODEV : -L_EBADF;
+    if (len == 0 || (type != MAP_PRIVATE_ && type != MAP_SHARED_))
+        return -L_EINVAL;
+    if (len > table->page_count * LINUX_PAGE)
+        return -L_ENOMEM;
+    if (args[2] & PROT_EXEC_) /* W^X: what is executable came with the program */
+        return -L_EPERM;
+    if (flags & (MAP_FIXED_ | MAP_FIXED_NOREPLACE_)) {
+        if (base % LINUX_PAGE)
+            return -L_EINVAL;
+        if (!is_ours(table, base, count))
+            return -L_ENOMEM;
+        page = page_of(table, base);
+        if ((flags & MAP_FIXED_NOREPLACE_) && any_mapped(table, page, count))
+            return -L_EEXIST;
+    } else {
+        page = find(table, count);
+        if (page == table->page_count)
+            return -L_ENOMEM;
+    }
+    if (prot != (PAGE_READ | PAGE_WRITE) && !table->host->protect)
+        return -L_ENOMEM; /* rather than memory that is not protected; and what is there stays */
+    error = give_out(table, page, count, prot);
+    return error ? error : (int64_t)(table->base + page * LINUX_PAGE);
+}
+
+int64_t linux_munmap(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t base = args[0], len = args[1], count = count_of(len);
+
+    if (base % LINUX_PAGE || len == 0 || len > TASK_SIZE || base > TASK_SIZE - len)
+        return -L_EINVAL;
+    if (!is_ours(table, base, count))
+        return -L_ENOMEM; /* the program and its stack stay */
+    take_back(table, page_of(table, base), count);
+    return 0;
+}
+
+int64_t linux_mremap(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t base = args[0], old = count_of(args[1]), new = count_of(args[2]);
+    uint64_t page, to;
+
+    if ((args[3] & ~(uint64_t)MREMAP_MAYMOVE_) || base % LINUX_PAGE || new == 0 || old == 0)
+        return -L_EINVAL;
+    if (args[2] > table->page_count * LINUX_PAGE)
+        return -L_ENOMEM;
+    if (args[1] > TASK_SIZE || !is_ours(table, base, old))
+        return -L_EFAULT;
+    page = page_of(table, base);
+    if (!all_mapped(table, page, old) || !linux_may_write(table, base, old * LINUX_PAGE))
+        return -L_EFAULT;
+    if (new <= old) {
+        take_back(table, page + new, old - new);
+        return (int64_t)base;
+    }
+    if (page + new <= table->page_count && !any_mapped(table, page + old, new - old))
+        return give_out(table, page + old, new - old, PAGE_READ | PAGE_WRITE) ? -L_ENOMEM
+                                                                              : (int64_t)base;
+    to = find(table, new);
+    if (!(args[3] & MREMAP_MAYMOVE_) || to == table->page_count ||
+        give_out(table, to, new, PAGE_READ | PAGE_WRITE))
+        return -L_ENOMEM;
+    memcpy(address_of(table, to), address_of(table, page), old * LINUX_PAGE);
+    take_back(table, page, old);
+    return (int64_t)(table->base + to * LINUX_PAGE);
+}
+
+int64_t linux_madvise(struct linux_table *table, const uint64_t *args)
+{
+    enum { NORMAL = 0, WILLNEED = 3, DONTNEED = 4, FREE = 8, HUGEPAGE = 14, NOHUGEPAGE = 15 };
+    const uint64_t base = args[0], count = count_of(args[1]);
+    const uint32_t what = (uint32_t)args[2];
+
+    if (base % LINUX_PAGE || (what > WILLNEED && what != DONTNEED && what != FREE &&
+                              what != HUGEPAGE && what != NOHUGEPAGE))
+        return -L_EINVAL;
+    if (args[1] > TASK_SIZE)
+        return -L_EINVAL;
+    if (count == 0)
+        return 0;
+    if (!is_ours(table, base, count) || !all_mapped(table, page_of(table, base), count))
+        return -L_ENOMEM;
+    if ((what == DONTNEED || what == FREE) && linux_may_write(table, base, count * LINUX_PAGE))
+        memset((void *)(uintptr_t)base, 0, count * LINUX_PAGE);
+    return 0;
+}
+
+int64_t linux_mprotect(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t base = args[0], count = count_of(args[1]);
+    const int prot = (int)(args[2] & (PAGE_READ | PAGE_WRITE));
+    bool is_so = true;
+    uint64_t page;
+    int64_t error;
+
+    if (base % LINUX_PAGE)
+        return -L_EINVAL;
+    if (args[1] == 0)
+        return 0;
+    if (args[1] > TASK_SIZE || !is_ours(table, base, count) ||
+        !all_mapped(table, page_of(table, base), count))
+        return -L_ENOMEM;
+    if (args[2] & PROT_EXEC_)
+        return -L_EACCES;
+    if (args[2] & ~3ull)
+        return -L_EINVAL;
+    page = page_of(table, base);
+    for (uint64_t i = page; i < page + count; i++)
+        is_so &= (table->pages[i] & (PAGE_READ | PAGE_WRITE)) == (unsigned)prot;
+    if (is_so)
+        return 0;
+    error = enforce(table, page, count, prot);
+    for (uint64_t i = page; i < page + count && !error; i++)
+        table->pages[i] = (unsigned char)(PAGE_MAPPED | PAGE_USED | prot);
+    return error;
+}

@@ -1,0 +1,364 @@
+/* Who the program is, how it ends, and signals as one thread sees them. */
+#include "calls.h"
+#include <string.h>
+
+enum { PID = 1000, UID = 1000 };
+
+int64_t linux_exit(struct linux_table *table, const uint64_t *args)
+{
+    table->host->halt(table->host->context, (int)(args[0] & 0xff));
+    return 0;
+}
+
+int64_t linux_getpid(struct linux_table *table, const uint64_t *args)
+{
+    (void)table;
+    (void)args;
+    return PID;
+}
+
+int64_t linux_getppid(struct linux_table *table, const uint64_t *args)
+{
+    (void)table;
+    (void)args;
+    return 1;
+}
+
+int64_t linux_getuid(struct linux_table *table, const uint64_t *args)
+{
+    (void)table;
+    (void)args;
+    return UID;
+}
+
+int64_t linux_nothing(struct linux_table *table, const uint64_t *args)
+{
+    (void)table;
+    (void)args;
+    return 0;
+}
+
+int64_t linux_set_tid_address(struct linux_table *table, const uint64_t *args)
+{
+    return linux_getpid(table, args);
+}
+
+int64_t linux_uname(struct linux_table *table, const uint64_t *args)
+{
+    static const char *const words[] = {"Linux", "halo", "6.1.0-halo", "#1", "x86_64", "(none)"};
+    char names[6][65] = {{0}};
+
+    for (int i = 0; i < 6; i++)
+        memcpy(names[i], words[i], strlen(words[i]) + 1);
+    return linux_give(table, args[0], names, sizeof(names));
+}
+
+/* The limits that there are; none of them can be changed. */
+static int64_t limit(struct linux_table *table, uint32_t resource, uint64_t limits[2])
+{
+    enum { DATA = 2, STACK = 3, CORE = 4, NOFILE = 7, AS = 9, COUNT = 16 };
+
+    limits[0] = UINT64_MAX;
+    if (resource >= COUNT)
+        return -L_EINVAL;
+    if (resource == STACK)
+        limits[0] = table->stack_len;
+    else if (resource == NOFILE)
+        limits[0] = LINUX_DESCRIPTORS;
+    else if (resource == DATA || resource == AS)
+        limits[0] = table->page_count * LINUX_PAGE;
+    else if (resource == CORE)
+        limits[0] = 0;
+    limits[1] = limits[0];
+    return 0;
+}
+
+int64_t linux_prlimit(struct linux_table *table, const uint64_t *args)
+{
+    uint64_t limits[2], wanted[2];
+    const int64_t error = limit(table, (uint32_t)args[1], limits);
+
+    if ((uint32_t)args[0] != 0 && (uint32_t)args[0] != PID)
+        return -L_ESRCH;
+    if (error)
+        return error;
+    if (args[2]) {
+        if (linux_take(table, args[2], wanted, sizeof(wanted)))
+            return -L_EFAULT;
+        if (wanted[0] > wanted[1])
+            return -L_EINVAL;
+        if (memcmp(wanted, limits, sizeof(limits)) != 0)
+            return -L_EPERM;
+    }
+    return args[3] ? linux_give(table, args[3], limits, sizeof(limits)) : 0;
+}
+
+int64_t linux_getrlimit(struct linux_table *table, const uint64_t *args)
+{
+    uint64_t limits[2];
+    const int64_t error = limit(table, (uint32_t)args[0], limits);
+
+    return error ? error : linux_give(table, args[1], limits, sizeof(limits));
+}
+
+int64_t linux_arch_prctl(struct linux_table *table, const uint64_t *args)
+{
+    enum { SET_FS = 0x1002, GET_FS = 0x1003 };
+
+    switch ((uint32_t)args[0]) {
+    case SET_FS:
+        if (args[1] >= 0x7ffffffff000)
+            return -L_EPERM;
+        table->fs = args[1];
+        table->host->set_fs(table->host->context, args[1]);
+        return 0;
+    case GET_FS:
+        return linux_give(table, args[1], &table->fs, sizeof(table->fs));
+    default:
+        return -L_EINVAL;
+    }
+}
+
+int64_t linux_prctl(struct linux_table *table, const uint64_t *args)
+{
+    enum { SET_NAME = 15, GET_NAME = 16 };
+
+    if ((uint32_t)args[0] == GET_NAME)
+        return linux_give(table, args[1], table->name, sizeof(table->name));
+    if ((uint32_t)args[0] != SET_NAME)
+        return -L_EINVAL;
+    for (size_t i = 0; i < sizeof(table->name) - 1; i++) {
+        if (linux_take(table, args[1] + i, &table->name[i], 1))
+            return -L_EFAULT;
+        if (!table->name[i])
+            break;
+    }
+    return 0;
+}
+
+/* Nobody else runs: a word that has the value stays so for ever, or until the time is over. */
+int64_t linux_futex(struct linux_table *table, const uint64_t *args)
+{
+    enum { WAIT = 0, WAKE = 1, WAIT_BITSET = 9, WAKE_BITSET = 10, COMMAND = 0x7f };
+    const uint32_t what = (uint32_t)args[1] & COMMAND;
+    int64_t time[2], ns, now, real;
+    uint32_t word;
+
+    if (args[0] % 4)
+        return -L_EINVAL;
+    if (what == WAKE || what == WAKE_BITSET)
+        return linux_may_read(table, args[0], 4) ? 0 : -L_EFAULT;
+    if (what != WAIT && what != WAIT_BITSET)
+        return -L_ENOSYS;
+    if (args[3]) {
+        if (linux_take(table, args[3], time, sizeof(time)))
+            return -L_EFAULT;
+        if (time[0] < 0 || time[1] < 0 || time[1] > 999999999)
+            return -L_EINVAL;
+    }
+    if (linux_take(table, args[0], &word, sizeof(word)))
+        return -L_EFAULT;
+    if (word != (uint32_t)args[2])
+        return -L_EAGAIN;
+    if (!args[3])
+        return -L_EDEADLK;
+    ns = time[0] < INT64_MAX / 1000000000 - 1 ? time[0] * 1000000000 + time[1] : INT64_MAX;
+    if (what == WAIT_BITSET) { /* an absolute time */
+        table->host->now(table->host->context, &now, &real);
+        ns -= args[1] & 0x100 ? real : now;
+    }
+    if (ns > 0)
+        table->host->sleep(table->host->context, ns);
+    return -L_ETIMEDOUT;
+}
+
+int64_t linux_sched_getaffinity(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t one = 1;
+
+    if (args[1] < sizeof(one) || args[1] % sizeof(one))
+        return -L_EINVAL;
+    return linux_give(table, args[2], &one, sizeof(one)) ? -L_EFAULT : (int64_t)sizeof(one);
+}
+
+int64_t linux_sysinfo(struct linux_table *table, const uint64_t *args)
+{
+    struct {
+        int64_t uptime;
+        uint64_t loads[3], total, free, shared, buffers, total_swap, free_swap;
+        uint16_t processes, pad;
+        uint32_t pad2;
+        uint64_t total_high, free_high;
+        uint32_t unit;
+        uint32_t pad3;
+    } info = {.total = table->page_count * LINUX_PAGE, .processes = 1, .unit = 1};
+    int64_t now, real;
+
+    _Static_assert(sizeof(info) == 112, "struct sysinfo of x86-64");
+    table->host->now(table->host->context, &now, &real);
+    info.uptime = now / 1000000000;
+    for (uint64_t i = 0; i < table->page_count; i++)
+        info.free += table->pages[i] & 4 ? 0 : LINUX_PAGE;
+    return linux_give(table, args[0], &info, sizeof(info));
+}
+
+int64_t linux_getrusage(struct linux_table *table, const uint64_t *args)
+{
+    int64_t usage[18] = {0}, now, real; /* struct rusage: first the time it has run */
+
+    if ((int32_t)args[0] > 1 || (int32_t)args[0] < -1)
+        return -L_EINVAL;
+    table->host->now(table->host->context, &now, &real);
+    if ((int32_t)args[0] >= 0) {
+        usage[0] = (now - table->start_ns) / 1000000000;
+        usage[1] = (now - table->start_ns) % 1000000000 / 1000;
+    }
+    return linux_give(table, args[1], usage, sizeof(usage));
+}
+
+/* --- Signals ---------------------------------------------------------------------------------- */
+
+enum { SIGKILL_ = 9, SIGCHLD_ = 17, SIGCONT_ = 18, SIGSTOP_ = 19, SIGURG_ = 23, SIGWINCH_ = 28 };
+
+#define SET_LEN 8u
+#define BIT(signal) (1ull << ((signal)-1))
+#define UNBLOCKABLE (BIT(SIGKILL_) | BIT(SIGSTOP_))
+#define IGNORED_BY_DEFAULT (BIT(SIGCHLD_) | BIT(SIGCONT_) | BIT(SIGURG_) | BIT(SIGWINCH_))
+
+int64_t linux_rt_sigaction(struct linux_table *table, const uint64_t *args)
+{
+    const uint32_t signal = (uint32_t)args[0];
+    struct linux_action new;
+    struct linux_action old;
+
+    if (args[3] != SET_LEN)
+        return -L_EINVAL;
+    if (args[1] && linux_take(table, args[1], &new, sizeof(new)))
+        return -L_EFAULT;
+    if (signal == 0 || signal > LINUX_SIGNALS || (args[1] && (UNBLOCKABLE & BIT(signal))))
+        return -L_EINVAL;
+    old = table->actions[signal];
+    if (args[1]) {
+        new.mask &= ~UNBLOCKABLE;
+        table->actions[signal] = new;
+    }
+    return args[2] ? linux_give(table, args[2], &old, sizeof(old)) : 0;
+}
+
+/* A signal whose time has come: what it does by itself. Those with a handler stay pending. */
+static void act(struct linux_table *table)
+{
+    for (uint32_t signal = 1; signal <= LINUX_SIGNALS; signal++) {
+        const uint64_t handler = table->actions[signal].handler;
+
+        if (!(table->pending & ~table->blocked & BIT(signal)) || handler > 1)
+            continue;
+        table->pending &= ~BIT(signal);
+        if (handler == 1 || (IGNORED_BY_DEFAULT & BIT(signal)))
+            continue;
+        table->host->halt(table->host->context, 128 + (int)signal);
+    }
+}
+
+int64_t linux_rt_sigprocmask(struct linux_table *table, const uint64_t *args)
+{
+    enum { BLOCK = 0, UNBLOCK = 1, SETMASK = 2 };
+    const uint64_t before = table->blocked;
+    uint64_t set = 0;
+
+    if (args[3] != SET_LEN)
+        return -L_EINVAL;
+    if (args[1]) {
+        if (linux_take(table, args[1], &set, sizeof(set)))
+            return -L_EFAULT;
+        set &= ~UNBLOCKABLE;
+        switch ((uint32_t)args[0]) {
+        case BLOCK:
+            table->blocked |= set;
+            break;
+        case UNBLOCK:
+            table->blocked &= ~set;
+            break;
+        case SETMASK:
+            table->blocked = set;
+            break;
+        default:
+            return -L_EINVAL;
+        }
+        act(table);
+    }
+    return args[2] ? linux_give(table, args[2], &before, sizeof(before)) : 0;
+}
+
+int64_t linux_rt_sigpending(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t set = table->pending & table->blocked;
+
+    if (args[1] > SET_LEN)
+        return -L_EINVAL;
+    return linux_give(table, args[0], &set, args[1]);
+}
+
+static int64_t send(struct linux_table *table, uint32_t signal)
+{
+    if (signal > LINUX_SIGNALS)
+        return -L_EINVAL;
+    if (signal == 0)
+        return 0;
+    table->pending |= BIT(signal);
+    act(table);
+    return 0;
+}
+
+int64_t linux_kill(struct linux_table *table, const uint64_t *args)
+{
+    const int32_t to = (int32_t)args[0];
+
+    return to == PID || to == 0 || to == -PID ? send(table, (uint32_t)args[1]) : -L_ESRCH;
+}
+
+int64_t linux_tkill(struct linux_table *table, const uint64_t *args)
+{
+    if ((int32_t)args[0] <= 0)
+        return -L_EINVAL;
+    return (uint32_t)args[0] == PID ? send(table, (uint32_t)args[1]) : -L_ESRCH;
+}
+
+int64_t linux_tgkill(struct linux_table *table, const uint64_t *args)
+{
+    if ((int32_t)args[0] <= 0)
+        return -L_EINVAL;
+    return (uint32_t)args[0] == PID ? linux_tkill(table, args + 1) : -L_ESRCH;
+}
+
+/* Handlers run on the program's stack: there is no other. */
+int64_t linux_sigaltstack(struct linux_table *table, const uint64_t *args)
+{
+    const struct {
+        uint64_t base;
+        uint32_t flags, pad;
+        uint64_t len;
+    } none = {.flags = 2};
+
+    if (args[0])
+        return -L_ENOSYS;
+    return args[1] ? linux_give(table, args[1], &none, sizeof(none)) : 0;
+}
+
+uint32_t linux_take_signal(struct linux_table *table, struct linux_action *action, uint64_t *mask)
+{
+    const uint64_t nodefer = 0x40000000, resethand = 0x80000000;
+    const uint64_t due = table->pending & ~table->blocked;
+    uint32_t signal;
+
+    if (!due)
+        return 0;
+    signal = (uint32_t)__builtin_ctzll(due) + 1;
+    table->pending &= ~BIT(signal);
+    *action = table->actions[signal];
+    *mask = table->blocked;
+    table->blocked |= action->mask | (action->flags & nodefer ? 0 : BIT(signal));
+    if (action->flags & resethand)
+        table->actions[signal].handler = 0;
+    return signal;
+}

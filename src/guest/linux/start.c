@@ -1,0 +1,298 @@
+/*
+ * A guest that is an ordinary program: its C library's start, and the table of system calls over
+ * the library of the guest.
+ *
+ * The program's calls come to `entry` in entry.c, on a stack of their own. They wait by the port
+ * like everyone, and meanwhile no call of the host's is served: an exported function would need a
+ * stack, and could make system calls itself. It is served when the program waits outside of them.
+ */
+#include "start.h"
+#include "entry.h"
+#include "linux.h"
+#include "../port.h"
+#include "../stream/stream.h"
+#include <elf.h>
+
+#define LIBRARY_HEAP_MAX                                                             \
+    (4ull << 20)         /* of the library itself: an eighth of the heap, up to this \
+                          */
+#define SLOW_NS 20000000 /* output is not held back longer than this, if there is more */
+
+/* The least that a read may ask for: what was read too much of standard input waits here. */
+static struct {
+    unsigned char bytes[sizeof(struct halo_stream_error)];
+    uint32_t at, len;
+    bool is_asked; /* future is in flight */
+    struct halo_future future;
+} ahead;
+
+/* --- Time ------------------------------------------------------------------------------------- */
+
+static const struct halo_status *status(void)
+{
+    return (const struct halo_status *)(uintptr_t)halo_boot()->status;
+}
+
+static struct halo_save *save(void)
+{
+    return (struct halo_save *)(uintptr_t)halo_boot()->save;
+}
+
+/* Nanoseconds since the host last let the guest run. */
+static int64_t since(void)
+{
+    const uint64_t ticks = __builtin_ia32_rdtsc() - save()->counter;
+    const uint64_t rate = status()->counter_rate;
+
+    if (!rate)
+        return 0;
+    return (int64_t)(ticks / rate * 1000000000 + ticks % rate * 1000000000 / rate);
+}
+
+/* No clock goes back: the rate is only known to some parts in a million. */
+static void now(void *context, int64_t *monotonic_ns, int64_t *real_ns)
+{
+    static int64_t last;
+    const struct halo_status at = *status(); /* it changes while the guest stands still alone */
+
+    (void)context;
+    *monotonic_ns = at.monotonic_ns + since();
+    *real_ns = at.real_ns + (*monotonic_ns - at.monotonic_ns);
+    if (*monotonic_ns < last)
+        *monotonic_ns = last;
+    last = *monotonic_ns;
+}
+
+static void sleep_(void *context, int64_t ns)
+{
+    int64_t from, at, real;
+
+    (void)context;
+    now(NULL, &from, &real);
+    do {
+        now(NULL, &at, &real);
+        if (at - from < ns)
+            halo__port_sleep(ns - (at - from));
+    } while (at - from < ns);
+}
+
+/* --- Streams ---------------------------------------------------------------------------------- */
+
+static int64_t result(int error, int32_t os_error)
+{
+    enum { EIO_ = 5 };
+
+    return error ? -(int64_t)(os_error > 0 ? os_error : EIO_) : 0;
+}
+
+/* What came of a request for the least: it waits in `ahead`. */
+static int64_t take_ahead(void)
+{
+    const int error = halo_wait(&ahead.future);
+
+    ahead.is_asked = false;
+    ahead.at = 0;
+    ahead.len = error ? 0 : (uint32_t)ahead.future.result.len;
+    return result(error, ahead.future.code);
+}
+
+static int64_t give_ahead(void *to, size_t len)
+{
+    const uint32_t left = ahead.len - ahead.at, part = len < left ? (uint32_t)len : left;
+
+    memcpy(to, ahead.bytes + ahead.at, part);
+    ahead.at += part;
+    return part;
+}
+
+/* By way of a buffer of the library's: a program's memory may lie in several pieces of the host's.
+ */
+static int64_t read_stream(void *context, uint32_t handle, void *to, size_t len)
+{
+    struct halo_future future;
+    void *buf;
+    int64_t got;
+
+    (void)context;
+    if (ahead.is_asked || ahead.at < ahead.len) {
+        got = ahead.is_asked ? take_ahead() : 0;
+        return got < 0 ? got : give_ahead(to, len);
+    }
+    if (len < sizeof(ahead.bytes)) {
+        (void)halo_stream_read_start(&ahead.future, handle, ahead.bytes, sizeof(ahead.bytes));
+        ahead.is_asked = true;
+        got = take_ahead();
+        return got < 0 ? got : give_ahead(to, len);
+    }
+    if (len > HALO_STREAM_BUF)
+        len = HALO_STREAM_BUF;
+    while (!(buf = halo__buf_alloc(HALO_STREAM_BUF)))
+        halo__port_wait(); /* output gives some back */
+    (void)halo_stream_read_start(&future, handle, buf, len);
+    got = result(halo_wait(&future), future.code);
+    if (!got) {
+        got = (int64_t)future.result.len;
+        memcpy(to, buf, (size_t)got);
+    }
+    halo__buf_free(buf);
+    return got;
+}
+
+/*
+ * Output and errors come out in the order in which they were written: what there is of the one goes
+ * out before the other begins, and errors go out at once.
+ */
+static int64_t write_stream(void *context, uint32_t handle, const void *from, size_t len)
+{
+    int error;
+
+    (void)context;
+    if (handle == HALO_STDERR)
+        halo__writer_push(HALO_STDOUT);
+    error = halo_write(handle, from, len);
+    if (!error && (handle == HALO_STDERR || since() > SLOW_NS))
+        (void)halo_flush();
+    return error ? result(error, halo_write_error(handle)) : (int64_t)len;
+}
+
+static bool readable(void *context, uint32_t handle, int64_t wait_ns)
+{
+    int64_t from, at, real;
+
+    (void)context;
+    if (ahead.at < ahead.len)
+        return true;
+    if (!ahead.is_asked)
+        (void)halo_stream_read_start(&ahead.future, handle, ahead.bytes, sizeof(ahead.bytes));
+    ahead.is_asked = true;
+    now(NULL, &from, &real);
+    for (;;) {
+        if (halo_ready(&ahead.future))
+            return true;
+        now(NULL, &at, &real);
+        if (at - from > wait_ns)
+            return false;
+        halo__port_sleep(wait_ns - (at - from) + 1);
+        if (wait_ns == 0)
+            return halo_ready(&ahead.future);
+    }
+}
+
+/* --- The table's host ------------------------------------------------------------------------- */
+
+static void set_fs(void *context, uint64_t base)
+{
+    (void)context;
+    __asm__ volatile("wrfsbase %0" : : "r"(base));
+}
+
+static void halt(void *context, int code)
+{
+    (void)context;
+    halo_exit(code);
+}
+
+static const struct linux_host host = {
+    .read = read_stream,
+    .write = write_stream,
+    .readable = readable,
+    .now = now,
+    .sleep = sleep_,
+    .set_fs = set_fs,
+    .halt = halt,
+};
+
+/* --- Start ------------------------------------------------------------------------------------ */
+
+/* Of the linker's: the file's own header, which is part of the first segment. */
+extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
+
+static const Elf64_Phdr *program_headers(void)
+{
+    return (const Elf64_Phdr *)(const void *)((const char *)&__ehdr_start + __ehdr_start.e_phoff);
+}
+
+void halo__linux_begin(const struct halo_boot *boot)
+{
+    const uint64_t eighth = boot->heap_len / 8;
+
+    if (!boot->save || !boot->status)
+        halo_panic("this host answers no system calls");
+    if (save()->counter == 0) /* nothing has come back by the doorbell yet */
+        save()->counter = __builtin_ia32_rdtsc();
+    halo__heap_limit((eighth < LIBRARY_HEAP_MAX ? eighth : LIBRARY_HEAP_MAX) / HALO_PAGE *
+                     HALO_PAGE);
+}
+
+static void start_table(const struct halo_boot *boot)
+{
+    const uint64_t kept = halo__heap_limit(0);
+    const Elf64_Phdr *headers = program_headers();
+    const uint64_t args = boot->args / HALO_PAGE * HALO_PAGE;
+    uint64_t seed[4];
+
+    memcpy(seed, boot->seed, sizeof(seed));
+    linux_init(&halo__linux, &host, (void *)(uintptr_t)(boot->heap_base + kept),
+               boot->heap_len - kept, seed);
+    halo__linux.stack_len = boot->stack_len;
+    for (uint32_t i = 0; i < __ehdr_start.e_phnum; i++) {
+        if (headers[i].p_type == PT_LOAD)
+            linux_add_range(&halo__linux, headers[i].p_vaddr, headers[i].p_memsz,
+                            (headers[i].p_flags & PF_W) != 0);
+    }
+    linux_add_range(&halo__linux, boot->heap_base, kept, true);
+    linux_add_range(&halo__linux, boot->stack_low, boot->stack_len, true);
+    linux_add_range(&halo__linux, boot->pool_base, boot->pool_len, true);
+    linux_add_range(&halo__linux, args, boot->args_len + (boot->args - args), false);
+}
+
+#define WORDS_MAX 32u /* of the environment and the auxiliary vector */
+
+/* What Linux leaves on a new program's stack: argc, argv, the environment, the auxiliary vector. */
+static char **make_stack(const struct halo_boot *boot, const uint64_t *random)
+{
+    uint64_t *words = malloc((boot->arg_count + WORDS_MAX) * sizeof(*words)), *at = words;
+    char *arg = (char *)(uintptr_t)boot->args;
+    const uint64_t vector[] = {
+        AT_PHDR,   (uintptr_t)program_headers(),
+        AT_PHENT,  sizeof(Elf64_Phdr),
+        AT_PHNUM,  __ehdr_start.e_phnum,
+        AT_PAGESZ, HALO_PAGE,
+        AT_ENTRY,  __ehdr_start.e_entry,
+        AT_CLKTCK, 100,
+        AT_RANDOM, (uintptr_t)random,
+        AT_UID,    1000,
+        AT_EUID,   1000,
+        AT_GID,    1000,
+        AT_EGID,   1000,
+        AT_SECURE, 0,
+        AT_NULL,   0,
+    };
+
+    if (!words)
+        halo_panic("no memory for the arguments");
+    for (uint32_t i = 0; i < boot->arg_count; i++) {
+        *at++ = (uintptr_t)arg;
+        arg += strlen(arg) + 1;
+    }
+    *at++ = 0; /* the end of argv */
+    *at++ = 0; /* and of an environment without anything in it */
+    memcpy(at, vector, sizeof(vector));
+    return (char **)words;
+}
+
+int main(int argc, char **argv);
+
+/* Of the C library: runs constructors, main and exit. */
+_Noreturn void __libc_start_main(int (*main)(int, char **), int argc, char **argv,
+                                 void (*init)(void), void (*fini)(void), void (*loader)(void));
+
+_Noreturn void halo__linux_main(const struct halo_boot *boot)
+{
+    static uint64_t random[2];
+
+    start_table(boot);
+    (void)linux_call(&halo__linux, 318 /* getrandom */,
+                     (const uint64_t[6]){(uintptr_t)random, sizeof(random)});
+    __libc_start_main(main, (int)boot->arg_count, make_stack(boot, random), NULL, NULL, NULL);
+}

@@ -1,0 +1,482 @@
+/* Descriptors, and what is done with streams and files alike. */
+#include "calls.h"
+#include <string.h>
+
+enum {
+    O_ACCMODE_ = 3,
+    O_WRONLY_ = 1,
+    O_RDWR_ = 2,
+    O_APPEND_ = 0x400,
+    O_NONBLOCK_ = 0x800,
+    O_CLOEXEC_ = 0x80000,
+    COUNT_MAX = 0x7ffff000, /* MAX_RW_COUNT */
+    VECTORS_MAX = 1024,
+    GATHER = 4096, /* small vectors go together */
+};
+
+struct vector {
+    uint64_t base, len;
+};
+
+/* --- Descriptors ------------------------------------------------------------------------------ */
+
+static void let_go(struct linux_table *table, struct linux_descriptor *descriptor)
+{
+    struct linux_open *open = descriptor->open;
+
+    descriptor->open = NULL;
+    if (--open->count > 0)
+        return;
+    if (open->kind == LINUX_FILE)
+        linux_file_closed(table, open->file);
+    open->kind = LINUX_FREE;
+}
+
+int64_t linux_close(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_descriptor *descriptor = linux_descriptor_of(table, args[0]);
+
+    if (!descriptor)
+        return -L_EBADF;
+    let_go(table, descriptor);
+    return 0;
+}
+
+static int64_t dup_to(struct linux_table *table, struct linux_open *open, int64_t number,
+                      bool is_cloexec)
+{
+    struct linux_descriptor *descriptor;
+
+    if (number < 0)
+        return number;
+    open->count++;
+    descriptor = &table->descriptors[number];
+    if (descriptor->open)
+        let_go(table, descriptor);
+    *descriptor = (struct linux_descriptor){open, is_cloexec};
+    return number;
+}
+
+int64_t linux_dup(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_open *open = linux_open_of(table, args[0]);
+
+    return open ? dup_to(table, open, linux_lowest(table, 0), false) : -L_EBADF;
+}
+
+int64_t linux_dup2(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_open *open = linux_open_of(table, args[0]);
+    const uint32_t to = (uint32_t)args[1];
+
+    if (!open || to >= LINUX_DESCRIPTORS)
+        return -L_EBADF;
+    return to == (uint32_t)args[0] ? (int64_t)to : dup_to(table, open, to, false);
+}
+
+int64_t linux_dup3(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_open *open = linux_open_of(table, args[0]);
+    const uint32_t to = (uint32_t)args[1];
+
+    if (((uint32_t)args[2] & ~(uint32_t)O_CLOEXEC_) || to == (uint32_t)args[0])
+        return -L_EINVAL;
+    if (!open || to >= LINUX_DESCRIPTORS)
+        return -L_EBADF;
+    return dup_to(table, open, to, (args[2] & O_CLOEXEC_) != 0);
+}
+
+int64_t linux_fcntl(struct linux_table *table, const uint64_t *args)
+{
+    enum {
+        DUPFD = 0,
+        GETFD = 1,
+        SETFD = 2,
+        GETFL = 3,
+        SETFL = 4,
+        GETLK = 5,
+        SETLK = 6,
+        SETLKW = 7,
+        DUPFD_CLOEXEC = 1030
+    };
+    struct linux_descriptor *descriptor = linux_descriptor_of(table, args[0]);
+    const uint32_t changeable = O_APPEND_ | O_NONBLOCK_;
+    struct linux_open *open;
+
+    if (!descriptor)
+        return -L_EBADF;
+    open = descriptor->open;
+    switch ((uint32_t)args[1]) {
+    case DUPFD:
+    case DUPFD_CLOEXEC:
+        if ((uint32_t)args[2] >= LINUX_DESCRIPTORS)
+            return -L_EINVAL;
+        return dup_to(table, open, linux_lowest(table, (uint32_t)args[2]),
+                      (uint32_t)args[1] == DUPFD_CLOEXEC);
+    case GETFD:
+        return descriptor->is_cloexec;
+    case SETFD:
+        descriptor->is_cloexec = args[2] & 1;
+        return 0;
+    case GETFL:
+        return open->flags;
+    case SETFL:
+        open->flags = (open->flags & ~changeable) | ((uint32_t)args[2] & changeable);
+        return 0;
+    case GETLK: { /* nobody else holds a lock */
+        const int16_t unlocked = 2;
+
+        return linux_give(table, args[2], &unlocked, sizeof(unlocked));
+    }
+    case SETLK:
+    case SETLKW:
+        return linux_may_read(table, args[2], 32) ? 0 : -L_EFAULT;
+    default:
+        return -L_EINVAL;
+    }
+}
+
+/* --- Reading and writing ---------------------------------------------------------------------- */
+
+static struct linux_open *to_read(struct linux_table *table, uint64_t number)
+{
+    struct linux_open *open = linux_open_of(table, number);
+
+    return open && (open->flags & O_ACCMODE_) != O_WRONLY_ ? open : NULL;
+}
+
+static struct linux_open *to_write(struct linux_table *table, uint64_t number)
+{
+    struct linux_open *open = linux_open_of(table, number);
+
+    return open && (open->flags & O_ACCMODE_) != 0 ? open : NULL;
+}
+
+static int64_t read_some(struct linux_table *table, struct linux_open *open, void *to, uint64_t len)
+{
+    int64_t got;
+
+    if (len > COUNT_MAX)
+        len = COUNT_MAX;
+    switch (open->kind) {
+    case LINUX_STREAM:
+        return len ? table->host->read(table->host->context, open->handle, to, len) : 0;
+    case LINUX_ZERO:
+        memset(to, 0, len);
+        return (int64_t)len;
+    case LINUX_RANDOM:
+        linux_random(table, to, len);
+        return (int64_t)len;
+    case LINUX_FILE:
+        got = linux_file_read(open->file, open->offset, to, len);
+        if (got > 0)
+            open->offset += got;
+        return got;
+    default:
+        return 0;
+    }
+}
+
+static int64_t write_some(struct linux_table *table, struct linux_open *open, const void *from,
+                          uint64_t len)
+{
+    int64_t put;
+
+    if (len > COUNT_MAX)
+        len = COUNT_MAX;
+    switch (open->kind) {
+    case LINUX_STREAM:
+        return len ? table->host->write(table->host->context, open->handle, from, len) : 0;
+    case LINUX_FILE:
+        if (open->flags & O_APPEND_)
+            open->offset = (int64_t)open->file->len;
+        put = linux_file_write(table, open->file, open->offset, from, len);
+        if (put > 0)
+            open->offset += put;
+        return put;
+    default:
+        return (int64_t)len;
+    }
+}
+
+int64_t linux_read(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_open *open = to_read(table, args[0]);
+
+    if (!open)
+        return -L_EBADF;
+    if (!linux_may_write(table, args[1], args[2]))
+        return -L_EFAULT;
+    return read_some(table, open, (void *)(uintptr_t)args[1], args[2]);
+}
+
+int64_t linux_write(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_open *open = to_write(table, args[0]);
+
+    if (!open)
+        return -L_EBADF;
+    if (!linux_may_read(table, args[1], args[2]))
+        return -L_EFAULT;
+    return write_some(table, open, (const void *)(uintptr_t)args[1], args[2]);
+}
+
+/* One vector of the program's; all of it is checked before anything is moved. */
+static struct vector vector_at(uint64_t address, uint64_t i)
+{
+    struct vector vector;
+
+    memcpy(&vector, (const void *)(uintptr_t)(address + i * sizeof(vector)), sizeof(vector));
+    return vector;
+}
+
+static int64_t check_vectors(const struct linux_table *table, const uint64_t *args, bool is_read,
+                             uint64_t *total)
+{
+    const uint64_t count = args[2];
+
+    *total = 0;
+    if (count > VECTORS_MAX)
+        return -L_EINVAL;
+    if (!linux_may_read(table, args[1], count * sizeof(struct vector)))
+        return -L_EFAULT;
+    for (uint64_t i = 0; i < count; i++) {
+        const struct vector vector = vector_at(args[1], i);
+
+        if ((int64_t)vector.len < 0)
+            return -L_EINVAL;
+        if (is_read ? !linux_may_write(table, vector.base, vector.len)
+                    : !linux_may_read(table, vector.base, vector.len))
+            return -L_EFAULT;
+        *total += vector.len;
+        if (*total > COUNT_MAX)
+            *total = COUNT_MAX;
+    }
+    return 0;
+}
+
+/*
+ * What a read brings at once goes to the vectors in turn: a second read could have to wait for what
+ * nobody asked for.
+ */
+static int64_t scatter(struct linux_table *table, struct linux_open *open, const uint64_t *args,
+                       uint64_t total)
+{
+    unsigned char bytes[GATHER];
+    const int64_t got = read_some(table, open, bytes, total);
+    int64_t done = 0;
+
+    for (uint64_t i = 0; done < got; i++) {
+        const struct vector vector = vector_at(args[1], i);
+        const uint64_t left = (uint64_t)(got - done), part = vector.len < left ? vector.len : left;
+
+        memcpy((void *)(uintptr_t)vector.base, bytes + done, part);
+        done += (int64_t)part;
+    }
+    return got;
+}
+
+int64_t linux_readv(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_open *open = to_read(table, args[0]);
+    uint64_t total, done = 0;
+    int64_t error;
+
+    if (!open)
+        return -L_EBADF;
+    error = check_vectors(table, args, true, &total);
+    if (error)
+        return error;
+    if (total <= GATHER)
+        return scatter(table, open, args, total);
+    for (uint64_t i = 0; i < args[2]; i++) {
+        const struct vector vector = vector_at(args[1], i);
+        int64_t got;
+
+        if (vector.len == 0)
+            continue;
+        got = read_some(table, open, (void *)(uintptr_t)vector.base, vector.len);
+        if (got < 0)
+            return done ? (int64_t)done : got;
+        done += (uint64_t)got;
+        if (open->kind == LINUX_STREAM || (uint64_t)got < vector.len)
+            break;
+    }
+    return (int64_t)done;
+}
+
+int64_t linux_writev(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_open *open = to_write(table, args[0]);
+    uint64_t total, done = 0;
+    int64_t error;
+
+    if (!open)
+        return -L_EBADF;
+    error = check_vectors(table, args, false, &total);
+    for (uint64_t i = 0; !error && i < args[2]; i++) {
+        const struct vector vector = vector_at(args[1], i);
+        const int64_t put =
+            write_some(table, open, (const void *)(uintptr_t)vector.base, vector.len);
+
+        if (put < 0)
+            return done ? (int64_t)done : put;
+        done += (uint64_t)put;
+        if ((uint64_t)put < vector.len)
+            break;
+    }
+    return error ? error : (int64_t)done;
+}
+
+int64_t linux_pread(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_open *open = linux_open_of(table, args[0]);
+
+    if ((int64_t)args[3] < 0)
+        return -L_EINVAL;
+    if (!open)
+        return -L_EBADF;
+    if (open->kind == LINUX_STREAM)
+        return -L_ESPIPE;
+    if (!to_read(table, args[0]))
+        return -L_EBADF;
+    if (!linux_may_write(table, args[1], args[2]))
+        return -L_EFAULT;
+    if (open->kind != LINUX_FILE)
+        return read_some(table, open, (void *)(uintptr_t)args[1], args[2]);
+    return linux_file_read(open->file, (int64_t)args[3], (void *)(uintptr_t)args[1],
+                           args[2] < COUNT_MAX ? args[2] : COUNT_MAX);
+}
+
+int64_t linux_pwrite(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_open *open = linux_open_of(table, args[0]);
+
+    if ((int64_t)args[3] < 0)
+        return -L_EINVAL;
+    if (!open)
+        return -L_EBADF;
+    if (open->kind == LINUX_STREAM)
+        return -L_ESPIPE;
+    if (!to_write(table, args[0]))
+        return -L_EBADF;
+    if (!linux_may_read(table, args[1], args[2]))
+        return -L_EFAULT;
+    if (open->kind != LINUX_FILE)
+        return (int64_t)args[2];
+    return linux_file_write(
+        table, open->file, open->flags & O_APPEND_ ? (int64_t)open->file->len : (int64_t)args[3],
+        (const void *)(uintptr_t)args[1], args[2] < COUNT_MAX ? args[2] : COUNT_MAX);
+}
+
+int64_t linux_lseek(struct linux_table *table, const uint64_t *args)
+{
+    enum { SET = 0, CUR = 1, END = 2 };
+    struct linux_open *open = linux_open_of(table, args[0]);
+    int64_t from = 0, to;
+
+    if (!open)
+        return -L_EBADF;
+    if (open->kind == LINUX_STREAM)
+        return -L_ESPIPE;
+    if ((uint32_t)args[2] > END)
+        return -L_EINVAL;
+    if (open->kind != LINUX_FILE)
+        return 0;
+    if ((uint32_t)args[2] == CUR)
+        from = open->offset;
+    if ((uint32_t)args[2] == END)
+        from = (int64_t)open->file->len;
+    if (__builtin_add_overflow(from, (int64_t)args[1], &to) || to < 0)
+        return -L_EINVAL;
+    open->offset = to;
+    return to;
+}
+
+/* No stream is a terminal, as far as the guest is told. */
+int64_t linux_ioctl(struct linux_table *table, const uint64_t *args)
+{
+    return linux_open_of(table, args[0]) ? -L_ENOTTY : -L_EBADF;
+}
+
+/* --- poll ------------------------------------------------------------------------------------- */
+
+struct polled {
+    int32_t fd;
+    int16_t events, revents;
+};
+
+enum { POLLIN_ = 1, POLLOUT_ = 4, POLLNVAL_ = 0x20, POLLRDNORM_ = 0x40, POLLWRNORM_ = 0x100 };
+
+/* What holds of this one now, or within so long. */
+static int16_t look(struct linux_table *table, const struct polled *polled, int64_t wait_ns)
+{
+    const struct linux_open *open = linux_open_of(table, (uint32_t)polled->fd);
+    const int16_t in = polled->events & (POLLIN_ | POLLRDNORM_);
+    const int16_t out = polled->events & (POLLOUT_ | POLLWRNORM_);
+
+    if (polled->fd < 0)
+        return 0;
+    if (!open)
+        return POLLNVAL_;
+    if (open->kind != LINUX_STREAM)
+        return (int16_t)(in | out);
+    if ((open->flags & O_ACCMODE_) == O_WRONLY_) /* what is written is taken, at once */
+        return out;
+    return in && table->host->readable(table->host->context, open->handle, wait_ns) ? in : 0;
+}
+
+/* The first stream that can be waited for gets all the time; standard input is the only one. */
+static int64_t poll(struct linux_table *table, uint64_t address, uint64_t count, int64_t wait_ns)
+{
+    int64_t ready = 0;
+
+    if (count > LINUX_DESCRIPTORS)
+        return -L_EINVAL;
+    if (!linux_may_write(table, address, count * sizeof(struct polled)))
+        return -L_EFAULT;
+    for (int pass = 0; pass < 2 && ready == 0; pass++) {
+        bool has_waited = false;
+
+        for (uint64_t i = 0; i < count; i++) {
+            void *const at = (void *)(uintptr_t)(address + i * sizeof(struct polled));
+            struct polled polled;
+            int64_t wait = 0;
+
+            memcpy(&polled, at, sizeof(polled));
+            if (pass == 1 && polled.fd >= 0 && !has_waited) {
+                wait = wait_ns;
+                has_waited = true;
+            }
+            polled.revents = look(table, &polled, wait);
+            ready += polled.revents != 0;
+            memcpy(at, &polled, sizeof(polled));
+        }
+        if (wait_ns == 0)
+            break;
+        if (pass == 1 && !has_waited && ready == 0)
+            table->host->sleep(table->host->context, wait_ns);
+    }
+    return ready;
+}
+
+int64_t linux_poll(struct linux_table *table, const uint64_t *args)
+{
+    const int32_t ms = (int32_t)args[2];
+
+    return poll(table, args[0], (uint32_t)args[1], ms < 0 ? INT64_MAX : (int64_t)ms * 1000000);
+}
+
+int64_t linux_ppoll(struct linux_table *table, const uint64_t *args)
+{
+    int64_t time[2], ns = INT64_MAX;
+
+    if (args[2]) {
+        if (linux_take(table, args[2], time, sizeof(time)))
+            return -L_EFAULT;
+        if (time[0] < 0 || time[1] < 0 || time[1] > 999999999)
+            return -L_EINVAL;
+        ns = time[0] < INT64_MAX / 1000000000 - 1 ? time[0] * 1000000000 + time[1] : INT64_MAX;
+    }
+    return poll(table, args[0], (uint32_t)args[1], ns);
+}
