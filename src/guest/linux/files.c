@@ -256,13 +256,13 @@ static int64_t open_path(struct linux_table *table, const char *path, bool is_di
                                                 : linux_descriptor_make(table, kind, flags, &open);
     if ((flags & O_TMPFILE_) == O_TMPFILE_)
         return -L_ENOSYS;
+    if (is_dir && (flags & O_CREAT_))
+        return -L_EISDIR;
     if (file && (flags & O_CREAT_) && (flags & O_EXCL_))
         return -L_EEXIST;
     if (!file && !(flags & O_CREAT_))
         return -L_ENOENT;
     if (file && file->is_directory && ((flags & O_ACCMODE_) || (flags & (O_CREAT_ | O_TRUNC_))))
-        return -L_EISDIR;
-    if (!file && is_dir)
         return -L_EISDIR;
     if (file && !file->is_directory && (is_dir || (flags & O_DIRECTORY_)))
         return -L_ENOTDIR;
