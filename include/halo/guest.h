@@ -15,9 +15,10 @@
  *         return len < 0;
  *     }
  *
- * A guest is a static program without an operating system: one thread, no files, no signals. Its
- * requests travel to the host through a ring; the host is entered only when there is nothing left
- * to do without it. Functions return 0 or a count, or a negative code of halo/error.h.
+ * A guest is a static program without an operating system: one thread, and with a C library
+ * (docs/linux.md) files in memory and signals to itself. Its requests travel to the host through a
+ * ring; the host is entered only when there is nothing left to do without it. Functions return 0 or
+ * a count, or a negative code of halo/error.h.
  */
 #ifndef HALO_GUEST_H
 #define HALO_GUEST_H
