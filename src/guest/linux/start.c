@@ -139,8 +139,9 @@ static int64_t read_stream(void *context, uint32_t handle, void *to, size_t len)
 }
 
 /*
- * Output and errors come out in the order in which they were written: what there is of the one goes
- * out before the other begins, and errors go out at once.
+ * Output and errors come out in the order in which they were written: what there is of the one has
+ * arrived before the other begins, for the host may serve both at a time; and errors go out at
+ * once.
  */
 static int64_t write_stream(void *context, uint32_t handle, const void *from, size_t len)
 {
@@ -148,7 +149,7 @@ static int64_t write_stream(void *context, uint32_t handle, const void *from, si
 
     (void)context;
     if (handle == HALO_STDERR)
-        halo__writer_push(HALO_STDOUT);
+        (void)halo_flush();
     error = halo_write(handle, from, len);
     if (!error && (handle == HALO_STDERR || since() > SLOW_NS))
         (void)halo_flush();
