@@ -145,6 +145,19 @@ static inline uint32_t halo_device_chain_slots(const struct halo_device_chain *r
     return record->limit ? 1 : record->slots;
 }
 
+/*
+ * What must hold between two operations: looked at before each, in a build with -Dchecks=true
+ * (HALO_CHECKS), which stops the program where it does not hold. Otherwise it is nothing.
+ */
+#ifdef HALO_CHECKS
+void halo_device_check(const struct halo_device *device);
+#else
+static inline void halo_device_check(const struct halo_device *device)
+{
+    (void)device;
+}
+#endif
+
 /* Where the next chain starts, or where the one started for which the queue is latched. */
 static inline struct halo_cursor halo_device_avail(const struct halo_device *device)
 {
@@ -252,6 +265,7 @@ static inline int halo_device_poll(struct halo_device *device, struct halo_chain
     const uint64_t meta = halo_shm_load_meta(desc), word = meta ^ device->avail.phase; /* TOC-01 */
     const uint32_t id = halo_plain_id(word);
 
+    halo_device_check(device);
     if (!HALO_PLAIN_PATH || id >= device->ids) /* DEV-06 */
         return word & HALO_META_PHASE ? 0 : halo_device_take(device, chain, spans, span_max, meta);
     return halo_device_take_plain(device, chain, spans, span_max, meta, id);
@@ -295,6 +309,7 @@ static inline int halo_device_complete(struct halo_device *device, struct halo_t
     struct halo_device_chain *record;
     uint64_t meta;
 
+    halo_device_check(device);
     if (!HALO_PLAIN_PATH || id >= device->ids)
         return halo_device_retire(device, token, written, 0, 0);
     record = &device->chains[id];
@@ -350,6 +365,7 @@ static inline int halo_device_complete_truncated(struct halo_device *device,
  */
 static inline void halo_device_publish(struct halo_device *device)
 {
+    halo_device_check(device);
     if (device->staged == 0) /* as in a latched queue, always */
         return;
     halo_shm_publish_meta(device->published.desc, device->batch_meta);
@@ -373,6 +389,7 @@ static inline int halo_device_finish(struct halo_device *device, struct halo_tok
     struct halo_at at;
     int error;
 
+    halo_device_check(device);
     if (HALO_PLAIN_PATH && id < device->ids && device->staged == 0) {
         record = &device->chains[id];
         /* As in halo_device_complete; the entry that it would withhold is stored here. */
@@ -417,6 +434,7 @@ static inline bool halo_device_should_notify(struct halo_device *device)
     uint64_t count = device->unannounced;
     uint32_t word;
 
+    halo_device_check(device);
     if (count == 0) /* as in a latched queue, always */
         return false;
     device->unannounced = 0;
@@ -431,6 +449,18 @@ static inline bool halo_device_should_notify(struct halo_device *device)
  * there already, or the queue is latched, so that the caller must not sleep (EVT-08).
  */
 bool halo_device_arm(struct halo_device *device);
+
+/*
+ * The same for the time when `count` descriptors more are available, for a device that takes chains
+ * in batches, or when the ring is nearly full, which is three quarters of what the driver has room
+ * for, rounded up: a driver that cannot go on must not wait for a device that sleeps (EVT-10). A
+ * chain counts as many as it has: one that reaches over the mark kicks early, none late. Returns
+ * true where they are there already, or the queue is latched.
+ *
+ * A driver with chains longer than a quarter of the ring may stop before the mark, with less room
+ * than its next chain needs: arm for less then, or give the sleep a limit.
+ */
+bool halo_device_arm_after(struct halo_device *device, uint32_t count);
 
 /* While polling, or while the guest's wait does the same: ask for no kicks. */
 void halo_device_disarm(struct halo_device *device);

@@ -101,6 +101,19 @@ struct halo_positions halo_driver_positions(const struct halo_driver *driver);
  */
 int halo_driver_resume(struct halo_driver *driver, struct halo_positions at);
 
+/*
+ * What must hold between two operations: looked at before each, in a build with -Dchecks=true
+ * (HALO_CHECKS), which stops the program where it does not hold. Otherwise it is nothing.
+ */
+#ifdef HALO_CHECKS
+void halo_driver_check(const struct halo_driver *driver);
+#else
+static inline void halo_driver_check(const struct halo_driver *driver)
+{
+    (void)driver;
+}
+#endif
+
 /* How many more descriptors can be added now; none where the queue is latched. */
 static inline uint32_t halo_driver_room(const struct halo_driver *driver)
 {
@@ -262,6 +275,7 @@ static inline int halo_driver_add(struct halo_driver *driver, const struct halo_
     uint64_t capacity = 0;
     int error;
 
+    halo_driver_check(driver);
     if (HALO_PLAIN_PATH && total == 1 && readable <= 1 && driver->free_slots > 0)
         return halo_driver_add_plain(driver, bufs[0].addr, bufs[0].len, readable == 0);
     if (readable > HALO_RING_MAX || writable > HALO_RING_MAX)
@@ -295,6 +309,7 @@ static inline int halo_driver_add_inline(struct halo_driver *driver, const void 
     uint32_t last = 0;
     int error;
 
+    halo_driver_check(driver);
     if (driver->violation.reason)
         return HALO_EBROKEN;
     if (!(driver->features & HALO_FEATURE_INLINE_REQUEST) || len > HALO_INLINE_REQUEST_MAX)
@@ -326,6 +341,7 @@ static inline int halo_driver_add_inline(struct halo_driver *driver, const void 
  */
 static inline void halo_driver_publish(struct halo_driver *driver)
 {
+    halo_driver_check(driver);
     if (driver->staged == 0) /* as in a latched queue, always */
         return;
     halo_shm_publish_meta(driver->published.desc, driver->batch_meta);
@@ -345,6 +361,7 @@ static inline int halo_driver_submit(struct halo_driver *driver, const struct ha
     const uint32_t total = readable + writable;
     int id;
 
+    halo_driver_check(driver);
     if (HALO_PLAIN_PATH && total == 1 && readable <= 1 && driver->free_slots > 0 &&
         driver->staged == 0)
         return halo_driver_submit_plain(driver, bufs[0].addr, bufs[0].len, readable == 0);
@@ -374,6 +391,7 @@ static inline bool halo_driver_should_kick(struct halo_driver *driver)
     uint64_t count = driver->unannounced;
     uint32_t word;
 
+    halo_driver_check(driver);
     if (count == 0) /* as in a latched queue, always */
         return false;
     driver->unannounced = 0;
@@ -404,6 +422,7 @@ static inline int halo_driver_poll(struct halo_driver *driver, struct halo_used 
     const uint32_t id = halo_plain_id(word);
     struct halo_driver_chain *chain;
 
+    halo_driver_check(driver);
     if (!HALO_PLAIN_PATH || id >= driver->ids)
         return word & HALO_META_PHASE ? 0 : halo_driver_take(driver, used, meta); /* DRV-11 */
     halo_shm_prefetch(desc);
@@ -438,6 +457,17 @@ int halo_driver_poll_batch(struct halo_driver *driver, struct halo_used *used, u
  * used already, or the queue is latched, so that the caller must not sleep (EVT-08).
  */
 bool halo_driver_arm(struct halo_driver *driver);
+
+/*
+ * The same for the time when `count` descriptors more are used, for a driver that takes completions
+ * in batches (EVT-10). A chain counts as many as it has: one that reaches over the mark notifies
+ * early, none late. No more are waited for than were published and are in flight, nor
+ * fewer than one. Returns true
+ * where they are used already, or where what is used breaks a rule, or the queue is latched: poll.
+ *
+ * What a decision of the device's saw before this was written may still bring a notification early.
+ */
+bool halo_driver_arm_after(struct halo_driver *driver, uint32_t count);
 
 /* While polling: ask for no notifications. A late one may still come. */
 void halo_driver_disarm(struct halo_driver *driver);

@@ -589,6 +589,7 @@ int halo_device_poll_batch(struct halo_device *device, struct halo_chain *chains
     struct loaded loaded;
     int got = 0;
 
+    halo_device_check(device);
     while (count < max) {
         if (HALO_PLAIN_PATH && device->ids > 0 && device->room > 0 && span_max > 0) {
             run = halo_at_run(device->avail, max - count, device->end);
@@ -644,6 +645,7 @@ int halo_device_finish_batch(struct halo_device *device, const struct halo_done 
     uint32_t given = 0, run;
     int error = 0;
 
+    halo_device_check(device);
     while (given < count) {
         if (HALO_PLAIN_PATH && device->staged > 0) {
             run = halo_at_run(device->used, count - given, device->end);
@@ -667,6 +669,7 @@ int halo_device_rewind(struct halo_device *device, struct halo_token token)
     struct halo_device_chain *record = &device->chains[device->newest];
     const uint32_t slots = halo_device_chain_slots(record);
 
+    halo_device_check(device);
     if (device->violation.reason)
         return HALO_EBROKEN;
     if (slots == 0 || token.word != record->token)
@@ -679,17 +682,40 @@ int halo_device_rewind(struct halo_device *device, struct halo_token token)
     return 0;
 }
 
+/* Is the descriptor there available? */
+static inline bool is_available(struct halo_at at)
+{
+    return ((halo_shm_load_meta(at.desc) ^ at.phase) & HALO_META_PHASE) == 0;
+}
+
 bool halo_device_arm(struct halo_device *device)
 {
     const struct halo_cursor at = halo_device_avail(device);
-    uint64_t meta;
 
+    halo_device_check(device);
     if (device->violation.reason)
         return true;
     halo_shm_store_event(device->place.device_event, halo_event_at(at));
     halo_shm_fence();
-    meta = halo_shm_load_meta(device->avail.desc);
-    return ((meta ^ device->avail.phase) & HALO_META_PHASE) == 0;
+    return is_available(device->avail);
+}
+
+bool halo_device_arm_after(struct halo_device *device, uint32_t count)
+{
+    const uint32_t most = device->room - device->room / 4;
+    struct halo_at mark;
+
+    halo_device_check(device);
+    if (count > most)
+        count = most;
+    if (count <= 1 || device->violation.reason)
+        return halo_device_arm(device);
+    mark = halo_at_advance(device->avail, count - 1, &device->place, device->end);
+    halo_shm_store_event(device->place.device_event,
+                         halo_event_at(halo_at_cursor(mark, &device->place)));
+    halo_shm_fence();
+    /* The first one too, for else a driver that lies could keep the device from sleeping. */
+    return is_available(mark) && is_available(device->avail);
 }
 
 void halo_device_disarm(struct halo_device *device)

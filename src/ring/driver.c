@@ -157,6 +157,7 @@ int halo_driver_submit_batch(struct halo_driver *driver, const struct halo_buf *
     const uint64_t direction = writable ? HALO_META_WRITE : 0;
     uint32_t done = 0, run;
 
+    halo_driver_check(driver);
     if (count == 0)
         return 0;
     if (count > driver->free_slots)
@@ -219,6 +220,7 @@ int halo_driver_poll_batch(struct halo_driver *driver, struct halo_used *used, u
     uint64_t meta;
     int got = 0;
 
+    halo_driver_check(driver);
     while (count < max) {
         if (HALO_PLAIN_PATH && driver->ids > 0) {
             run = halo_at_run(driver->used, max - count, driver->end);
@@ -244,12 +246,54 @@ bool halo_driver_arm(struct halo_driver *driver)
     const struct halo_cursor at = halo_driver_used(driver);
     uint64_t meta;
 
+    halo_driver_check(driver);
     if (driver->violation.reason)
         return true;
     halo_shm_store_event(driver->place.driver_event, halo_event_at(at));
     halo_shm_fence();
     meta = halo_shm_load_meta(driver->used.desc);
     return ((meta ^ driver->used.phase) & HALO_META_PHASE) == 0;
+}
+
+/*
+ * Are `count` descriptors used? A device writes one entry for a chain and skips the rest of it, so
+ * that the entries have to be followed, by what the records know of their chains. Nothing is
+ * decided by them: an entry that breaks a rule is left to poll, which finds it behind sound ones.
+ */
+static bool are_used(const struct halo_driver *driver, uint32_t count)
+{
+    struct halo_at at = driver->used;
+    uint32_t used = 0, slots, id;
+    uint64_t meta;
+
+    while (used < count) {
+        meta = halo_shm_load_meta(at.desc);
+        if ((meta ^ at.phase) & HALO_META_PHASE)
+            return false;
+        id = halo_meta_id(meta);
+        slots = id < driver->place.size ? halo_driver_chain_slots(&driver->chains[id]) : 0;
+        if (slots == 0)
+            return true;
+        used += slots;
+        at = halo_at_advance(at, slots, &driver->place, driver->end);
+    }
+    return true;
+}
+
+bool halo_driver_arm_after(struct halo_driver *driver, uint32_t count)
+{
+    const uint32_t in_flight = driver->place.size - driver->free_slots - driver->staged;
+
+    halo_driver_check(driver);
+    if (count > in_flight)
+        count = in_flight;
+    if (count <= 1 || driver->violation.reason)
+        return halo_driver_arm(driver);
+    halo_shm_store_event(driver->place.driver_event,
+                         halo_event_at(halo_cursor_advance(halo_driver_used(driver), count - 1,
+                                                           driver->place.size)));
+    halo_shm_fence();
+    return are_used(driver, count);
 }
 
 void halo_driver_disarm(struct halo_driver *driver)
@@ -260,6 +304,7 @@ void halo_driver_disarm(struct halo_driver *driver)
 
 void halo_driver_stop(struct halo_driver *driver)
 {
+    halo_driver_check(driver);
     if (!driver->violation.reason)
         (void)latch(driver, HALO_BROKEN_STOPPED, 0);
 }

@@ -28,11 +28,11 @@ FILES = ['include/halo/shm.h', 'include/halo/ring.h', 'include/halo/driver.h', '
 PROGRAMS = ['unit/test_device', 'unit/test_driver', 'unit/test_batch', 'unit/test_event', 'unit/test_reject', 'unit/test_rewind',
             'unit/test_giving_up', 'unit/test_ring', 'unit/test_span', 'unit/test_place_at', 'unit/test_draft',
             'unit/test_extension', 'unit/test_pool', 'unit/test_buffers', 'model/test_accesses', 'unit/test_life_cycle', 'model/test_small_scope',
-            'model/test_against_model', 'model/test_plain', 'unit/test_resume', 'model/test_state_space', 'model/test_every_load',
+            'model/test_against_model', 'model/test_plain', 'model/test_arm_after', 'unit/test_resume', 'model/test_state_space', 'model/test_every_load',
             'model/test_interleavings']
 COMMANDS = [['tests/binaries/run', '--sources'], ['tests/relacy/run', '--sources']]
 TEST_FLAVOUR = ('accesses', 'every_load', 'interleavings')
-NEEDS_MODEL = ('small_scope', 'against_model', 'every_load')
+NEEDS_MODEL = ('arm_after', 'small_scope', 'against_model', 'every_load')
 
 TOKEN = re.compile(r'[A-Za-z_]\w*|0x[0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|->|\+\+|--|<<=|>>=|<<|>>|[<>=!+\-*/%&|^]=|&&|\|\||.')
 SWAPS = {'<': ['<='], '<=': ['<'], '>': ['>='], '>=': ['>'], '==': ['!='], '!=': ['=='], '&&': ['||'],
