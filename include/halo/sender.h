@@ -207,7 +207,18 @@ int halo_sender_flush(struct halo_sender *sender);
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
-/* An answer that was taken. It is the program's until halo_answer_free. */
+/*
+ * An answer that was taken is the program's until halo_answer_free or halo_answer_move.
+ *
+ * While it is kept it holds one of the request_count requests, and all the buffers that were made
+ * room with, also where the answer is shorter or came inline. It holds no descriptor and no id of
+ * the ring; those came back with it. So a program can keep request_count answers, and each kept one
+ * is a request less that can be in flight. When the last one is in use, submitting returns
+ * HALO_EFULL, also where the ring has room. halo_send_submit_wait returns it, too, as soon as
+ * nothing is in flight any more: an answer that nobody frees does not go away by waiting. What
+ * needs a buffer returns HALO_ENOMEM earlier, where the pool or part_count is smaller than that.
+ * Who keeps answers for long moves them into memory of its own.
+ */
 struct halo_answer {
     struct halo_token token;
     uint64_t context;  /* what was given to submit */
@@ -267,6 +278,14 @@ size_t halo_answer_read(const struct halo_sender *sender, struct halo_answer *an
  */
 int halo_answer_span(const struct halo_sender *sender, struct halo_answer *answer,
                      struct halo_span *span);
+
+/*
+ * Move an answer into the program's own memory: copies the bytes of it that were not read yet, and
+ * frees it, so that nothing of the queue is held. Returns 0; HALO_EINVAL where they are more than
+ * `max`, HALO_ESTALE where it was freed before, HALO_EBUSY, and then nothing was changed. Its
+ * token is stale afterwards; context, len and full_len still say what came.
+ */
+int halo_answer_move(struct halo_sender *sender, struct halo_answer *answer, void *to, size_t max);
 
 /* Free an answer and its buffers. HALO_ESTALE where it was freed before, HALO_EBUSY. */
 int halo_answer_free(struct halo_sender *sender, struct halo_answer *answer);

@@ -265,6 +265,20 @@ __attribute__((flatten)) int halo_answer_free(struct halo_sender *sender,
     return 0;
 }
 
+int halo_answer_move(struct halo_sender *sender, struct halo_answer *answer, void *to, size_t max)
+{
+    const struct halo_sender_request *request = find_request(sender, answer->token);
+
+    if (sender->notifying)
+        return HALO_EBUSY;
+    if (!request || request->state != HALO_REQUEST_TAKEN)
+        return HALO_ESTALE;
+    if (answer->left > max)
+        return HALO_EINVAL;
+    (void)halo_answer_read(sender, answer, to, max);
+    return halo_answer_free(sender, answer);
+}
+
 /* --- The end ---------------------------------------------------------------------------------- */
 
 struct halo_queue_stats halo_sender_stats(const struct halo_sender *sender)

@@ -82,8 +82,11 @@ static void an_answer_that_was_not_taken_cannot_be_freed(void **state)
 {
     struct queue *q = *state;
     struct halo_token token = queue_ask(q, "x", 8);
+    char own = 'o';
 
-    q->answer.token = token;
+    q->answer = (struct halo_answer){.token = token, .is_inline = true, .left = 1};
+    assert_int_equal(halo_answer_move(&q->sender, &q->answer, &own, 1), HALO_ESTALE);
+    assert_int_equal(own, 'o');
     assert_int_equal(halo_answer_free(&q->sender, &q->answer), HALO_ESTALE);
     halo_sender_flush(&q->sender);
     serve_all(q);
@@ -238,6 +241,7 @@ static void call_everything(struct queue *q)
         assert_int_equal(halo_sender_wait(&q->sender, 1), HALO_EBUSY);
         assert_int_equal(halo_sender_reclaim(&q->sender), HALO_EBUSY);
         assert_int_equal(halo_answer_free(&q->sender, &q->answer), HALO_EBUSY);
+        assert_int_equal(halo_answer_move(&q->sender, &q->answer, &at, sizeof(at)), HALO_EBUSY);
         assert_int_equal(halo_sender_stop(&q->sender), HALO_EBUSY);
         assert_int_equal(halo_sender_reset(&q->sender), HALO_EBUSY);
         assert_int_equal(halo_sender_stats(&q->sender).requests, 1);
@@ -572,6 +576,95 @@ static void id_05_a_token_that_was_never_given_is_stale(void **state)
     assert_queue_idle(q);
 }
 
+/* --- Answers that are kept -------------------------------------------------------------------- */
+
+/* Ask, have it answered and keep the answer, as often as there are requests. */
+static void keep_all(struct queue *q, struct halo_answer *kept)
+{
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        (void)queue_ask(q, "k", 8);
+        halo_sender_flush(&q->sender);
+        serve_all(q);
+        assert_int_equal(halo_sender_poll(&q->sender, &kept[i]), 1);
+    }
+}
+
+static void kept_answers_are_as_many_as_requests_and_then_it_is_full(void **state)
+{
+    struct queue *q = *state;
+    struct halo_answer kept[REQUESTS];
+    struct halo_send send;
+
+    keep_all(q, kept);
+    assert_int_equal(halo_sender_room(&q->sender), RING); /* no descriptor is held */
+    assert_int_equal(halo_sender_request(&q->sender, "x", 1, 8, 0, NULL), HALO_EFULL);
+    halo_send_begin(&send, &q->sender);
+    assert_int_equal(halo_send_write(&send, "x", 1), 0);
+    assert_int_equal(halo_send_submit_wait(&send, 0, HALO_DEADLINE_NEVER, NULL), HALO_EFULL);
+    assert_int_equal(q->waited, 0);
+    assert_int_equal(halo_answer_free(&q->sender, &kept[3]), 0);
+    assert_int_equal(halo_send_submit_wait(&send, 0, HALO_DEADLINE_NEVER, NULL), 0);
+    halo_sender_flush(&q->sender);
+    serve_all(q);
+    assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
+    assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
+    for (uint32_t i = 0; i < REQUESTS; i++)
+        assert_int_equal(halo_answer_free(&q->sender, &kept[i]), i == 3 ? HALO_ESTALE : 0);
+    assert_queue_idle(q);
+}
+
+static void an_answer_that_is_moved_holds_nothing(void **state)
+{
+    struct queue *q = *state;
+    struct halo_answer kept[REQUESTS], copy;
+    char own[REQUESTS][8], one;
+
+    keep_all(q, kept);
+    assert_int_equal(halo_answer_read(&q->sender, &kept[0], &one, 1), 1);
+    assert_int_equal(one, 'k');
+    assert_int_equal(halo_answer_move(&q->sender, &kept[0], own[0], 1), 0); /* the rest */
+    assert_int_equal(own[0][0], '!');
+    for (uint32_t i = 1; i < REQUESTS; i++) {
+        copy = kept[i];
+        assert_int_equal(halo_answer_move(&q->sender, &kept[i], own[i], 1), HALO_EINVAL);
+        assert_int_equal(halo_answer_move(&q->sender, &kept[i], own[i], 2), 0);
+        assert_memory_equal(own[i], "k!", 2);
+        assert_int_equal(kept[i].len, 2);
+        assert_int_equal(halo_answer_move(&q->sender, &kept[i], own[i], 8), HALO_ESTALE);
+        assert_int_equal(halo_answer_move(&q->sender, &copy, own[i], 8), HALO_ESTALE);
+    }
+    assert_queue_idle(q);
+}
+
+static void an_answer_of_several_buffers_and_an_inline_one_are_moved(void **state)
+{
+    struct queue *q = *state;
+    char own[200], text[200];
+
+    memset(text, 'm', sizeof(text));
+    assert_int_equal(halo_sender_request(&q->sender, "x", 1, 150, 0, NULL), 0);
+    halo_sender_flush(&q->sender);
+    assert_int_equal(queue_take(q), 1);
+    assert_int_equal(halo_received_write(&q->request, text, 150), 150);
+    assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+    halo_receiver_flush(&q->receiver);
+    assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
+    assert_int_equal(halo_answer_move(&q->sender, &q->answer, own, sizeof(own)), 0);
+    assert_memory_equal(own, text, 150);
+    assert_queue_idle(q);
+
+    queue_start(q, HALO_FEATURES_ALL);
+    (void)queue_ask(q, "i", 8);
+    halo_sender_flush(&q->sender);
+    serve_all(q);
+    assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
+    assert_true(q->answer.is_inline);
+    assert_int_equal(halo_answer_move(&q->sender, &q->answer, own, 1), HALO_EINVAL);
+    assert_int_equal(halo_answer_move(&q->sender, &q->answer, own, 2), 0);
+    assert_memory_equal(own, "i!", 2);
+    assert_queue_idle(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,6 +689,9 @@ int main(void)
         TEST(waiting_to_submit_ends_where_only_freeing_helps),
         TEST(waiting_ends_when_an_answer_is_taken_meanwhile),
         TEST(id_05_a_token_that_was_never_given_is_stale),
+        TEST(kept_answers_are_as_many_as_requests_and_then_it_is_full),
+        TEST(an_answer_that_is_moved_holds_nothing),
+        TEST(an_answer_of_several_buffers_and_an_inline_one_are_moved),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
