@@ -133,6 +133,7 @@ static inline void halo_send_begin(struct halo_send *send, struct halo_sender *s
     send->sender = sender;
     send->capacity = 0;
     send->spare = 0;
+    send->first = 0;
     send->readable_count = 0;
     send->writable_count = 0;
     send->is_inline = false;
