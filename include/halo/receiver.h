@@ -73,8 +73,27 @@ struct halo_received {
 
 /* The rest of halo_receiver_poll: where none may be taken, and with what the device said. */
 int halo_receiver_refuse(struct halo_receiver *receiver);
-int halo_receiver_begin(struct halo_receiver *receiver, struct halo_received *request,
-                        const struct halo_span *spans, int got);
+
+static inline int halo_receiver_begin(struct halo_receiver *receiver, struct halo_received *request,
+                                      const struct halo_span *spans, int got)
+{
+    if (got < 0) {
+        receiver->stats.rejected += got == HALO_EREJECT;
+        return got;
+    }
+    receiver->stats.requests++;
+    receiver->stats.in_flight++;
+    request->spans = spans;
+    request->read_span = 0;
+    request->read_offset = 0;
+    request->write_span = request->chain.readable_count;
+    request->write_offset = 0;
+    request->answer_len = 0;
+    request->may_inline =
+        request->chain.is_inline && (receiver->device.features & HALO_FEATURE_INLINE_ANSWER) != 0;
+    request->open = true;
+    return 1;
+}
 
 /*
  * Take the next request. Returns what halo_device_poll does: 1, 0, HALO_EREJECT (counted, and
@@ -164,12 +183,43 @@ struct halo_parked {
     struct halo_extent extents[HALO_PARKED_EXTENTS];
 };
 
+/* A span as an extent of the region in which the device has found it; the first is the usual one.
+ */
+static inline struct halo_extent halo_extent_of(const struct halo_memory *memory,
+                                                const struct halo_span *span)
+{
+    uint64_t offset = (uint64_t)(span->base - memory->regions[0].host);
+    uint32_t i = 0;
+
+    while (offset >= memory->regions[i].len && i + 1 < memory->region_count)
+        offset = (uint64_t)(span->base - memory->regions[++i].host);
+    return (struct halo_extent){i, (uint32_t)span->len, offset};
+}
+
 /*
  * Park a request that was polled with at most HALO_PARKED_EXTENTS spans, before anything of it was
  * read or written: from then on `parked` is the request, and `request` no longer one.
  */
-void halo_receiver_park(const struct halo_receiver *receiver, struct halo_received *request,
-                        struct halo_parked *parked);
+static inline void halo_receiver_park(const struct halo_receiver *receiver,
+                                      struct halo_received *request, struct halo_parked *parked)
+{
+    const struct halo_memory *memory = receiver->device.memory;
+    const struct halo_chain *chain = &request->chain;
+
+    parked->token = chain->token;
+    parked->readable_count = (uint16_t)chain->readable_count;
+    parked->writable_count = (uint16_t)chain->writable_count;
+    parked->readable_len = (uint32_t)chain->readable_len;
+    parked->writable_len = (uint32_t)chain->writable_len;
+    parked->is_inline = chain->is_inline;
+    if (chain->is_inline) {
+        parked->inline_len = chain->inline_len;
+        __builtin_memcpy(parked->inline_bytes, chain->inline_bytes, sizeof(chain->inline_bytes));
+    }
+    for (uint32_t i = 0; i < chain->readable_count + chain->writable_count; i++)
+        parked->extents[i] = halo_extent_of(memory, &request->spans[i]);
+    request->open = false;
+}
 
 /* The first byte of an extent. */
 static inline HALO_SHARED unsigned char *halo_extent_at(const struct halo_receiver *receiver,
@@ -230,15 +280,39 @@ uint32_t halo_parked_writable(const struct halo_receiver *receiver,
                               const struct halo_parked *parked, uint64_t offset, uint64_t limit,
                               struct halo_span *spans, uint32_t max);
 
+/* It was given back, or why it was not. */
+static inline int halo_receiver_answered(struct halo_receiver *receiver, int error)
+{
+    if (!error) {
+        receiver->stats.answers++;
+        receiver->stats.in_flight--;
+    }
+    return error;
+}
+
 /*
  * Give a parked request back with the first `len` bytes of its writable part as the answer; or, one
  * that came inline, with at most HALO_INLINE_ANSWER_MAX bytes inside the used entry. They return
  * what halo_receiver_complete does, and HALO_EINVAL where there is no such room.
  */
-int halo_receiver_answer(struct halo_receiver *receiver, const struct halo_parked *parked,
-                         uint32_t len);
-int halo_receiver_answer_inline(struct halo_receiver *receiver, const struct halo_parked *parked,
-                                const void *bytes, uint32_t len);
+static inline int halo_receiver_answer(struct halo_receiver *receiver,
+                                       const struct halo_parked *parked, uint32_t len)
+{
+    if (receiver->notifying)
+        return HALO_EBUSY;
+    return halo_receiver_answered(receiver,
+                                  halo_device_complete(&receiver->device, parked->token, len));
+}
+
+static inline int halo_receiver_answer_inline(struct halo_receiver *receiver,
+                                              const struct halo_parked *parked, const void *bytes,
+                                              uint32_t len)
+{
+    if (receiver->notifying)
+        return HALO_EBUSY;
+    return halo_receiver_answered(
+        receiver, halo_device_complete_inline(&receiver->device, parked->token, bytes, len));
+}
 
 /*
  * Take up a queue where another receiver left it, with the requests in flight that it had parked:

@@ -15,8 +15,12 @@ bool halo_ready(struct halo_future *future)
 
 int halo_wait(struct halo_future *future)
 {
-    while (!halo_ready(future))
-        halo__port_wait();
+    while (!future->done) {
+        if (!future->op.answered)
+            future->again(future);
+        if (!future->done)
+            halo__port_wait();
+    }
     return future->error;
 }
 

@@ -86,13 +86,17 @@ bool halo__port_take(void)
     bool any = false;
     int got;
 
-    while ((got = halo_sender_poll(&halo__port, &answer)) > 0) {
-        struct halo_op *op = (struct halo_op *)(uintptr_t)answer.context;
+    do {
+        struct halo_op *op;
 
+        got = halo_sender_poll(&halo__port, &answer);
+        if (got <= 0)
+            break;
+        op = (struct halo_op *)(uintptr_t)answer.context;
         if (!op->answered(op, &answer))
             (void)halo_answer_free(&halo__port, &answer);
         any = true;
-    }
+    } while (halo__port.stats.in_flight > 0 || halo__port.answered > 0);
     halo__check(got, "the host broke the ring");
     halo__port_came += any;
     return any;
@@ -118,10 +122,10 @@ static inline bool send_all(void)
 }
 
 /* Leave the guest until something has come, unless it has. */
-static inline void leave(enum halo_wait_for what)
+static inline void leave(enum halo_wait_for what, uint32_t inside)
 {
-    const bool answers = halo_driver_arm(&halo__port.driver);
-    const bool calls = server && !is_silent && server->arm();
+    const bool answers = halo__port.answered > 0 || halo_driver_arm(&halo__port.driver);
+    const bool calls = server && !is_silent && server->arm(inside);
 
     if (!answers && !calls)
         halo__doorbell(HALO_DOORBELL_WAIT, what, 0);
@@ -144,8 +148,9 @@ void halo__port_wait(void)
 {
     waits++;
     if (!send_all()) {
-        while (!halo__port_take() && !serve(waits))
-            leave(HALO_WAIT_ANSWER);
+        do
+            leave(HALO_WAIT_ANSWER, waits);
+        while (!halo__port_take() && !serve(waits));
     }
     waits--;
 }
@@ -212,7 +217,9 @@ void halo__port_serve(const bool *over)
         return;
     }
     while (!*over) {
-        if (!serve(0) && !halo__port_take() && !send_all())
-            leave(HALO_WAIT_CALL);
+        if (serve(0) || send_all())
+            continue;
+        leave(HALO_WAIT_CALL, 0);
+        (void)halo__port_take();
     }
 }

@@ -7,9 +7,9 @@
  *     service  halo__port_wait()                   until something came:
  *     port       service->before_wait()              others submit what they have gathered
  *     port       halo__port_flush()                  one exit shows all of it to the host
- *     port       op->answered(op, &answer)           each answer that is there, or else
- *     port       service->serve(waits)               one call of the host's that is due, or else
- *     port       halo__doorbell(HALO_DOORBELL_WAIT)  leave until there is one or the other
+ *     port       halo__doorbell(HALO_DOORBELL_WAIT)  leave, unless something is there already
+ *     port       op->answered(op, &answer)           each answer that has come, or else
+ *     port       service->serve(waits)               one call of the host's that is due
  *
  * So whoever waits for its own answer also serves the others: it looks whether its answer has come,
  * and waits again where not.

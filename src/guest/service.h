@@ -37,8 +37,8 @@ struct halo__service {
     bool (*serve)(uint32_t waits);
     /* Make visible what was answered. */
     void (*flush)(void);
-    /* Before leaving the guest: true where something is there by now. */
-    bool (*arm)(void);
+    /* Before leaving the guest: true where something is there, or was put off and is due now. */
+    bool (*arm)(uint32_t waits);
     /* Serve a message that was popped from the host's stack, free it, and push the answer. */
     void (*serve_popped)(struct halo__popped *popped);
 };

@@ -15,8 +15,11 @@ int64_t halo__now(void)
 
 int64_t halo__deadline(int64_t timeout_ns)
 {
-    const int64_t now = halo__now();
+    int64_t now;
 
+    if (timeout_ns == NEVER) /* most of all: it needs no clock */
+        return NEVER;
+    now = halo__now();
     return timeout_ns > NEVER - now ? NEVER : now + timeout_ns;
 }
 

@@ -54,7 +54,7 @@ static int poll_for(struct halo_loop *loop, int timeout_ms)
 /* Take in what there is, from the guest and from descriptors. */
 static int drain(struct halo_loop *loop)
 {
-    const int error = poll_for(loop, 0);
+    const int error = loop->poller.armed_count > 0 ? poll_for(loop, 0) : 0;
 
     return error ? error : halo__port_drain(loop->port);
 }

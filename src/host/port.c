@@ -63,40 +63,20 @@ void halo__port_attach(struct halo_port *port, const struct halo_service *servic
 
 /* --- Taking in -------------------------------------------------------------------------------- */
 
-static int poison(const struct halo_port *port, const struct halo_violation *broken)
+/* A chain that could not be taken: HALO_EPOISONED, with the words for `got`. */
+static int poison(const struct halo_port *port, const struct halo_receiver *receiver, int got,
+                  const struct halo_chain *chain)
 {
+    const struct halo_violation *broken = &receiver->device.violation;
+
+    if (got == HALO_EREJECT)
+        return halo__fail(
+            port->words, HALO_EPOISONED, "the guest named a buffer that it may not: %s at 0x%llx",
+            halo_reject_name(chain->reject), (unsigned long long)chain->bad_addr.value);
     return halo__fail(port->words, HALO_EPOISONED,
                       "the guest broke the ring: %s at slot %u, id %u (addr 0x%llx, meta 0x%llx)",
                       halo_broken_name(broken->reason), broken->slot, broken->id,
                       (unsigned long long)broken->addr, (unsigned long long)broken->meta);
-}
-
-/*
- * Take the next chain of a queue as the request of its id. Returns 1, 0 where there is none, or
- * HALO_EPOISONED.
- */
-static int take(struct halo_port *port, enum halo_queue_index index, struct halo_request **taken)
-{
-    struct halo_receiver *receiver = &port->queues[index];
-    struct halo_span spans[HALO_PARKED_EXTENTS];
-    struct halo_received received;
-    struct halo_request *request;
-    const int got = halo_receiver_poll(receiver, &received, spans, HALO_PARKED_EXTENTS);
-
-    if (got == 0)
-        return 0;
-    if (got == HALO_EREJECT)
-        return halo__fail(port->words, HALO_EPOISONED,
-                          "the guest named a buffer that it may not: %s at 0x%llx",
-                          halo_reject_name(received.chain.reject),
-                          (unsigned long long)received.chain.bad_addr.value);
-    if (got < 0)
-        return poison(port, &receiver->device.violation);
-    request = &port->requests[index][halo_token_id(received.chain.token)];
-    halo_receiver_park(receiver, &received, &request->parked);
-    request->done = 0;
-    *taken = request;
-    return 1;
 }
 
 /* Hand it to whoever takes its kind. */
@@ -152,19 +132,25 @@ static const char *take_posted(struct halo_port *port, struct halo_request *post
  */
 static const char *take_lap(struct halo_port *port, enum halo_queue_index queue, int *error)
 {
-    struct halo_request *request;
+    struct halo_receiver *receiver = &port->queues[queue];
+    struct halo_span spans[HALO_PARKED_EXTENTS];
+    struct halo_received received;
+    uint32_t left = receiver->device.place.size;
     const char *why = NULL;
+    int got;
 
-    for (uint32_t i = 0; i < port->queues[queue].device.place.size && !why && !port->closed; i++) {
-        const int got = take(port, queue, &request);
+    while ((got = halo_receiver_poll(receiver, &received, spans, HALO_PARKED_EXTENTS)) > 0) {
+        struct halo_request *request = &port->requests[queue][halo_token_id(received.chain.token)];
 
-        if (got <= 0) {
-            *error = got;
-            break;
-        }
+        halo_receiver_park(receiver, &received, &request->parked);
+        request->done = 0;
         why = queue == HALO_QUEUE_G2H ? take_request(port, request) : take_posted(port, request);
+        if (why || port->closed || --left == 0)
+            return why;
     }
-    return why;
+    if (got < 0)
+        *error = poison(port, receiver, got, &received.chain);
+    return NULL;
 }
 
 static int refuse(const struct halo_port *port, const char *why)
@@ -172,34 +158,23 @@ static int refuse(const struct halo_port *port, const char *why)
     return halo__fail(port->words, HALO_EPOISONED, "the guest sent %s", why);
 }
 
-static int take_all(struct halo_port *port)
-{
-    const struct halo_attached *end = port->services + port->service_count;
-    int error = 0;
-    const char *why = take_lap(port, HALO_QUEUE_H2G, &error);
-
-    if (!why && !error)
-        why = take_lap(port, HALO_QUEUE_G2H, &error);
-    if (error)
-        return error;
-    for (const struct halo_attached *at = port->services; at < end && !why; at++) {
-        if (at->service->taken && !port->closed)
-            why = at->service->taken(at->self);
-    }
-    return why ? refuse(port, why) : 0;
-}
-
 int halo__port_drain(struct halo_port *port)
 {
     const struct halo_attached *end = port->services + port->service_count;
-    int error = port->on_stacks ? 0 : take_all(port);
+    const char *why = NULL;
+    int error = 0;
 
+    if (!port->on_stacks) {
+        why = take_lap(port, HALO_QUEUE_H2G, &error);
+        if (!why && !error && !port->closed)
+            why = take_lap(port, HALO_QUEUE_G2H, &error);
+    }
     if (error)
         return error;
-    for (const struct halo_attached *at = port->services; at < end; at++) {
-        if (at->service->serve && !port->closed)
-            at->service->serve(at->self);
-    }
+    for (const struct halo_attached *at = port->services; at < end && !why && !port->closed; at++)
+        why = at->service->serve(at->self);
+    if (why)
+        return refuse(port, why);
     halo__port_publish(port);
     return port->host_failed;
 }
@@ -235,8 +210,9 @@ void halo__port_publish(struct halo_port *port)
         port->answered = true;
     stack->pushed = false;
     for (uint32_t i = 0; i < HALO_QUEUE_COUNT; i++) {
-        if (port->queues[i].device.staged > 0)
-            port->answered = true;
+        if (port->queues[i].device.staged == 0)
+            continue;
+        port->answered = true;
         halo_device_publish(&port->queues[i].device);
     }
 }

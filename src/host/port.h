@@ -2,7 +2,7 @@
  * The host's end of both queues, or of both stacks. All that a guest says is taken in and judged
  * here, once, and handed to the service that takes its kind.
  *
- *     halo__port_drain    take everything that is there     -> service.take, service.taken
+ *     halo__port_drain    take everything that is there     -> service.take
  *                         let services go on                -> service.serve
  *                         make their answers visible
  *     halo__port_send     what the host has for the guest   -> service.send

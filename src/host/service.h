@@ -20,12 +20,9 @@ struct halo_service {
      * or later; with stacks, where request->pushed_at is set, now. */
     const char *(*take)(void *self, struct halo_request *request);
 
-    /* Everything that was there has been taken: what had to wait for that. May be NULL. */
-    const char *(*taken)(void *self);
-
-    /* Go on as far as that is possible without waiting. What is done is answered, and published
-     * later. May be NULL. */
-    void (*serve)(void *self);
+    /* Everything that was there has been taken: go on as far as that is possible without waiting.
+     * What is done is answered, and published later. */
+    const char *(*serve)(void *self);
 
     /* Give the guest what the host has for it, before it runs. */
     const char *(*send)(void *self);

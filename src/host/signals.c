@@ -4,31 +4,29 @@
 #include <pthread.h>
 #include <time.h>
 
+/* The first one is Halo's even where it was pending before. */
 static const int borrowed[] = {SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU};
 
 #define COUNT (sizeof(borrowed) / sizeof(borrowed[0]))
 
 void halo__signals_borrow(struct halo_signals *before)
 {
-    sigset_t block;
+    sigset_t pending;
 
-    sigemptyset(&block);
+    sigemptyset(&before->ours);
     for (size_t i = 0; i < COUNT; i++)
-        sigaddset(&block, borrowed[i]);
-    pthread_sigmask(SIG_BLOCK, &block, &before->mask);
-    sigpending(&before->pending);
+        sigaddset(&before->ours, borrowed[i]);
+    pthread_sigmask(SIG_BLOCK, &before->ours, &before->mask);
+    sigpending(&pending);
+    for (size_t i = 1; i < COUNT && !sigisemptyset(&pending); i++) {
+        if (sigismember(&pending, borrowed[i]) == 1)
+            sigdelset(&before->ours, borrowed[i]);
+    }
 }
 
 void halo__signals_return(const struct halo_signals *before)
 {
-    sigset_t ours;
-
-    sigemptyset(&ours);
-    for (size_t i = 0; i < COUNT; i++) {
-        if (borrowed[i] == SIGURG || sigismember(&before->pending, borrowed[i]) != 1)
-            sigaddset(&ours, borrowed[i]);
-    }
-    while (sigtimedwait(&ours, NULL, &(struct timespec){0, 0}) > 0)
+    while (sigtimedwait(&before->ours, NULL, &(struct timespec){0, 0}) > 0)
         continue;
     pthread_sigmask(SIG_SETMASK, &before->mask, NULL);
 }

@@ -12,7 +12,8 @@
 #include <stdbool.h>
 
 struct halo_signals {
-    sigset_t mask, pending; /* as they were */
+    sigset_t mask; /* as it was */
+    sigset_t ours; /* what becomes pending from now on is Halo's */
 };
 
 /* Block what Halo may cause on this thread. */

@@ -1,41 +1,7 @@
 /* Requests that are kept: read, written and answered at offsets, with no pointer in them. */
 #include <halo/receiver.h>
 
-/* A span as an extent of the region in which the device has found it; the first is the usual one.
- */
-static inline struct halo_extent extent_of(const struct halo_memory *memory,
-                                           const struct halo_span *span)
-{
-    uint64_t offset = (uint64_t)(span->base - memory->regions[0].host);
-    uint32_t i = 0;
-
-    while (offset >= memory->regions[i].len && i + 1 < memory->region_count)
-        offset = (uint64_t)(span->base - memory->regions[++i].host);
-    return (struct halo_extent){i, (uint32_t)span->len, offset};
-}
-
-void halo_receiver_park(const struct halo_receiver *receiver, struct halo_received *request,
-                        struct halo_parked *parked)
-{
-    const struct halo_memory *memory = receiver->device.memory;
-    const struct halo_chain *chain = &request->chain;
-
-    parked->token = chain->token;
-    parked->readable_count = (uint16_t)chain->readable_count;
-    parked->writable_count = (uint16_t)chain->writable_count;
-    parked->readable_len = (uint32_t)chain->readable_len;
-    parked->writable_len = (uint32_t)chain->writable_len;
-    parked->is_inline = chain->is_inline;
-    if (chain->is_inline) {
-        parked->inline_len = chain->inline_len;
-        __builtin_memcpy(parked->inline_bytes, chain->inline_bytes, sizeof(chain->inline_bytes));
-    }
-    for (uint32_t i = 0; i < chain->readable_count + chain->writable_count; i++)
-        parked->extents[i] = extent_of(memory, &request->spans[i]);
-    request->open = false;
-}
-
-/* The bytes of a extent from `skip` on, at most `limit` of them. */
+/* The bytes of an extent from `skip` on, at most `limit` of them. */
 static struct halo_span span_of(const struct halo_receiver *receiver,
                                 const struct halo_extent *extent, uint64_t skip, uint64_t limit)
 {
@@ -114,33 +80,6 @@ uint32_t halo_parked_writable(const struct halo_receiver *receiver,
 {
     return spans_of(receiver, parked->extents + parked->readable_count, parked->writable_count,
                     offset, limit, spans, max);
-}
-
-/* It was given back, or why it was not. */
-static int answered(struct halo_receiver *receiver, int error)
-{
-    if (!error) {
-        receiver->stats.answers++;
-        receiver->stats.in_flight--;
-    }
-    return error;
-}
-
-int halo_receiver_answer(struct halo_receiver *receiver, const struct halo_parked *parked,
-                         uint32_t len)
-{
-    if (receiver->notifying)
-        return HALO_EBUSY;
-    return answered(receiver, halo_device_complete(&receiver->device, parked->token, len));
-}
-
-int halo_receiver_answer_inline(struct halo_receiver *receiver, const struct halo_parked *parked,
-                                const void *bytes, uint32_t len)
-{
-    if (receiver->notifying)
-        return HALO_EBUSY;
-    return answered(receiver,
-                    halo_device_complete_inline(&receiver->device, parked->token, bytes, len));
 }
 
 int halo_receiver_resume(struct halo_receiver *receiver, struct halo_positions at,

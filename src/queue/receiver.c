@@ -29,27 +29,6 @@ int halo_receiver_refuse(struct halo_receiver *receiver)
     return HALO_EFULL;
 }
 
-int halo_receiver_begin(struct halo_receiver *receiver, struct halo_received *request,
-                        const struct halo_span *spans, int got)
-{
-    if (got < 0) {
-        receiver->stats.rejected += got == HALO_EREJECT;
-        return got;
-    }
-    receiver->stats.requests++;
-    receiver->stats.in_flight++;
-    request->spans = spans;
-    request->read_span = 0;
-    request->read_offset = 0;
-    request->write_span = request->chain.readable_count;
-    request->write_offset = 0;
-    request->answer_len = 0;
-    request->may_inline =
-        request->chain.is_inline && (receiver->device.features & HALO_FEATURE_INLINE_ANSWER) != 0;
-    request->open = true;
-    return 1;
-}
-
 size_t halo_received_read(struct halo_received *request, void *to, size_t max)
 {
     const struct halo_chain *chain = &request->chain;

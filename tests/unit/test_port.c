@@ -32,10 +32,11 @@ static const char *take(void *self, struct halo_request *request)
     return NULL;
 }
 
-static void serve(void *self)
+static const char *serve(void *self)
 {
     (void)self;
     served++;
+    return NULL;
 }
 
 static const char *send(void *self)

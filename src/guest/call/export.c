@@ -91,11 +91,6 @@ static void flush(void)
         halo__doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_G2H, 0);
 }
 
-static bool arm(void)
-{
-    return halo_driver_arm(&serve.driver);
-}
-
 /* Post buffers out of the front of this memory. */
 static struct halo__memory start(struct halo__memory memory)
 {
@@ -350,6 +345,15 @@ static bool serve_due(uint32_t waits)
         serve.put_off[serve.put_off_count++] = in;
     }
     return any;
+}
+
+static bool arm(uint32_t waits)
+{
+    for (uint32_t i = 0; i < serve.put_off_count; i++) {
+        if (is_due(&serve.put_off[i], waits))
+            return true;
+    }
+    return halo_driver_arm(&serve.driver);
 }
 
 static void serve_popped(struct halo__popped *popped)

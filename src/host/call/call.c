@@ -18,14 +18,18 @@ static const char *take(void *self, struct halo_request *request)
     }
 }
 
-static const char *taken(void *self)
+static const char *serve(void *self)
 {
-    return halo__call_due(self);
+    struct halo_calls *calls = self;
+
+    return calls->put_off.first ? halo__call_due(calls) : NULL;
 }
 
 static const char *send(void *self)
 {
-    return halo__invoke_send(self);
+    struct halo_calls *calls = self;
+
+    return calls->first ? halo__invoke_send(calls) : NULL;
 }
 
 static void end(void *self, int error)
@@ -44,7 +48,7 @@ static const struct halo_service service = {
             [HALO_QUEUE_H2G] = HALO_KIND_BIT(HALO_KIND_ANSWER) | HALO_KIND_BIT(HALO_KIND_ERROR),
         },
     .take = take,
-    .taken = taken,
+    .serve = serve,
     .send = send,
     .end = end,
 };

@@ -61,8 +61,6 @@ void halo__direct_flush(struct halo_streams *streams, struct halo_stream *stream
 
 void halo__direct_flush_all(struct halo_streams *streams)
 {
-    if (!streams->unflushed)
-        return;
     for (uint32_t i = 0; i < streams->used; i++) {
         if (streams->at[i].kind == HALO_END_HOST)
             halo__direct_flush(streams, &streams->at[i]);

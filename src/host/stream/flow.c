@@ -45,12 +45,14 @@ void halo__flow_push(struct halo_streams *streams, struct halo_flow *flow,
     halo__fifo_push(streams->port->requests[HALO_QUEUE_G2H], &flow->requests, request);
     flow->count++;
     flow->bytes += weight(request);
+    streams->requests++;
 }
 
 void halo__flow_pop(struct halo_streams *streams, struct halo_flow *flow)
 {
     flow->bytes -= weight(halo__flow_first(streams, flow));
     flow->count--;
+    streams->requests--;
     halo__fifo_pop(streams->port->requests[HALO_QUEUE_G2H], &flow->requests);
 }
 
@@ -104,12 +106,24 @@ void halo__flow_cancel(struct halo_streams *streams, struct halo_stream *stream,
 
 #define HALO_FLOW_PARTS 64 /* most buffers of one move */
 
-/* Spans as the operating system wants them. */
-static int iovecs(struct iovec *iov, const struct halo_span *spans, uint32_t count)
+/* Extents behind the first `skip` bytes, as the operating system wants them: how many. */
+static int iovecs(struct iovec *iov, const struct halo_receiver *queue,
+                  const struct halo_extent *extents, uint32_t count, uint64_t skip)
 {
-    for (uint32_t i = 0; i < count; i++)
-        iov[i] = (struct iovec){halo_shm_expose(spans[i].base), spans[i].len};
-    return (int)count;
+    int n = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct halo_extent *extent = &extents[i];
+
+        if (skip >= extent->len) {
+            skip -= extent->len;
+            continue;
+        }
+        iov[n++] = (struct iovec){halo_shm_expose(halo_extent_at(queue, extent) + skip),
+                                  extent->len - (size_t)skip};
+        skip = 0;
+    }
+    return n;
 }
 
 /* Connections, as handles: as many as there are, fit, and have a place. Bytes, or an errno. */
@@ -153,21 +167,19 @@ static int gather(struct halo_streams *streams, struct halo_stream *stream, stru
 {
     const struct halo_receiver *queue = &streams->port->queues[HALO_QUEUE_G2H];
     const struct halo_request *request = halo__flow_first(streams, flow);
-    struct halo_span spans[HALO_PARKED_EXTENTS];
     int count = 0;
 
     for (uint32_t left = halo__end_batch(stream);
          request && request->message.kind != HALO_KIND_STREAM_CLOSE && left > 0 &&
          count + (int)HALO_PARKED_EXTENTS <= HALO_FLOW_PARTS;
          left--) {
-        const uint32_t n =
-            flow == &stream->in
-                ? halo_parked_writable(queue, &request->parked, HALO_PAYLOAD + request->done,
-                                       SSIZE_MAX, spans, HALO_PARKED_EXTENTS)
-                : halo_parked_readable(queue, &request->parked, HALO_STREAM_HEAD + request->done,
-                                       SSIZE_MAX, spans, HALO_PARKED_EXTENTS);
+        const struct halo_parked *parked = &request->parked;
 
-        count += iovecs(iov + count, spans, n);
+        count += flow == &stream->in
+                     ? iovecs(iov + count, queue, parked->extents + parked->readable_count,
+                              parked->writable_count, HALO_PAYLOAD + request->done)
+                     : iovecs(iov + count, queue, parked->extents, parked->readable_count,
+                              HALO_STREAM_HEAD + request->done);
         request =
             request->next ? &streams->port->requests[HALO_QUEUE_G2H][request->next - 1] : NULL;
     }
@@ -192,6 +204,8 @@ static int64_t read_some(struct halo_streams *streams, struct halo_stream *strea
 
     if (stream->in.over)
         return 0;
+    if (stream->kind == HALO_END_HOST) /* direct.c moves its bytes */
+        return -EAGAIN;
     if (stream->is_listener)
         return accept_some(streams, stream, halo__flow_first(streams, &stream->in));
     return halo__end_read(streams, stream, iov, gather(streams, stream, &stream->in, iov));
@@ -260,6 +274,10 @@ void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *s
         if (request->done == weight(request)) { /* a write of nothing */
             halo__flow_finish_write(streams, stream);
             continue;
+        }
+        if (stream->kind == HALO_END_HOST) {
+            stream->out.blocked = true;
+            break;
         }
         n = halo__end_write(streams, stream, iov, gather(streams, stream, &stream->out, iov));
         if (n == -EAGAIN) {

@@ -7,10 +7,12 @@ static const char *take(void *self, struct halo_request *request)
 }
 
 /* Serve all streams until they have no requests or would have to wait. */
-static void serve(void *self)
+static const char *serve(void *self)
 {
     struct halo_streams *streams = self;
 
+    if (streams->requests == 0 && streams->poller->armed_count == 0)
+        return NULL;
     for (uint32_t i = 0; i < streams->used; i++) {
         struct halo_stream *stream = &streams->at[i];
 
@@ -21,11 +23,15 @@ static void serve(void *self)
         if (stream->kind)
             halo__end_arm(streams, stream);
     }
+    return NULL;
 }
 
 static const char *send(void *self)
 {
-    halo__direct_flush_all(self);
+    struct halo_streams *streams = self;
+
+    if (streams->unflushed)
+        halo__direct_flush_all(streams);
     return NULL;
 }
 

@@ -76,10 +76,11 @@ struct halo_streams {
     struct halo_poller *poller;
     struct halo_words *words;
     struct halo_stream at[HALO_STREAMS_MAX];
-    uint32_t used;    /* places behind are free, and were never used */
-    uint32_t next;    /* where to look for a free place: each rests before it is used again */
-    bool unflushed;   /* a host's write fills a buffer in part */
-    bool memory_lent; /* to a thread that the kernel does not let go of */
+    uint32_t used;     /* places behind are free, and were never used */
+    uint32_t next;     /* where to look for a free place: each rests before it is used again */
+    uint32_t requests; /* in all flows together */
+    bool unflushed;    /* a host's write fills a buffer in part */
+    bool memory_lent;  /* to a thread that the kernel does not let go of */
     struct halo_stream_stats total;
 };
 
