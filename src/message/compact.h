@@ -3,7 +3,7 @@
  * where the ring has inline requests. The answer, where it is a number or nothing, lies inside the
  * used entry; anything else goes into the chain's writable buffers as the answer of any call.
  *
- *     byte 0      HALO_KIND_CALL | HALO_COMPACT
+ *     byte 0      HALO_KIND_CALL | HALO_COMPACT, and the nesting depth (HALO_DEPTH_SHIFT)
  *     bytes 1, 2  the function's index
  *     bytes 3…    the arguments, without a gap: bool 1 byte, 32-bit 4, 64-bit 8
  */
@@ -24,23 +24,17 @@ static inline uint32_t halo__packed_len(enum halo_type type)
     return lens[type];
 }
 
-/* Bytes of all arguments; above what fits where one is no number. */
-static inline uint32_t halo__packed_args_len(const struct halo_signature *signature)
-{
-    uint32_t len = 0;
-
-    for (uint32_t i = 1; i <= signature->arg_count; i++)
-        len += halo__packed_len((enum halo_type)signature->types[i]);
-    return len;
-}
-
 /* Write a number, or read one: false where it is a bool of neither 0 nor 1. */
 static inline void halo__pack(unsigned char *to, const struct halo_value *value)
 {
-    if (value->type == HALO_BOOL)
+    const uint32_t len = halo__packed_len(value->type);
+
+    if (len == 1)
         *to = value->boolean;
-    else
-        __builtin_memcpy(to, &value->u64, halo__packed_len(value->type));
+    else if (len == 4)
+        __builtin_memcpy(to, &value->u64, 4);
+    else if (len == 8)
+        __builtin_memcpy(to, &value->u64, 8);
 }
 
 static inline bool halo__unpack(const unsigned char *from, enum halo_type type,
@@ -51,7 +45,10 @@ static inline bool halo__unpack(const unsigned char *from, enum halo_type type,
         value->boolean = *from == 1;
         return *from <= 1;
     }
-    __builtin_memcpy(&value->u64, from, halo__packed_len(type));
+    if (halo__packed_len(type) == 4)
+        __builtin_memcpy(&value->u64, from, 4);
+    else if (halo__packed_len(type) == 8)
+        __builtin_memcpy(&value->u64, from, 8);
     return true;
 }
 

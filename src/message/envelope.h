@@ -57,6 +57,9 @@ int halo__decode_result(unsigned char *bytes, size_t len, enum halo_type type,
 /* Where the raw values lie: one behind the other from `bytes`. HALO_EMESSAGE for text that does not
  * end where it should. */
 int halo__place_raw(const unsigned char *bytes, struct halo_value *args, uint32_t count);
+/* Whether a value is one of this type that can be sent: 0, or HALO_ETYPE, HALO_EINVAL. */
+int halo__value_check(uint8_t type, const struct halo_value *value);
+
 int halo__decode_error(unsigned char *bytes, size_t len, int32_t *code, const char **text);
 
 #endif

@@ -1,5 +1,5 @@
 /* Types, values and signatures; the same for both sides. */
-#include <halo/value.h>
+#include "envelope.h"
 
 static const char *const type_names[HALO_TYPE_COUNT] = {"void", "i32", "u32",  "i64", "u64",
                                                         "f32",  "f64", "bool", "str", "bytes"};
@@ -53,27 +53,32 @@ const char *halo_signature_text(const struct halo_signature *signature, char *te
     return text;
 }
 
+int halo__value_check(uint8_t type, const struct halo_value *value)
+{
+    if ((unsigned)value->type != type)
+        return HALO_ETYPE;
+    if (type == HALO_STR) {
+        if (!value->str)
+            return HALO_EINVAL;
+        for (size_t k = 0; k < value->len; k++) {
+            if (!value->str[k])
+                return HALO_EINVAL;
+        }
+    }
+    return type == HALO_BYTES && !value->bytes && value->len > 0 ? HALO_EINVAL : 0;
+}
+
 int halo_values_check(const struct halo_signature *signature, const struct halo_value *args,
                       size_t count, uint32_t *which)
 {
     if (count != signature->arg_count)
         return HALO_ECOUNT;
     for (uint32_t i = 0; i < count; i++) {
-        const struct halo_value *value = &args[i];
+        const int error = halo__value_check(signature->types[1 + i], &args[i]);
 
         *which = i;
-        if ((unsigned)value->type != signature->types[1 + i])
-            return HALO_ETYPE;
-        if (value->type == HALO_STR) {
-            if (!value->str)
-                return HALO_EINVAL;
-            for (size_t k = 0; k < value->len; k++) {
-                if (!value->str[k])
-                    return HALO_EINVAL;
-            }
-        }
-        if (value->type == HALO_BYTES && !value->bytes && value->len > 0)
-            return HALO_EINVAL;
+        if (error)
+            return error;
     }
     return 0;
 }

@@ -165,17 +165,15 @@ static void lend_answer(struct halo_call *call, uint32_t len, const struct halo_
 
 int halo_return(struct halo_call *call, struct halo_value value)
 {
-    const struct halo_signature result = {.arg_count = 1,
-                                          .types = {0, call->export->signature.types[0]}};
     const uint64_t raw = halo__raw_len(&value);
     struct halo__wire wire;
     uint64_t whole;
-    uint32_t which, len;
+    uint32_t len;
     int error;
 
     if (call->answered)
         return HALO_ESTATE;
-    error = halo_values_check(&result, &value, 1, &which);
+    error = halo__value_check(call->export->signature.types[0], &value);
     if (error)
         return refuse(call, error);
     if (raw > UINT32_MAX - sizeof(wire))

@@ -186,27 +186,28 @@ static bool answered(struct halo_op *op, struct halo_answer *answer)
 
 /* --- Calls ------------------------------------------------------------------------------------ */
 
-/* Does a call of it fit into a descriptor? */
-static bool is_compact(const struct halo_import *import)
-{
-    return (halo__port.driver.features & HALO_FEATURE_INLINE_REQUEST) &&
-           (uint32_t)import->index <= UINT16_MAX &&
-           halo__packed_args_len(&import->signature) <= HALO_INLINE_REQUEST_MAX - HALO_COMPACT_HEAD;
-}
-
-static int add_compact(struct halo_send *send, const struct halo_import *import,
-                       const struct halo_value *args)
+/* Put a call of it into a descriptor: false where it does not fit into one. */
+static bool add_compact(struct halo_send *send, const struct halo_import *import,
+                        const struct halo_value *args, int *error)
 {
     unsigned char bytes[HALO_INLINE_REQUEST_MAX] = {
         (unsigned char)(HALO_KIND_CALL | HALO_COMPACT | halo__serving << HALO_DEPTH_SHIFT),
         (unsigned char)import->index, (unsigned char)(import->index >> 8)};
     uint32_t len = HALO_COMPACT_HEAD;
 
+    if (!(halo__port.driver.features & HALO_FEATURE_INLINE_REQUEST) ||
+        (uint32_t)import->index > UINT16_MAX)
+        return false;
     for (uint32_t i = 0; i < import->signature.arg_count; i++) {
+        const uint32_t more = halo__packed_len(args[i].type);
+
+        if (more > HALO_INLINE_REQUEST_MAX - len)
+            return false;
         halo__pack(bytes + len, &args[i]);
-        len += halo__packed_len(args[i].type);
+        len += more;
     }
-    return halo_send_inline(send, bytes, len);
+    *error = halo_send_inline(send, bytes, len);
+    return true;
 }
 
 /* Header and envelope of a call: returns their length, or HALO_ESIZE for what no message holds. */
@@ -265,7 +266,8 @@ static int build(struct halo_send *send, struct halo_future *future, const struc
     int error;
 
     halo_send_begin(send, &halo__port);
-    error = is_compact(import) ? add_compact(send, import, args) : add_message(send, import, args);
+    if (!add_compact(send, import, args, &error))
+        error = add_message(send, import, args);
     if (!error)
         error = add_room(send, future);
     if (error)

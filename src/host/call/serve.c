@@ -37,15 +37,12 @@ static void answer_compact(struct halo_call *call, const struct halo_value *valu
 
 int halo_return(struct halo_call *call, struct halo_value value)
 {
-    struct halo_signature result = {.arg_count = 1,
-                                    .types = {0, call->provided->signature.types[0]}};
     struct halo_payload payload;
-    uint32_t which;
     int error;
 
     if (call->answered)
         return HALO_ESTATE;
-    error = halo_values_check(&result, &value, 1, &which);
+    error = halo__value_check(call->provided->signature.types[0], &value);
     if (error)
         return refuse(call, error);
     if (call->request->parked.is_inline && value.type < HALO_STR) {
@@ -184,7 +181,7 @@ static const char *serve_compact(struct halo_calls *calls, struct halo_request *
     struct halo_call call = {.calls = calls, .request = request};
     const struct halo_signature *signature;
     struct halo_value args[HALO_ARGUMENTS_MAX];
-    uint32_t function = bytes[1] | (uint32_t)bytes[2] << 8;
+    uint32_t function = bytes[1] | (uint32_t)bytes[2] << 8, left;
 
     if (function == 0)
         return "a call that is malformed";
@@ -194,16 +191,21 @@ static const char *serve_compact(struct halo_calls *calls, struct halo_request *
     }
     call.provided = &functions->provided[function - 1];
     signature = &call.provided->signature;
-    if (halo__packed_args_len(signature) != request->parked.inline_len - HALO_COMPACT_HEAD)
-        return "a call whose arguments are not its function's";
+    left = request->parked.inline_len - HALO_COMPACT_HEAD;
     bytes += HALO_COMPACT_HEAD;
     for (uint32_t i = 0; i < signature->arg_count; i++) {
         const enum halo_type type = (enum halo_type)signature->types[1 + i];
+        const uint32_t len = halo__packed_len(type);
 
+        if (len > left)
+            return "a call whose arguments are not its function's";
         if (!halo__unpack(bytes, type, &args[i]))
             return "a call that is malformed";
-        bytes += halo__packed_len(type);
+        bytes += len;
+        left -= len;
     }
+    if (left > 0)
+        return "a call whose arguments are not its function's";
     call_function(&call, args);
     return NULL;
 }

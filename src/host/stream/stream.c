@@ -110,6 +110,8 @@ const struct halo_stream *halo__streams_asked(const struct halo_streams *streams
 
 void halo__streams_retry(struct halo_streams *streams)
 {
+    if (streams->requests == 0) /* nothing is blocked */
+        return;
     for (uint32_t i = 0; i < streams->used; i++) {
         struct halo_stream *stream = &streams->at[i];
 

@@ -118,7 +118,16 @@ struct halo_stream *halo__stream_of(struct halo_streams *streams, uint32_t handl
 struct halo_stream *halo__stream_named(struct halo_streams *streams, const char *name);
 
 /* The stream of a handle that the host has, or NULL. */
-struct halo_stream *halo__stream_find(const struct halo_streams *streams, uint32_t handle);
+static inline struct halo_stream *halo__stream_find(const struct halo_streams *streams,
+                                                    uint32_t handle)
+{
+    const uint32_t place = handle & 0xffff;
+    const struct halo_stream *stream = &streams->at[place % HALO_STREAMS_MAX];
+
+    if (place >= HALO_STREAMS_MAX || !stream->kind || handle >> 16 != stream->generation)
+        return NULL;
+    return (struct halo_stream *)(uintptr_t)stream; /* as const as the table was */
+}
 
 /* halo_attach and halo_offer. */
 int halo__stream_attach(struct halo_streams *streams, uint32_t handle, const struct halo_end *end);

@@ -56,16 +56,6 @@ struct halo_stream *halo__stream_named(struct halo_streams *streams, const char 
     return NULL;
 }
 
-struct halo_stream *halo__stream_find(const struct halo_streams *streams, uint32_t handle)
-{
-    const uint32_t place = handle & 0xffff;
-    const struct halo_stream *stream = &streams->at[place % HALO_STREAMS_MAX];
-
-    if (place >= HALO_STREAMS_MAX || !stream->kind || handle >> 16 != stream->generation)
-        return NULL;
-    return (struct halo_stream *)(uintptr_t)stream; /* as const as the table was */
-}
-
 /* --- What a host does with them --------------------------------------------------------------- */
 
 /* Connect a free place to an end: 0, or an error with words. */
