@@ -9,7 +9,7 @@
  * The flags decide who owns a descriptor, so one load of `meta` gives the owner's word together
  * with everything it says: the check and the use can never see different values.
  *
- * Three flavours, chosen at compile time:
+ * Two flavours, chosen at compile time:
  *  - the default, for hosts and guests: loads and stores of this file, inlined;
  *  - HALO_SHM_TEST: the word functions are external, and a test supplies them, so that each access
  *    can be scheduled, answered with a lie, or counted.
