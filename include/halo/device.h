@@ -92,10 +92,11 @@ struct halo_chain {
     unsigned char inline_bytes[HALO_INLINE_REQUEST_MAX];
 };
 
-_Static_assert(offsetof(struct halo_chain, is_inline) == offsetof(struct halo_chain, slots) + 2 &&
-                   offsetof(struct halo_chain, reject) == offsetof(struct halo_chain, slots) + 4 &&
-                   sizeof(enum halo_reject) == 4 && HALO_REJECT_NOT == 0,
-               "halo_device_take_buffer stores slots, is_inline, inline_len and reject as a word");
+HALO_STATIC_ASSERT(
+    offsetof(struct halo_chain, is_inline) == offsetof(struct halo_chain, slots) + 2 &&
+        offsetof(struct halo_chain, reject) == offsetof(struct halo_chain, slots) + 4 &&
+        sizeof(enum halo_reject) == 4 && HALO_REJECT_NOT == 0,
+    "halo_device_take_buffer stores slots, is_inline, inline_len and reject as a word");
 
 /*
  * Start on a fresh (zeroed) ring. `memory` and `chains` (place->size entries, zeroed before the

@@ -101,7 +101,11 @@ static inline struct halo_end halo_end_fd(int fd)
  */
 static inline struct halo_end halo_end_given(int fd)
 {
-    return (struct halo_end){.kind = HALO_END_FD, .fd = fd, .given = true, .offset = -1};
+    struct halo_end end = halo__end(HALO_END_FD, fd);
+
+    end.given = true;
+    end.offset = -1;
+    return end;
 }
 
 /* A file, read and written from an offset on, whatever its descriptor's own is. */
