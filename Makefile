@@ -4,7 +4,7 @@ BUILD ?= build
 HALO = $(BUILD)/src/halo
 
 .PHONY: all run test verify fuzz peers bench bench-count build-bench clean deps deps-test \
-	test-qemu format install uninstall configure-prefix
+	test-qemu format install uninstall configure-prefix deb
 
 all: $(BUILD)/build.ninja
 	@log=$$(ninja -C $(BUILD) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
@@ -29,6 +29,11 @@ uninstall: configure-prefix
 
 configure-prefix: $(BUILD)/build.ninja
 	@meson configure $(BUILD) -Dprefix="$(prefix)" -Dlibdir="$(libdir)" -Dpkgconfig.relocatable=true
+
+# Debian packages, in BUILD/deb.
+deb: deps
+	@tools/deps package
+	@tools/deb $(BUILD)/deb
 
 # Everything that decides whether Halo works; .ci/run calls this.
 test: deps-test
