@@ -189,11 +189,15 @@ static inline struct halo_extent halo_extent_of(const struct halo_memory *memory
                                                 const struct halo_span *span)
 {
     uint64_t offset = (uint64_t)(span->base - memory->regions[0].host);
+    struct halo_extent extent;
     uint32_t i = 0;
 
     while (offset >= memory->regions[i].len && i + 1 < memory->region_count)
         offset = (uint64_t)(span->base - memory->regions[++i].host);
-    return (struct halo_extent){i, (uint32_t)span->len, offset};
+    extent.region = i;
+    extent.len = (uint32_t)span->len;
+    extent.offset = offset;
+    return extent;
 }
 
 /*
