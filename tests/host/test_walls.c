@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,31 @@ static void host_10_a_guests_process_has_no_right_that_can_be_given_up(void **st
 {
     (void)state;
     in_host(host_that_looks_at_its_guest, NULL);
+}
+
+/* A pipe that was not to be closed at exec: only the host holds its writing end. */
+static void host_of_a_pipe(void *argument)
+{
+    struct halo_sandbox *box;
+    int ends[2], high;
+    struct pollfd pollfd;
+
+    (void)argument;
+    must(pipe(ends) == 0);
+    high = fcntl(ends[1], F_DUPFD, 40); /* no number that the child has itself */
+    must(high >= 40);
+    box = opened(HALO_BACKEND_PROCESS, "loop");
+    close(ends[1]);
+    close(high);
+    pollfd = (struct pollfd){.fd = ends[0], .events = POLLIN};
+    must(poll(&pollfd, 1, 5000) == 1 && pollfd.revents == POLLHUP);
+    halo_close(box);
+}
+
+static void host_10_no_descriptor_of_the_host_is_held_by_keeper_or_guest(void **state)
+{
+    (void)state;
+    in_host(host_of_a_pipe, NULL);
 }
 
 static void host_that_looks_at_the_keeper(void *argument)
@@ -265,6 +291,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_10_a_guests_process_has_no_right_that_can_be_given_up),
+        cmocka_unit_test(host_10_no_descriptor_of_the_host_is_held_by_keeper_or_guest),
         cmocka_unit_test(host_10_the_keeper_has_no_right_either),
         cmocka_unit_test(host_11_nothing_of_the_guest_runs_before_the_host_runs_it),
         cmocka_unit_test(host_09_a_guest_cannot_forge_its_fault_report),
