@@ -24,13 +24,19 @@ static inline uint32_t halo__packed_len(enum halo_type type)
     return lens[type];
 }
 
+/* A program that fills the union itself may leave a bool of 2: it is true, and travels as 1. */
+static inline bool halo__truth(const struct halo_value *value)
+{
+    return *(const unsigned char *)&value->boolean != 0;
+}
+
 /* Write a number, or read one: false where it is a bool of neither 0 nor 1. */
 static inline void halo__pack(unsigned char *to, const struct halo_value *value)
 {
     const uint32_t len = halo__packed_len(value->type);
 
     if (len == 1)
-        *to = value->boolean;
+        *to = halo__truth(value);
     else if (len == 4)
         __builtin_memcpy(to, &value->u64, 4);
     else if (len == 8)

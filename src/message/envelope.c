@@ -3,6 +3,7 @@
 #include <pb_decode.h>
 #include <pb_encode.h>
 #include <string.h>
+#include "compact.h"
 
 #define FUNCTION 1u /* Call */
 #define ARGUMENT 2u /* Call */
@@ -45,7 +46,7 @@ static uint64_t number_of(const struct halo_value *value)
     case HALO_U64:
         return value->u64;
     case HALO_BOOL:
-        return value->boolean;
+        return halo__truth(value);
     default: /* raw */
         return value->len;
     }

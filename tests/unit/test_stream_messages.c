@@ -315,6 +315,9 @@ static void offers_that_are_none_are_refused(void **state)
     assert_int_equal(stream_box_offer(box, NULL, halo_end_file(pipes[0], 0), HALO_IN, NULL),
                      HALO_EINVAL);
     assert_int_equal(stream_box_attach(box, 3, halo_end_fd(pipes[0])), HALO_EINVAL);
+    for (uint32_t i = HALO_STDIN; i <= HALO_STDERR; i++)
+        assert_int_equal(stream_box_attach(box, i, halo_end_functions(&nothing, NULL, -1)),
+                         HALO_EINVAL);
     close(pipes[0]);
     close(pipes[1]);
     for (uint32_t i = 4; i < HALO_STREAMS_MAX; i++)

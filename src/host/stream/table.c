@@ -58,13 +58,18 @@ struct halo_stream *halo__stream_named(struct halo_streams *streams, const char 
 
 /* --- What a host does with them --------------------------------------------------------------- */
 
-/* Connect a free place to an end: 0, or an error with words. */
+/* Connect a free place to an end that serves these ways: 0, or an error with words. */
 static int connect(struct halo_streams *streams, struct halo_stream *stream,
-                   const struct halo_end *end)
+                   const struct halo_end *end, uint32_t ways)
 {
     const char *why = NULL;
     int error = HALO_EINVAL;
 
+    if (end->kind == HALO_END_FUNCTIONS && end->functions &&
+        ((ways & HALO_IN && !end->functions->read) || (ways & HALO_OUT && !end->functions->write)))
+        return halo__fail(streams->words, HALO_EINVAL,
+                          "the end of a stream has no function to %s with",
+                          ways & HALO_IN && !end->functions->read ? "read" : "write");
     if (end->kind == HALO_END_FD && halo__fd_is_own(end->fd))
         why = "it is one of Halo's own, or no stream of bytes";
     else if (end->kind == HALO_END_FD && end->offset >= 0 && fcntl(end->fd, F_GETFL) & O_APPEND &&
@@ -85,6 +90,7 @@ static int connect(struct halo_streams *streams, struct halo_stream *stream,
 int halo__stream_attach(struct halo_streams *streams, uint32_t handle, const struct halo_end *end)
 {
     struct halo_stream *stream = &streams->at[handle % HALO_STREAMS_MAX];
+    const uint8_t ways = handle == HALO_STDIN ? HALO_IN : HALO_OUT;
     int error;
 
     if (handle > HALO_STDERR)
@@ -95,10 +101,10 @@ int halo__stream_attach(struct halo_streams *streams, uint32_t handle, const str
     if (stream->kind)
         halo__end_release(streams, stream);
     stream->generation = 0;
-    error = connect(streams, stream, end);
+    error = connect(streams, stream, end, ways);
     if (error)
         return error;
-    stream->ways = handle == HALO_STDIN ? HALO_IN : HALO_OUT;
+    stream->ways = ways;
     return 0;
 }
 
@@ -116,15 +122,11 @@ int halo__stream_offer(struct halo_streams *streams, const char *name, const str
         return halo__fail(streams->words, HALO_EINVAL, "%s: offered already", name);
     if (ways == 0 || ways > (HALO_IN | HALO_OUT))
         return halo__fail(streams->words, HALO_EINVAL, "a stream goes in, out, or both ways");
-    if (end->kind == HALO_END_FUNCTIONS && end->functions &&
-        ((ways & HALO_IN && !end->functions->read) || (ways & HALO_OUT && !end->functions->write)))
-        return halo__fail(streams->words, HALO_EINVAL,
-                          "there is no function for a way that is offered");
     stream = halo__stream_place(streams);
     if (!stream)
         return halo__fail(streams->words, HALO_EFULL, "there are %u streams already",
                           HALO_STREAMS_MAX);
-    error = connect(streams, stream, end);
+    error = connect(streams, stream, end, ways);
     if (error)
         return error;
     stream->ways = (uint8_t)ways;
