@@ -41,6 +41,10 @@
 #error "Halo's shared structures are little-endian and are accessed without conversion"
 #endif
 
+#if __SIZEOF_POINTER__ != 8
+#error "Halo needs a 64-bit target: its shared 64-bit words must each be a single access"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
