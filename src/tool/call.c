@@ -2,8 +2,10 @@
 #define _GNU_SOURCE
 #include "tool.h"
 #include <errno.h>
+#include <float.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +17,10 @@ static const char usage[] =
     "\n"
     "Calls a function that GUEST exports, and prints its result. Without FUNCTION it lists\n"
     "them. After -- stands the next call of the same sandbox; the first that fails is the\n"
-    "last. A value that is -- itself is written @FILE. Values are numbers, true or false, and "
-    "text; @FILE is the text or bytes of a\n"
-    "file. Standard input, output and error are the guest's, too.\n"
+    "last. Values are numbers (decimal, or hexadecimal behind 0x), true or false, and text;\n"
+    "@FILE is the text or bytes of a file, @@TEXT is a text that begins with one @. A value\n"
+    "that is -- itself is written @FILE. Standard input, output and error are the guest's,\n"
+    "too.\n"
     "\n" TOOL_USAGE "  -h, --help           this text\n"
     "\n"
     "Exit codes: 0; 1 the function failed; 2 wrong use or an unusable file; 3 the guest\n"
@@ -59,7 +62,10 @@ static int parse_text(const char *text, struct halo_value *value, void **memory)
 {
     value->len = strlen(text);
     value->str = text;
-    if (*text == '@') {
+    if (text[0] == '@' && text[1] == '@') {
+        value->str++;
+        value->len--;
+    } else if (*text == '@') {
         *memory = read_file(text + 1, &value->len);
         if (!*memory)
             return TOOL_EXIT_USAGE;
@@ -74,12 +80,19 @@ static bool parse_bool(const char *text, bool *value)
     return *value || strcmp(text, "false") == 0;
 }
 
+/* Numbers are decimal however many zeros they begin with, as people read them. */
+static int base_of(const char *text)
+{
+    text += strspn(text, "+-");
+    return text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
+}
+
 static bool parse_signed(const char *text, int64_t min, int64_t max, int64_t *value)
 {
     char *end;
 
     errno = 0;
-    *value = strtoll(text, &end, 0);
+    *value = strtoll(text, &end, base_of(text));
     return !errno && end != text && !*end && *value >= min && *value <= max;
 }
 
@@ -88,16 +101,27 @@ static bool parse_unsigned(const char *text, uint64_t max, uint64_t *value)
     char *end;
 
     errno = 0;
-    *value = strtoull(text, &end, 0);
+    *value = strtoull(text, &end, base_of(text));
     return !errno && end != text && !*end && !strchr(text, '-') && *value <= max;
+}
+
+/* A number that is too large is none of its type; infinity has to be asked for by its name. */
+static bool parse_float(const char *text, float *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtof(text, &end);
+    return end != text && !*end && !(errno == ERANGE && isinf(*value));
 }
 
 static bool parse_double(const char *text, double *value)
 {
     char *end;
 
+    errno = 0;
     *value = strtod(text, &end);
-    return end != text && !*end;
+    return end != text && !*end && !(errno == ERANGE && isinf(*value));
 }
 
 /* Value number `which`, as its type is written. */
@@ -106,7 +130,6 @@ static int parse_value(uint32_t which, enum halo_type type, const char *text,
 {
     uint64_t u64 = 0;
     int64_t i64 = 0;
-    double f64 = 0;
     bool good;
 
     *value = (struct halo_value){.type = type};
@@ -126,8 +149,7 @@ static int parse_value(uint32_t which, enum halo_type type, const char *text,
         good = parse_unsigned(text, UINT64_MAX, &value->u64);
         break;
     case HALO_F32:
-        good = parse_double(text, &f64);
-        value->f32 = (float)f64;
+        good = parse_float(text, &value->f32);
         break;
     case HALO_F64:
         good = parse_double(text, &value->f64);
@@ -139,6 +161,29 @@ static int parse_value(uint32_t which, enum halo_type type, const char *text,
         return parse_text(text, value, memory);
     }
     return good ? 0 : wrong_value(which, type, text);
+}
+
+/* The fewest digits that read back as the same number. */
+static void print_float(float value)
+{
+    char text[32];
+    int digits = 0;
+
+    do
+        (void)snprintf(text, sizeof(text), "%.*g", ++digits, (double)value);
+    while (digits < FLT_DECIMAL_DIG && strtof(text, NULL) != value);
+    puts(text);
+}
+
+static void print_double(double value)
+{
+    char text[32];
+    int digits = 0;
+
+    do
+        (void)snprintf(text, sizeof(text), "%.*g", ++digits, value);
+    while (digits < DBL_DECIMAL_DIG && strtod(text, NULL) != value);
+    puts(text);
 }
 
 static void print_value(const struct halo_value *value)
@@ -157,31 +202,31 @@ static void print_value(const struct halo_value *value)
         printf("%" PRIu64 "\n", value->u64);
         break;
     case HALO_F32:
-        printf("%.9g\n", (double)value->f32);
+        print_float(value->f32);
         break;
     case HALO_F64:
-        printf("%.17g\n", value->f64);
+        print_double(value->f64);
         break;
     case HALO_BOOL:
         puts(value->boolean ? "true" : "false");
         break;
     case HALO_STR:
-        printf("%s\n", value->str);
+        tool_print_guest(stdout, value->str, value->len);
+        putchar('\n');
         break;
-    case HALO_BYTES: /* as they are */
-        fwrite(value->bytes, 1, value->len, stdout);
+    case HALO_BYTES:
+        tool_print_guest(stdout, value->bytes, value->len);
         break;
     default:
         break;
     }
 }
 
-/* The guest's words, without what a terminal obeys (RES-07). */
+/* The guest's words; a terminal gets nothing that it would obey (RES-07). */
 static void print_error(const struct halo_future *future)
 {
     fprintf(stderr, "halo call: the function failed with code %" PRId32 ": ", future->code);
-    for (const char *at = future->text; *at; at++)
-        fputc(*at >= ' ' && *at <= '~' ? *at : '?', stderr);
+    tool_print_guest(stderr, future->text, strlen(future->text));
     fputc('\n', stderr);
 }
 
@@ -298,12 +343,11 @@ int tool_call(int argc, char **argv)
     struct halo_sandbox *box = NULL;
     int option, error, code;
 
+    argv[0] = (char[]){"halo call"}; /* how getopt begins its messages */
     /* '+': values may begin with a minus. */
     while ((option = getopt_long(argc, argv, "+" TOOL_SHORTS "h", longs, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(usage, stdout);
-            return 0;
-        }
+        if (option == 'h')
+            return tool_print(usage);
         error = tool_option("call", &options, option, optarg);
         if (error < 0)
             fputs("see 'halo call --help'\n", stderr); /* getopt has said what is wrong */

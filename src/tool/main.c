@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tool.h"
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,6 +57,7 @@ int main(int argc, char **argv)
 {
     if (!keep_standard_numbers())
         return TOOL_EXIT_USAGE;
+    (void)setlocale(LC_CTYPE, ""); /* which characters can be printed; numbers stay as they are */
     if (argc < 2) {
         fputs(usage, stderr);
         return TOOL_EXIT_USAGE;
@@ -66,14 +68,10 @@ int main(int argc, char **argv)
         return tool_call(argc - 1, argv + 1);
     if (strcmp(argv[1], "bench") == 0)
         return run_bench(argv + 1);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (strcmp(argv[1], "--version") == 0) {
-        puts("halo " HALO_VERSION);
-        return 0;
-    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+        return tool_print(usage);
+    if (strcmp(argv[1], "--version") == 0)
+        return tool_print("halo " HALO_VERSION "\n");
     fprintf(stderr, "halo: unknown command '%s'\n%s", argv[1], usage);
     return TOOL_EXIT_USAGE;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
+#include <wctype.h>
 
 static int wrong(const char *command, const char *what, const char *value)
 {
@@ -23,19 +25,32 @@ static int choose(const char *text, const char *const *names, int count)
     return -1;
 }
 
-/* A length between these, in units of 1 << shift bytes. */
+/*
+ * A length between these, in whole units of 1 << shift bytes. A number may be followed by its unit:
+ * K, M or G, or KiB, MiB or GiB.
+ */
 static bool parse_len(const char *text, int shift, uint64_t min, uint64_t max, uint64_t *len)
 {
+    static const char units[] = "KMG";
+    const uint64_t whole = (UINT64_C(1) << shift) - 1;
     unsigned long long count;
+    const char *unit;
     char *end;
 
     errno = 0;
     count = strtoull(text, &end, 10);
-    if (errno || end == text || *end || *text == '-' || count < min >> shift ||
-        count > max >> shift)
+    if (errno || end == text || *text == '-')
+        return false;
+    if (*end) {
+        unit = strchr(units, *end);
+        if (!unit || (end[1] && strcmp(end + 1, "iB") != 0))
+            return false;
+        shift = 10 * (int)(unit - units + 1);
+    }
+    if (count > max >> shift)
         return false;
     *len = count << shift;
-    return true;
+    return *len >= min && !(*len & whole);
 }
 
 static bool parse_timeout(const char *text, int64_t *ns)
@@ -70,6 +85,9 @@ int tool_option(const char *command, struct tool_options *options, int option, c
         return parse_len(value, 10, HALO_STACK_MIN, HALO_STACK_MAX, &options->sandbox.stack_len)
                    ? 0
                    : wrong(command, "a stack must be 64 to 524288 KiB, not", value);
+    case 'q':
+        options->quiet = true;
+        return 0;
     case 's':
         options->stats = true;
         return 0;
@@ -104,6 +122,43 @@ int tool_exit_code(int error, int code)
         return TOOL_EXIT_TIMEOUT;
     default:
         return TOOL_EXIT_USAGE;
+    }
+}
+
+int tool_print(const char *text)
+{
+    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF) {
+        fprintf(stderr, "halo: standard output: %s\n", strerror(errno));
+        return TOOL_EXIT_FAILED;
+    }
+    return 0;
+}
+
+void tool_print_guest(FILE *to, const char *bytes, size_t len)
+{
+    mbstate_t state = {0};
+
+    if (!isatty(fileno(to))) {
+        fwrite(bytes, 1, len, to);
+        return;
+    }
+    while (len > 0) {
+        wchar_t character;
+        size_t used = mbrtowc(&character, bytes, len, &state);
+
+        if (used == 0 || used > len) { /* a zero byte, or no character of this locale */
+            used = 1;
+            character = L'\0';
+            state = (mbstate_t){0};
+        }
+        if (iswprint((wint_t)character) || character == L'\n' || character == L'\t') {
+            fwrite(bytes, 1, used, to);
+        } else {
+            for (size_t i = 0; i < used; i++)
+                fprintf(to, "\\x%02x", (unsigned char)bytes[i]);
+        }
+        bytes += used;
+        len -= used;
     }
 }
 

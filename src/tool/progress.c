@@ -1,6 +1,8 @@
 /* How far a long transfer is: one line on a terminal, written again and again. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,6 +47,22 @@ static void describe(char *line, size_t size, uint64_t bytes, uint64_t total, do
     }
 }
 
+/* Does the terminal belong to this command now? A job in the background leaves it alone. */
+static bool in_foreground(void)
+{
+    return tcgetpgrp(STDERR_FILENO) == getpgrp();
+}
+
+/* Characters that fit into a line of the terminal; in its last column some begin a new one. */
+static size_t columns(void)
+{
+    struct winsize size;
+
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+        return 79;
+    return size.ws_col - 1u;
+}
+
 static void show(struct halo_sandbox *box, void *context)
 {
     struct tool_progress *progress = context;
@@ -55,21 +73,25 @@ static void show(struct halo_sandbox *box, void *context)
 
     halo_stats(box, &stats);
     bytes = stats.bytes_in > 0 ? stats.bytes_in : stats.bytes_out;
-    if (bytes == 0 || seconds < BEGIN_AFTER_S)
+    if (bytes == 0 || seconds < BEGIN_AFTER_S || !in_foreground())
         return;
     describe(line, sizeof(line), bytes, progress->total, seconds);
-    fprintf(stderr, "\r%s\033[K", line);
+    fprintf(stderr, "\r%.*s\033[K", (int)columns(), line);
     progress->shown = true;
 }
 
 void tool_progress_begin(struct halo_sandbox *box, struct tool_progress *progress, int input)
 {
+    const char *terminal = getenv("TERM");
     const off_t at = lseek(input, 0, SEEK_CUR);
     struct stat st;
 
     *progress = (struct tool_progress){.start = now()};
+    if (input < 0) /* nobody wants to see it */
+        return;
     /* Where the guest's own output goes to the terminal, a line of ours would be in its way. */
-    if (!isatty(STDERR_FILENO) || isatty(STDOUT_FILENO) || isatty(input))
+    if (!isatty(STDERR_FILENO) || !terminal || strcmp(terminal, "dumb") == 0 ||
+        isatty(STDOUT_FILENO) || isatty(input))
         return;
     if (fstat(input, &st) == 0 && S_ISREG(st.st_mode) && at >= 0 && at < st.st_size)
         progress->total = (uint64_t)(st.st_size - at);
@@ -78,6 +100,6 @@ void tool_progress_begin(struct halo_sandbox *box, struct tool_progress *progres
 
 void tool_progress_end(const struct tool_progress *progress)
 {
-    if (progress->shown)
+    if (progress->shown && in_foreground())
         fputs("\r\033[K", stderr);
 }

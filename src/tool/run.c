@@ -41,6 +41,7 @@ static int parse(int argc, char **argv, struct run_options *options)
     int option, error;
 
     *options = (struct run_options){.common = {.timeout_ns = HALO_FOREVER}};
+    argv[0] = (char[]){"halo run"}; /* how getopt begins its messages */
     /* '+': what follows GUEST belongs to it. */
     while ((option = getopt_long(argc, argv, "+" TOOL_SHORTS "i:h", longs, NULL)) != -1) {
         switch (option) {
@@ -153,10 +154,8 @@ int tool_run(int argc, char **argv)
 
     if (error)
         return error;
-    if (options.help) {
-        fputs(usage, stdout);
-        return 0;
-    }
+    if (options.help)
+        return tool_print(usage);
     if (options.input) {
         error = open_input(options.input, &options.common.timeout_ns, &input);
         if (error)
@@ -168,7 +167,7 @@ int tool_run(int argc, char **argv)
         if (halo_backend_note(box))
             fprintf(stderr, "halo run: %s\n", halo_backend_note(box));
         tool_attach(box, input);
-        tool_progress_begin(box, &progress, input);
+        tool_progress_begin(box, &progress, options.common.quiet ? -1 : input);
         error = halo_run(box, options.common.timeout_ns, &code);
         tool_progress_end(&progress);
     }

@@ -3,6 +3,7 @@
 #define HALO_SRC_TOOL_H
 
 #include <halo/halo.h>
+#include <stdio.h>
 
 /* Exit codes besides the guest's own. */
 enum tool_exit {
@@ -20,28 +21,30 @@ struct tool_options {
     struct halo_options sandbox;
     int64_t timeout_ns;
     bool stats;
+    bool quiet;
 };
 
 /* Their letters for getopt, their long names, and their lines of a usage text. */
-#define TOOL_SHORTS "b:m:st:"
-#define TOOL_LONGS                                                                       \
-    {"backend", required_argument, NULL, 'b'}, {"memory", required_argument, NULL, 'm'}, \
-        {"stats", no_argument, NULL, 's'}, {"timeout", required_argument, NULL, 't'},    \
-        {"stack", required_argument, NULL, TOOL_STACK},                                  \
-        {"transport", required_argument, NULL, TOOL_TRANSPORT},                          \
-    {                                                                                    \
-        "strict", no_argument, NULL, TOOL_STRICT                                         \
+#define TOOL_SHORTS "b:m:qst:"
+#define TOOL_LONGS                                                                                 \
+    {"backend", required_argument, NULL, 'b'}, {"memory", required_argument, NULL, 'm'},           \
+        {"quiet", no_argument, NULL, 'q'}, {"stats", no_argument, NULL, 's'},                      \
+        {"timeout", required_argument, NULL, 't'}, {"stack", required_argument, NULL, TOOL_STACK}, \
+        {"transport", required_argument, NULL, TOOL_TRANSPORT},                                    \
+    {                                                                                              \
+        "strict", no_argument, NULL, TOOL_STRICT                                                   \
     }
 #define TOOL_TRANSPORT 256
 #define TOOL_STACK 257
 #define TOOL_STRICT 258
-#define TOOL_USAGE                                                                         \
-    "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n" \
-    "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16)\n"                     \
-    "  -s, --stats          print a table of what it took, on standard error\n"            \
-    "      --stack KIB      stack of the guest, 64 to 524288 KiB (1024)\n"                 \
-    "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"         \
-    "      --strict         process: do without no wall, and have namespaces besides\n"    \
+#define TOOL_USAGE                                                                            \
+    "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"    \
+    "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n" \
+    "  -q, --quiet          do not show how far a long transfer is\n"                         \
+    "  -s, --stats          print a table of what it took, on standard error\n"               \
+    "      --stack KIB      stack of the guest, 64 to 524288 KiB (1024)\n"                    \
+    "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"            \
+    "      --strict         process: do without no wall, and have namespaces besides\n"       \
     "      --transport KIND ring (the default), or stack: one call for each exit, no streams\n"
 
 /* Take one of them. 0; TOOL_EXIT_USAGE after a message; -1 where it is none of them. */
@@ -49,6 +52,15 @@ int tool_option(const char *command, struct tool_options *options, int option, c
 
 /* The exit code for a result of libhalo's; `code` is the guest's own. */
 int tool_exit_code(int error, int code);
+
+/* Print to standard output: 0, or TOOL_EXIT_FAILED after a message. */
+int tool_print(const char *text);
+
+/*
+ * Print what a guest chose. A terminal obeys what it is sent, so that it gets only what can be
+ * printed, line ends and tabs; the rest is shown as \xHH. Anything else gets the bytes themselves.
+ */
+void tool_print_guest(FILE *to, const char *bytes, size_t len);
 
 /* Whatever of the command's standard streams is open becomes the guest's. */
 void tool_attach(struct halo_sandbox *box, int input);
