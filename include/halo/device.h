@@ -370,7 +370,7 @@ static inline void halo_device_publish(struct halo_device *device)
     if (device->staged == 0) /* as in a latched queue, always */
         return;
     halo_shm_publish_meta(device->published.desc, device->batch_meta);
-    device->published = device->used;
+    device->published = halo_at_load(&device->used);
     device->unannounced += device->staged;
     device->room += device->staged;
     device->staged = 0;
@@ -387,7 +387,7 @@ static inline int halo_device_finish(struct halo_device *device, struct halo_tok
     const uint32_t id = halo_token_id(token);
     const uint64_t body = written ? written | HALO_META_WRITE : 0;
     struct halo_device_chain *record;
-    struct halo_at at;
+    struct halo_at at, next;
     int error;
 
     halo_device_check(device);
@@ -398,8 +398,9 @@ static inline int halo_device_finish(struct halo_device *device, struct halo_tok
             at = device->used;
             record->token |= HALO_TOKEN_FREE;
             record->limit = 0;
-            device->used = halo_at_step(at, &device->place, device->end);
-            device->published = device->used;
+            next = halo_at_step(at, &device->place, device->end);
+            device->used = next;
+            device->published = next;
             device->unannounced++;
             device->room++;
             halo_shm_publish_meta(at.desc, body | (uint64_t)id << 32 | at.phase);

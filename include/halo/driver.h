@@ -243,14 +243,15 @@ static inline int halo_driver_submit_plain(struct halo_driver *driver, uint64_t 
     const uint32_t id = driver->free_id;
     const uint64_t body = writable ? len | HALO_META_WRITE : len;
     const struct halo_at at = driver->avail;
+    const struct halo_at next = halo_at_step(at, &driver->place, driver->end);
 
     driver->free_id = chain->next;
     chain->limit = body + 1;
     driver->batch++;
     driver->free_slots--;
     driver->unannounced++;
-    driver->avail = halo_at_step(at, &driver->place, driver->end);
-    driver->published = driver->avail;
+    driver->avail = next;
+    driver->published = next;
     halo_shm_stage_addr(at.desc, addr);
     halo_shm_publish_meta(at.desc, body | (uint64_t)id << 32 | at.phase);
     return (int)id;
@@ -345,7 +346,7 @@ static inline void halo_driver_publish(struct halo_driver *driver)
     if (driver->staged == 0) /* as in a latched queue, always */
         return;
     halo_shm_publish_meta(driver->published.desc, driver->batch_meta);
-    driver->published = driver->avail;
+    driver->published = halo_at_load(&driver->avail);
     driver->unannounced += driver->staged;
     driver->staged = 0;
     driver->batch++;

@@ -248,6 +248,21 @@ static inline struct halo_at halo_at_start(const struct halo_ring_place *place, 
     return result;
 }
 
+/*
+ * A cursor word by word, as it was stored just before. A compiler that copies the struct loads both
+ * words at once, and such a load has to wait until both stores are out of the store buffer: that
+ * took as long as a whole element does (measured: docs/bench.md).
+ */
+static inline struct halo_at halo_at_load(const struct halo_at *at)
+{
+    struct halo_at copy = *at;
+
+#ifndef __FRAMAC__                  /* which knows nothing of what an assembler does */
+    __asm__("" : "+r"(copy.phase)); /* in a register of its own */
+#endif
+    return copy;
+}
+
 /* The next slot; `end` is behind the last one. */
 static inline struct halo_at halo_at_step(struct halo_at at, const struct halo_ring_place *place,
                                           const HALO_SHARED struct halo_desc *end)
