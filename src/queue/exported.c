@@ -9,6 +9,9 @@
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #pragma GCC visibility push(default)
 /* "static inline" becomes "extern inline", which in C defines the function here. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wkeyword-macro"
+#endif
 #define static extern
 #include <halo/draft.h>
 #include <halo/driver.h>
