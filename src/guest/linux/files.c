@@ -506,6 +506,8 @@ int64_t linux_rename(struct linux_table *table, const uint64_t *args)
         return -L_ENOTDIR;
     if (old == file)
         return 0;
+    if (strlen(from) > strlen(to) && memcmp(from, to, strlen(to)) == 0 && from[strlen(to)] == '/')
+        return -L_ENOTEMPTY;
     if (old && old->is_directory)
         return -L_EISDIR;
     if (device(to) != LINUX_FREE)
