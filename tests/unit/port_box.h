@@ -22,6 +22,7 @@ static inline void port_box_open(struct halo_port *port, struct halo_words *word
         port->queues[i].device.memory = &port->memory;
         port->queues[i].device.features = HALO_FEATURES_ALL;
         port->queues[i].device.violation.reason = HALO_BROKEN_STOPPED;
+        port->queues[i].device.avail = halo_at_latched();
     }
 }
 
