@@ -1,19 +1,5 @@
 /* streams: what a guest can do with streams, one thing for each mode. For tests/streams. */
-#include <halo/guest.h>
-
-static void check(bool good, const char *what)
-{
-    if (!good)
-        halo_panic(what);
-}
-
-static uint32_t opened(const char *name)
-{
-    uint32_t handle;
-
-    check(halo_stream_open(name, &handle) == 0, "the stream is not offered");
-    return handle;
-}
+#include "check.h"
 
 /* Copy one stream to another, in buffers of its own, many at a time. */
 static void filter(uint32_t in, uint32_t out)

@@ -1,22 +1,8 @@
 /* waits: requests that are never answered beside what has to go on. For tests/streams/test_waits.
  */
-#include <halo/guest.h>
+#include "check.h"
 
 #define STREAMS 250u
-
-static void check(bool good, const char *what)
-{
-    if (!good)
-        halo_panic(what);
-}
-
-static uint32_t opened(const char *name)
-{
-    uint32_t handle;
-
-    check(halo_stream_open(name, &handle) == 0, "the stream is not offered");
-    return handle;
-}
 
 static uint32_t number(const char *text)
 {

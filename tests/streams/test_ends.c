@@ -3,7 +3,7 @@
  * go on. Where a kernel feature matters it is also taken away: open and preadv2 are the test's own.
  */
 #define _GNU_SOURCE
-#include "../calls/ways.h"
+#include "box.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +17,9 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#define LIMIT 300000000ll      /* of a run, in ns */
-#define BOUND 3000000000ll     /* by which it has returned, on a machine that has much to do */
-#define PATIENCE 20000000000ll /* what goes on at all does so within this */
+#define LIMIT 300000000ll  /* of a run, in ns */
+#define BOUND 3000000000ll /* by which it has returned, on a machine that has much to do */
 
-static struct halo_sandbox *box;
 static bool no_proc, no_nowait, no_watch; /* what the kernel lacks */
 static uint32_t refused;                  /* how often that was met */
 
@@ -68,18 +66,8 @@ int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 static void open_guest(void **state, const char *mode)
 {
     const char *const args[] = {"streams", mode};
-    struct halo_options options = way_options(state);
 
-    options.args = args;
-    options.arg_count = 2;
-    if (halo_open(&box, GUEST, &options))
-        fail_msg("%s", halo_errmsg(box));
-}
-
-static void offer(const char *name, struct halo_end end, uint32_t ways)
-{
-    if (halo_offer(box, name, end, ways, NULL))
-        fail_msg("%s", halo_errmsg(box));
+    open_box(state, args, 2);
 }
 
 static int close_guest(void **state)
@@ -87,26 +75,8 @@ static int close_guest(void **state)
     (void)state;
     no_proc = no_nowait = no_watch = false;
     refused = 0;
-    halo_close(box);
-    box = NULL;
+    close_box();
     return 0;
-}
-
-static void assert_ends(void)
-{
-    int code = -1;
-
-    if (halo_run(box, PATIENCE, &code))
-        fail_msg("%s: %s", halo_backend_name(box), halo_errmsg(box));
-    assert_int_equal(code, 0);
-}
-
-static int64_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
 /* Run it to its time limit, close it, and look at the clock. */

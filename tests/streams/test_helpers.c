@@ -4,7 +4,7 @@
  * readv and writev here, which wait for a lock, and cannot be cancelled there.
  */
 #define _GNU_SOURCE
-#include "../calls/ways.h"
+#include "box.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,7 +16,6 @@
 #define LIMIT 300000000ll  /* of a run, in ns */
 #define BOUND 3000000000ll /* by which it has returned, on a machine that has much to do */
 
-static struct halo_sandbox *box;
 static pthread_mutex_t kernel = PTHREAD_MUTEX_INITIALIZER;
 static bool holds; /* the kernel does not let go of what it is asked */
 
@@ -82,34 +81,15 @@ static uint32_t helpers(bool blocked)
 static void open_guest(void **state, const char *mode)
 {
     const char *const args[] = {"streams", mode};
-    struct halo_options options = way_options(state);
 
-    options.args = args;
-    options.arg_count = 2;
-    if (halo_open(&box, GUEST, &options))
-        fail_msg("%s", halo_errmsg(box));
-}
-
-static void offer(const char *name, struct halo_end end, uint32_t ways)
-{
-    if (halo_offer(box, name, end, ways, NULL))
-        fail_msg("%s", halo_errmsg(box));
+    open_box(state, args, 2);
 }
 
 static int close_guest(void **state)
 {
     (void)state;
-    halo_close(box);
-    box = NULL;
+    close_box();
     return 0;
-}
-
-static int64_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
 /* --- Who has some ----------------------------------------------------------------------------- */

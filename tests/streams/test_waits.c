@@ -3,14 +3,11 @@
  * wait for has come, whoever took it in. Guests are those of tests/guests/waits.c.
  */
 #define _GNU_SOURCE
-#include "../calls/ways.h"
+#include "box.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#define PATIENCE 20000000000 /* what goes on at all does so within this */
-
-static struct halo_sandbox *box;
 static int peers[256]; /* the silent other ends */
 static uint32_t peer_count;
 
@@ -29,23 +26,13 @@ static void add_and_drain(struct halo_call *call, const struct halo_value *args,
     add(call, args, NULL);
 }
 
-static void offer(const char *name, struct halo_end end, uint32_t ways)
-{
-    if (halo_offer(box, name, end, ways, NULL))
-        fail_msg("%s", halo_errmsg(box));
-}
-
 static void open_guest(void **state, const char *mode, const char *count, const char *depth,
                        halo_function *function, void *context)
 {
     static const struct halo_signature type = HALO_FN(HALO_I64, HALO_I64);
     const char *const args[] = {"waits", mode, count, depth};
-    struct halo_options options = way_options(state);
 
-    options.args = args;
-    options.arg_count = depth ? 4 : 3;
-    if (halo_open(&box, GUEST, &options))
-        fail_msg("%s", halo_errmsg(box));
+    open_box(state, args, depth ? 4 : 3);
     assert_int_equal(halo_provide(box, "host.next", &type, function, context), 0);
     offer("talks", halo_end_memory("12345678", 8, NULL, 0), HALO_IN);
 }
@@ -71,20 +58,10 @@ static void offer_silence(uint32_t count)
 static int close_guest(void **state)
 {
     (void)state;
-    halo_close(box);
-    box = NULL;
+    close_box();
     while (peer_count > 0)
         close(peers[--peer_count]);
     return 0;
-}
-
-static void assert_ends(void)
-{
-    int code = -1;
-
-    if (halo_run(box, PATIENCE, &code))
-        fail_msg("%s: %s", halo_backend_name(box), halo_errmsg(box));
-    assert_int_equal(code, 0);
 }
 
 /* --- STR-08: what may never end does not hold what must go on --------------------------------- */

@@ -328,20 +328,32 @@ int64_t linux_writev(struct linux_table *table, const uint64_t *args)
     return error ? error : (int64_t)done;
 }
 
-int64_t linux_pread(struct linux_table *table, const uint64_t *args)
+/* The open file of pread or pwrite, whose bytes the program may name: 0, or why not. */
+static int64_t check_placed(struct linux_table *table, const uint64_t *args, bool writes,
+                            struct linux_open **open)
 {
-    struct linux_open *open = linux_open_of(table, args[0]);
-
+    *open = linux_open_of(table, args[0]);
     if ((int64_t)args[3] < 0)
         return -L_EINVAL;
-    if (!open)
+    if (!*open)
         return -L_EBADF;
-    if (open->kind == LINUX_STREAM)
+    if ((*open)->kind == LINUX_STREAM)
         return -L_ESPIPE;
-    if (!to_read(table, args[0]))
+    if (!(writes ? to_write(table, args[0]) : to_read(table, args[0])))
         return -L_EBADF;
-    if (!linux_may_write(table, args[1], args[2]))
+    if (!(writes ? linux_may_read(table, args[1], args[2])
+                 : linux_may_write(table, args[1], args[2])))
         return -L_EFAULT;
+    return 0;
+}
+
+int64_t linux_pread(struct linux_table *table, const uint64_t *args)
+{
+    struct linux_open *open;
+    const int64_t error = check_placed(table, args, false, &open);
+
+    if (error)
+        return error;
     if (open->kind != LINUX_FILE)
         return read_some(table, open, (void *)(uintptr_t)args[1], args[2]);
     return linux_file_read(open->file, (int64_t)args[3], (void *)(uintptr_t)args[1],
@@ -350,18 +362,11 @@ int64_t linux_pread(struct linux_table *table, const uint64_t *args)
 
 int64_t linux_pwrite(struct linux_table *table, const uint64_t *args)
 {
-    struct linux_open *open = linux_open_of(table, args[0]);
+    struct linux_open *open;
+    const int64_t error = check_placed(table, args, true, &open);
 
-    if ((int64_t)args[3] < 0)
-        return -L_EINVAL;
-    if (!open)
-        return -L_EBADF;
-    if (open->kind == LINUX_STREAM)
-        return -L_ESPIPE;
-    if (!to_write(table, args[0]))
-        return -L_EBADF;
-    if (!linux_may_read(table, args[1], args[2]))
-        return -L_EFAULT;
+    if (error)
+        return error;
     if (open->kind != LINUX_FILE)
         return (int64_t)args[2];
     return linux_file_write(
