@@ -26,6 +26,14 @@ static void jump(int signal)
     siglongjmp(env, signal);
 }
 
+/* What it raises is pending until it has returned, and then nobody handles it any more. */
+static void handler_no_more(int number)
+{
+    signal(number, number == SIGUSR1 ? SIG_IGN : SIG_DFL);
+    raise(number);
+    puts("handled for the last time");
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction action = {.sa_sigaction = info_handler, .sa_flags = SA_SIGINFO};
@@ -39,6 +47,13 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "term") == 0)
         raise(SIGTERM);
+    if (argc > 1 && strcmp(argv[1], "again") == 0) {
+        signal(SIGUSR1, handler_no_more);
+        raise(SIGUSR1);
+        signal(SIGUSR2, handler_no_more);
+        setvbuf(stdout, NULL, _IONBF, 0);
+        raise(SIGUSR2);
+    }
     signal(SIGUSR1, handler);
     raise(SIGUSR1);
     sigaction(SIGUSR2, &action, NULL);

@@ -130,7 +130,7 @@ static void finish_signal(struct frame *frame)
 {
     struct delivery *delivery = (struct delivery *)(uintptr_t)(frame->rsp - 8);
 
-    halo__linux.blocked = delivery->mask;
+    halo__linux.blocked = delivery->mask & ~(1ull << 8 | 1ull << 18); /* SIGKILL, SIGSTOP */
     memcpy(frame, &delivery->frame, sizeof(*frame));
 }
 
@@ -145,6 +145,6 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
         finish_signal(frame);
     else
         frame->rax = (uint64_t)linux_call(&halo__linux, frame->rax, args);
-    halo__port_silence(false);
     deliver(frame);
+    halo__port_silence(false);
 }

@@ -128,7 +128,7 @@ struct linux_table {
 
 /*
  * Begin with `len` bytes of zeroed memory at `base`, whole pages, to give to the program; a part of
- * it becomes the table's own. The seed is used up.
+ * it becomes the table's own. The caller's copy of the seed is cleared.
  */
 void linux_init(struct linux_table *table, const struct linux_host *host, void *base, uint64_t len,
                 uint64_t seed[4]);

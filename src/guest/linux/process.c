@@ -348,9 +348,11 @@ int64_t linux_sigaltstack(struct linux_table *table, const uint64_t *args)
 uint32_t linux_take_signal(struct linux_table *table, struct linux_action *action, uint64_t *mask)
 {
     const uint64_t nodefer = 0x40000000, resethand = 0x80000000;
-    const uint64_t due = table->pending & ~table->blocked;
+    uint64_t due;
     uint32_t signal;
 
+    act(table); /* the mask or the handler may have changed since it came */
+    due = table->pending & ~table->blocked;
     if (!due)
         return 0;
     signal = (uint32_t)__builtin_ctzll(due) + 1;

@@ -1,6 +1,7 @@
 /*
  * Random numbers: ChaCha20 (RFC 8439) of a key that is replaced after each use by what the cipher
- * gives first, so that what was given out earlier cannot be computed from what is there now.
+ * gives first, so that the table's key does not tell what was given out earlier. The seed does, and
+ * a guest's boot page keeps it: there are no secrets from who reads all of a guest's memory.
  */
 #include "calls.h"
 #include <string.h>

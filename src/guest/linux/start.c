@@ -158,7 +158,8 @@ static int64_t write_stream(void *context, uint32_t handle, const void *from, si
 
 static bool readable(void *context, uint32_t handle, int64_t wait_ns)
 {
-    int64_t from, at, real;
+    int64_t from, at, real, left;
+    bool was_asked = false; /* the host has seen the request */
 
     (void)context;
     if (ahead.at < ahead.len)
@@ -167,15 +168,14 @@ static bool readable(void *context, uint32_t handle, int64_t wait_ns)
         (void)halo_stream_read_start(&ahead.future, handle, ahead.bytes, sizeof(ahead.bytes));
     ahead.is_asked = true;
     now(NULL, &from, &real);
-    for (;;) {
+    for (;; was_asked = true) {
         if (halo_ready(&ahead.future))
             return true;
         now(NULL, &at, &real);
-        if (at - from > wait_ns)
+        left = wait_ns - (at - from);
+        if (left <= 0 && was_asked)
             return false;
-        halo__port_sleep(wait_ns - (at - from) + 1);
-        if (wait_ns == 0)
-            return halo_ready(&ahead.future);
+        halo__port_sleep(left > 0 ? left : 1);
     }
 }
 

@@ -221,34 +221,27 @@ int64_t linux_write(struct linux_table *table, const uint64_t *args)
     return write_some(table, open, (const void *)(uintptr_t)args[1], args[2]);
 }
 
-/* One vector of the program's; all of it is checked before anything is moved. */
-static struct vector vector_at(uint64_t address, uint64_t i)
+/*
+ * The program's vectors, copied, for what is read may come to lie over them. All are checked before
+ * anything is moved.
+ */
+static int64_t take_vectors(const struct linux_table *table, const uint64_t *args, bool is_read,
+                            struct vector *vectors, uint64_t *total)
 {
-    struct vector vector;
-
-    memcpy(&vector, (const void *)(uintptr_t)(address + i * sizeof(vector)), sizeof(vector));
-    return vector;
-}
-
-static int64_t check_vectors(const struct linux_table *table, const uint64_t *args, bool is_read,
-                             uint64_t *total)
-{
-    const uint64_t count = args[2];
-
     *total = 0;
-    if (count > VECTORS_MAX)
+    if (args[2] > VECTORS_MAX)
         return -L_EINVAL;
-    if (!linux_may_read(table, args[1], count * sizeof(struct vector)))
+    if (linux_take(table, args[1], vectors, args[2] * sizeof(*vectors)))
         return -L_EFAULT;
-    for (uint64_t i = 0; i < count; i++) {
-        const struct vector vector = vector_at(args[1], i);
+    for (uint64_t i = 0; i < args[2]; i++) {
+        const struct vector *vector = &vectors[i];
 
-        if ((int64_t)vector.len < 0)
+        if ((int64_t)vector->len < 0)
             return -L_EINVAL;
-        if (is_read ? !linux_may_write(table, vector.base, vector.len)
-                    : !linux_may_read(table, vector.base, vector.len))
+        if (is_read ? !linux_may_write(table, vector->base, vector->len)
+                    : !linux_may_read(table, vector->base, vector->len))
             return -L_EFAULT;
-        *total += vector.len;
+        *total += vector->len;
         if (*total > COUNT_MAX)
             *total = COUNT_MAX;
     }
@@ -259,15 +252,15 @@ static int64_t check_vectors(const struct linux_table *table, const uint64_t *ar
  * What a read brings at once goes to the vectors in turn: a second read could have to wait for what
  * nobody asked for.
  */
-static int64_t scatter(struct linux_table *table, struct linux_open *open, const uint64_t *args,
-                       uint64_t total)
+static int64_t scatter(struct linux_table *table, struct linux_open *open,
+                       const struct vector *vectors, uint64_t total)
 {
     unsigned char bytes[GATHER];
     const int64_t got = read_some(table, open, bytes, total);
     int64_t done = 0;
 
     for (uint64_t i = 0; done < got; i++) {
-        const struct vector vector = vector_at(args[1], i);
+        const struct vector vector = vectors[i];
         const uint64_t left = (uint64_t)(got - done), part = vector.len < left ? vector.len : left;
 
         memcpy((void *)(uintptr_t)vector.base, bytes + done, part);
@@ -279,18 +272,19 @@ static int64_t scatter(struct linux_table *table, struct linux_open *open, const
 int64_t linux_readv(struct linux_table *table, const uint64_t *args)
 {
     struct linux_open *open = to_read(table, args[0]);
+    struct vector vectors[VECTORS_MAX];
     uint64_t total, done = 0;
     int64_t error;
 
     if (!open)
         return -L_EBADF;
-    error = check_vectors(table, args, true, &total);
+    error = take_vectors(table, args, true, vectors, &total);
     if (error)
         return error;
     if (total <= GATHER)
-        return scatter(table, open, args, total);
+        return scatter(table, open, vectors, total);
     for (uint64_t i = 0; i < args[2]; i++) {
-        const struct vector vector = vector_at(args[1], i);
+        const struct vector vector = vectors[i];
         int64_t got;
 
         if (vector.len == 0)
@@ -308,14 +302,15 @@ int64_t linux_readv(struct linux_table *table, const uint64_t *args)
 int64_t linux_writev(struct linux_table *table, const uint64_t *args)
 {
     struct linux_open *open = to_write(table, args[0]);
+    struct vector vectors[VECTORS_MAX];
     uint64_t total, done = 0;
     int64_t error;
 
     if (!open)
         return -L_EBADF;
-    error = check_vectors(table, args, false, &total);
+    error = take_vectors(table, args, false, vectors, &total);
     for (uint64_t i = 0; !error && i < args[2]; i++) {
-        const struct vector vector = vector_at(args[1], i);
+        const struct vector vector = vectors[i];
         const int64_t put =
             write_some(table, open, (const void *)(uintptr_t)vector.base, vector.len);
 
@@ -431,6 +426,16 @@ static int16_t look(struct linux_table *table, const struct polled *polled, int6
     return in && table->host->readable(table->host->context, open->handle, wait_ns) ? in : 0;
 }
 
+/* Is it one for which a wait can bring something? */
+static bool can_wait(struct linux_table *table, const struct polled *polled)
+{
+    const struct linux_open *open =
+        polled->fd < 0 ? NULL : linux_open_of(table, (uint32_t)polled->fd);
+
+    return open && open->kind == LINUX_STREAM && (open->flags & O_ACCMODE_) != O_WRONLY_ &&
+           (polled->events & (POLLIN_ | POLLRDNORM_));
+}
+
 /* The first stream that can be waited for gets all the time; standard input is the only one. */
 static int64_t poll(struct linux_table *table, uint64_t address, uint64_t count, int64_t wait_ns)
 {
@@ -449,7 +454,7 @@ static int64_t poll(struct linux_table *table, uint64_t address, uint64_t count,
             int64_t wait = 0;
 
             memcpy(&polled, at, sizeof(polled));
-            if (pass == 1 && polled.fd >= 0 && !has_waited) {
+            if (pass == 1 && !has_waited && can_wait(table, &polled)) {
                 wait = wait_ns;
                 has_waited = true;
             }
