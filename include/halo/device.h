@@ -147,8 +147,9 @@ static inline uint32_t halo_device_chain_slots(const struct halo_device_chain *r
 }
 
 /*
- * What must hold between two operations: looked at before each, in a build with -Dchecks=true
- * (HALO_CHECKS), which stops the program where it does not hold. Otherwise it is nothing.
+ * What must hold between two operations: looked at before those that change anything, in a build
+ * with -Dchecks=true (HALO_CHECKS), which stops the program where it does not hold. Otherwise it is
+ * nothing.
  */
 #ifdef HALO_CHECKS
 void halo_device_check(const struct halo_device *device);
@@ -182,6 +183,24 @@ int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struc
                      uint32_t span_max, uint64_t meta, uint64_t addr);
 
 /*
+ * One buffer of the first region as a span, if it is wholly inside, with the right, and of 1 byte
+ * up to the most that a chain may have: halo_memory_span's test, in two comparisons. `max` is no
+ * more than the region has, so that nothing wraps. False where it is not so, or another region's.
+ */
+static inline __attribute__((always_inline)) bool
+halo_device_plain_span(const struct halo_device_plain *plain, uint64_t addr, uint32_t len,
+                       bool writes, struct halo_span *span)
+{
+    const uint64_t offset = addr - plain->base;
+
+    if (len - 1 >= plain->max[writes] || offset > plain->len - len)
+        return false;
+    span->base = plain->host + offset;
+    span->len = len;
+    return true;
+}
+
+/*
  * Take the one buffer of a plain chain. Where it is wholly inside the first region, with the right,
  * and of 1 byte up to the most that a chain may have, that is all that the walk would ask, and the
  * record, the span and the chain are what the walk would make of it. False where it is not: nothing
@@ -195,15 +214,10 @@ halo_device_take_buffer(const struct halo_device_plain *plain, struct halo_devic
                         struct halo_chain *chain, struct halo_span *span, uint64_t addr,
                         uint32_t len, bool writes)
 {
-    /* One slot, not inline, not rejected, in one store; gcc 12 would make five of it. */
-    const uint64_t offset = addr - plain->base, rest = 1;
+    const uint64_t rest = 1; /* one slot, not inline, not rejected: gcc 12 would make five stores */
 
-    /* `max` is no more than the region has, so that nothing wraps: it is halo_memory_span's test.
-     */
-    if (len - 1 >= plain->max[writes] || offset > plain->len - len)
+    if (!halo_device_plain_span(plain, addr, len, writes, span))
         return false;
-    span->base = plain->host + offset;
-    span->len = len;
     record->token += HALO_TOKEN_FREE;
     record->limit = (len | (writes ? HALO_META_WRITE : 0)) + 1;
     chain->token.word = record->token;
@@ -275,9 +289,10 @@ static inline int halo_device_poll(struct halo_device *device, struct halo_chain
 /*
  * Take up to `max` chains, into chains[0] and on: the spans of chains[i] stand from
  * spans[i * span_max] on. One whose buffers are not acceptable is among them, with
- * chain->reject set; it was completed with length 0 already and has no spans. Returns how many
- * stand in the array; 0 where there is none now; HALO_EBROKEN where the first one that was looked
- * at breaks a rule: chains before such a one are handed out first.
+ * chain->reject set; it was completed with length 0 already, has no spans, and must not be given
+ * back again: publish, also where all were such. Returns how many stand in the array; 0 where there
+ * is none now; HALO_EBROKEN where the first one that was looked at breaks a rule: chains before
+ * such a one are handed out first.
  */
 int halo_device_poll_batch(struct halo_device *device, struct halo_chain *chains, uint32_t max,
                            struct halo_span *spans, uint32_t span_max);
@@ -340,6 +355,7 @@ static inline int halo_device_complete_inline(struct halo_device *device, struct
 {
     uint64_t word = 0;
 
+    halo_device_check(device);
     if (len > HALO_INLINE_ANSWER_MAX || !(device->features & HALO_FEATURE_INLINE_ANSWER))
         return HALO_EINVAL;
     __builtin_memcpy(&word, bytes, len);
@@ -355,6 +371,7 @@ static inline int halo_device_complete_truncated(struct halo_device *device,
                                                  struct halo_token token, uint32_t written,
                                                  uint64_t full_len)
 {
+    halo_device_check(device);
     if (!(device->features & HALO_FEATURE_TRUNCATED))
         return HALO_EINVAL;
     return halo_device_retire(device, token, written, HALO_DESC_TRUNCATED, full_len);
@@ -459,8 +476,9 @@ bool halo_device_arm(struct halo_device *device);
  * chain counts as many as it has: one that reaches over the mark kicks early, none late. Returns
  * true where they are there already, or the queue is latched.
  *
- * A driver with chains longer than a quarter of the ring may stop before the mark, with less room
- * than its next chain needs: arm for less then, or give the sleep a limit.
+ * A driver with chains longer than a quarter of the slots that are not in flight here may stop
+ * before the mark, with less room than its next chain needs: arm for less then, or give the sleep a
+ * limit.
  */
 bool halo_device_arm_after(struct halo_device *device, uint32_t count);
 

@@ -102,8 +102,9 @@ struct halo_positions halo_driver_positions(const struct halo_driver *driver);
 int halo_driver_resume(struct halo_driver *driver, struct halo_positions at);
 
 /*
- * What must hold between two operations: looked at before each, in a build with -Dchecks=true
- * (HALO_CHECKS), which stops the program where it does not hold. Otherwise it is nothing.
+ * What must hold between two operations: looked at before those that change anything, in a build
+ * with -Dchecks=true (HALO_CHECKS), which stops the program where it does not hold. Otherwise it is
+ * nothing.
  */
 #ifdef HALO_CHECKS
 void halo_driver_check(const struct halo_driver *driver);
@@ -156,6 +157,7 @@ struct halo_driver_put {
 static inline int halo_driver_begin(const struct halo_driver *driver, uint32_t total,
                                     struct halo_driver_put *put)
 {
+    halo_driver_check(driver);
     if (total - 1 >= driver->free_slots) { /* so is none at all, and so is all once latched */
         if (driver->violation.reason)
             return HALO_EBROKEN;

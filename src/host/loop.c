@@ -69,7 +69,7 @@ static int wait(struct halo_loop *loop)
         return HALO_ETIMEDOUT;
     if (loop->watch && loop->watch_next < until)
         until = loop->watch_next;
-    if (loop->wake && loop->wake < until)
+    if (loop->wake && loop->wake < until && loop->poller.urgent_count == 0)
         until = loop->wake;
     error = poll_for(loop, halo__poll_timeout(until));
     if (error)
@@ -164,6 +164,7 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
     int error;
 
     loop->exits++;
+    loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT;
     switch (exit->kind) {
     case HALO_EXIT_TIMEOUT:
         return HALO_ETIMEDOUT;
@@ -214,7 +215,10 @@ int halo__loop_step(struct halo_loop *loop)
     port->guest = HALO_GUEST_RUNS;
     loop->wake = 0;
     port->answered = false;
-    halo__machine_tell(loop->machine);
+    /* The guest adds to it what its counter moved since it left: one that did not leave goes on
+     * with what it was told. */
+    if (!loop->is_inside)
+        halo__machine_tell(loop->machine);
     error = loop->machine->backend->run(loop->machine, loop->deadline, &exit);
     if (error)
         return halo__loop_end(loop, error);

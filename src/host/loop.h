@@ -28,7 +28,8 @@ struct halo_loop {
     int error;     /* with which it has ended, or 0 */
     int exit_code; /* of a guest that ended by itself */
     int64_t deadline;
-    int64_t wake; /* when a guest that waits goes on even so, or 0 */
+    bool is_inside; /* the guest was stopped in the middle of its code, not at its doorbell */
+    int64_t wake;   /* when a guest that waits goes on even so, or 0 */
     bool has_fault;
     struct halo_fault fault;
     uint64_t exits, kicks, waits;

@@ -399,9 +399,10 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
     if (error == HALO_ETIMEDOUT) {
         const struct halo_stream *asked = halo__streams_asked(&box->streams);
 
-        halo__fail(&box->words, error,
-                   "the guest was stopped: it did not end within its time limit");
-        if (asked)
+        if (!asked)
+            halo__fail(&box->words, error,
+                       "the guest was stopped: it did not end within its time limit");
+        else
             halo__fail(
                 &box->words, error,
                 "the guest was stopped: it did not end within its time limit, and the kernel "

@@ -1,7 +1,8 @@
 /*
- * What holds between any two operations of a side, looked at before each one in a build with
- * -Dchecks=true: a program that breaks it is stopped there, before it can do harm elsewhere. Only
- * private state is looked at, never shared memory. Without the option all this is nothing.
+ * What holds between any two operations of a side, looked at before those that change anything in a
+ * build with -Dchecks=true: a program that breaks it is stopped there, before it can do harm
+ * elsewhere. Only private state is looked at, never shared memory. Without the option all this is
+ * nothing.
  */
 #include <halo/device.h>
 #include <halo/driver.h>

@@ -353,15 +353,9 @@ static __attribute__((noinline, flatten)) int walk_on(struct halo_device *device
 static inline bool take_usual(const struct halo_device *device, uint64_t addr, uint32_t len,
                               bool writes, struct halo_span *span)
 {
-    const struct halo_device_plain *plain = &device->plain;
-    const uint64_t offset = addr - plain->base;
-
-    if (len - 1 >= plain->max[writes] || offset > plain->len - len)
-        return halo_memory_span(device->memory, (struct halo_gpa){addr}, len,
-                                writes ? HALO_MAY_WRITE : HALO_MAY_READ, span) == HALO_SPAN_OK;
-    span->base = plain->host + offset;
-    span->len = len;
-    return true;
+    return halo_device_plain_span(&device->plain, addr, len, writes, span) ||
+           halo_memory_span(device->memory, (struct halo_gpa){addr}, len,
+                            writes ? HALO_MAY_WRITE : HALO_MAY_READ, span) == HALO_SPAN_OK;
 }
 
 /* The bytes of a first descriptor that is inline, as take_descriptor takes them. */

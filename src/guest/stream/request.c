@@ -37,7 +37,8 @@ static struct {
     uint16_t free_heads[HEAD_COUNT]; /* by number, a stack of so many: */
     uint32_t free_head_count;
     struct window windows[HALO_STREAMS_MAX][2]; /* by the place in a handle, and by way */
-    bool closing[HALO_STREAMS_MAX]; /* a close is held: the handle is stale all the same */
+    uint64_t
+        closing[HALO_STREAMS_MAX]; /* 1 + a handle whose close is held: it is stale all the same */
     uint32_t ahead;
     uint32_t keep; /* descriptors for each way; 0 where the host's ring is too small for that */
 } streams;
@@ -266,8 +267,8 @@ static struct halo_future *release(struct halo_future **link)
 static void send_held(struct window *window)
 {
     while (window->held && may_go(window) && go(window, window->held)) {
-        if (window->held->kind == HALO_KIND_STREAM_CLOSE)
-            streams.closing[window->held->ticket % HALO_STREAMS_MAX] = false;
+        if (window->held->kind == HALO_KIND_STREAM_CLOSE && window->held->room & HALO_IN)
+            streams.closing[window->held->ticket % HALO_STREAMS_MAX] = 0;
         (void)release(&window->held);
     }
 }
@@ -305,7 +306,7 @@ static bool start(struct halo_future *future, struct halo_op op, enum halo_kind 
         window->count++;
         window->bytes += len;
     }
-    if (streams.closing[handle % HALO_STREAMS_MAX]) {
+    if (streams.closing[handle % HALO_STREAMS_MAX] == 1ull + handle) {
         fail_unsent(future, ESTALE_);
         return false;
     }
@@ -372,13 +373,13 @@ static struct halo__io *ignored_io(void)
     return io;
 }
 
-/* Cancel what is held of one way, but ends and closes. */
-static void cancel_held(struct window *window)
+/* Cancel what is held of one way of this stream, but ends and closes. */
+static void cancel_held(uint32_t handle, bool is_write)
 {
-    struct halo_future **link = &window->held;
+    struct halo_future **link = &window_of(handle, is_write)->held;
 
     while (*link) {
-        if (is_move(*link))
+        if (is_move(*link) && (*link)->ticket == handle)
             fail_unsent(release(link), ECANCELED_);
         else
             link = &(*link)->next;
@@ -393,9 +394,9 @@ void halo__stream_cancel(uint32_t handle, uint32_t ways)
     io->future = (struct halo_future){
         .op = {halo__io_answered}, .kind = HALO_KIND_STREAM_CANCEL, .ticket = handle, .room = ways};
     if (ways & HALO_IN)
-        cancel_held(window_of(handle, false));
+        cancel_held(handle, false);
     if (ways & HALO_OUT)
-        cancel_held(window_of(handle, true));
+        cancel_held(handle, true);
     while (build(&send, &io->future) == HALO_ENOMEM)
         halo__port_wait();
     halo__port_submit(&send, &io->future.op);
@@ -407,11 +408,11 @@ void halo__stream_close(uint32_t handle, uint32_t ways)
     const bool whole = ways & HALO_IN;
 
     if (whole)
-        cancel_held(window_of(handle, false));
+        cancel_held(handle, false);
     if (start(&io->future, (struct halo_op){halo__io_answered}, HALO_KIND_STREAM_CLOSE, handle,
               ways, NULL, 0) &&
         whole) { /* behind writes: reads end at once all the same */
-        streams.closing[handle % HALO_STREAMS_MAX] = true;
+        streams.closing[handle % HALO_STREAMS_MAX] = 1ull + handle;
         halo__stream_cancel(handle, HALO_IN);
     }
 }

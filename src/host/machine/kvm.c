@@ -1,6 +1,7 @@
 /*
  * Backend "kvm": a micro-VM with one processor, no kernel and no devices. All guest code runs at
- * CPL3; CPL0 holds a stub per fault. docs/platform.md tells why it is built like this.
+ * CPL3; CPL0 holds a stub per fault, and one that leads system calls back to CPL3. docs/platform.md
+ * tells why it is built like this.
  */
 #define _GNU_SOURCE
 #include "kvm_tables.h"
@@ -178,7 +179,7 @@ static int set_registers(struct halo_machine *machine, const struct kvm_state *s
     sregs.cr0 = 0x80010033; /* PG WP NE ET MP PE */
     sregs.cr3 = KVM_PML4;
     sregs.cr4 = 0x40620; /* OSXSAVE OSXMMEXCPT OSFXSR PAE */
-    sregs.efer = 0xd00;  /* NXE LMA LME, and no SCE */
+    sregs.efer = 0xd00;  /* NXE LMA LME, and no SCE yet */
     if (machine->layout.syscall_entry) {
         sregs.cr4 |= 0x10000; /* FSGSBASE: a C library's threads set fs */
         sregs.efer |= 1;      /* SCE */

@@ -1,4 +1,4 @@
-/* Page tables and descriptor tables for a guest whose code all runs at CPL3. */
+/* Page tables and descriptor tables for a guest whose own code all runs at CPL3. */
 #include "kvm_tables.h"
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /*
- * The ELF loader. The file is read once into private memory and only that copy is looked at; every
+ * The ELF loader. A file is read once into private memory and only that copy is looked at; bytes in
+ * memory are the caller's, and each header of theirs is copied before it is judged. Every
  * field is checked before it is used, in 64 bits, by subtraction. Group ELF of hostile-cases.md.
  *
  * Accepted: a static x86-64 program linked at HALO_PROGRAM_BASE, or elsewhere in RAM. Sections are

@@ -205,8 +205,6 @@ void halo__end_arm(struct halo_streams *streams, struct halo_stream *stream)
 
     if (stream->kind == HALO_END_FD)
         events = halo__fd_events(stream, in, out);
-    stream->polled.is_urgent =
-        stream->kind == HALO_END_FD && stream->manner == HALO_MANNER_FILE && events;
     if (!halo__poller_arm(streams->poller, &stream->polled, events))
         halo__stream_host_failed(streams, "its end cannot be watched");
 }

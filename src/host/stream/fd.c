@@ -135,6 +135,7 @@ int halo__fd_connect(struct halo_stream *stream, const struct halo_end *end)
     if (end->offset >= 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
         return HALO_EINVAL;
     stream->manner = manner_of(end->fd, &st, &again);
+    stream->polled.is_urgent = stream->manner == HALO_MANNER_FILE;
     stream->is_given = end->given;
     if (stream->manner == HALO_MANNER_SOCKET &&
         getsockopt(end->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0)

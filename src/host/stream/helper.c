@@ -1,6 +1,7 @@
 /* A thread for what may wait: see helper.h. */
 #define _GNU_SOURCE
 #include "helper.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -101,6 +102,19 @@ static void *work(void *self)
     return NULL;
 }
 
+/*
+ * pthread_cancel needs a library of the compiler's, and ends the process where that cannot be
+ * loaded: in a chroot, or under a filter. So it is loaded before the first thread is there; where
+ * it is missing nobody is cancelled, and who does not come back in time is left alone.
+ */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool can_cancel;
+
+static void load_unwinder(void)
+{
+    can_cancel = dlopen("libgcc_s.so.1", RTLD_NOW) != NULL;
+}
+
 /* --- For the stream --------------------------------------------------------------------------- */
 
 struct halo_helper *halo__helper_start(int fd, int ready)
@@ -111,6 +125,7 @@ struct halo_helper *halo__helper_start(int fd, int ready)
     sigset_t all, before;
     int error = ENOMEM;
 
+    pthread_once(&once, load_unwinder);
     if (helper) {
         helper->fd = fd;
         helper->ready = ready;
@@ -186,7 +201,7 @@ bool halo__helper_stop(struct halo_helper *helper)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&helper->mutex);
-    if (helper->state == HALO_HELPER_BUSY)
+    if (helper->state == HALO_HELPER_BUSY && can_cancel)
         pthread_cancel(helper->thread);
     helper->state = HALO_HELPER_LEAVING;
     pthread_cond_signal(&helper->changed);
