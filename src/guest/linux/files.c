@@ -170,7 +170,7 @@ int64_t linux_file_read(struct linux_file *file, int64_t offset, void *to, uint6
 {
     if (file->is_directory)
         return -L_EISDIR;
-    if ((uint64_t)offset >= file->len)
+    if (len == 0 || (uint64_t)offset >= file->len)
         return 0;
     if (len > file->len - (uint64_t)offset)
         len = file->len - (uint64_t)offset;

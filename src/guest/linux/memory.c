@@ -124,7 +124,8 @@ int64_t linux_give(const struct linux_table *table, uint64_t address, const void
 {
     if (!linux_may_write(table, address, len))
         return -L_EFAULT;
-    memcpy((void *)(uintptr_t)address, from, len);
+    if (len > 0) /* else the address may be none */
+        memcpy((void *)(uintptr_t)address, from, len);
     return 0;
 }
 
@@ -132,7 +133,8 @@ int64_t linux_take(const struct linux_table *table, uint64_t address, void *to, 
 {
     if (!linux_may_read(table, address, len))
         return -L_EFAULT;
-    memcpy(to, (const void *)(uintptr_t)address, len);
+    if (len > 0)
+        memcpy(to, (const void *)(uintptr_t)address, len);
     return 0;
 }
 

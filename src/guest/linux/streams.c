@@ -162,7 +162,8 @@ static int64_t read_some(struct linux_table *table, struct linux_open *open, voi
     case LINUX_STREAM:
         return len ? table->host->read(table->host->context, open->handle, to, len) : 0;
     case LINUX_ZERO:
-        memset(to, 0, len);
+        if (len > 0)
+            memset(to, 0, len);
         return (int64_t)len;
     case LINUX_RANDOM:
         linux_random(table, to, len);
@@ -188,7 +189,7 @@ static int64_t write_some(struct linux_table *table, struct linux_open *open, co
     case LINUX_STREAM:
         return len ? table->host->write(table->host->context, open->handle, from, len) : 0;
     case LINUX_FILE:
-        if (open->flags & O_APPEND_)
+        if (open->flags & O_APPEND_ && len > 0) /* a write of nothing moves nothing */
             open->offset = (int64_t)open->file->len;
         put = linux_file_write(table, open->file, open->offset, from, len);
         if (put > 0)
@@ -263,7 +264,8 @@ static int64_t scatter(struct linux_table *table, struct linux_open *open,
         const struct vector vector = vectors[i];
         const uint64_t left = (uint64_t)(got - done), part = vector.len < left ? vector.len : left;
 
-        memcpy((void *)(uintptr_t)vector.base, bytes + done, part);
+        if (part > 0)
+            memcpy((void *)(uintptr_t)vector.base, bytes + done, part);
         done += (int64_t)part;
     }
     return got;
