@@ -165,11 +165,29 @@ struct halo_status {
 
 HALO_STATIC_ASSERT(sizeof(struct halo_status) == 64, "a cache line");
 
+/*
+ * Bytes that the guest has gathered for a stream and has not sent: where it ends before it could,
+ * however that is, its host takes them from here.
+ */
+struct halo_unsent {
+    uint32_t handle;
+    uint32_t len; /* 0: there are none; at most HALO_WINDOW_BYTES */
+    uint64_t address;
+};
+
+#define HALO_UNSENT_MAX 64u
+
 /* The save page, writable for the guest: the host believes nothing of it. */
 struct halo_save {
     uint64_t counter; /* the guest's time stamp counter when the doorbell last came back, or 0 */
     uint64_t rcx;     /* of the system call that is being made */
+    uint64_t more[6];
+    struct halo_unsent unsent[HALO_UNSENT_MAX];
 };
+
+HALO_STATIC_ASSERT(offsetof(struct halo_save, unsent) == 64, "save page layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_unsent) == 16, "save page layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
 
 /*
  * A guest with a HALO_NOTE_SYSCALL can execute `syscall`: it comes to the code that the note names,
@@ -187,7 +205,11 @@ enum halo_doorbell {
      * and then it comes back; 0 is for ever.
      */
     HALO_DOORBELL_WAIT = 2,
-    HALO_DOORBELL_HALT = 3,   /* a: exit code, its low 8 bits count; does not come back */
+    /*
+     * a: exit code, its low 8 bits count; b: 0, or 1 + the handle of a stream that the program
+     * could not write to, and which therefore ends; does not come back.
+     */
+    HALO_DOORBELL_HALT = 3,
     HALO_DOORBELL_PANIC = 4,  /* a: address of a message, b: its length; does not come back */
     HALO_DOORBELL_PUSHED = 5, /* there is a message on the stack to the host; comes back with one */
 };

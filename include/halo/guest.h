@@ -42,8 +42,9 @@ extern "C" {
 
 /*
  * The program is main, `int main(void)` or `int main(int argc, char **argv)`. Its result is the
- * exit code; what was written is flushed first. A program that has no main serves calls of its
- * exports, as if it had `return halo_serve();` for one.
+ * exit code; what was written is flushed first, and where that fails the result 0 is none. A
+ * program that has no main serves calls of its exports, as if it had `return halo_serve();` for
+ * one.
  */
 
 /* End now, as if main had returned `code`. */
@@ -252,10 +253,23 @@ int halo_writer_flush(struct halo_writer *writer);
 int halo_writer_close(struct halo_writer *writer);
 
 /*
- * The same through a writer of the library's own, for HALO_STDOUT and HALO_STDERR. Returns 0 or an
- * error as halo_writer_write; halo_write_error tells its errno.
+ * The same through a writer of the library's own, for HALO_STDOUT and HALO_STDERR. What goes to
+ * HALO_STDERR is not held back, and comes behind what went to HALO_STDOUT before; of both, what was
+ * written goes out however the program ends.
+ *
+ * Returns 0. A write that fails ends the program: halo_run returns HALO_EIO at the host, with words
+ * that name stream and error. Not so where the host has connected nothing to the stream; then this
+ * returns HALO_EIO, and the program ends like that only if it were to end with 0.
  */
 int halo_write(uint32_t handle, const void *bytes, size_t len);
+
+/*
+ * From now on the program looks itself: halo_write and halo_flush return the error of the first
+ * write that failed, as halo_writer_write does; halo_write_error tells its errno. (Programs with a
+ * C library have this from the start: write returns the error, and EPIPE raises SIGPIPE.) One that
+ * ends with 0 although a standard stream could not be written to still ends as above.
+ */
+void halo_handle_write_errors(void);
 
 /*
  * Wait until everything that was written by any writer has arrived, and let every call go out that

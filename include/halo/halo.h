@@ -271,9 +271,13 @@ void halo_future_free(struct halo_future *future);
  *   HALO_EFAULT     it faulted; halo_fault tells how
  *   HALO_EPANIC     it gave up; halo_errmsg holds its message
  *   HALO_EPOISONED  it broke the protocol; halo_errmsg tells which rule
+ *   HALO_EIO        it could not write to a standard stream, which its program does not handle;
+ *                   halo_errmsg names stream and error
  *   HALO_ESTATE     it has ended before, was never opened, or is in the middle of a call
  *   HALO_EHOST      the operating system refused something
- * After an error other than HALO_EDEADLOCK the guest never runs again.
+ * After an error other than HALO_EDEADLOCK the guest never runs again. However it has ended, what
+ * it had written goes out: after an orderly end for as long as the time limit allows, else for a
+ * second at most, and a tenth of one after HALO_ETIMEDOUT.
  */
 int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code);
 

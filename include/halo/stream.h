@@ -180,8 +180,9 @@ int halo_offer(struct halo_sandbox *box, const char *name, struct halo_end end, 
 int halo_stream_close(struct halo_sandbox *box, uint32_t handle);
 
 struct halo_stream_stats {
-    uint64_t bytes_in;  /* that the guest has read */
-    uint64_t bytes_out; /* that it has written */
+    uint64_t bytes_in;   /* that the guest has read */
+    uint64_t bytes_out;  /* that it has written */
+    int32_t write_error; /* the errno of the first write that failed, or 0 */
 };
 
 /* What went through a stream. Returns 0, or HALO_ESTALE. */

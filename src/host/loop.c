@@ -3,14 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-int halo__loop_end(struct halo_loop *loop, int error)
-{
-    loop->state = HALO_STATE_ENDED;
-    loop->error = error;
-    halo__port_close(loop->port, error ? error : HALO_ESTATE);
-    return error;
-}
-
 /* The guest's last words, if it gave an address where it may have them. */
 static int panic(struct halo_loop *loop, uint64_t address, uint64_t len)
 {
@@ -78,19 +70,48 @@ static int wait(struct halo_loop *loop)
     return 0;
 }
 
+/* --- The end ---------------------------------------------------------------------------------- */
+
 /* Everything that is still on its way out goes out before the guest's end is reported. */
 static int finish(struct halo_loop *loop)
 {
     int error = 0;
 
-    for (;;) {
+    do
         halo__port_halt(loop->port);
-        if (error || loop->poller.armed_count == 0)
-            return error;
-        error = wait(loop);
-        if (!error)
-            error = drain(loop);
-    }
+    while (loop->poller.armed_count > 0 && !(error = wait(loop)));
+    return error;
+}
+
+/*
+ * The guest was stopped. What it had written goes out all the same, for what was said last tells
+ * most; but an end that is slow holds nobody up for long.
+ */
+static void let_out(struct halo_loop *loop, int error)
+{
+    const struct halo_words kept = *loop->words;
+    const int64_t deadline = loop->deadline, now = halo__now();
+
+    if (error == HALO_ETIMEDOUT)
+        loop->deadline = now + HALO_LAST_NS / 10;
+    else if (deadline > now + HALO_LAST_NS)
+        loop->deadline = now + HALO_LAST_NS;
+    loop->wake = 0;
+    (void)finish(loop);
+    loop->deadline = deadline;
+    *loop->words = kept;
+}
+
+int halo__loop_end(struct halo_loop *loop, int error)
+{
+    const bool was_stopped = loop->state == HALO_STATE_RUNNING && error && !loop->port->halted;
+
+    loop->state = HALO_STATE_ENDED; /* what goes wrong from here on ends it no more */
+    if (was_stopped)
+        let_out(loop, error);
+    loop->error = error;
+    halo__port_close(loop->port, error ? error : HALO_ESTATE);
+    return error;
 }
 
 static int faulted(struct halo_loop *loop, const struct halo_fault *fault)
@@ -143,8 +164,9 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
         return 0;
     case HALO_DOORBELL_HALT:
         error = finish(loop);
-        if (error == 0)
-            loop->exit_code = (int)(exit->a & 0xff);
+        if (!error)
+            error = halo__port_reason(loop->port, exit->b);
+        loop->exit_code = (int)(exit->a & 0xff);
         return halo__loop_end(loop, error);
     case HALO_DOORBELL_PANIC:
         return halo__loop_end(loop, panic(loop, exit->a, exit->b));

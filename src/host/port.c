@@ -39,6 +39,7 @@ int halo__port_init(struct halo_port *port, struct halo_words *words,
     for (uint32_t i = 0; i < config->region_count; i++)
         port->regions[i] = config->regions[i];
     port->memory = (struct halo_memory){port->regions, config->region_count};
+    port->unsent = config->unsent;
     port->on_stacks = config->on_stacks;
     for (uint32_t i = 0; i < HALO_STACK_COUNT && config->on_stacks; i++)
         halo__stack_init(&port->stacks[i], config->stacks[i].base, config->stacks[i].len,
@@ -88,6 +89,8 @@ static const char *route(const struct halo_port *port, enum halo_queue_index que
     if (request->message.kind >= HALO_KIND_COUNT)
         return "a message of unknown kind"; /* RPC-06 */
     to = &port->routes[queue][request->message.kind];
+    if (port->halted && to->service && !to->service->halt)
+        return NULL;
     return to->service ? to->service->take(to->self, request) : "a message of unknown kind";
 }
 
@@ -286,10 +289,27 @@ int halo__port_send(struct halo_port *port)
 
 void halo__port_halt(struct halo_port *port)
 {
+    int error = 0;
+
+    if (!port->halted && port->open && !port->on_stacks) {
+        port->halted = true;
+        (void)take_lap(port, HALO_QUEUE_G2H, &error); /* as far as it can be understood */
+    }
     for (uint32_t i = 0; i < port->service_count; i++) {
         if (port->services[i].service->halt)
             port->services[i].service->halt(port->services[i].self);
     }
+}
+
+int halo__port_reason(const struct halo_port *port, uint64_t word)
+{
+    int error = 0;
+
+    for (uint32_t i = 0; i < port->service_count && word && !error; i++) {
+        if (port->services[i].service->reason)
+            error = port->services[i].service->reason(port->services[i].self, word);
+    }
+    return error;
 }
 
 void halo__port_close(struct halo_port *port, int error)

@@ -32,7 +32,8 @@ enum halo_guest_state {
 struct halo_port {
     struct halo_words *words;
     struct halo_region regions[HALO_PORT_REGIONS_MAX];
-    struct halo_memory memory; /* what the guest may name */
+    struct halo_memory memory;               /* what the guest may name */
+    const HALO_SHARED unsigned char *unsent; /* its lines of struct halo_unsent, or NULL */
     struct halo_receiver queues[HALO_QUEUE_COUNT];
     struct halo_device_chain chains[HALO_QUEUE_COUNT][HALO_PORT_SIZE_MAX];
     struct halo_request requests[HALO_QUEUE_COUNT][HALO_PORT_SIZE_MAX]; /* by chain id */
@@ -51,6 +52,7 @@ struct halo_port {
     enum halo_guest_state guest;
     bool open;      /* the guest has begun, and has not ended */
     bool closed;    /* it has ended: nothing is taken, answered or sent any more */
+    bool halted;    /* it runs no more, and what it has written is still going out */
     bool answered;  /* something was published since the guest last ran */
     uint32_t waits; /* waits of the host for its guest, one inside the other */
     uint32_t
@@ -63,6 +65,7 @@ struct halo_port_config {
     const struct halo_region *regions; /* copied; with stacks the first one holds them */
     uint32_t region_count;
     struct halo_ring_place places[HALO_QUEUE_COUNT];
+    const HALO_SHARED unsigned char *unsent;
     uint32_t features; /* ring extensions that are on */
     struct {
         HALO_SHARED unsigned char *base;
@@ -92,8 +95,16 @@ int halo__port_pop(struct halo_port *port);
 /* Put what the host has for the guest where that finds it. 0, or HALO_EPOISONED. */
 int halo__port_send(struct halo_port *port);
 
-/* Tell the services that the guest runs no more, and that it has ended. */
+/*
+ * The guest runs no more: take in what it had shown, for the services that still have to do with
+ * that, and let them go on; again, until nothing of it is on its way. Words may change.
+ */
 void halo__port_halt(struct halo_port *port);
+
+/* Why the guest has ended, by its doorbell's word for a service: 0, or an error with words. */
+int halo__port_reason(const struct halo_port *port, uint64_t word);
+
+/* Tell the services that the guest has ended. */
 void halo__port_close(struct halo_port *port, int error);
 
 /* Whether the guest waits for something that only the host's program can do. */

@@ -15,6 +15,7 @@ static int make_port(struct halo_sandbox *box, const struct halo_options *option
         .regions = regions,
         .region_count = halo__layout_regions(&box->machine, regions),
         .features = (uint32_t)layout->features,
+        .unsent = ram + (layout->save - HALO_RAM_BASE) + offsetof(struct halo_save, unsent),
         .on_stacks = options->transport == HALO_TRANSPORT_STACK,
     };
     int error = 0;

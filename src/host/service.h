@@ -27,8 +27,13 @@ struct halo_service {
     /* Give the guest what the host has for it, before it runs. */
     const char *(*send)(void *self);
 
-    /* The guest runs no more, but what it has written is still going out. May be NULL. */
+    /* The guest runs no more, but what it has written is still going out. NULL: such a service
+     * takes nothing any more. */
     void (*halt)(void *self);
+
+    /* Whether the guest has ended for a reason of this service's, by a word of the guest's, not 0:
+     * 0, or an error with words. May be NULL. */
+    int (*reason)(const void *self, uint64_t word);
 
     /* The guest has ended, with an error of HALO_E… May be NULL. */
     void (*end)(void *self, int error);

@@ -2,6 +2,7 @@
 #include "tool.h"
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,9 +121,19 @@ int tool_exit_code(int error, int code)
         return TOOL_EXIT_GUEST;
     case HALO_ETIMEDOUT:
         return TOOL_EXIT_TIMEOUT;
+    case HALO_EIO:
+        return TOOL_EXIT_FAILED;
     default:
         return TOOL_EXIT_USAGE;
     }
+}
+
+void tool_leave_with_reader(struct halo_sandbox *box)
+{
+    struct halo_stream_stats stats;
+
+    if (halo_stream_stats(box, HALO_STDOUT, &stats) == 0 && stats.write_error == EPIPE)
+        (void)raise(SIGPIPE); /* where it is ignored, somebody wants to be told */
 }
 
 int tool_print(const char *text)

@@ -20,8 +20,8 @@ static const char usage[] =
     "\n" TOOL_USAGE "  -i, --input FILE     give the guest FILE as its standard input\n"
     "  -h, --help           this text\n"
     "\n"
-    "Exit codes: the guest's own; 2 wrong use or an unusable file; 3 the guest faulted,\n"
-    "panicked or broke the protocol; 4 the time limit.\n";
+    "Exit codes: the guest's own; 1 what it wrote could not be written; 2 wrong use or an\n"
+    "unusable file; 3 the guest faulted, panicked or broke the protocol; 4 the time limit.\n";
 
 struct run_options {
     struct tool_options common;
@@ -171,6 +171,8 @@ int tool_run(int argc, char **argv)
         error = halo_run(box, options.common.timeout_ns, &code);
         tool_progress_end(&progress);
     }
+    if (error == HALO_EIO)
+        tool_leave_with_reader(box);
     if (error)
         fprintf(stderr, "halo run: %s\n", halo_errmsg(box));
     if (options.common.stats && (error == 0 || error == HALO_ETIMEDOUT))

@@ -7,7 +7,7 @@
 
 /* Exit codes besides the guest's own. */
 enum tool_exit {
-    TOOL_EXIT_FAILED = 1,  /* call: the function failed */
+    TOOL_EXIT_FAILED = 1,  /* call: the function failed; what there was could not be written */
     TOOL_EXIT_USAGE = 2,   /* wrong use, a file or a machine that is not as it must be */
     TOOL_EXIT_GUEST = 3,   /* the guest faulted, panicked or broke the protocol */
     TOOL_EXIT_TIMEOUT = 4, /* it did not end in time */
@@ -52,6 +52,12 @@ int tool_option(const char *command, struct tool_options *options, int option, c
 
 /* The exit code for a result of libhalo's; `code` is the guest's own. */
 int tool_exit_code(int error, int code);
+
+/*
+ * The guest could not write. Where that is because the reader of standard output has left, this
+ * command ends as any other would: by SIGPIPE, and without a word.
+ */
+void tool_leave_with_reader(struct halo_sandbox *box);
 
 /* Print to standard output: 0, or TOOL_EXIT_FAILED after a message. */
 int tool_print(const char *text);

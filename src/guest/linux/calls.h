@@ -27,6 +27,7 @@ enum linux_error {
     L_EFBIG = 27,
     L_ENOSPC = 28,
     L_ESPIPE = 29,
+    L_EPIPE = 32,
     L_ERANGE = 34,
     L_EDEADLK = 35,
     L_ENAMETOOLONG = 36,
@@ -89,6 +90,9 @@ linux_function linux_clock_gettime, linux_clock_getres, linux_gettimeofday, linu
 linux_function linux_exit, linux_getpid, linux_getppid, linux_getuid, linux_uname, linux_prlimit,
     linux_getrlimit, linux_arch_prctl, linux_prctl, linux_futex, linux_set_tid_address,
     linux_nothing, linux_sched_getaffinity, linux_sysinfo, linux_getrusage;
+/* A signal to the program itself. */
+void linux_raise(struct linux_table *table, uint32_t signal);
+
 linux_function linux_rt_sigaction, linux_rt_sigprocmask, linux_kill, linux_tkill, linux_tgkill,
     linux_sigaltstack, linux_rt_sigpending;
 linux_function linux_getrandom;

@@ -299,14 +299,18 @@ int64_t linux_rt_sigpending(struct linux_table *table, const uint64_t *args)
     return linux_give(table, args[0], &set, args[1]);
 }
 
+void linux_raise(struct linux_table *table, uint32_t signal)
+{
+    table->pending |= BIT(signal);
+    act(table);
+}
+
 static int64_t send(struct linux_table *table, uint32_t signal)
 {
     if (signal > LINUX_SIGNALS)
         return -L_EINVAL;
-    if (signal == 0)
-        return 0;
-    table->pending |= BIT(signal);
-    act(table);
+    if (signal > 0)
+        linux_raise(table, signal);
     return 0;
 }
 

@@ -138,20 +138,14 @@ static int64_t read_stream(void *context, uint32_t handle, void *to, size_t len)
     return got;
 }
 
-/*
- * Output and errors come out in the order in which they were written: what there is of the one has
- * arrived before the other begins, for the host may serve both at a time; and errors go out at
- * once.
- */
+/* Output goes out at the latest when the program has worked on it for so long. */
 static int64_t write_stream(void *context, uint32_t handle, const void *from, size_t len)
 {
     int error;
 
     (void)context;
-    if (handle == HALO_STDERR)
-        (void)halo_flush();
     error = halo_write(handle, from, len);
-    if (!error && (handle == HALO_STDERR || since() > SLOW_NS))
+    if (!error && since() > SLOW_NS)
         (void)halo_flush();
     return error ? result(error, halo_write_error(handle)) : (int64_t)len;
 }
@@ -189,7 +183,12 @@ static void set_fs(void *context, uint64_t base)
 
 static void halt(void *context, int code)
 {
+    enum { BY_SIGPIPE = 128 + 13 };
+    uint32_t handle;
+
     (void)context;
+    if (code == BY_SIGPIPE && halo__write_failed(&handle))
+        halo__end_unwritten(handle);
     halo_exit(code);
 }
 
@@ -292,6 +291,7 @@ _Noreturn void halo__linux_main(const struct halo_boot *boot)
 {
     static uint64_t random[2];
 
+    halo_handle_write_errors(); /* write returns them, or raises SIGPIPE */
     start_table(boot);
     (void)linux_call(&halo__linux, 318 /* getrandom */,
                      (const uint64_t[6]){(uintptr_t)random, sizeof(random)});

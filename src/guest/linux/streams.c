@@ -12,6 +12,7 @@ enum {
     COUNT_MAX = 0x7ffff000, /* MAX_RW_COUNT */
     VECTORS_MAX = 1024,
     GATHER = 4096, /* small vectors go together */
+    SIGPIPE_ = 13,
 };
 
 struct vector {
@@ -187,7 +188,10 @@ static int64_t write_some(struct linux_table *table, struct linux_open *open, co
         len = COUNT_MAX;
     switch (open->kind) {
     case LINUX_STREAM:
-        return len ? table->host->write(table->host->context, open->handle, from, len) : 0;
+        put = len ? table->host->write(table->host->context, open->handle, from, len) : 0;
+        if (put == -L_EPIPE)
+            linux_raise(table, SIGPIPE_);
+        return put;
     case LINUX_FILE:
         if (open->flags & O_APPEND_ && len > 0) /* a write of nothing moves nothing */
             open->offset = (int64_t)open->file->len;

@@ -74,6 +74,11 @@ uint32_t halo__buf_count(void);
 /* So many bytes more may be in flight this way. */
 bool halo__window_has_room(uint32_t handle, bool is_write, uint32_t len);
 
+/* Whether a standard stream could not be written to, and which. */
+bool halo__write_failed(uint32_t *handle);
+/* End the program, for that reason: the host has the words. */
+_Noreturn void halo__end_unwritten(uint32_t handle);
+
 /* Send out what was written to this stream, and fills no buffer. */
 void halo__writer_push(uint32_t handle);
 

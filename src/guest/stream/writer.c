@@ -1,6 +1,7 @@
 /*
  * Small writes, gathered: bytes go into a buffer that goes out when it is full, and at the latest
- * when the guest next waits, for whatever that is.
+ * when the guest next waits, for whatever that is. What is there meanwhile is noted in the save
+ * page, where the host finds it should the guest come to its end before.
  */
 #include "../port.h"
 #include "stream.h"
@@ -10,6 +11,7 @@ static struct halo_writer *unsent;
 static uint32_t in_flight; /* writes of all of them */
 
 static struct halo_writer standard[HALO_STDERR + 1];
+static bool handles_errors; /* of these: the program looks at what halo_write returns */
 
 int halo_writer_open_sized(struct halo_writer *writer, uint32_t handle, uint32_t len)
 {
@@ -26,16 +28,49 @@ int halo_writer_open(struct halo_writer *writer, uint32_t handle)
     return halo_writer_open_sized(writer, handle, HALO_STREAM_BUF);
 }
 
+/* Note how much `buf` holds. Where two writers share a line, it is the first one's. */
+static void note(const struct halo_writer *writer, const void *buf, uint32_t len)
+{
+    struct halo_save *save = (struct halo_save *)(uintptr_t)halo_boot()->save;
+    struct halo_unsent *line = &save->unsent[writer->handle % HALO_UNSENT_MAX];
+
+    if (line->len > 0 && line->address != (uintptr_t)buf)
+        return;
+    line->handle = writer->handle;
+    line->address = (uintptr_t)buf;
+    __asm__ volatile("" : : : "memory"); /* bytes and address are there before the length is */
+    line->len = len;
+}
+
+_Noreturn void halo__end_unwritten(uint32_t handle)
+{
+    for (;;)
+        halo__doorbell(HALO_DOORBELL_HALT, 1, 1ull + handle);
+}
+
+/*
+ * A standard stream that cannot be written to ends a program that does not look: it could go on for
+ * ever. Not where the host connected nothing to it, and so wants nothing of it.
+ */
+static void fail(struct halo_writer *writer, const struct halo_future *future)
+{
+    enum { EBADF_ = 9 };
+    const bool is_standard = writer >= standard && writer <= &standard[HALO_STDERR];
+
+    writer->error = future->error;
+    writer->os_error = future->code;
+    if (is_standard && !handles_errors && future->code != EBADF_)
+        halo__end_unwritten(writer->handle);
+}
+
 static void answered(struct halo__io *io)
 {
     struct halo_writer *writer = io->writer;
 
     writer->in_flight--;
     in_flight--;
-    if (io->future.error && !writer->error) {
-        writer->error = io->future.error;
-        writer->os_error = io->future.code;
-    }
+    if (io->future.error && !writer->error)
+        fail(writer, &io->future);
 }
 
 static void forget(struct halo_writer *writer)
@@ -53,12 +88,14 @@ static void push(struct halo_writer *writer)
 {
     struct halo__io *io;
     void *buf = writer->buf;
+    const uint32_t len = writer->len;
 
     if (!buf)
         return;
     forget(writer);
     writer->buf = NULL;  /* what is written while we wait goes into another */
     if (writer->error) { /* there is a gap before it */
+        note(writer, buf, 0);
         halo__buf_free(buf);
         return;
     }
@@ -69,7 +106,8 @@ static void push(struct halo_writer *writer)
     io->buf = buf;
     io->writer = writer;
     io->answered = answered;
-    halo__io_start(io, HALO_KIND_STREAM_WRITE, writer->handle, writer->len);
+    halo__io_start(io, HALO_KIND_STREAM_WRITE, writer->handle, len);
+    note(writer, buf, 0);
 }
 
 /* Not where the end is slow and its window full: whoever waits for another must not wait for it. */
@@ -133,6 +171,7 @@ int halo_writer_write(struct halo_writer *writer, const void *bytes, size_t len)
             part = (uint32_t)len;
         memcpy(buf + writer->len, at, part);
         writer->len += part;
+        note(writer, buf, writer->len);
         at += part;
         len -= part;
         if (writer->len == writer->buf_len) {
@@ -158,17 +197,40 @@ int halo_writer_close(struct halo_writer *writer)
 
 /* --- The standard ones ------------------------------------------------------------------------ */
 
+/*
+ * What goes to standard error is not held back, and comes behind what went to standard output: that
+ * has arrived before, for the host may serve both at a time.
+ */
 int halo_write(uint32_t handle, const void *bytes, size_t len)
 {
+    struct halo_writer *writer = &standard[handle <= HALO_STDERR ? handle : 0];
+    int error = 0;
+
     if (handle > HALO_STDERR)
         return HALO_EINVAL;
-    if (!standard[handle].buf_len) {
-        const int error = halo_writer_open(&standard[handle], handle);
+    if (!writer->buf_len)
+        error = halo_writer_open(writer, handle);
+    if (!error && handle == HALO_STDERR)
+        (void)halo_writer_flush(&standard[HALO_STDOUT]);
+    if (!error)
+        error = halo_writer_write(writer, bytes, len);
+    if (!error && handle == HALO_STDERR)
+        error = halo_writer_flush(writer);
+    return error;
+}
 
-        if (error)
-            return error;
+void halo_handle_write_errors(void)
+{
+    handles_errors = true;
+}
+
+bool halo__write_failed(uint32_t *handle)
+{
+    for (*handle = HALO_STDOUT; *handle <= HALO_STDERR; ++*handle) {
+        if (standard[*handle].error)
+            return true;
     }
-    return halo_writer_write(&standard[handle], bytes, len);
+    return false;
 }
 
 int halo_flush(void)

@@ -24,6 +24,10 @@ void halo__direct_consume(struct halo_streams *streams, struct halo_stream *stre
     struct halo_request *request = halo__flow_first(streams, &stream->out);
 
     stream->lent = 0;
+    if (!request) {
+        halo__flow_unsent_gone(streams, stream, len);
+        return;
+    }
     request->done += len;
     stream->stats.bytes_out += len;
     streams->total.bytes_out += len;
@@ -41,10 +45,13 @@ int halo__direct_peek(struct halo_streams *streams, struct halo_stream *stream,
     stream->out.blocked = false; /* writes of no bytes, and their end, need nothing of the host */
     halo__flow_serve_writes(streams, stream);
     request = halo__flow_first(streams, &stream->out);
-    if (!request)
+    if (!request && stream->unsent.len == 0)
         return stream->out.over ? HALO_DIRECT_END : 0;
-    (void)halo_parked_readable(&streams->port->queues[HALO_QUEUE_G2H], &request->parked,
-                               HALO_STREAM_HEAD + request->done, UINT64_MAX, span, 1);
+    if (!request)
+        *span = stream->unsent;
+    else
+        (void)halo_parked_readable(&streams->port->queues[HALO_QUEUE_G2H], &request->parked,
+                                   HALO_STREAM_HEAD + request->done, UINT64_MAX, span, 1);
     stream->lent = span->len;
     return 1;
 }

@@ -259,6 +259,40 @@ static void finish(struct halo_streams *streams, struct halo_stream *stream,
         halo__end_release(streams, stream);
 }
 
+static void note_error(struct halo_stream *stream, int64_t n)
+{
+    if (!stream->stats.write_error)
+        stream->stats.write_error = (int)-n;
+}
+
+/* Behind the last request of a guest that has ended. */
+static void write_unsent(struct halo_streams *streams, struct halo_stream *stream)
+{
+    struct halo_span *unsent = &stream->unsent;
+
+    while (!stream->out.blocked && unsent->len > 0 && stream->kind != HALO_END_HOST) {
+        const struct iovec iov = {halo_shm_expose(unsent->base), unsent->len};
+        const int64_t n = halo__end_write(streams, stream, &iov, 1);
+
+        if (n == -EAGAIN) {
+            stream->out.blocked = true;
+        } else if (n < 0) {
+            note_error(stream, n);
+            unsent->len = 0;
+        } else {
+            halo__flow_unsent_gone(streams, stream, (uint64_t)n);
+        }
+    }
+}
+
+void halo__flow_unsent_gone(struct halo_streams *streams, struct halo_stream *stream, uint64_t n)
+{
+    stream->unsent.base += n;
+    stream->unsent.len -= n;
+    stream->stats.bytes_out += n;
+    streams->total.bytes_out += n;
+}
+
 void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *stream)
 {
     struct halo_request *request;
@@ -283,12 +317,15 @@ void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *s
         if (n == -EAGAIN) {
             stream->out.blocked = true;
         } else if (n < 0) {
+            note_error(stream, n);
             halo__stream_fail(streams, request, (int)-n);
             halo__flow_pop(streams, &stream->out);
         } else {
             account(streams, stream, (uint64_t)n);
         }
     }
+    if (stream->out.count == 0)
+        write_unsent(streams, stream);
 }
 
 /* --- Taken away by the host ------------------------------------------------------------------- */

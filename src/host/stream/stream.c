@@ -35,18 +35,62 @@ static const char *send(void *self)
     return NULL;
 }
 
+/* What the guest had gathered and not sent. Lines that name nothing it may write are passed over:
+ * STR-11. */
+static void take_unsent(struct halo_streams *streams)
+{
+    const struct halo_port *port = streams->port;
+    struct halo_unsent lines[HALO_UNSENT_MAX];
+
+    streams->halted = true;
+    if (!port->unsent)
+        return;
+    halo_shm_copy_in(lines, port->unsent, sizeof(lines));
+    for (uint32_t i = 0; i < HALO_UNSENT_MAX; i++) {
+        struct halo_stream *stream;
+        int error;
+
+        if (lines[i].len == 0 || lines[i].len > HALO_WINDOW_BYTES)
+            continue;
+        stream = halo__stream_of(streams, lines[i].handle, &error);
+        if (stream && stream->ways & HALO_OUT && !stream->out.over && stream->unsent.len == 0)
+            (void)halo_memory_span(&port->memory, (struct halo_gpa){lines[i].address}, lines[i].len,
+                                   HALO_MAY_READ, &stream->unsent);
+    }
+}
+
 /* The guest runs no more: nobody looks at what it wanted to read. */
 static void halt(void *self)
 {
     struct halo_streams *streams = self;
 
+    if (!streams->halted)
+        take_unsent(streams);
     for (uint32_t i = 0; i < streams->used; i++) {
         struct halo_stream *stream = &streams->at[i];
 
         while (stream->in.count > 0)
             halo__flow_pop(streams, &stream->in);
-        halo__end_arm(streams, stream);
+        halo__flow_serve_writes(streams, stream);
+        if (stream->kind)
+            halo__end_arm(streams, stream);
     }
+}
+
+/* A stream that could not be written to: by 1 + its handle. */
+static int reason(const void *self, uint64_t word)
+{
+    const struct halo_streams *streams = self;
+    const struct halo_stream *stream = &streams->at[(word - 1) % HALO_STREAMS_MAX];
+    char title[HALO_STREAM_NAME_MAX + 16];
+
+    if (word > UINT32_MAX || (stream->kind && !stream->stats.write_error) ||
+        halo__stream_handle(streams, stream) != word - 1)
+        return 0;
+    return halo__fail(streams->words, HALO_EIO, "the guest could not write to %s: %s",
+                      halo__stream_title(streams, stream, title),
+                      stream->kind ? strerror(stream->stats.write_error)
+                                   : "nothing is connected to it");
 }
 
 static bool needs_host(const void *self)
@@ -72,6 +116,7 @@ static const struct halo_service service = {
     .serve = serve,
     .send = send,
     .halt = halt,
+    .reason = reason,
     .needs_host = needs_host,
 };
 

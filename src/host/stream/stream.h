@@ -66,7 +66,8 @@ struct halo_stream {
     const struct halo_end_functions *functions;
     void *context;
     struct halo_flow in, out;
-    uint64_t lent; /* bytes of the first write that the host is looking at */
+    struct halo_span unsent; /* what the guest had gathered and not sent when it ended */
+    uint64_t lent;           /* bytes of the first write that the host is looking at */
     struct halo_stream_stats stats;
     char name[HALO_STREAM_NAME_MAX + 1]; /* "": none */
 };
@@ -80,6 +81,7 @@ struct halo_streams {
     uint32_t next;     /* where to look for a free place: each rests before it is used again */
     uint32_t requests; /* in all flows together */
     bool unflushed;    /* a host's write fills a buffer in part */
+    bool halted;       /* the guest runs no more */
     bool memory_lent;  /* to a thread that the kernel does not let go of */
     struct halo_stream_stats total;
 };
@@ -90,6 +92,10 @@ void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
 
 /* False where the kernel may still use guest memory, for a thread that had to be left behind. */
 bool halo__streams_free(struct halo_streams *streams);
+
+/* What to call it in a message: `text` has HALO_STREAM_NAME_MAX + 16 bytes and is returned. */
+const char *halo__stream_title(const struct halo_streams *streams, const struct halo_stream *stream,
+                               char *text);
 
 /* A stream whose end the kernel is being asked for right now, or NULL. */
 const struct halo_stream *halo__streams_asked(const struct halo_streams *streams);
@@ -177,6 +183,9 @@ void halo__flow_finish_write(struct halo_streams *streams, struct halo_stream *s
 /* Move what can be moved without waiting. */
 void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *stream);
 void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *stream);
+
+/* So much of what was gathered and not sent has gone out. */
+void halo__flow_unsent_gone(struct halo_streams *streams, struct halo_stream *stream, uint64_t n);
 
 /* halo_stream_close. */
 int halo__stream_close(struct halo_streams *streams, uint32_t handle);
