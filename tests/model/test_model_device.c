@@ -1,105 +1,7 @@
-/* The reference model of the device. */
+/* The reference model of the device: chains, taken and completed. */
 #include "rig.h"
 
-/* --- Sizes and phases ------------------------------------------------------------------------ */
-
-/* "Packed Virtqueues", "Structure Size and Alignment"; CFG-01, CFG-02, CFG-03. */
-static void sizes_from_1_to_32768_are_accepted_and_no_other(void **state)
-{
-    static const uint32_t good[] = {1, 2, 3, 5, 7, 255, 256, 1000, 32767, 32768};
-    static const uint32_t bad[] = {0, 32769, 40000, 65535, 65536, UINT32_MAX};
-    struct model_config config = plain_config();
-    struct model_device dev;
-    struct model_driver drv;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        assert_true(model_device_init(&dev, good[i], &config));
-        assert_true(model_driver_init(&drv, good[i]));
-        assert_true(model_free_slots(&dev.queue) == good[i]);
-        assert_true(model_free_slots(&drv.queue) == good[i]);
-        model_device_close(&dev);
-        model_driver_close(&drv);
-    }
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_true(!model_device_init(&dev, bad[i], &config));
-        assert_true(!model_driver_init(&drv, bad[i]));
-        model_device_close(&dev);
-        model_driver_close(&drv);
-    }
-}
-
-/* "Driver and Device Ring Wrap Counters". */
-static void wrap_counter_starts_at_1_and_changes_after_the_last_slot(void **state)
-{
-    for (uint32_t size = 1; size <= 9; size++) {
-        unsigned wrap = 1;
-        uint32_t slot = 0;
-
-        (void)state;
-        for (uint64_t pos = 0; pos < 7u * size; pos++) {
-            assert_true(model_wrap_counter(size, pos) == wrap);
-            slot++;
-            if (slot == size) {
-                slot = 0;
-                wrap = 1 - wrap;
-            }
-        }
-    }
-}
-
-/* "Driver and Device Ring Wrap Counters": the four phases in even and odd laps, other bits
- * without influence; a zeroed ring holds nothing in the first lap. */
-static void only_one_phase_of_four_is_available_and_one_is_used(void **state)
-{
-    for (unsigned flags = 0; flags <= 0xffffu; flags++) {
-        bool a = (flags & AVAIL) != 0;
-        bool u = (flags & USED) != 0;
-        uint16_t f = (uint16_t)flags;
-
-        (void)state;
-        assert_true(model_is_available(4, 3, f) == (a && !u));
-        assert_true(model_is_available(4, 4, f) == (!a && u));
-        assert_true(model_is_used(4, 3, f) == (a && u));
-        assert_true(model_is_used(4, 4, f) == (!a && !u));
-    }
-}
-
-/* DEV-06 and the first paragraph of "Polling of available and used descriptors". */
-static void head_without_its_phase_is_empty_and_changes_nothing(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    rig_open(&rig, 3, plain_config());
-    for (unsigned flags = 0; flags <= 0xffffu; flags++) {
-        rig.ring[0] = (struct model_desc){BASE, 1, 0, (uint16_t)flags};
-        if ((flags & (AVAIL | USED)) == AVAIL)
-            continue;
-        assert_true(is_at(rig_take(&rig), MODEL_EMPTY, MODEL_NONE, 0, 0));
-        assert_true(rig.taken.looked_at == 1);
-    }
-    assert_true(rig.dev.queue.avail_pos == 0 && model_free_slots(&rig.dev.queue) == 3);
-    rig_close(&rig);
-}
-
-/* DEV-20: "Polling of available and used descriptors", a single place is tested. */
-static void later_slot_is_not_seen_before_the_next_one(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    rig_open(&rig, 4, plain_config());
-    rig.ring[1] = (struct model_desc){BASE, 1, 0, avail0(0)};
-    assert_true(is(rig_take(&rig), MODEL_EMPTY, MODEL_NONE));
-    rig.ring[0] = (struct model_desc){BASE, 2, 1, avail0(0)};
-    assert_true(is_at(rig_take(&rig), MODEL_OK, MODEL_NONE, 0, 1));
-    assert_true(rig.taken.slots == 1);
-    assert_true(is_at(rig_take(&rig), MODEL_OK, MODEL_NONE, 1, 0));
-    rig_close(&rig);
-}
-
-/* --- Device: chains -------------------------------------------------------------------------- */
+/* --- Chains -------------------------------------------------------------------------- */
 
 /* DEV-01: "Scatter-Gather Support", driver: no list longer than the queue, loops included. */
 static void next_that_never_clears_is_too_long_after_n_descriptors(void **state)
@@ -372,154 +274,7 @@ static void broken_device_stays_broken_until_reset(void **state)
     rig_close(&rig);
 }
 
-/* --- Device: buffers ------------------------------------------------------------------------- */
-
-static enum model_reason one_buffer(uint64_t addr, uint32_t len, unsigned write)
-{
-    struct rig rig;
-    struct model_verdict v;
-
-    rig_open(&rig, 2, plain_config());
-    rig.ring[0] = (struct model_desc){addr, len, 0, avail0(write)};
-    v = rig_take(&rig);
-    assert_true(v.outcome == (v.reason == MODEL_NONE ? MODEL_OK : MODEL_REJECT));
-    assert_true(v.reason == MODEL_NONE ||
-                (rig.taken.elements == NULL && rig.taken.element_count == 0));
-    rig_close(&rig);
-    return v.reason;
-}
-
-/* DEV-13, DEV-16: inside one region, with the right that the direction needs. */
-static void buffer_lies_in_one_region_with_the_right_it_needs(void **state)
-{
-    (void)state;
-    assert_true(one_buffer(BASE, END - BASE, 0) == MODEL_NONE);
-    assert_true(one_buffer(END - 1, 1, WRITE) == MODEL_NONE);
-    assert_true(one_buffer(END - 1, 2, 0) == MODEL_RANGE);
-    assert_true(one_buffer(END, 1, 0) == MODEL_RANGE);
-    assert_true(one_buffer(BASE - 1, 1, 0) == MODEL_RANGE);
-    assert_true(one_buffer(BASE - 1, 2, 0) == MODEL_RANGE);
-    assert_true(one_buffer(BASE, UINT32_MAX, 0) == MODEL_RANGE);
-    assert_true(one_buffer(UINT64_MAX, 1, 0) == MODEL_NONE);
-    assert_true(one_buffer(UINT64_MAX, 2, 0) == MODEL_RANGE);
-    assert_true(one_buffer(UINT64_MAX - 0xfff, 0x1000, WRITE) == MODEL_NONE);
-    assert_true(one_buffer(UINT64_MAX - 0xfff, 0x1001, WRITE) == MODEL_RANGE);
-    assert_true(one_buffer(UINT64_MAX, UINT32_MAX, WRITE) == MODEL_RANGE);
-    assert_true(one_buffer(0x1000, 0x1000, 0) == MODEL_NONE);
-    assert_true(one_buffer(0x1000, 0x1000, WRITE) == MODEL_PERMISSION);
-    assert_true(one_buffer(0x2000, 0x1000, WRITE) == MODEL_NONE);
-    assert_true(one_buffer(0x2000, 0x1000, 0) == MODEL_PERMISSION);
-    assert_true(one_buffer(0x1fff, 2, 0) == MODEL_RANGE);
-}
-
-/* DEV-11: a slot without bytes; a chain with nothing else is rejected. */
-static void zero_length_descriptor_is_skipped_and_counts_as_a_slot(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    rig_open(&rig, 8, plain_config());
-    rig.ring[0] = (struct model_desc){UINT64_MAX, 0, 0, avail0(NEXT)};
-    rig.ring[1] = (struct model_desc){BASE + 1, 3, 0, avail0(NEXT)};
-    rig.ring[2] = (struct model_desc){0, 0, 0, avail0(NEXT | WRITE)};
-    rig.ring[3] = (struct model_desc){BASE + 9, 5, 1, avail0(WRITE)};
-    assert_true(is_at(rig_take(&rig), MODEL_OK, MODEL_NONE, 0, 1));
-    assert_true(rig.taken.slots == 4 && rig.taken.element_count == 2);
-    assert_true(rig.taken.elements[0].addr == BASE + 1 && rig.taken.elements[0].len == 3);
-    assert_true(!rig.taken.elements[0].writable && rig.taken.elements[1].writable);
-    assert_true(rig.taken.elements[1].addr == BASE + 9 && rig.taken.elements[1].len == 5);
-    assert_true(rig.taken.readable_len == 3 && rig.taken.writable_len == 5);
-    rig.ring[4] = (struct model_desc){0, 0, 0, avail0(NEXT)};
-    rig.ring[5] = (struct model_desc){0, 0, 2, avail0(WRITE)};
-    assert_true(is_at(rig_take(&rig), MODEL_REJECT, MODEL_EMPTY_CHAIN, 4, 2));
-    assert_true(rig.taken.slots == 2 && rig.taken.offender == 1 && rig.taken.element_count == 0);
-    rig_close(&rig);
-}
-
-/* DEV-12, DEV-17: caps on bytes, summed in 64 bits, and on elements that have bytes. */
-static void total_length_and_segments_are_capped(void **state)
-{
-    struct model_region all = {0, UINT64_MAX, true, true};
-    struct model_config config = {0x100000001u, 2, 1, &all};
-    struct rig rig;
-
-    (void)state;
-    rig_open(&rig, 8, config);
-    rig.ring[0] = (struct model_desc){0, UINT32_MAX, 0, avail0(NEXT)};
-    rig.ring[1] = (struct model_desc){0, 2, 0, avail0(WRITE)};
-    assert_true(is(rig_take(&rig), MODEL_OK, MODEL_NONE));
-    assert_true(rig.taken.readable_len + rig.taken.writable_len == 0x100000001u);
-    rig.ring[2] = (struct model_desc){0, UINT32_MAX, 0, avail0(NEXT)};
-    rig.ring[3] = (struct model_desc){0, 3, 1, avail0(WRITE)};
-    assert_true(is_at(rig_take(&rig), MODEL_REJECT, MODEL_LENGTH, 2, 1));
-    assert_true(rig.taken.offender == 1);
-    rig.ring[4] = (struct model_desc){0, 1, 0, avail0(NEXT)};
-    rig.ring[5] = (struct model_desc){0, 0, 0, avail0(NEXT)};
-    rig.ring[6] = (struct model_desc){0, 1, 0, avail0(NEXT)};
-    rig.ring[7] = (struct model_desc){0, 1, 2, avail0(0)};
-    assert_true(is_at(rig_take(&rig), MODEL_REJECT, MODEL_SEGMENTS, 4, 2));
-    assert_true(rig.taken.offender == 3 && rig.taken.slots == 4);
-    rig_close(&rig);
-}
-
-/* The reason is that of the first offending element, and within it of the first rule. */
-static void first_offending_element_gives_the_reason(void **state)
-{
-    for (unsigned mix = 0; mix < 8; mix++) {
-        struct model_config config = {mix & 1 ? 4 : 100, mix & 2 ? 1 : 9, 4, regions};
-        uint64_t addr = mix & 4 ? 0 : 0x1000; /* nowhere, or read only */
-        struct rig rig;
-        struct model_verdict v;
-
-        (void)state;
-        rig_open(&rig, 4, config);
-        rig.ring[0] = (struct model_desc){BASE, 4, 0, avail0(NEXT)};
-        rig.ring[1] = (struct model_desc){addr, 1, 0, avail0(NEXT | WRITE)};
-        rig.ring[2] = (struct model_desc){0, UINT32_MAX, 0, avail0(WRITE)};
-        v = rig_take(&rig);
-        assert_true(is(v, MODEL_REJECT,
-                       mix & 1   ? MODEL_LENGTH
-                       : mix & 2 ? MODEL_SEGMENTS
-                       : mix & 4 ? MODEL_RANGE
-                                 : MODEL_PERMISSION));
-        assert_true(rig.taken.offender == 1);
-        rig_close(&rig);
-    }
-}
-
-/* A ring rule stands before any rule about buffers, wherever in the chain each is violated. */
-static void broken_chain_is_never_a_reject(void **state)
-{
-    struct model_desc d[] = {{0, UINT32_MAX, 0, avail0(NEXT)}, {0, 0, 7, avail0(0)}};
-
-    (void)state;
-    assert_true(poll_gives(4, d, 2, MODEL_BROKEN, MODEL_BAD_ID, 1, 7));
-}
-
-/* Outcome classes: a rejected chain is completed with length 0 and without WRITE; the queue
- * goes on. */
-static void rejected_chain_is_completed_empty_and_the_queue_goes_on(void **state)
-{
-    struct model_desc desc;
-    uint32_t slot;
-    struct rig rig;
-
-    (void)state;
-    rig_open(&rig, 4, plain_config());
-    rig.ring[0] = (struct model_desc){BASE, 8, 0, avail0(NEXT | WRITE)};
-    rig.ring[1] = (struct model_desc){0, 8, 3, avail0(WRITE)};
-    assert_true(is_at(rig_take(&rig), MODEL_REJECT, MODEL_RANGE, 0, 3));
-    assert_true(model_free_slots(&rig.dev.queue) == 2);
-    assert_true(is(rig_complete(&rig, 3, 1), MODEL_ERROR, MODEL_LENGTH));
-    assert_true(
-        is_at(model_device_complete(&rig.dev, 3, 0, &slot, &desc), MODEL_OK, MODEL_NONE, 0, 3));
-    assert_true(slot == 0 && desc.id == 3 && desc.len == 0 && desc.flags == (AVAIL | USED));
-    rig.ring[2] = (struct model_desc){BASE, 1, 3, avail0(0)};
-    assert_true(is_at(rig_take(&rig), MODEL_OK, MODEL_NONE, 2, 3));
-    rig_close(&rig);
-}
-
-/* --- Device: completion ---------------------------------------------------------------------- */
+/* --- Completion ---------------------------------------------------------------------- */
 
 /* "Write Flag", "Element Address and Length", "Driver and Device Ring Wrap Counters". */
 static void used_descriptor_has_write_exactly_when_bytes_were_written(void **state)
@@ -577,11 +332,6 @@ static void out_of_order_completion_skips_by_the_length_of_each_chain(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_from_1_to_32768_are_accepted_and_no_other),
-        cmocka_unit_test(wrap_counter_starts_at_1_and_changes_after_the_last_slot),
-        cmocka_unit_test(only_one_phase_of_four_is_available_and_one_is_used),
-        cmocka_unit_test(head_without_its_phase_is_empty_and_changes_nothing),
-        cmocka_unit_test(later_slot_is_not_seen_before_the_next_one),
         cmocka_unit_test(next_that_never_clears_is_too_long_after_n_descriptors),
         cmocka_unit_test(chain_of_n_descriptors_is_accepted_and_ends_at_the_same_slot),
         cmocka_unit_test(chain_over_the_free_slots_is_overcommit_after_free_descriptors),
@@ -596,12 +346,6 @@ int main(void)
         cmocka_unit_test(id_is_that_of_the_last_descriptor),
         cmocka_unit_test(first_violated_rule_gives_the_reason),
         cmocka_unit_test(broken_device_stays_broken_until_reset),
-        cmocka_unit_test(buffer_lies_in_one_region_with_the_right_it_needs),
-        cmocka_unit_test(zero_length_descriptor_is_skipped_and_counts_as_a_slot),
-        cmocka_unit_test(total_length_and_segments_are_capped),
-        cmocka_unit_test(first_offending_element_gives_the_reason),
-        cmocka_unit_test(broken_chain_is_never_a_reject),
-        cmocka_unit_test(rejected_chain_is_completed_empty_and_the_queue_goes_on),
         cmocka_unit_test(used_descriptor_has_write_exactly_when_bytes_were_written),
         cmocka_unit_test(out_of_order_completion_skips_by_the_length_of_each_chain),
     };

@@ -115,6 +115,7 @@ def mutants(file, text):
 
 
 SOURCES = ['src/ring/ring.c', 'src/ring/driver.c', 'src/ring/device.c', 'src/ring/error.c', 'src/pool/pool.c']
+MODEL = ['tests/model/%s.c' % name for name in ('model', 'model_device', 'model_driver')]
 
 
 def compile_object(tree, source, flavour, out):
@@ -130,11 +131,11 @@ def compiled(tree, program, file, store):
     name = os.path.basename(program)[5:]
     flavour = ['-DHALO_SHM_TEST'] if name in TEST_FLAVOUR else []
     sources = {'tests/%s.c' % program: None}
-    sources.update({'tests/model/model.c': None} if name in NEEDS_MODEL else {})
+    sources.update({source: None for source in MODEL} if name in NEEDS_MODEL else {})
     sources.update({source: None for source in SOURCES})
     objects = []
     for source in sources:
-        changed = source == file or file.endswith('.h') and source != 'tests/model/model.c'
+        changed = source == file or file.endswith('.h') and source not in MODEL
         stored = os.path.join(store, source.replace('/', '_') + ''.join(flavour) + '.o')
         out = os.path.join(tree, os.path.basename(stored)) if changed else stored
         path = os.path.join(tree, source) if source in SOURCES else source

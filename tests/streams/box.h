@@ -6,7 +6,7 @@
 
 #include <time.h>
 
-#define PATIENCE 20000000000ll /* what goes on at all does so within this, in ns */
+#define PATIENCE 120000000000ll /* what goes on at all does so within this, in ns */
 
 static struct halo_sandbox *box;
 
@@ -26,10 +26,13 @@ static inline void close_box(void)
     box = NULL;
 }
 
-static inline void offer(const char *name, struct halo_end end, uint32_t ways)
+static inline uint32_t offer(const char *name, struct halo_end end, uint32_t ways)
 {
-    if (halo_offer(box, name, end, ways, NULL))
+    uint32_t handle = 0;
+
+    if (halo_offer(box, name, end, ways, &handle))
         fail_msg("%s", halo_errmsg(box));
+    return handle;
 }
 
 static inline void assert_ends(void)

@@ -205,6 +205,77 @@ static inline void queue_expect(struct queue *q, const char *text)
     assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
 }
 
+/* Ask for a, b, c, …; nothing is flushed. */
+static inline void queue_ask_some(struct queue *q, struct halo_token *tokens, int count)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+
+    for (int i = 0; i < count; i++)
+        tokens[i] = queue_ask(q, names[i], 8);
+}
+
+static inline void queue_serve_all(struct queue *q)
+{
+    char got[8];
+
+    while (queue_take(q) == 1) {
+        size_t len = halo_received_read(&q->request, got, sizeof(got));
+
+        halo_received_write(&q->request, got, len);
+        halo_received_write(&q->request, "!", 1);
+        assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+    }
+    assert_true(halo_receiver_flush(&q->receiver) >= 0);
+}
+
+/* Put a chain of these buffers on the ring as a sender of its own kind would, and publish it. */
+static inline int queue_put(struct queue *q, const struct halo_buf *bufs, uint32_t readable,
+                            uint32_t writable)
+{
+    const int id = halo_driver_add(&q->sender.driver, bufs, readable, writable);
+
+    halo_driver_publish(&q->sender.driver);
+    return id;
+}
+
+static inline struct halo_buf queue_at(struct queue *q, uint32_t offset, uint32_t len)
+{
+    return (struct halo_buf){(uintptr_t)q->elsewhere + offset, len};
+}
+
+/* A request "request" with room for an answer of three, two and four bytes, apart from each other.
+ */
+static inline void queue_put_pieces(struct queue *q)
+{
+    const struct halo_buf bufs[] = {queue_at(q, 0, 7), queue_at(q, 20, 3), queue_at(q, 40, 2),
+                                    queue_at(q, 60, 4)};
+
+    memset(q->elsewhere, '.', sizeof(q->elsewhere));
+    memcpy(q->elsewhere, "request", 7);
+    assert_true(queue_put(q, bufs, 1, 3) >= 0);
+}
+
+static inline void assert_pieces(struct queue *q, const char *first, const char *second,
+                                 const char *third)
+{
+    char around[13] = "............", *piece;
+
+    for (int i = 0; i < 3; i++) {
+        memset(around, '.', 12);
+        piece = (char *)q->elsewhere + 20 + 20 * i - 4;
+        memcpy(around + 4, i == 0 ? first : i == 1 ? second : third, i == 0 ? 3 : i == 1 ? 2 : 4);
+        assert_memory_equal(piece, around, 12);
+    }
+}
+
+static inline uint32_t queue_reap(struct queue *q)
+{
+    struct halo_used used;
+
+    assert_int_equal(halo_driver_poll(&q->sender.driver, &used), 1);
+    return used.len;
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, queue_open, queue_close)
 
 #endif
