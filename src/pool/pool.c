@@ -21,7 +21,7 @@ static int pool_free(struct halo_provider *provider, void *buf, enum halo_holder
     return halo_pool_put((struct halo_pool *)provider, buf, holder);
 }
 
-static void *find(const struct halo_pool *pool, const void *at, uint32_t *len)
+static void *find_buffer(const struct halo_pool *pool, const void *at, uint32_t *len)
 {
     const uint64_t index = halo_pool_index(pool, at);
 
@@ -33,7 +33,7 @@ static void *find(const struct halo_pool *pool, const void *at, uint32_t *len)
 
 static void *pool_find(const struct halo_provider *provider, const void *at, uint32_t *len)
 {
-    return find((const struct halo_pool *)provider, at, len);
+    return find_buffer((const struct halo_pool *)provider, at, len);
 }
 
 static int hand_over(struct halo_pool *pool, const void *buf, enum halo_holder from)
@@ -41,7 +41,7 @@ static int hand_over(struct halo_pool *pool, const void *buf, enum halo_holder f
     const uint64_t index = halo_pool_index(pool, buf);
     uint32_t len;
 
-    if (!buf || find(pool, buf, &len) != buf)
+    if (!buf || find_buffer(pool, buf, &len) != buf)
         return HALO_EINVAL;
     if (pool->next[index] != HALO_POOL_TAKEN - (uint32_t)from)
         return from == HALO_HELD ? HALO_EBUSY : HALO_EINVAL;
@@ -112,9 +112,9 @@ static int tiers_free(struct halo_provider *provider, void *buf, enum halo_holde
 static void *tiers_find(const struct halo_provider *provider, const void *at, uint32_t *len)
 {
     const struct halo_tiers *tiers = (const struct halo_tiers *)provider;
-    void *buf = find(&tiers->small, at, len);
+    void *buf = find_buffer(&tiers->small, at, len);
 
-    return buf ? buf : find(&tiers->large, at, len);
+    return buf ? buf : find_buffer(&tiers->large, at, len);
 }
 
 static int tiers_hand_over(struct halo_provider *provider, void *buf, enum halo_holder from)

@@ -1,7 +1,11 @@
 /*
  * The inline functions of the public headers once more, as ordinary functions: for languages that
- * cannot include a C header. In this file alone each is defined with external linkage.
+ * cannot include a C header. In this file alone each is defined with external linkage. So it
+ * is a translation unit of its own, also where the other sources of the ring are one together.
  */
+#ifdef HALO_SHM_H
+#error "exported.c is a translation unit of its own: leave it out of a file with the other sources"
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

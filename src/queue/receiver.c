@@ -87,8 +87,8 @@ static uint64_t room_left(const struct halo_received *request)
 }
 
 /* An answer that does not fit the span that is being written, or that may go inline. */
-__attribute__((noinline)) static int write_pieces(struct halo_received *request,
-                                                  const unsigned char *at, size_t len)
+__attribute__((noinline)) static int write_across_spans(struct halo_received *request,
+                                                        const unsigned char *at, size_t len)
 {
     uint64_t fits = room_left(request);
     size_t left;
@@ -126,7 +126,7 @@ int halo_received_write(struct halo_received *request, const void *from, size_t 
         return HALO_EINVAL;
     /* While there is room there is a span, and what fits into it fits. */
     if (request->may_inline || room_left(request) == 0 || len > span->len - request->write_offset)
-        return write_pieces(request, from, len);
+        return write_across_spans(request, from, len);
     halo_shm_copy_out(span->base + request->write_offset, from, len);
     request->answer_len += len;
     request->write_offset += len;

@@ -90,7 +90,7 @@ static inline void *take_whole(struct halo_sender *sender, size_t len, uint32_t 
 }
 
 /* A buffer of the provider and a part for it; where there is none, once more after a harvest. */
-static void *take_buffer(struct halo_sender *sender, uint32_t min, uint32_t want, uint32_t *len)
+static void *obtain_buffer(struct halo_sender *sender, uint32_t min, uint32_t want, uint32_t *len)
 {
     for (int attempt = 0;; attempt++) {
         void *buf = NULL;
@@ -129,7 +129,7 @@ int halo_send_readable(struct halo_send *send, uint32_t len, void **at)
         return error;
     if (len == 0)
         return HALO_EINVAL;
-    buf = take_buffer(send->sender, len, len, &have);
+    buf = obtain_buffer(send->sender, len, len, &have);
     if (!buf)
         return HALO_ENOMEM;
     append(send, buf, len, HALO_PART_POOL, false);
@@ -158,7 +158,7 @@ __attribute__((noinline)) static int write_pieces(struct halo_send *send, const 
     while (len > 0) {
         const uint32_t want = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
         uint32_t have, some;
-        void *buf = take_buffer(send->sender, 1, want, &have);
+        void *buf = obtain_buffer(send->sender, 1, want, &have);
 
         if (!buf) {
             roll_back(send, &before, last_len);
@@ -202,7 +202,7 @@ __attribute__((noinline)) static int add_pieces(struct halo_send *send, uint64_t
 
     while (len > 0) {
         uint32_t have;
-        void *buf = take_buffer(send->sender, 1, (uint32_t)len, &have);
+        void *buf = obtain_buffer(send->sender, 1, (uint32_t)len, &have);
 
         if (!buf) {
             roll_back(send, &before, last_len);

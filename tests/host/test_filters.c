@@ -63,6 +63,23 @@ static void host_04_where_no_doorbell_can_be_had_opening_refuses_and_says_why(vo
     in_host(refused_host, &(struct around){SYS_seccomp, SYS_seccomp, SECCOMP_RET_ERRNO | EPERM, 0});
 }
 
+static void host_without_random_bytes(void *argument)
+{
+    struct halo_sandbox *box;
+
+    filter_around(argument);
+    must(open_guest(&box, HALO_BACKEND_PROCESS, trouble, "exit-7") == HALO_EHOST);
+    must(strstr(halo_errmsg(box), "random bytes"));
+    halo_close(box);
+}
+
+static void host_04_a_guest_without_random_bytes_is_none(void **state)
+{
+    (void)state;
+    in_host(host_without_random_bytes,
+            &(struct around){SYS_getrandom, SYS_getrandom, SECCOMP_RET_ERRNO | ENOSYS, 0});
+}
+
 static void host_of_a_deadly_filter(void *argument)
 {
     struct halo_sandbox *box;
@@ -244,6 +261,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(host_04_a_filter_that_refuses_unknown_calls_leaves_a_doorbell_that_rings),
         cmocka_unit_test(host_04_a_filter_that_refuses_a_second_wall_costs_that_wall_alone),
         cmocka_unit_test(host_04_where_no_doorbell_can_be_had_opening_refuses_and_says_why),
+        cmocka_unit_test(host_04_a_guest_without_random_bytes_is_none),
         cmocka_unit_test(
             host_04_where_a_call_that_is_needed_is_deadly_opening_refuses_and_says_why),
         cmocka_unit_test(host_04_where_the_doorbell_is_refused_opening_refuses_and_says_why),

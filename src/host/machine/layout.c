@@ -151,7 +151,16 @@ static void place(struct halo_machine *machine, uint64_t address, const void *fr
     halo_shm_copy_out(machine->ram.host + (address - HALO_RAM_BASE), from, len);
 }
 
-static void write_boot_page(struct halo_machine *machine, const struct halo_options *options)
+/* Random bytes from the kernel, which may have none yet, or be told to give none. */
+static int draw(struct halo_machine *machine, void *to, size_t len)
+{
+    if (getrandom(to, len, 0) == (ssize_t)len)
+        return 0;
+    return halo__fail(machine->words, HALO_EHOST, "cannot get random bytes for the guest: %s",
+                      strerror(errno));
+}
+
+static int write_boot_page(struct halo_machine *machine, const struct halo_options *options)
 {
     const struct halo_layout *layout = &machine->layout;
     struct halo_boot boot = {
@@ -179,10 +188,12 @@ static void write_boot_page(struct halo_machine *machine, const struct halo_opti
     };
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;
+    int error = draw(machine, &thread.canary, sizeof(thread.canary));
 
-    /* So few bytes never fail. */
-    (void)getrandom(&thread.canary, sizeof(thread.canary), 0);
-    (void)getrandom(boot.seed, sizeof(boot.seed), 0);
+    if (!error)
+        error = draw(machine, boot.seed, sizeof(boot.seed));
+    if (error)
+        return error;
     place(machine, layout->boot, &boot, sizeof(boot));
     place(machine, thread.self, &thread, sizeof(thread));
     for (uint32_t i = 0; i < options->arg_count; i++) {
@@ -192,6 +203,7 @@ static void write_boot_page(struct halo_machine *machine, const struct halo_opti
         at += len;
     }
     halo__layout_doorbell(machine);
+    return 0;
 }
 
 static void put_u32(unsigned char *at, uint64_t value)
@@ -309,9 +321,7 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
         if (ranges[i].len > 0)
             error = halo__layout_add(machine, ranges[i]);
     }
-    if (!error)
-        write_boot_page(machine, options);
-    return error;
+    return error ? error : write_boot_page(machine, options);
 }
 
 /*
