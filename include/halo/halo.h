@@ -15,9 +15,13 @@
  *
  * A sandbox is a micro-VM without a kernel of its own (backend "kvm") or a confined process
  * (backend "process"); the same guest file runs on both. Sandboxes share nothing. Each is used by
- * one thread at a time and may be handed from thread to thread. No function prints, exits or
- * installs a signal handler. Those that open a sandbox or run its guest block SIGURG, SIGPIPE,
- * SIGXFSZ, SIGTTIN and SIGTTOU for their own thread meanwhile, and put them back.
+ * one thread at a time and may be handed from thread to thread: while one is inside of a function,
+ * those of another return HALO_EBUSY and do nothing. After a fork a sandbox stays the parent's; in
+ * the child its functions return HALO_ESTATE, and halo_close closes what the child has of it.
+ *
+ * No function prints, exits or installs a signal handler. Those that open a sandbox or run its
+ * guest block SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN and SIGTTOU for their own thread meanwhile, and put
+ * them back.
  */
 #ifndef HALO_HALO_H
 #define HALO_HALO_H
@@ -295,7 +299,13 @@ const struct halo_fault *halo_fault(const struct halo_sandbox *box);
 /* "page fault", "invalid opcode"; never NULL; static storage; any thread. */
 const char *halo_fault_name(uint32_t vector);
 
-/* What the last error was, in words, with the numbers that belong to it; "" before any. */
+/*
+ * What the last function that failed has to say, in words, with the names, types, numbers and
+ * addresses that belong to it; "" before any. Each function of a sandbox that returns an error sets
+ * them, but for HALO_EBUSY, for they are the other thread's (halo_strerror tells that one), and
+ * halo_wait of a call whose answer came before: its future has the words. They stay until the next
+ * failure, or the guest's end, and are fit for a terminal.
+ */
 const char *halo_errmsg(const struct halo_sandbox *box);
 
 /* "kvm" or "process"; "none" where opening failed before one was chosen. */

@@ -9,14 +9,24 @@
 int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_signature *signature,
                  halo_function *function, void *context)
 {
+    int error = halo__box_enter(box);
+
+    if (error)
+        return error;
     if (box->loop.state != HALO_STATE_READY)
-        return halo__fail(&box->words, HALO_ESTATE, "functions are provided before the guest runs");
-    return halo__function_provide(&box->calls, name, signature, function, context);
+        error = halo__fail(&box->words, HALO_ESTATE,
+                           "%s: functions are provided before the guest runs", name);
+    else
+        error = halo__function_provide(&box->calls, name, signature, function, context);
+    return halo__box_leave(box, error);
 }
 
 int halo_lookup(struct halo_sandbox *box, const char *name, const struct halo_signature *signature)
 {
-    return halo__function_lookup(&box->calls, name, signature);
+    const int error = halo__box_enter(box);
+
+    return error ? error
+                 : halo__box_leave(box, halo__function_lookup(&box->calls, name, signature));
 }
 
 bool halo_exported(const struct halo_sandbox *box, uint32_t index, const char **name,
@@ -28,63 +38,91 @@ bool halo_exported(const struct halo_sandbox *box, uint32_t index, const char **
 int halo_call_start(struct halo_sandbox *box, struct halo_future *future, int function,
                     const struct halo_value *args, size_t count)
 {
-    return halo__future_start(&box->calls, future, function, args, count);
+    const int error = halo__box_enter(box);
+
+    if (error)
+        return halo__future_refuse(future, error, halo_strerror(error));
+    return halo__box_leave(box, halo__future_start(&box->calls, future, function, args, count));
 }
 
 /* --- Streams ---------------------------------------------------------------------------------- */
 
 int halo_attach(struct halo_sandbox *box, uint32_t handle, struct halo_end end)
 {
-    return halo__stream_attach(&box->streams, handle, &end);
+    const int error = halo__box_enter(box);
+
+    return error ? error : halo__box_leave(box, halo__stream_attach(&box->streams, handle, &end));
 }
 
 int halo_offer(struct halo_sandbox *box, const char *name, struct halo_end end, uint32_t ways,
                uint32_t *handle)
 {
-    return halo__stream_offer(&box->streams, name, &end, ways, handle);
+    const int error = halo__box_enter(box);
+
+    return error
+               ? error
+               : halo__box_leave(box, halo__stream_offer(&box->streams, name, &end, ways, handle));
 }
 
 int halo_stream_close(struct halo_sandbox *box, uint32_t handle)
 {
-    return halo__stream_close(&box->streams, handle);
+    const int error = halo__box_enter(box);
+
+    return error ? error : halo__box_leave(box, halo__stream_close(&box->streams, handle));
 }
 
 int halo_stream_stats(struct halo_sandbox *box, uint32_t handle, struct halo_stream_stats *stats)
 {
-    const struct halo_stream *stream = halo__stream_find(&box->streams, handle);
+    const struct halo_stream *stream;
+    int error = halo__box_enter(box);
 
-    if (!stream)
-        return halo__fail(&box->words, HALO_ESTALE, "there is no stream 0x%x", handle);
-    *stats = stream->stats;
-    return 0;
+    if (error)
+        return error;
+    stream = halo__stream_find(&box->streams, handle);
+    if (stream)
+        *stats = stream->stats;
+    else
+        error = halo__fail(&box->words, HALO_ESTALE, "there is no stream 0x%x", handle);
+    return halo__box_leave(box, error);
 }
 
 int halo_stream_commit(struct halo_sandbox *box, uint32_t handle, size_t len)
 {
     struct halo_stream *stream;
-    int error = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
+    int error = halo__box_enter(box);
 
+    if (error)
+        return error;
+    error = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
     if (!error && halo__direct_commit(&box->streams, stream, len))
-        error = halo__fail(&box->words, HALO_EINVAL, "stream 0x%x has no such room", handle);
-    return error;
+        error = halo__fail(&box->words, HALO_EINVAL,
+                           "stream 0x%x: %zu bytes are more than the room that was reserved",
+                           handle, len);
+    return halo__box_leave(box, error);
 }
 
 int halo_stream_flush(struct halo_sandbox *box, uint32_t handle)
 {
     struct halo_stream *stream;
-    const int error = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
+    int error = halo__box_enter(box);
 
+    if (error)
+        return error;
+    error = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
     if (!error)
         halo__direct_flush(&box->streams, stream);
-    return error;
+    return halo__box_leave(box, error);
 }
 
 int halo_stream_end(struct halo_sandbox *box, uint32_t handle)
 {
     struct halo_stream *stream;
-    const int error = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
+    int error = halo__box_enter(box);
 
+    if (error)
+        return error;
+    error = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
     if (!error)
         halo__direct_end(&box->streams, stream);
-    return error;
+    return halo__box_leave(box, error);
 }

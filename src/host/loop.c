@@ -110,14 +110,25 @@ int halo__loop_end(struct halo_loop *loop, int error)
     if (was_stopped)
         let_out(loop, error);
     loop->error = error;
+    if (!error)
+        (void)halo__fail(loop->words, HALO_ESTATE, "the guest ended with exit code %d",
+                         loop->exit_code);
     halo__port_close(loop->port, error ? error : HALO_ESTATE);
     return error;
 }
 
-static int faulted(struct halo_loop *loop, const struct halo_fault *fault)
+static int faulted(struct halo_loop *loop, const struct halo_exit *exit)
 {
+    const struct halo_fault *fault = &exit->fault;
+
     loop->has_fault = true;
     loop->fault = *fault;
+    if (exit->is_system_call)
+        return halo__fail(
+            loop->words, HALO_EFAULT,
+            "the guest made system call %llu at 0x%llx, which only a program may that "
+            "has a C library (halo-cc --libc=musl)",
+            (unsigned long long)exit->system_call, (unsigned long long)fault->rip);
     return halo__fail(
         loop->words, HALO_EFAULT,
         "the guest faulted: %s%s at 0x%llx (instruction 0x%llx, stack 0x%llx, error "
@@ -191,7 +202,7 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
     case HALO_EXIT_TIMEOUT:
         return HALO_ETIMEDOUT;
     case HALO_EXIT_FAULT:
-        return halo__loop_end(loop, faulted(loop, &exit->fault));
+        return halo__loop_end(loop, faulted(loop, exit));
     case HALO_EXIT_DEAD:
         return halo__loop_end(
             loop, halo__fail(loop->words, HALO_EFAULT, "the guest was stopped: %s", exit->why));
@@ -209,7 +220,7 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
 int halo__loop_step(struct halo_loop *loop)
 {
     struct halo_port *port = loop->port;
-    struct halo_exit exit;
+    struct halo_exit exit = {.is_system_call = false};
     int error = halo__port_send(port);
 
     if (error)

@@ -45,6 +45,7 @@ static int open_program(struct halo_sandbox **result, const struct halo_program 
     *result = box;
     if (!box)
         return HALO_ENOMEM;
+    halo__owner_init(&box->owner);
     if (!options)
         options = &defaults;
     box->loop = (struct halo_loop){.machine = &box->machine,
@@ -94,12 +95,17 @@ void halo_close(struct halo_sandbox *box)
 {
     if (!box)
         return;
+    if (box->loop.state != HALO_STATE_ENDED)
+        (void)halo__fail(&box->words, HALO_ESTATE, "the sandbox was closed");
     halo__port_close(&box->port, HALO_ESTATE);
     halo__calls_free(&box->calls);
-    if (!halo__streams_free(&box->streams))
+    if (halo__owner_is_fork(&box->owner))
+        halo__streams_abandon(&box->streams);
+    else if (!halo__streams_free(&box->streams))
         box->machine.ram.host = NULL; /* it stays mapped: the kernel may write to it yet */
     halo__poller_free(&box->loop.poller);
     halo__machine_close(&box->machine);
+    halo__owner_free(&box->owner);
     free(box);
 }
 

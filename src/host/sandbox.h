@@ -14,10 +14,12 @@
 
 #include "call/call.h"
 #include "loop.h"
+#include "owner.h"
 #include "stream/stream.h"
 
 struct halo_sandbox {
     struct halo_words words;
+    struct halo_owner owner;
     struct halo_machine machine;
     struct halo_port port;
     struct halo_loop loop;
@@ -27,5 +29,23 @@ struct halo_sandbox {
     bool exit_reported;  /* halo_run has returned how it ended */
     uint64_t elapsed_ns; /* inside the functions that run the guest */
 };
+
+/* Around whatever is asked of a sandbox: halo__owner_take, and back, with the result. */
+static inline int halo__box_enter(struct halo_sandbox *box)
+{
+    return halo__owner_take(&box->owner, &box->words);
+}
+
+static inline int64_t halo__box_leave_wide(struct halo_sandbox *box, int64_t result)
+{
+    halo__owner_release(&box->owner);
+    return result;
+}
+
+static inline int halo__box_leave(struct halo_sandbox *box, int result)
+{
+    halo__owner_release(&box->owner);
+    return result;
+}
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "sandbox.h"
 #include "signals.h"
+#include <stdio.h>
 
 /* --- Around what runs the guest --------------------------------------------------------------- */
 
@@ -60,7 +61,8 @@ static int enter(struct halo_sandbox *box, struct run *run, int64_t deadline)
 static int deadline_of(struct halo_sandbox *box, int64_t timeout_ns, int64_t *deadline)
 {
     *deadline = halo__deadline(timeout_ns < 0 ? 0 : timeout_ns);
-    return timeout_ns < 0 ? halo__fail(&box->words, HALO_EINVAL, "a timeout cannot be negative")
+    return timeout_ns < 0 ? halo__fail(&box->words, HALO_EINVAL, "a timeout of %lld ns is negative",
+                                       (long long)timeout_ns)
                           : 0;
 }
 
@@ -78,8 +80,26 @@ static int stuck(struct halo_sandbox *box, const char *what)
         return halo__fail(&box->words, HALO_EDEADLOCK,
                           "the guest waits for a stream whose other end is its host");
     if (box->port.serving > 0 && box->port.guest == HALO_GUEST_WAITS)
-        return HALO_EDEADLOCK;
+        return halo__fail(&box->words, HALO_EDEADLOCK,
+                          "the guest waits for the function of its host's that waits here");
     return halo__loop_end(&box->loop, halo__fail(&box->words, HALO_EPOISONED, "%s", what));
+}
+
+/* What has not come in time, and where the guest is meanwhile. */
+static int timed_out(struct halo_sandbox *box, const char *missing, bool goes_on)
+{
+    uint64_t rip;
+
+    if (!box->loop.is_inside)
+        return halo__fail(&box->words, HALO_ETIMEDOUT,
+                          "%s within the time limit: the guest waits for its host", missing);
+    rip = box->machine.backend->where(&box->machine, goes_on);
+    if (!rip)
+        return halo__fail(&box->words, HALO_ETIMEDOUT, "%s within the time limit: the guest runs",
+                          missing);
+    return halo__fail(&box->words, HALO_ETIMEDOUT,
+                      "%s within the time limit: the guest runs, at 0x%llx", missing,
+                      (unsigned long long)rip);
 }
 
 /*
@@ -93,13 +113,14 @@ static int stuck(struct halo_sandbox *box, const char *what)
  * to get on, calls and all, until it reads or writes.
  */
 static int run_until(struct halo_sandbox *box, condition *has_come, const void *what,
-                     int64_t deadline, bool nests)
+                     const char *missing, int64_t deadline, bool nests)
 {
     struct run run;
     int error;
 
     if (box->port.waits > HALO_DEPTH_MAX)
-        return HALO_EDEPTH;
+        return halo__fail(&box->words, HALO_EDEPTH,
+                          "waits inside calls inside waits are deeper than %u", HALO_DEPTH_MAX);
     error = enter(box, &run, deadline);
     if (error)
         return error;
@@ -119,6 +140,8 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
         else
             error = stuck(box, "the guest waits, but has not answered a call");
     }
+    if (error == HALO_ETIMEDOUT)
+        error = timed_out(box, missing, true);
     box->port.waits -= nests;
     leave(box, &run);
     return error;
@@ -132,23 +155,47 @@ static bool is_done(const struct halo_sandbox *box, const void *future)
     return ((const struct halo_future *)future)->done;
 }
 
+/* The words for a call that has failed: the function's name, its code, and what it said. */
+static int failed(struct halo_sandbox *box, const struct halo_future *future, const char *name)
+{
+    char said[HALO_ERROR_TEXT_MAX + 1];
+    size_t len = 0;
+
+    for (; len < HALO_ERROR_TEXT_MAX && future->text[len]; len++) /* RES-07 */
+        said[len] =
+            (char)(future->text[len] >= ' ' && future->text[len] <= '~' ? future->text[len] : '?');
+    said[len] = '\0';
+    if (future->error == HALO_ECALL)
+        return halo__fail(&box->words, HALO_ECALL, "%s failed with code %d: %s", name, future->code,
+                          said);
+    return halo__fail(&box->words, future->error, "%s: %s", name, said);
+}
+
 int halo_wait(struct halo_future *future, int64_t timeout_ns)
 {
     struct halo_sandbox *box;
+    char missing[HALO_FUNCTION_NAME_MAX + 32];
+    const char *name;
     int64_t deadline;
     int error;
 
     if (future->done)
         return future->error;
     box = future->calls->box;
+    error = halo__box_enter(box);
+    if (error)
+        return error;
+    name = box->calls.functions.exported[future->function - 1].name;
+    (void)snprintf(missing, sizeof(missing), "%s has not answered", name);
     error = deadline_of(box, timeout_ns, &deadline);
     if (!error)
-        error = run_until(box, is_done, future, deadline, true);
-    if (!future->done)
-        return error;
-    if (box->calls.reported < box->calls.answered)
-        box->calls.reported++; /* this one needs no halo_poll any more */
-    return future->error;
+        error = run_until(box, is_done, future, missing, deadline, true);
+    if (future->done) {
+        if (box->calls.reported < box->calls.answered)
+            box->calls.reported++; /* this one needs no halo_poll any more */
+        error = future->error ? failed(box, future, name) : 0;
+    }
+    return halo__box_leave(box, error);
 }
 
 /* Some have come that halo_poll has not told of, whoever took them in. */
@@ -158,7 +205,7 @@ static bool some_came(const struct halo_sandbox *box, const void *nothing)
     return box->calls.answered != box->calls.reported;
 }
 
-int halo_poll(struct halo_sandbox *box, int64_t timeout_ns)
+static int poll_calls(struct halo_sandbox *box, int64_t timeout_ns)
 {
     struct halo_calls *calls = &box->calls;
     int64_t deadline;
@@ -167,13 +214,20 @@ int halo_poll(struct halo_sandbox *box, int64_t timeout_ns)
     if (!error && !some_came(box, NULL)) {
         if (!halo__calls_pending(calls))
             return 0;
-        error = run_until(box, some_came, NULL, deadline, true);
+        error = run_until(box, some_came, NULL, "no call was answered", deadline, true);
     }
     came = (int)(calls->answered - calls->reported);
     calls->reported = calls->answered;
     if (came > 0)
         return came;
     return error || box->loop.state == HALO_STATE_RUNNING ? error : HALO_ESTATE;
+}
+
+int halo_poll(struct halo_sandbox *box, int64_t timeout_ns)
+{
+    const int error = halo__box_enter(box);
+
+    return error ? error : halo__box_leave(box, poll_calls(box, timeout_ns));
 }
 
 /* --- Streams whose other end is the host ------------------------------------------------------ */
@@ -199,9 +253,13 @@ static bool is_moving(const struct halo_sandbox *box, const void *what)
 /* Run the guest until a flow moves: 0, or an error; the guest's own where it has ended. */
 static int run_for(struct halo_sandbox *box, uint32_t handle, enum halo_way way, int64_t deadline)
 {
+    char missing[64];
+
     if (box->loop.state == HALO_STATE_ENDED)
         return box->loop.error;
-    return run_until(box, is_moving, &(struct one_way){handle, way}, deadline,
+    (void)snprintf(missing, sizeof(missing), "the guest has not %s stream 0x%x",
+                   way == HALO_IN ? "read" : "written to", handle);
+    return run_until(box, is_moving, &(struct one_way){handle, way}, missing, deadline,
                      box->port.serving > 0);
 }
 
@@ -229,14 +287,17 @@ int64_t halo_stream_peek(struct halo_sandbox *box, uint32_t handle, const void *
                          int64_t timeout_ns)
 {
     struct halo_span span;
-    int64_t deadline, len = deadline_of(box, timeout_ns, &deadline);
+    int64_t deadline, len = halo__box_enter(box);
 
     *bytes = NULL;
+    if (len)
+        return len;
+    len = deadline_of(box, timeout_ns, &deadline);
     if (len == 0)
         len = peek(box, handle, &span, deadline);
     if (len > 0)
         *bytes = halo_shm_expose(span.base);
-    return len;
+    return halo__box_leave_wide(box, len);
 }
 
 int64_t halo_stream_read(struct halo_sandbox *box, uint32_t handle, void *to, size_t max,
@@ -244,18 +305,21 @@ int64_t halo_stream_read(struct halo_sandbox *box, uint32_t handle, void *to, si
 {
     struct halo_stream *stream;
     struct halo_span span;
-    int64_t deadline, len = deadline_of(box, timeout_ns, &deadline);
+    int64_t deadline, len = halo__box_enter(box);
 
+    if (len)
+        return len;
+    len = deadline_of(box, timeout_ns, &deadline);
     if (len == 0)
         len = peek(box, handle, &span, deadline);
-    if (len <= 0)
-        return len;
     if (len > (int64_t)max)
         len = (int64_t)max;
-    halo_shm_copy_in(to, span.base, (size_t)len);
-    stream = halo__stream_find(&box->streams, handle);
-    halo__direct_consume(&box->streams, stream, (uint64_t)len); /* the rest is for the next one */
-    return len;
+    if (len > 0) {
+        halo_shm_copy_in(to, span.base, (size_t)len);
+        stream = halo__stream_find(&box->streams, handle);
+        halo__direct_consume(&box->streams, stream, (uint64_t)len); /* the rest is the next one's */
+    }
+    return halo__box_leave_wide(box, len);
 }
 
 /* Room for the guest to read: its length, or an error. */
@@ -287,25 +351,24 @@ int64_t halo_stream_reserve(struct halo_sandbox *box, uint32_t handle, void **ro
                             int64_t timeout_ns)
 {
     struct halo_span span;
-    int64_t deadline, len = deadline_of(box, timeout_ns, &deadline);
+    int64_t deadline, len = halo__box_enter(box);
 
     *room = NULL;
+    if (len)
+        return len;
+    len = deadline_of(box, timeout_ns, &deadline);
     if (len == 0)
         len = reserve(box, handle, &span, deadline);
     if (len > 0)
         *room = halo_shm_expose(span.base);
-    return len;
+    return halo__box_leave_wide(box, len);
 }
 
-int64_t halo_stream_write(struct halo_sandbox *box, uint32_t handle, const void *from, size_t len,
-                          int64_t timeout_ns)
+static int64_t write_all(struct halo_sandbox *box, uint32_t handle, const void *from, size_t len,
+                         int64_t deadline)
 {
     size_t done = 0;
-    int64_t deadline;
-    const int error = deadline_of(box, timeout_ns, &deadline);
 
-    if (error)
-        return error;
     while (done < len) {
         struct halo_span span;
         const int64_t n = reserve(box, handle, &span, deadline);
@@ -318,6 +381,18 @@ int64_t halo_stream_write(struct halo_sandbox *box, uint32_t handle, const void 
         done += part;
     }
     return (int64_t)done;
+}
+
+int64_t halo_stream_write(struct halo_sandbox *box, uint32_t handle, const void *from, size_t len,
+                          int64_t timeout_ns)
+{
+    int64_t deadline;
+    int error = halo__box_enter(box);
+
+    if (error)
+        return error;
+    error = deadline_of(box, timeout_ns, &deadline);
+    return halo__box_leave_wide(box, error ? error : write_all(box, handle, from, len, deadline));
 }
 
 /* --- To where it serves, and to its end ------------------------------------------------------- */
@@ -355,7 +430,7 @@ static int step(struct halo_sandbox *box)
                : error;
 }
 
-int halo_serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
+static int serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
 {
     struct run run;
     int error = start(box, &run, timeout_ns);
@@ -366,7 +441,7 @@ int halo_serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
         error = step(box);
     leave(box, &run);
     if (error == HALO_ETIMEDOUT)
-        return halo__fail(&box->words, error, "the guest does not serve calls yet");
+        return timed_out(box, "the guest has not come to serve calls", true);
     if (!error && box->loop.state == HALO_STATE_ENDED)
         return halo__fail(&box->words, HALO_ESTATE,
                           "the guest ended with exit code %d and serves no calls",
@@ -374,7 +449,14 @@ int halo_serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
     return error;
 }
 
-int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
+int halo_serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
+{
+    const int error = halo__box_enter(box);
+
+    return error ? error : halo__box_leave(box, serve_begin(box, timeout_ns));
+}
+
+static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
 {
     struct halo_loop *loop = &box->loop;
     struct run run;
@@ -400,8 +482,7 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
         const struct halo_stream *asked = halo__streams_asked(&box->streams);
 
         if (!asked)
-            halo__fail(&box->words, error,
-                       "the guest was stopped: it did not end within its time limit");
+            timed_out(box, "the guest was stopped: it did not end", false);
         else
             halo__fail(
                 &box->words, error,
@@ -416,4 +497,11 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
         *exit_code = loop->exit_code;
     }
     return error;
+}
+
+int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
+{
+    const int error = halo__box_enter(box);
+
+    return error ? error : halo__box_leave(box, run_to_end(box, timeout_ns, exit_code));
 }

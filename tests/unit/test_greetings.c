@@ -132,7 +132,7 @@ static void rpc_03_exports_that_are_none_are_refused(void **state)
     size_t len;
 
     (void)state;
-    assert_refused(export(names, 3), 300, "two functions of one name");
+    assert_refused(export(names, 3), 300, "two functions named");
     len = export(names, 2);
     message[18] = HALO_TYPE_COUNT; /* the result's type */
     assert_refused(len, 300, "none");

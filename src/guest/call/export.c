@@ -163,6 +163,30 @@ static void lend_answer(struct halo_call *call, uint32_t len, const struct halo_
     repost(call->post, 0);
 }
 
+static char *append(char *at, const char *text)
+{
+    const size_t len = strlen(text);
+
+    memcpy(at, text, len);
+    return at + len;
+}
+
+/* A result that is not what the signature says: the host gets words for it. */
+static int refuse_result(struct halo_call *call, int error, const struct halo_value *value)
+{
+    char text[128], *at = text; /* names of types are short */
+
+    if (error != HALO_ETYPE)
+        return refuse(call, error);
+    at = append(at, "it returned ");
+    at = append(at, value->type == HALO_VOID ? "no result" : halo_type_name(value->type));
+    at = append(at, ", and its signature says ");
+    at = append(at, halo_type_name((enum halo_type)call->export->signature.types[0]));
+    *at = '\0';
+    answer_error(call, error, text);
+    return error;
+}
+
 int halo_return(struct halo_call *call, struct halo_value value)
 {
     const uint64_t raw = halo__raw_len(&value);
@@ -175,7 +199,7 @@ int halo_return(struct halo_call *call, struct halo_value value)
         return HALO_ESTATE;
     error = halo__value_check(call->export->signature.types[0], &value);
     if (error)
-        return refuse(call, error);
+        return refuse_result(call, error, &value);
     if (raw > UINT32_MAX - sizeof(wire))
         return refuse(call, HALO_ESIZE);
     len = begin_answer(call, HALO_KIND_ANSWER, &wire,

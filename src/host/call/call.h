@@ -65,6 +65,9 @@ struct halo_calls {
     uint64_t answered; /* how many answers came, ever */
     uint64_t reported; /* how many of them halo_poll has told of */
 
+    char
+        complaint[64 + HALO_FUNCTION_NAME_MAX]; /* what cannot be understood, where it has a name */
+
     struct halo_deferred_answer *first_deferred, *last_deferred;
     uint64_t deferred_bytes;
     uint32_t deferred_count, next_ticket;
@@ -108,6 +111,9 @@ const char *halo__call_due(struct halo_calls *calls);
 int halo__future_start(struct halo_calls *calls, struct halo_future *future, int function,
                        const struct halo_value *args, size_t count);
 
+/* It was never sent: the error. The text is copied. */
+int halo__future_refuse(struct halo_future *future, int error, const char *text);
+
 /* Its call is over, one way or the other. */
 void halo__future_finish(struct halo_future *future, int error, const char *text);
 
@@ -118,7 +124,7 @@ void halo__future_number(struct halo_calls *calls, struct halo_future *future);
 /* The call that has this request number and is in flight, or NULL. */
 struct halo_future *halo__future_find(const struct halo_calls *calls, uint32_t request);
 
-/* The guest has ended: so have all calls. */
+/* The guest has ended, as the words say: so have all calls. */
 void halo__futures_end(struct halo_calls *calls, int error);
 
 /* Put calls that wait into buffers that were posted. */

@@ -2,6 +2,7 @@
  * The host's calls of the guest's functions, as those who wait for them see them. A future is a
  * call: it waits in a list to go out, then it is in flight by its number, and at last it is done.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"
@@ -37,29 +38,77 @@ void halo__future_unlink(struct halo_calls *calls, struct halo_future *future)
         calls->last = future->prev;
 }
 
-/* Why this call cannot be made, or 0. */
+/* Words for arguments that are not the function's. */
+static int refuse_values(struct halo_words *words, const struct halo_provided *exported, int error,
+                         const struct halo_value *args, size_t count, uint32_t which)
+{
+    const struct halo_signature *signature = &exported->signature;
+    char text[HALO_SIGNATURE_TEXT_MAX];
+
+    (void)halo_signature_text(signature, text);
+    if (error == HALO_ECOUNT)
+        return halo__fail(words, error, "%s: it takes %u arguments, %s, and not %zu",
+                          exported->name, signature->arg_count, text, count);
+    if (error == HALO_ETYPE)
+        return halo__fail(words, error, "%s: argument %u is %s and not %s: %s", exported->name,
+                          which + 1, halo_type_name(args[which].type),
+                          halo_type_name((enum halo_type)signature->types[1 + which]), text);
+    return halo__fail(words, error,
+                      "%s: argument %u, %s, is a NULL pointer, or a text with a zero byte inside",
+                      exported->name, which + 1, halo_type_name(args[which].type));
+}
+
+/* Why this call cannot be made, with words, or 0. */
 static int judge(const struct halo_calls *calls, int function, const struct halo_value *args,
                  size_t count)
 {
+    const struct halo_provided *exported;
     uint64_t len = 0;
-    uint32_t which;
+    uint32_t which = 0;
     int error;
 
     if (!calls->port->open)
-        return HALO_ESTATE;
+        return halo__fail(calls->words, HALO_ESTATE,
+                          "a call: the guest has not begun, or has ended");
     if (function < 1 || (uint32_t)function > calls->functions.export_count)
-        return HALO_ENAME;
+        return halo__fail(calls->words, HALO_ENAME,
+                          "there is no function %d; halo_lookup returns numbers from 1 to %u",
+                          function, calls->functions.export_count);
+    exported = &calls->functions.exported[function - 1];
     if (calls->port->serving > HALO_DEPTH_MAX)
-        return HALO_EDEPTH;
+        return halo__fail(calls->words, HALO_EDEPTH, "%s: calls inside calls are deeper than %u",
+                          exported->name, HALO_DEPTH_MAX);
     if (calls->port->on_stacks && (calls->first || calls->number_count > calls->port->waits))
-        return HALO_ETRANSPORT;
-    error =
-        halo_values_check(&calls->functions.exported[function - 1].signature, args, count, &which);
-    for (size_t i = 0; i < count && !error; i++) {
+        return halo__fail(calls->words, HALO_ETRANSPORT,
+                          "%s: over stacks one call is in flight at a time", exported->name);
+    error = halo_values_check(&exported->signature, args, count, &which);
+    if (error)
+        return refuse_values(calls->words, exported, error, args, count, which);
+    for (size_t i = 0; i < count; i++) {
         len += args[i].len;
         if (args[i].len > HALO_VALUE_MAX || len > HALO_VALUE_MAX)
-            error = HALO_ESIZE;
+            return halo__fail(calls->words, HALO_ESIZE,
+                              "%s: its arguments are longer than %llu bytes", exported->name,
+                              (unsigned long long)HALO_VALUE_MAX);
     }
+    return 0;
+}
+
+/* Words that may change become the future's own. */
+static const char *own_text(struct halo_future *future, const char *text)
+{
+    (void)snprintf((char *)future->bytes, sizeof(future->bytes), "%.*s",
+                   (int)sizeof(future->bytes) - 1, text);
+    return (const char *)future->bytes;
+}
+
+int halo__future_refuse(struct halo_future *future, int error, const char *text)
+{
+    future->calls = NULL;
+    future->memory = NULL;
+    future->code = 0;
+    future->result = halo_void();
+    halo__future_finish(future, error, own_text(future, text));
     return error;
 }
 
@@ -68,14 +117,12 @@ int halo__future_start(struct halo_calls *calls, struct halo_future *future, int
 {
     const int error = judge(calls, function, args, count);
 
+    if (error)
+        return halo__future_refuse(future, error, calls->words->text);
     future->calls = NULL;
     future->memory = NULL;
     future->code = 0;
     future->result = halo_void();
-    if (error) {
-        halo__future_finish(future, error, halo_strerror(error));
-        return error;
-    }
     future->done = false;
     future->error = 0;
     future->text = "";
@@ -111,17 +158,18 @@ void halo_future_free(struct halo_future *future)
 
 void halo__futures_end(struct halo_calls *calls, int error)
 {
+    const char *text = *calls->words->text ? calls->words->text : halo_strerror(error);
     struct halo_future *future;
 
     for (uint32_t i = 0; i < HALO_NUMBERS; i++) {
         future = calls->in_flight[i];
         calls->in_flight[i] = NULL;
         if (future)
-            halo__future_finish(future, error, halo_strerror(error));
+            halo__future_finish(future, error, own_text(future, text));
     }
     while ((future = calls->first)) {
         halo__future_unlink(calls, future);
-        halo__future_finish(future, error, halo_strerror(error));
+        halo__future_finish(future, error, own_text(future, text));
     }
     memset(calls->numbers, 0, sizeof(calls->numbers));
     calls->number_count = 0;

@@ -3,6 +3,7 @@
  * the guest says what it imports and exports. It is copied to private memory first, and then looked
  * at (TOC-04).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"
@@ -132,16 +133,30 @@ static int32_t resolve(const struct halo_functions *functions,
                                                                                        : HALO_ETYPE;
 }
 
-static const char *add_export(struct halo_functions *functions,
-                              const struct halo_hello_function *wire, const char *name)
+/* The name is the guest's choice, and perhaps a terminal's to show. */
+static const char *complain(struct halo_calls *calls, const char *what, const char *name,
+                            uint32_t len)
 {
+    char shown[HALO_FUNCTION_NAME_MAX + 1];
+
+    for (uint32_t i = 0; i < len; i++) /* RES-07 */
+        shown[i] = (char)(name[i] > ' ' && name[i] <= '~' ? name[i] : '?');
+    shown[len] = '\0';
+    (void)snprintf(calls->complaint, sizeof(calls->complaint), "%s %s", what, shown);
+    return calls->complaint;
+}
+
+static const char *add_export(struct halo_calls *calls, const struct halo_hello_function *wire,
+                              const char *name)
+{
+    struct halo_functions *functions = &calls->functions;
     struct halo_provided *exported = &functions->exported[functions->export_count];
     const struct halo_signature signature = signature_of(wire);
 
     if (!halo_signature_valid(&signature) || memchr(name, '\0', wire->name_len))
-        return "a greeting with a function that is none";
+        return complain(calls, "a greeting with a function that is none:", name, wire->name_len);
     if (find(functions->exported, functions->export_count, name, wire->name_len) > 0)
-        return "a greeting with two functions of one name";
+        return complain(calls, "a greeting with two functions named", name, wire->name_len);
     *exported = (struct halo_provided){.signature = signature};
     memcpy(exported->name, name, wire->name_len);
     functions->export_count++;
@@ -149,7 +164,7 @@ static const char *add_export(struct halo_functions *functions,
 }
 
 /* All of a greeting. NULL, or what cannot be understood. */
-static const char *read_greeting(struct halo_functions *functions, struct greeting greeting,
+static const char *read_greeting(struct halo_calls *calls, struct greeting greeting,
                                  const struct halo_hello *hello, int32_t *indices)
 {
     struct halo_hello_function function;
@@ -159,12 +174,12 @@ static const char *read_greeting(struct halo_functions *functions, struct greeti
         why = next_function(&greeting, &function, &name);
         if (why)
             return why;
-        indices[i] = resolve(functions, &function, name);
+        indices[i] = resolve(&calls->functions, &function, name);
     }
     for (uint32_t i = 0; i < hello->export_count; i++) {
         why = next_function(&greeting, &function, &name);
         if (!why)
-            why = add_export(functions, &function, name);
+            why = add_export(calls, &function, name);
         if (why)
             return why;
     }
@@ -197,7 +212,7 @@ const char *halo__greeting_take(struct halo_calls *calls, struct halo_request *r
     }
     halo__request_read(calls->port, request, HALO_PAYLOAD + sizeof(hello), bytes,
                        (size_t)len - sizeof(hello));
-    why = read_greeting(functions, (struct greeting){bytes, (size_t)len - sizeof(hello)}, &hello,
+    why = read_greeting(calls, (struct greeting){bytes, (size_t)len - sizeof(hello)}, &hello,
                         indices);
     free(bytes);
     if (why)

@@ -2,6 +2,7 @@
  * The guest's calls of the host's functions, each from its request to its answer. Everything that
  * the guest wrote is copied to private memory first, and then looked at (TOC-04, TOC-08).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "../../message/compact.h"
@@ -17,11 +18,49 @@ struct halo_call {
 };
 
 /* An error of Halo's own: the guest gets its code, and the words for it. */
-static int refuse(struct halo_call *call, int error)
+static int refuse_with(struct halo_call *call, int error, const char *text)
 {
-    halo__answer_error(call->calls, call->request, error, halo_strerror(error));
+    halo__answer_error(call->calls, call->request, error, text);
     call->answered = true;
     return error;
+}
+
+static int refuse(struct halo_call *call, int error)
+{
+    return refuse_with(call, error, halo_strerror(error));
+}
+
+/* What a function has returned is not what it has to: both sides get words for it. */
+static int refuse_result(struct halo_call *call, int error, const struct halo_value *value)
+{
+    const struct halo_provided *provided = call->provided;
+    const char *expected = halo_type_name((enum halo_type)provided->signature.types[0]);
+    char text[HALO_ERROR_TEXT_MAX + 1];
+
+    if (error == HALO_ETYPE && value->type == HALO_VOID)
+        (void)snprintf(text, sizeof(text), "%s returned no result, and its signature says %s",
+                       provided->name, expected);
+    else if (error == HALO_ETYPE)
+        (void)snprintf(text, sizeof(text), "%s returned %s, and its signature says %s",
+                       provided->name, halo_type_name(value->type), expected);
+    else if (error == HALO_ESIZE)
+        (void)snprintf(text, sizeof(text), "%s returned %zu bytes, which is more than %s",
+                       provided->name, value->len,
+                       call->request->pushed_at ? "the stack holds" : "16 MiB");
+    else if (error == HALO_EINVAL)
+        (void)snprintf(text, sizeof(text),
+                       "%s returned a NULL pointer, or a text with a zero byte inside",
+                       provided->name);
+    else
+        (void)snprintf(text, sizeof(text), "%s: %s", provided->name, halo_strerror(error));
+    (void)halo__fail(call->calls->words, error, "%s", text);
+    return refuse_with(call, error, text);
+}
+
+static int answered_before(const struct halo_call *call)
+{
+    return halo__fail(call->calls->words, HALO_ESTATE, "%s: the call was answered before",
+                      call->provided->name);
 }
 
 /* A number, or nothing, as the answer to a compact call: it lies in the used entry. */
@@ -41,23 +80,23 @@ int halo_return(struct halo_call *call, struct halo_value value)
     int error;
 
     if (call->answered)
-        return HALO_ESTATE;
+        return answered_before(call);
     error = halo__value_check(call->provided->signature.types[0], &value);
     if (error)
-        return refuse(call, error);
+        return refuse_result(call, error, &value);
     if (call->request->parked.is_inline && value.type < HALO_STR) {
         answer_compact(call, &value);
         return 0;
     }
     if (value.len > HALO_VALUE_MAX)
-        return refuse(call, HALO_ESIZE);
+        return refuse_result(call, HALO_ESIZE, &value);
     halo__payload(&payload, 0, &value, 1);
     if (payload.len > call->request->parked.writable_len - HALO_PAYLOAD) { /* RPC-05 */
         if (call->request->pushed_at)
-            return refuse(call, HALO_ESIZE);
+            return refuse_result(call, HALO_ESIZE, &value);
         error = halo__answer_defer(call->calls, call->request, &payload);
         if (error)
-            return refuse(call, error);
+            return refuse_result(call, error, &value);
     } else {
         halo__payload_write(&payload, call->calls->port, call->request);
         halo__port_answer(call->calls->port, call->request, HALO_KIND_ANSWER, 0,
@@ -70,9 +109,11 @@ int halo_return(struct halo_call *call, struct halo_value value)
 int halo_fail(struct halo_call *call, int32_t code, const char *text)
 {
     if (call->answered)
-        return HALO_ESTATE;
+        return answered_before(call);
     if (code <= 0)
-        return HALO_EINVAL;
+        return halo__fail(call->calls->words, HALO_EINVAL,
+                          "%s: a function's own code is above 0, not %d", call->provided->name,
+                          code);
     halo__answer_error(call->calls, call->request, code, text);
     call->answered = true;
     return 0;

@@ -327,6 +327,26 @@ static bool has_error_code(uint32_t vector)
            vector == 29 || vector == 30;
 }
 
+/*
+ * Whether a fault is a system call's: an invalid opcode, or, on a software KVM, a jump to LSTAR,
+ * which is 0, with rcx the address behind the instruction.
+ */
+static bool is_system_call(const struct halo_machine *machine, struct halo_fault *fault,
+                           const struct kvm_regs *regs)
+{
+    const uint64_t at = fault->vector == 6 ? fault->rip : regs->rcx - 2;
+    unsigned char bytes[2];
+
+    if ((fault->vector != 6 && (fault->vector != 14 || fault->rip != 0)) || at < HALO_RAM_BASE ||
+        at - HALO_RAM_BASE > machine->ram.len - sizeof(bytes))
+        return false;
+    halo_shm_copy_in(bytes, machine->ram.host + (at - HALO_RAM_BASE), sizeof(bytes));
+    if (bytes[0] != 0x0f || bytes[1] != 0x05)
+        return false;
+    fault->rip = at;
+    return true;
+}
+
 /* The guest stands in a fault stub; the processor left a frame on the fault stack. */
 static int read_fault(struct halo_machine *machine, struct kvm_state *state, struct halo_exit *exit)
 {
@@ -352,6 +372,8 @@ static int read_fault(struct halo_machine *machine, struct kvm_state *state, str
         .rip = frame[1],
         .rsp = frame[4],
     };
+    exit->is_system_call = is_system_call(machine, &exit->fault, regs);
+    exit->system_call = regs->rax;
     return 0;
 }
 
@@ -425,6 +447,14 @@ static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_e
     return 0;
 }
 
+static uint64_t kvm_where(struct halo_machine *machine, bool goes_on)
+{
+    const struct kvm_state *state = machine->state;
+
+    (void)goes_on;
+    return state->run->s.regs.regs.rip;
+}
+
 const struct halo_backend halo__kvm = {
     .name = "kvm",
     .doorbell = {0xe6, KVM_DOORBELL_PORT, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, /* out %al, $port */
@@ -433,5 +463,6 @@ const struct halo_backend halo__kvm = {
     .enter = kvm_enter,
     .leave = kvm_leave,
     .run = kvm_run,
+    .where = kvm_where,
     .destroy = kvm_destroy,
 };

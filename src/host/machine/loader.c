@@ -143,14 +143,25 @@ static int check_place(struct halo_machine *machine, const char *path, const Elf
                           "it with halo-cc, or with -Wl,-Ttext-segment=0x%llx",
                           path, (unsigned long long)segment->p_vaddr, HALO_PROGRAM_BASE,
                           HALO_PROGRAM_BASE);
-    if (segment->p_vaddr > layout->limit || segment->p_memsz > layout->limit - segment->p_vaddr)
+    if (segment->p_vaddr > layout->limit || segment->p_memsz > layout->limit - segment->p_vaddr) {
+        const uint64_t mib = 1ull << 20,
+                       others = machine->ram.len - (layout->limit - HALO_RAM_BASE);
+        const uint64_t need = segment->p_vaddr + segment->p_memsz - HALO_RAM_BASE + others;
+
+        if (segment->p_vaddr > HALO_RAM_MAX || segment->p_memsz > HALO_RAM_MAX)
+            return halo__fail(machine->words, HALO_EGUEST,
+                              "%s: it is linked at address 0x%llx for 0x%llx bytes, which no guest "
+                              "has: link it at 0x%llx (halo-cc does)",
+                              path, (unsigned long long)segment->p_vaddr,
+                              (unsigned long long)segment->p_memsz, HALO_PROGRAM_BASE);
         return halo__fail(machine->words, HALO_EGUEST,
-                          "%s: it needs memory at address 0x%llx for 0x%llx bytes, and its memory "
-                          "for programs ends at 0x%llx: give it more memory, or link it at 0x%llx "
-                          "(halo-cc does)",
-                          path, (unsigned long long)segment->p_vaddr,
-                          (unsigned long long)segment->p_memsz, (unsigned long long)layout->limit,
-                          HALO_PROGRAM_BASE);
+                          "%s: its program and data, to address 0x%llx, and what else is in guest "
+                          "memory need %llu MiB, and it has %llu: more of it (ram_len, --memory) "
+                          "helps, or linking it at 0x%llx (halo-cc does)",
+                          path, (unsigned long long)(segment->p_vaddr + segment->p_memsz),
+                          (unsigned long long)((need + mib - 1) / mib),
+                          (unsigned long long)(machine->ram.len / mib), HALO_PROGRAM_BASE);
+    }
     return 0;
 }
 

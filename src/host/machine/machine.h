@@ -74,6 +74,8 @@ struct halo_exit {
     enum halo_exit_kind kind;
     uint64_t op, a, b;
     struct halo_fault fault;
+    bool is_system_call;  /* it faulted at the instruction of one, */
+    uint64_t system_call; /* of this number */
     char why[96];
 };
 
@@ -94,6 +96,9 @@ struct halo_backend {
     void (*leave)(struct halo_machine *machine);
     /* Run until the guest leaves or the deadline passes. */
     int (*run)(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit);
+    /* Where a guest is that was interrupted, as the processor says, or 0: that cannot be had, as
+     * perhaps not of one that is to go on. */
+    uint64_t (*where)(struct halo_machine *machine, bool goes_on);
     void (*destroy)(struct halo_machine *machine);
 };
 

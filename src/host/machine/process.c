@@ -111,11 +111,14 @@ static void read_doorbell(const struct process_state *state, struct halo_exit *e
         const uint32_t vector = (uint32_t)args[1];
 
         exit->kind = HALO_EXIT_FAULT;
+        exit->is_system_call = vector == CHILD_SYSTEM_CALL;
+        exit->system_call = args[2];
         exit->fault = (struct halo_fault){
-            .vector = vector,
+            .vector =
+                exit->is_system_call ? 6 : vector, /* what it is without an operating system */
             .error = (uint32_t)(args[1] >> 32),
             .address = vector == 14 ? args[2] : 0,
-            .rip = args[3],
+            .rip = args[3] - (exit->is_system_call ? 2 : 0),
             .rsp = args[4],
         };
         return;
@@ -179,6 +182,26 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
     }
 }
 
+#define WHERE_NS 100000000 /* for a guest to say where it is */
+
+/*
+ * Its registers are nobody's but its own: a signal has its fault handler tell them, from which
+ * there is no way back.
+ */
+static uint64_t process_where(struct halo_machine *machine, bool goes_on)
+{
+    struct process_state *state = machine->state;
+    struct pollfd pollfd = {.fd = state->listener, .events = POLLIN};
+    const int64_t deadline = halo__now() + WHERE_NS;
+
+    if (goes_on || state->owes_answer || !has_signalled(state, SIGTRAP))
+        return 0;
+    if (!has_signalled(state, SIGCONT) || poll(&pollfd, 1, halo__poll_timeout(deadline)) <= 0 ||
+        halo__process_hear(state) <= 0 || !halo__process_is_own(state, CHILD_DOORBELL_FAULT))
+        return 0;
+    return state->notified.data.args[3];
+}
+
 const struct halo_backend halo__process = {
     .name = "process",
     .doorbell =
@@ -204,5 +227,6 @@ const struct halo_backend halo__process = {
     .enter = process_enter,
     .leave = process_leave,
     .run = process_run,
+    .where = process_where,
     .destroy = process_destroy,
 };

@@ -53,11 +53,12 @@ static void on_fault(int signal, siginfo_t *info, struct ucontext *context)
 {
     const struct sigcontext *at = &context->uc_mcontext;
 
-    (void)signal;
-    (void)info;
-    call6(CHILD_DOORBELL_SYSCALL, CHILD_DOORBELL_FAULT,
-          (long)((at->trapno & 0xffffffff) | at->err << 32), (long)at->cr2, (long)at->rip,
-          (long)at->rsp, (long)__builtin_return_address(0));
+    const bool calls = signal == SIGSYS;
+    const uint64_t what = calls ? CHILD_SYSTEM_CALL : (at->trapno & 0xffffffff) | at->err << 32;
+
+    call6(CHILD_DOORBELL_SYSCALL, CHILD_DOORBELL_FAULT, (long)what,
+          calls ? info->si_syscall : (long)at->cr2, (long)at->rip, (long)at->rsp,
+          (long)__builtin_return_address(0));
     give_up(CHILD_LOCK);
 }
 
@@ -137,6 +138,10 @@ static void catch_faults(void)
     require(CHILD_FAULTS, call3(__NR_sigaltstack, (long)&stack, 0, 0));
     for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         require(CHILD_FAULTS, call6(__NR_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0));
+    /* One inside of its own handler, as where the doorbell does not ring, is the end. */
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER;
+    require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGSYS, (long)&action, 0, 8, 0, 0));
+    action.sa_flags |= SA_NODEFER;
     if (setup.syscall_way) {
         syscall_way = setup.syscall_way;
         action.sa_handler = (__sighandler_t)(void (*)(void))on_syscall;
@@ -355,9 +360,7 @@ void child_main(uint64_t old_stack)
         .listener = (int)listener,
         .pidfd = (int)call3(__NR_pidfd_open, call3(__NR_getpid, 0, 0, 0), 0, 0)});
     limit_everything();
-    require(CHILD_LOCK,
-            install_filter(SECCOMP_RET_ALLOW,
-                           setup.syscall_way ? SECCOMP_RET_TRAP : SECCOMP_RET_KILL_PROCESS, 0));
+    require(CHILD_LOCK, install_filter(SECCOMP_RET_ALLOW, SECCOMP_RET_TRAP, 0));
 
     /*
      * All that was told is wiped, the stack too: the word must be the kernel's alone. Then the

@@ -28,10 +28,12 @@ enum child_files {
 /*
  * Doorbells of the child's own: a word tells them from the guest's, which the guest never sees.
  *     READY  word: everything is given up; the answer lets the guest begin
- *     FAULT  vector and error << 32, address, rip, rsp, word
+ *     FAULT  vector and error << 32, address, rip, rsp, word; of a system call that the guest made
+ *            without being able to answer it CHILD_SYSTEM_CALL, and its number for an address
  */
 #define CHILD_DOORBELL_READY 0x100
 #define CHILD_DOORBELL_FAULT 0x101
+#define CHILD_SYSTEM_CALL 0x100u /* no processor has such a vector */
 
 /* How far it came: exit codes. */
 enum child_step {

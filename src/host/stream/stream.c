@@ -1,4 +1,5 @@
 /* The service of streams. */
+#include <unistd.h>
 #include "stream.h"
 
 static const char *take(void *self, struct halo_request *request)
@@ -140,6 +141,18 @@ bool halo__streams_free(struct halo_streams *streams)
             halo__end_release(streams, &streams->at[i]);
     }
     return !streams->memory_lent;
+}
+
+void halo__streams_abandon(struct halo_streams *streams)
+{
+    for (uint32_t i = 0; i < streams->used; i++) {
+        const struct halo_stream *stream = &streams->at[i];
+
+        if (stream->polled.fd >= 0 && stream->polled.fd != stream->fd)
+            close(stream->polled.fd);
+        if (stream->fd >= 0)
+            close(stream->fd);
+    }
 }
 
 const struct halo_stream *halo__streams_asked(const struct halo_streams *streams)
