@@ -3,6 +3,7 @@
 
 int main(int argc, char **argv)
 {
+    static const char failed[] = "cat: the input cannot be read\n";
     struct halo_reader in;
     const void *bytes;
     int64_t len;
@@ -14,7 +15,9 @@ int main(int argc, char **argv)
     if (error)
         halo_panic(halo_strerror(error));
     while ((len = halo_reader_next(&in, &bytes)) > 0)
-        halo_write(HALO_STDOUT, bytes, (size_t)len);
+        halo_write(HALO_STDOUT, bytes, (size_t)len); /* where that fails, the program ends */
     halo_reader_close(&in);
+    if (len < 0)
+        halo_write(HALO_STDERR, failed, sizeof(failed) - 1);
     return len < 0;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "visible.h"
 
 #define BATCH 128
 
@@ -26,8 +27,11 @@ static int compile(const char *expression)
 
     if (function > 0)
         error = halo_call(box, &futures[0], function, HALO_FOREVER, halo_str(expression));
-    if (error == HALO_ECALL)
-        fprintf(stderr, "expression_host: %s\n", futures[0].text);
+    if (error == HALO_ECALL) {
+        fputs("expression_host: ", stderr);
+        print_visible(stderr, futures[0].text);
+        fputc('\n', stderr);
+    }
     return error;
 }
 
@@ -40,7 +44,8 @@ static int evaluate(int function, uint64_t first, uint64_t count, double *total)
         const struct halo_value row[] = {halo_f64((double)(first + i)),
                                          halo_f64(2 * (double)(first + i))};
 
-        halo_call_start(box, &futures[i], function, row, 2);
+        /* What cannot be started is done, with its error. */
+        (void)halo_call_start(box, &futures[i], function, row, 2);
     }
     for (uint64_t i = 0; i < count && !error; i++) {
         error = halo_wait(&futures[i], HALO_FOREVER);
@@ -96,5 +101,5 @@ int main(int argc, char **argv)
                 stats.exits, (double)stats.elapsed_ns / 1e3 / (double)(rows ? rows : 1));
     }
     halo_close(box);
-    return error ? 1 : 0;
+    return error || finish_output("expression_host") ? 1 : 0;
 }

@@ -22,7 +22,8 @@ static const char *find(const char *text, size_t len, const char *word, size_t w
     return NULL;
 }
 
-static int write_number(unsigned long number)
+/* A write that fails ends the program: nothing of it has to be looked at. */
+static void write_number(unsigned long number)
 {
     char digits[24], *at = digits + sizeof(digits);
 
@@ -30,7 +31,7 @@ static int write_number(unsigned long number)
     do
         *--at = (char)('0' + number % 10);
     while (number /= 10);
-    return halo_write(HALO_STDOUT, at, (size_t)(digits + sizeof(digits) - at));
+    halo_write(HALO_STDOUT, at, (size_t)(digits + sizeof(digits) - at));
 }
 
 int main(int argc, char **argv)
@@ -47,7 +48,9 @@ int main(int argc, char **argv)
         halo_panic("usage: grep [-n] PATTERN");
     word_len = strlen(argv[argc - 1]);
     error = halo_reader_open(&in, HALO_STDIN);
-    while (!error && (got = halo_reader_line(&in, &line, &len))) {
+    if (error)
+        halo_panic(halo_strerror(error));
+    while ((got = halo_reader_line(&in, &line, &len))) {
         if (got < 0)
             halo_panic(halo_strerror(got));
         number++;
@@ -55,13 +58,10 @@ int main(int argc, char **argv)
             continue;
         any = true;
         if (numbered)
-            error = write_number(number);
+            write_number(number);
         line[len] = '\n'; /* where its zero byte is */
-        if (!error)
-            error = halo_write(HALO_STDOUT, line, len + 1);
+        halo_write(HALO_STDOUT, line, len + 1);
     }
     halo_reader_close(&in);
-    if (error && error != HALO_EIO) /* else nobody reads any more */
-        halo_panic(halo_strerror(error));
     return !any;
 }

@@ -58,6 +58,20 @@ static bool finish(void)
     return good;
 }
 
+/* What was expanded so far. */
+struct members {
+    uint32_t count;
+    bool is_between; /* two of them, or before the first */
+};
+
+static int fail(const char *text, int code)
+{
+    halo_write(HALO_STDERR, "gzip: ", 6);
+    halo_write(HALO_STDERR, text, strlen(text));
+    halo_write(HALO_STDERR, "\n", 1);
+    return code;
+}
+
 /* Have zlib take all of its input. Returns what zlib does, or Z_ERRNO where a write failed. */
 static int run(z_stream *z, int (*step)(z_stream *, int), int flush)
 {
@@ -71,35 +85,75 @@ static int run(z_stream *z, int (*step)(z_stream *, int), int flush)
     return result == Z_BUF_ERROR && flush == Z_NO_FLUSH ? Z_OK : result;
 }
 
+/*
+ * A gzip file may have several members, one behind the other, and zeros behind the last. Z_OK where
+ * there may be more, Z_STREAM_END where something follows that is no member.
+ */
+static int expand(z_stream *z, struct members *members)
+{
+    int result = Z_OK;
+
+    while (result == Z_OK && z->avail_in > 0) {
+        if (members->is_between && *z->next_in == 0) {
+            z->next_in++;
+            z->avail_in--;
+            continue;
+        }
+        if (members->is_between && members->count > 0)
+            result = inflateReset(z);
+        members->is_between = false;
+        if (result == Z_OK)
+            result = run(z, inflate, Z_NO_FLUSH);
+        if (result == Z_STREAM_END) {
+            members->count++;
+            members->is_between = true;
+            result = Z_OK;
+        }
+    }
+    return result;
+}
+
+static int run_to_end(z_stream *z, struct halo_reader *in, bool expands)
+{
+    struct members members = {.is_between = true};
+    const void *bytes;
+    int result = Z_OK;
+    int64_t len;
+
+    while (result == Z_OK && (len = halo_reader_next(in, &bytes)) > 0) {
+        z->next_in = (unsigned char *)(uintptr_t)bytes;
+        z->avail_in = (uInt)len;
+        result = expands ? expand(z, &members) : run(z, deflate, Z_NO_FLUSH);
+    }
+    if (in->error)
+        return fail("the input cannot be read", 1);
+    if (result == Z_OK && !expands)
+        result = run(z, deflate, Z_FINISH);
+    if (result == Z_ERRNO || !send(z) || !finish())
+        return fail("the output cannot be written", 1);
+    if (!expands)
+        return result == Z_STREAM_END ? 0 : fail("zlib failed", 1);
+    if (result == Z_OK && members.count > 0 && members.is_between)
+        return 0;
+    if (members.count > 0 && z->total_out == 0) /* as gzip has it: a warning */
+        return fail("what follows the last member is no gzip data, and was left out", 2);
+    return fail(result == Z_OK ? "the input is cut" : "the input is no gzip file", 1);
+}
+
 int main(int argc, char **argv)
 {
     const bool expands = argc == 2 && memcmp(argv[1], "-d", 3) == 0;
-    int (*const step)(z_stream *, int) = expands ? inflate : deflate;
     static z_stream z;
     struct halo_reader in;
-    const void *bytes;
     int result;
-    int64_t len;
 
     if (argc != 1 + expands)
-        halo_panic("usage: gzip [-d]");
+        return fail("usage: gzip [-d]", 2);
     result = expands ? inflateInit2(&z, GZIP_WINDOW)
                      : deflateInit2(&z, 6, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY);
     if (result != Z_OK || halo_reader_open(&in, HALO_STDIN) || !next_buffer(&z))
-        halo_panic("cannot begin");
-    while (result == Z_OK && (len = halo_reader_next(&in, &bytes)) > 0) {
-        z.next_in = (unsigned char *)(uintptr_t)bytes;
-        z.avail_in = (uInt)len;
-        result = run(&z, step, Z_NO_FLUSH);
-    }
-    if (result == Z_OK && !in.error)
-        result = expands ? Z_BUF_ERROR : run(&z, step, Z_FINISH);
-    if (in.error)
-        halo_panic("the input cannot be read");
+        return fail("no memory to begin with", 1);
+    result = run_to_end(&z, &in, expands);
     halo_reader_close(&in);
-    if (result == Z_ERRNO || !send(&z) || !finish())
-        return 1; /* nobody reads any more */
-    if (result != Z_STREAM_END)
-        halo_panic(expands ? "this is no gzip file, or it is cut" : "zlib failed");
-    return 0;
+    return result;
 }

@@ -21,15 +21,18 @@ int main(int argc, char **argv)
         for (int i = 0; i < count; i++) {
             const struct halo_value word = halo_str(argv[first + i]);
 
-            halo_call_start(&asked[i], &lookup, &word, 1);
+            (void)halo_call_start(&asked[i], &lookup, &word, 1); /* the wait has its error */
         }
         for (int i = 0; i < count; i++) { /* one exit serves them all */
-            const bool found = halo_wait(&asked[i]) == 0;
+            const int error = halo_wait(&asked[i]);
+            const bool found = error == 0;
             const struct halo_value line[] = {halo_str(argv[first + i]),
                                               found ? asked[i].result : halo_i64(-asked[i].code)};
 
+            if (error && error != HALO_ECALL) /* no word of the host's about this word */
+                halo_panic(asked[i].text);
             missing += !found;
-            halo_call_start(&told[i], &report, line, 2);
+            (void)halo_call_start(&told[i], &report, line, 2);
         }
         for (int i = 0; i < count; i++) {
             if (halo_wait(&told[i]))

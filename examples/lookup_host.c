@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "visible.h"
 
 static void lookup(struct halo_call *call, const struct halo_value *args, void *context)
 {
@@ -23,7 +24,8 @@ static void lookup(struct halo_call *call, const struct halo_value *args, void *
 static void report(struct halo_call *call, const struct halo_value *args, void *context)
 {
     (void)call;
-    fprintf(context, "%s: %" PRId64 "\n", args[0].str, args[1].i64);
+    print_visible(context, args[0].str);
+    fprintf(context, ": %" PRId64 "\n", args[1].i64);
 }
 
 int main(int argc, char **argv)
@@ -59,5 +61,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "%" PRIu64 " calls, %" PRIu64 " exits\n", stats.calls, stats.exits);
     }
     halo_close(box);
-    return error ? 1 : code;
+    return error || finish_output("lookup_host") ? 1 : code;
 }

@@ -23,13 +23,21 @@ int main(int argc, char **argv)
         return 2;
     }
     luaL_openlibs(lua);
+    if (!lua_checkstack(lua, argc)) {
+        fprintf(stderr, "lua: too many arguments\n");
+        return 2;
+    }
     error = strcmp(argv[1], "-") == 0 ? luaL_loadfile(lua, NULL) : luaL_loadstring(lua, argv[1]);
     for (int i = 2; i < argc && !error; i++)
         lua_pushstring(lua, argv[i]);
     if (!error)
         error = lua_pcall(lua, argc - 2, 0, 0);
     if (error)
-        fprintf(stderr, "lua: %s\n", lua_tostring(lua, -1));
+        fprintf(stderr, "lua: %s\n", luaL_tolstring(lua, -1, NULL));
     lua_close(lua);
+    if (fflush(stdout) == EOF || ferror(stdout)) {
+        perror("lua: standard output");
+        return 1;
+    }
     return error ? 1 : 0;
 }

@@ -23,15 +23,34 @@ static bool contains(const char *text, const char *word)
     return false;
 }
 
-/* Ask the editor once what it wants. */
-static void set_up(void)
+/* Ask the editor once what it wants. Returns whether the call can be served. */
+static bool set_up(struct halo_call *call)
 {
     struct halo_future answer;
 
-    if (!is_set_up && halo_call(&answer, &setting, halo_str("drop")) == 0 &&
-        answer.result.len < sizeof(drop))
+    if (is_set_up)
+        return true;
+    if (halo_call(&answer, &setting, halo_str("drop"))) {
+        halo_fail(call, 3, answer.text);
+    } else if (answer.result.len >= sizeof(drop)) {
+        halo_fail(call, 3, "the setting \"drop\" is too long");
+    } else {
         memcpy(drop, answer.result.str, answer.result.len + 1);
-    is_set_up = true;
+        is_set_up = true;
+    }
+    halo_future_free(&answer);
+    return is_set_up;
+}
+
+/* Tell the editor, once, that lines are missing. Returns whether it has taken that. */
+static bool tell_once(struct halo_call *call)
+{
+    struct halo_future told;
+
+    if (dropped++ > 0 || halo_call(&told, &tell, halo_str("some lines are left out")) == 0)
+        return true;
+    halo_fail(call, 4, told.text);
+    return false;
 }
 
 HALO_EXPORT(name, PLUGIN_NAME)
@@ -45,17 +64,17 @@ HALO_EXPORT(line, PLUGIN_LINE)
     char *text = malloc(len + 12), *at = text;
     unsigned number;
 
-    set_up();
     if (!text) {
         halo_fail(call, 2, "no memory for so long a line");
         return;
     }
+    if (!set_up(call)) {
+        free(text);
+        return;
+    }
     if (contains(args[0].str, drop)) {
-        struct halo_future told;
-
-        if (++dropped == 1)
-            halo_call(&told, &tell, halo_str("some lines are left out"));
-        halo_fail(call, PLUGIN_DROP, "left out");
+        if (tell_once(call))
+            halo_fail(call, PLUGIN_DROP, "left out");
         free(text);
         return;
     }

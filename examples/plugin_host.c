@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "plugin.h"
+#include "visible.h"
 
 #define BATCH 64
 
@@ -40,7 +41,9 @@ static void tell(struct halo_call *call, const struct halo_value *args, void *co
 {
     (void)call;
     (void)context;
-    fprintf(stderr, "plug-in: %s\n", args[0].str);
+    fputs("plug-in: ", stderr);
+    print_visible(stderr, args[0].str);
+    fputc('\n', stderr);
 }
 
 /* Returns 0, or an error that halo_errmsg tells of. */
@@ -65,27 +68,32 @@ static int load(struct editor *editor, const char *path, const struct halo_optio
     return error < 0 ? error : 0;
 }
 
-/* What became of one line. Returns whether the plug-in still works. */
-static bool show(struct halo_future *future)
+/* What became of one line. Returns 0, or an error: the plug-in works no more. */
+static int show(struct halo_future *future)
 {
     const int error = halo_wait(future, HALO_FOREVER);
 
-    if (error == 0)
-        puts(future->result.str);
-    else if (error == HALO_ECALL && future->code != PLUGIN_DROP)
-        fprintf(stderr, "plug-in: error %" PRId32 "\n", future->code);
+    if (error == 0) {
+        print_visible(stdout, future->result.str);
+        putchar('\n');
+    } else if (error == HALO_ECALL && future->code != PLUGIN_DROP) {
+        fprintf(stderr, "plug-in: error %" PRId32 ": ", future->code);
+        print_visible(stderr, future->text);
+        fputc('\n', stderr);
+    }
     halo_future_free(future);
-    return error == 0 || error == HALO_ECALL;
+    return error == HALO_ECALL ? 0 : error;
 }
 
-/* Up to `batch` lines go to the plug-in together. Returns whether there is more to do. */
-static bool edit(struct editor *editor, int batch)
+/* Up to `batch` lines go to the plug-in together. Returns 1 where there may be more, 0, or an
+ * error.
+ */
+static int edit(struct editor *editor, int batch)
 {
     static struct halo_future futures[BATCH];
     static char *lines[BATCH];
     static size_t capacities[BATCH];
-    int count = 0;
-    bool good = true;
+    int count = 0, error = 0;
 
     while (count < batch) {
         const ssize_t len = getline(&lines[count], &capacities[count], stdin);
@@ -95,12 +103,16 @@ static bool edit(struct editor *editor, int batch)
             break;
         lines[count][strcspn(lines[count], "\n")] = '\0';
         line = halo_str(lines[count]);
-        halo_call_start(editor->box, &futures[count], editor->line, &line, 1);
+        /* One that cannot be started is done, with its error. */
+        (void)halo_call_start(editor->box, &futures[count], editor->line, &line, 1);
         count++;
     }
-    for (int i = 0; i < count; i++)
-        good = show(&futures[i]) && good;
-    return good && count == batch;
+    for (int i = 0; i < count; i++) {
+        const int failed = show(&futures[i]);
+
+        error = error ? error : failed;
+    }
+    return error ? error : count == batch;
 }
 
 int main(int argc, char **argv)
@@ -128,21 +140,27 @@ int main(int argc, char **argv)
         editor.drop = argv[first + 1];
     error = load(&editor, argv[first], &options);
     if (!error) {
-        halo_call_start(editor.box, &future, editor.name, NULL, 0);
+        (void)halo_call_start(editor.box, &future, editor.name, NULL, 0);
         error = halo_wait(&future, HALO_FOREVER);
-        if (!error)
-            fprintf(stderr, "plug-in: %s\n", future.result.str);
+        if (!error) {
+            fputs("plug-in: ", stderr);
+            print_visible(stderr, future.result.str);
+            fputc('\n', stderr);
+        }
         halo_future_free(&future);
     }
-    /* Stacks hold one call at a time. */
-    while (!error && edit(&editor, options.transport == HALO_TRANSPORT_RING ? BATCH : 1))
-        continue;
-    if (*halo_errmsg(editor.box)) {
+    if (!error) /* stacks hold one call at a time */
+        do
+            error = edit(&editor, options.transport == HALO_TRANSPORT_RING ? BATCH : 1);
+        while (error > 0);
+    if (error)
         fprintf(stderr, "plugin_host: %s\n", halo_errmsg(editor.box));
-        error = HALO_ESTATE;
+    if (ferror(stdin)) {
+        perror("plugin_host: standard input");
+        error = HALO_EIO;
     }
     halo_stats(editor.box, &stats);
     fprintf(stderr, "%" PRIu64 " calls, %" PRIu64 " exits\n", stats.calls_out, stats.exits);
     halo_close(editor.box);
-    return error != 0;
+    return finish_output("plugin_host") || error != 0;
 }

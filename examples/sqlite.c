@@ -26,12 +26,13 @@ __attribute__((constructor)) static void begin(void)
 
 static int add(const char *text, size_t len)
 {
-    int code;
+    int code = sqlite3_bind_text64(insert, 1, text, len, SQLITE_TRANSIENT, SQLITE_UTF8);
 
-    sqlite3_bind_text(insert, 1, text, (int)len, SQLITE_TRANSIENT);
-    code = sqlite3_step(insert);
-    sqlite3_reset(insert);
-    return code == SQLITE_DONE ? 0 : -1;
+    if (code == SQLITE_OK)
+        code = sqlite3_step(insert);
+    if (code != SQLITE_DONE)
+        return -1;
+    return sqlite3_reset(insert) == SQLITE_OK ? 0 : -1;
 }
 
 /* A row of a result as a line, values between bars, behind what is there. */
@@ -72,22 +73,44 @@ HALO_EXPORT(sql_query, "sql.query", HALO_STR, HALO_STR)
     free(query);
 }
 
-int main(int argc, char **argv)
+static int failed(const char *what)
 {
-    char line[1000];
+    fprintf(stderr, "sqlite: %s: %s\n", what, sqlite3_errmsg(database));
+    return 1;
+}
 
-    if (argc < 2)
-        return halo_serve();
-    sqlite3_exec(database, "BEGIN", NULL, NULL, NULL);
-    while (fgets(line, sizeof(line), stdin)) {
-        if (add(line, strcspn(line, "\n")))
-            return 1;
+/* All lines of standard input become rows, in one transaction: 0, or 1 after a message. */
+static int read_rows(void)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t len;
+
+    if (sqlite3_exec(database, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return failed("begin");
+    while ((len = getline(&line, &room, stdin)) >= 0) {
+        if (add(line, line[len - 1] == '\n' ? (size_t)len - 1 : (size_t)len))
+            return failed("a row");
     }
-    sqlite3_exec(database, "COMMIT", NULL, NULL, NULL);
-    if (sqlite3_exec(database, argv[1], append, text, NULL) != SQLITE_OK) {
-        fprintf(stderr, "sqlite: %s\n", sqlite3_errmsg(database));
+    free(line);
+    if (!feof(stdin)) {
+        perror("sqlite: standard input");
         return 1;
     }
-    fputs(text, stdout);
+    return sqlite3_exec(database, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ? 0 : failed("commit");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return halo_serve();
+    if (read_rows())
+        return 1;
+    if (sqlite3_exec(database, argv[1], append, text, NULL) != SQLITE_OK)
+        return failed("the query");
+    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF) {
+        perror("sqlite: standard output");
+        return 1;
+    }
     return 0;
 }
