@@ -239,7 +239,7 @@ enum halo_kind {
     HALO_KIND_CALL = 1,          /* payload: struct halo_call_head, envelope, raw segments */
     HALO_KIND_ANSWER = 2,        /* payload: what was asked for; of a call, as in a call */
     HALO_KIND_ERROR = 3,         /* payload: struct halo_stream_error; of a call, an envelope */
-    HALO_KIND_FETCH = 4,         /* payload: struct halo_fetch; answer: the payload that was held */
+    HALO_KIND_FETCH = 4,         /* payload: struct halo_fetch; answer: the deferred payload */
     HALO_KIND_STREAM_CANCEL = 5, /* payload: struct halo_stream_request, which says what;
                                     answer: nothing */
     HALO_KIND_STREAM_READ = 7,   /* payload: struct halo_stream_request; answer: the bytes */
@@ -269,7 +269,7 @@ enum halo_message_flag {
 #define HALO_DEPTH_SHIFT 4
 #define HALO_DEPTH_MAX 7u
 
-/* A payload that the host keeps, to be fetched: the chain had no room for it. */
+/* A deferred payload: the chain had no room for it, and it waits until it is fetched. */
 struct halo_deferred {
     uint32_t ticket;
     uint32_t length; /* bytes of the payload */
@@ -280,7 +280,7 @@ struct halo_fetch {
     uint32_t reserved; /* 0 */
 };
 
-HALO_STATIC_ASSERT(sizeof(struct halo_deferred) == 8, "held layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_deferred) == 8, "deferred layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_fetch) == 8, "fetch layout");
 
 /*

@@ -54,7 +54,7 @@ HALO_NORETURN void halo_exit(int code);
 HALO_NORETURN void halo_panic(const char *text);
 
 /* The boot page: memory ranges and queues. */
-const struct halo_boot *halo_boot(void);
+const struct halo_boot *halo_boot_page(void);
 
 /* --- Futures ---------------------------------------------------------------------------------- */
 
@@ -84,7 +84,7 @@ struct halo_future {
     uint8_t kind;
     unsigned char bytes[320];
     void (*again)(struct halo_future *future); /* asks again for what there was no room to ask */
-    struct halo_future *next;                  /* of those that are held behind one in flight */
+    struct halo_future *next;                  /* of those that wait behind one in flight */
 };
 
 /* Has the answer come? Takes in what is there, and never leaves the guest. */

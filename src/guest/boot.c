@@ -25,7 +25,7 @@ void halo__boot_take(const struct halo_boot *boot)
         halo_panic("this guest was built for another version of Halo");
 }
 
-const struct halo_boot *halo_boot(void)
+const struct halo_boot *halo_boot_page(void)
 {
     return the_boot;
 }

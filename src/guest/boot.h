@@ -33,7 +33,7 @@ struct halo_ring_place halo__boot_place(const struct halo_boot_queue *ring);
 
 static inline bool halo__on_stacks(void)
 {
-    return halo_boot()->transport == HALO_TRANSPORT_STACK;
+    return halo_boot_page()->transport == HALO_TRANSPORT_STACK;
 }
 
 #endif

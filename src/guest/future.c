@@ -30,7 +30,7 @@ bool halo_poll(void)
 
     if (halo__port_came == seen) {
         if (halo__on_stacks() ||
-            (halo_sender_stats(&halo__port).in_flight == 0 && halo__port_held == 0))
+            (halo_sender_stats(&halo__port).in_flight == 0 && halo__port_unsent == 0))
             return false;
         halo__port_wait();
     }

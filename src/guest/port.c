@@ -18,7 +18,7 @@ static void (*before_wait[SERVICES_MAX + 1])(void); /* of the services that have
 static const struct halo__service *server;          /* of the queue from the host, or NULL */
 static struct halo__memory pool;                    /* what nobody has taken of it */
 static uint32_t waits;                              /* one inside the other */
-uint32_t halo__port_kept, halo__port_held, halo__port_came;
+uint32_t halo__port_reserved, halo__port_unsent, halo__port_came;
 static bool is_silent; /* no call of the host's is served now */
 
 /* --- Start ------------------------------------------------------------------------------------ */
@@ -32,7 +32,7 @@ static void kick(void *context, const struct halo_queue_stats *stats)
 
 void halo__port_start(void)
 {
-    const struct halo_boot *boot = halo_boot();
+    const struct halo_boot *boot = halo_boot_page();
     const struct halo_boot_queue *ring = &boot->queue[HALO_QUEUE_G2H];
     const uint64_t len = SMALL_COUNT * HALO_TIER_SMALL + LARGE_COUNT * HALO_TIER_LARGE;
     unsigned char *base = (unsigned char *)(uintptr_t)boot->pool_base;
@@ -159,13 +159,14 @@ void halo__port_wait(void)
     waits--;
 }
 
-/* Is the ring free for any request beyond what is kept for others? */
+/* Is the ring free for any request beyond what is reserved for others? */
 static bool has_room(void)
 {
-    if (halo_sender_room(&halo__port) >= halo__port_kept + CHAIN_MAX || halo__port_kept == 0)
+    if (halo_sender_room(&halo__port) >= halo__port_reserved + CHAIN_MAX ||
+        halo__port_reserved == 0)
         return true;
     (void)halo_sender_reclaim(&halo__port);
-    return halo_sender_room(&halo__port) >= halo__port_kept + CHAIN_MAX;
+    return halo_sender_room(&halo__port) >= halo__port_reserved + CHAIN_MAX;
 }
 
 void halo__port_submit(struct halo_send *send, struct halo_op *op)

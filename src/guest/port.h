@@ -67,13 +67,13 @@ void halo__port_serve(const bool *over);
 
 /*
  * Submit a request that the host answers whatever else happens; where there is no room, wait until
- * there is. It leaves free what is kept for those that may wait for ever: where they took the whole
- * ring, nothing could be done about them any more (STR-08). Their service counts it, in
+ * there is. It leaves free what is reserved for those that may wait for ever: where they took the
+ * whole ring, nothing could be done about them any more (STR-08). Their service counts it, in
  * descriptors, and submits them itself.
  */
 void halo__port_submit(struct halo_send *send, struct halo_op *op);
-extern uint32_t halo__port_kept;
-extern uint32_t halo__port_held; /* requests that they have not submitted yet */
+extern uint32_t halo__port_reserved;
+extern uint32_t halo__port_unsent; /* requests that they have not submitted yet */
 
 /*
  * With stacks: leave with what was pushed until the host's answer to it; serves the calls of the

@@ -6,7 +6,7 @@
 
 static HALO_SHARED unsigned char *base_of(enum halo_stack_index index)
 {
-    return halo_shm_share((void *)(uintptr_t)halo_boot()->stack[index].base);
+    return halo_shm_share((void *)(uintptr_t)halo_boot_page()->stack[index].base);
 }
 
 int halo__stack_push(const void *bytes, size_t len, const struct halo_value *values, uint32_t count)
@@ -20,7 +20,7 @@ int halo__stack_push(const void *bytes, size_t len, const struct halo_value *val
             return HALO_ESIZE;
         total += halo__raw_len(&values[i]);
     }
-    if (total > halo_boot()->stack[HALO_STACK_G2H].len - first)
+    if (total > halo_boot_page()->stack[HALO_STACK_G2H].len - first)
         return HALO_ESIZE;
     halo_shm_copy_out(base + at, bytes, len);
     at += len;
@@ -43,7 +43,7 @@ bool halo__stack_pop(struct halo__popped *popped)
 
     if (top == HALO_STACK_FIRST)
         return false;
-    if (!halo__stack_has_message(top, halo_boot()->stack[HALO_STACK_H2G].len))
+    if (!halo__stack_has_message(top, halo_boot_page()->stack[HALO_STACK_H2G].len))
         halo_panic("the host broke its stack");
     first = halo__stack_last(base, top);
     if (!halo__stack_is_within(first, top) || top - HALO_STACK_LINK - first < sizeof(*message))

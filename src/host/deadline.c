@@ -13,16 +13,6 @@ int64_t halo__now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int64_t halo__deadline(int64_t timeout_ns)
-{
-    int64_t now;
-
-    if (timeout_ns == NEVER) /* most of all: it needs no clock */
-        return NEVER;
-    now = halo__now();
-    return timeout_ns > NEVER - now ? NEVER : now + timeout_ns;
-}
-
 int halo__poll_timeout(int64_t deadline)
 {
     int64_t left;

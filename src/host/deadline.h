@@ -9,8 +9,13 @@
 
 int64_t halo__now(void);
 
-/* So many ns from now on, which are not negative. */
-int64_t halo__deadline(int64_t timeout_ns);
+/* So many ns from now on, which are not negative. For ever, most of all, needs no clock. */
+static inline int64_t halo__deadline(int64_t timeout_ns)
+{
+    const int64_t now = timeout_ns == INT64_MAX ? 0 : halo__now();
+
+    return timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
+}
 
 /* What is left until then as a timeout for poll and epoll: ms, rounded up, or -1 for ever. */
 int halo__poll_timeout(int64_t deadline);

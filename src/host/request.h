@@ -58,10 +58,29 @@ static inline void halo__fifo_push(struct halo_request *requests, struct halo_fi
     fifo->last = name;
 }
 
-/* There is a first one. */
-static inline void halo__fifo_pop(struct halo_request *requests, struct halo_fifo *fifo)
+/* Take out the first one, which is this. */
+static inline void halo__fifo_pop(struct halo_fifo *fifo, const struct halo_request *first)
 {
-    fifo->first = requests[fifo->first - 1].next;
+    fifo->first = first->next;
+}
+
+static inline struct halo_request *halo__fifo_next(struct halo_request *requests,
+                                                   const struct halo_request *request)
+{
+    return request->next ? &requests[request->next - 1] : (void *)0;
+}
+
+/* Take out the one behind `before`, which is in the list, or the first where that is NULL. */
+static inline void halo__fifo_take_after(struct halo_request *requests, struct halo_fifo *fifo,
+                                         struct halo_request *before)
+{
+    if (!before) {
+        halo__fifo_pop(fifo, halo__fifo_first(requests, fifo));
+        return;
+    }
+    before->next = requests[before->next - 1].next;
+    if (!before->next)
+        fifo->last = (uint16_t)(halo_token_id(before->parked.token) + 1);
 }
 
 #endif

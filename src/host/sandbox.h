@@ -6,8 +6,19 @@
  *     call/      a service: calls             wait.c    the only place that makes a caller wait,
  *     stream/    a service: streams                     and the only one that runs the guest
  *
- *     sandbox.c  the life of one, from these parts; entry.c  what a program asks of it without
- * waiting
+ *     sandbox.c  the life of one, from these parts
+ *     entry.c    what a program asks of it without waiting
+ *
+ * One thread uses a sandbox at a time. Nothing of what its guest wrote is to be trusted before the
+ * part that takes it in has judged it. A guest's request:
+ *
+ *     wait.c      halo_run, halo_wait, …   one deadline; steps until something has come
+ *     loop.c      halo__loop_step          backend->run: the guest, until its next exit
+ *     port.c      halo__port_drain         descriptors and addresses judged, the header copied
+ *     call/       service->take            by kind: the rest judged, served now or put into a list
+ *     call/       service->serve           what has become possible
+ *     port.c      halo__port_answer        into the guest's room; visible at the end of the drain
+ *     loop.c                               the guest runs again, since something was answered
  */
 #ifndef HALO_SRC_SANDBOX_H
 #define HALO_SRC_SANDBOX_H

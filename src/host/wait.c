@@ -322,17 +322,13 @@ int64_t halo_stream_read(struct halo_sandbox *box, uint32_t handle, void *to, si
     return halo__box_leave_wide(box, len);
 }
 
-/* Room for the guest to read: its length, or an error. */
-static int64_t reserve(struct halo_sandbox *box, uint32_t handle, struct halo_span *span,
-                       int64_t deadline)
+/* There is no room, or never will be: wait for some where it may come. Its length, or an error. */
+static int64_t wait_for_room(struct halo_sandbox *box, uint32_t handle, struct halo_span *span,
+                             int64_t deadline, int got)
 {
     struct halo_stream *stream;
-    int error = halo__direct_find(&box->streams, handle, HALO_IN, &stream), gone;
-    int got;
+    int error, gone;
 
-    if (error)
-        return error;
-    got = halo__direct_reserve(&box->streams, stream, span);
     if (got == 0) {
         error = run_for(box, handle, HALO_IN, deadline);
         gone = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
@@ -345,6 +341,20 @@ static int64_t reserve(struct halo_sandbox *box, uint32_t handle, struct halo_sp
     if (got != 1)
         return halo__fail(&box->words, HALO_EIO, "nobody reads stream 0x%x any more", handle);
     return (int64_t)span->len;
+}
+
+/* Room for the guest to read: its length, or an error. */
+static int64_t reserve(struct halo_sandbox *box, uint32_t handle, struct halo_span *span,
+                       int64_t deadline)
+{
+    struct halo_stream *stream;
+    const int error = halo__direct_find(&box->streams, handle, HALO_IN, &stream);
+    int got;
+
+    if (error)
+        return error;
+    got = halo__direct_reserve(&box->streams, stream, span);
+    return got == 1 ? (int64_t)span->len : wait_for_room(box, handle, span, deadline, got);
 }
 
 int64_t halo_stream_reserve(struct halo_sandbox *box, uint32_t handle, void **room,

@@ -1,4 +1,19 @@
 /*
+ * The wire above the ring, which both sides share: this folder has all of its layout that is not in
+ * halo/abi.h. What is read here was copied to private memory before, and may be hostile.
+ *
+ *     value.c               types, values and signatures
+ *     envelope.c, .h        values as bytes, as call.proto has them
+ *     payload.h             head, envelope and segments: what follows a message's header
+ *     compact.h             all of it in one descriptor, for a few numbers
+ *     stack.h               messages on a stack, where that is the transport
+ *     exported.c            the inline functions of halo/value.h, for other languages
+ *
+ * A call's way: halo__payload_put writes head and envelope, and says how long the segments are that
+ * the caller puts behind them; the other side reads the head (halo__call_head_is_valid), then the
+ * function (halo__decode_function), and by its signature the arguments (halo__decode_arguments),
+ * whose long ones point to the segments from halo__place_raw on.
+ *
  * The envelope of a call, an answer or an error: values as bytes (call.proto), by nanopb, the same
  * code on both sides. Every field is bounded, and what is read is as suspicious of a guest as of a
  * host: fields in order, each once, of the types that the signature says, and nothing behind them.

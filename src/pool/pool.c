@@ -1,4 +1,14 @@
-/* Pools of buffers: what is not hot, and their faces as providers. */
+/*
+ * Pools of buffers in shared memory: what is not hot, and their faces as providers. The rest is in
+ * halo/pool.h. A pool never looks into a buffer, so that it may assume what it likes of itself and
+ * nothing of what a device writes there; one thread uses a pool at a time.
+ *
+ * A buffer's way:
+ *
+ *     program  halo_buffer_alloc     off the list of free ones: held by the program
+ *     sender   provider->hand_over   lent with a request; the program cannot free it any more
+ *     sender   provider->free        the answer has come: free again, and the next to be handed out
+ */
 #include <halo/pool.h>
 #include <stdbool.h>
 

@@ -58,11 +58,16 @@ static uint32_t spans_of(const struct halo_receiver *receiver, const struct halo
                          uint32_t count, uint64_t offset, uint64_t limit, struct halo_span *spans,
                          uint32_t max)
 {
-    uint32_t i = seek(extents, count, &offset), n = 0;
+    uint32_t n = 0;
 
-    for (; i < count && n < max && limit > 0; i++, n++, offset = 0) {
+    for (uint32_t i = 0; i < count && n < max && limit > 0; i++) {
+        if (offset >= extents[i].len) {
+            offset -= extents[i].len;
+            continue;
+        }
         spans[n] = span_of(receiver, &extents[i], offset, limit);
-        limit -= spans[n].len;
+        limit -= spans[n++].len;
+        offset = 0;
     }
     return n;
 }

@@ -1,8 +1,24 @@
 /*
- * A sender from the inside: what its two files share.
+ * A queue from the inside: a ring with buffers, tokens and flow control.
  *
- *     send.c      building requests, submitting them
- *     answer.c    answers, waiting, the end of a queue
+ *     send.c      the sender: building requests, submitting them
+ *     answer.c    the sender: answers, waiting, the end of a queue
+ *     receiver.c  the device's end: reading requests, writing answers
+ *     parked.c    requests that wait there for long, with no pointer in them
+ *     exported.c  the inline functions of all public headers of the library, for other languages
+ *
+ * This header is what the sender's two files share. Neither end may assume anything of the other's
+ * bytes, lengths, ids or order: the ring beneath has judged descriptors and addresses, and what the
+ * bytes say is for the program to judge, in a copy. A request's way:
+ *
+ *     sender    halo_send_begin, halo_send_write, …    buffers of the pool's, or lent ones
+ *     sender    halo_send_submit                       a chain in the ring; the token names it
+ *     sender    halo_sender_flush                      visible, and one notification at most
+ *     receiver  halo_receiver_poll                     its segments, as spans
+ *     receiver  halo_received_read, …_write            copied in; written within the room there is
+ *     receiver  halo_receiver_complete, …_flush        now or later, in any order; visible
+ *     sender    halo_sender_poll                       harvest: what was read is free again
+ *     sender    halo_answer_read, halo_answer_free     and so is what was written
  */
 #ifndef HALO_SRC_QUEUE_SENDER_H
 #define HALO_SRC_QUEUE_SENDER_H

@@ -1,4 +1,22 @@
-/* What both sides of a ring share and is not hot: placement, and names of violations. */
+/*
+ * The packed virtqueue, the lowest part of libhalo-ring. What is hot is inline in the headers
+ * halo/ring.h, halo/driver.h and halo/device.h; this folder has the rest:
+ *
+ *     ring.c      what both sides share: placement, and names of violations
+ *     driver.c    the driver's side
+ *     device.c    the device's side: the walk over a chain
+ *     check.c     what holds between any two operations, in a build with -Dchecks=true
+ *     error.c     names and sentences of the error codes
+ *
+ * Neither side may assume anything of what the other writes, or when. A chain's way:
+ *
+ *     driver  halo_driver_add         a descriptor for each buffer, nothing visible yet
+ *     driver  halo_driver_publish     one store of the first meta word shows the whole batch
+ *     device  halo_device_poll        loads each descriptor once and judges the copy: a chain of
+ * spans device  halo_device_complete    a used descriptor, nothing visible yet; in any order device
+ * halo_device_publish     one store shows the whole batch driver  halo_driver_poll        judges it
+ * by private records, and gives the id back
+ */
 #include <halo/ring.h>
 
 #define LINE 64u

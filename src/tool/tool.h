@@ -1,4 +1,18 @@
-/* The command, from the inside: a file per sub-command, and options.c for what they share. */
+/*
+ * The command, from the inside: a file per sub-command, which knows the public headers of hosts and
+ * nothing else of the library.
+ *
+ *     main.c       the sub-command's name; version and help
+ *     run.c        halo run
+ *     call.c       halo call
+ *     options.c    what both can be told; streams, words and exit codes
+ *     progress.c   how far a long transfer is
+ *
+ * One run: tool_run reads its options (tool_option), opens the sandbox, gives it the command's open
+ * standard streams (tool_attach), runs it, and turns what has become of it into words on standard
+ * error and an exit code (tool_exit_code). What a guest wrote is printed by tool_print_guest, since
+ * a terminal obeys what it is sent.
+ */
 #ifndef HALO_SRC_TOOL_H
 #define HALO_SRC_TOOL_H
 

@@ -19,7 +19,7 @@ static void fault(void)
 
 static void poison(void)
 {
-    ((void (*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot()->doorbell)(4711, 0, 0);
+    ((void (*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot_page()->doorbell)(4711, 0, 0);
 }
 
 static void panic(void)
@@ -34,14 +34,14 @@ static void nothing(void)
 /* What the host finds of writes that were not sent; none of it may be believed. STR-11 */
 static void lie(void)
 {
-    struct halo_save *save = (struct halo_save *)(uintptr_t)halo_boot()->save;
+    struct halo_save *save = (struct halo_save *)(uintptr_t)halo_boot_page()->save;
     const struct halo_unsent lies[] = {
         {HALO_STDOUT, 64, 0},
-        {HALO_STDOUT, 0xffffffff, halo_boot()->pool_base},
-        {HALO_STDOUT, 4096, (uintptr_t)halo_boot()},
-        {HALO_STDIN, 16, halo_boot()->pool_base},
-        {77, 16, halo_boot()->pool_base},
-        {0xffffffff, 16, halo_boot()->pool_base},
+        {HALO_STDOUT, 0xffffffff, halo_boot_page()->pool_base},
+        {HALO_STDOUT, 4096, (uintptr_t)halo_boot_page()},
+        {HALO_STDIN, 16, halo_boot_page()->pool_base},
+        {77, 16, halo_boot_page()->pool_base},
+        {0xffffffff, 16, halo_boot_page()->pool_base},
         {HALO_STDOUT, 16, 0xfffffffffffffff8},
     };
 

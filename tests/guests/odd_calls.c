@@ -135,7 +135,7 @@ static void sysenter(void)
 /* The code at CPL0 is readable, and no more: it cannot be jumped into with other rights. */
 static void inside(void)
 {
-    const uint64_t way = halo_boot()->doorbell + HALO_SYSCALL_OFFSET;
+    const uint64_t way = halo_boot_page()->doorbell + HALO_SYSCALL_OFFSET;
 
     __asm__ volatile("lea 1f(%%rip), %%rcx\n\t mov $0, %%esp\n\t jmp *%0\n\t 1: ud2"
                      :

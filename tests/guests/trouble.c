@@ -19,7 +19,7 @@ static void touch(uint64_t address)
 
 static void ring_doorbell(uint64_t op, uint64_t a, uint64_t b)
 {
-    ((void (*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot()->doorbell)(op, a, b);
+    ((void (*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot_page()->doorbell)(op, a, b);
 }
 
 /* Faults. */
@@ -41,12 +41,12 @@ static void write_code(void)
 
 static void write_boot(void)
 {
-    touch((uintptr_t)halo_boot());
+    touch((uintptr_t)halo_boot_page());
 }
 
 static void write_doorbell(void)
 {
-    touch(halo_boot()->doorbell);
+    touch(halo_boot_page()->doorbell);
 }
 
 static void run_data(void)
@@ -180,7 +180,7 @@ static void unknown_doorbell(void)
 static void descriptor(uint32_t slot, uint64_t addr, uint32_t len, uint16_t id, uint16_t flags)
 {
     HALO_SHARED struct halo_desc *ring =
-        halo_shm_share((void *)(uintptr_t)halo_boot()->queue[HALO_QUEUE_G2H].desc);
+        halo_shm_share((void *)(uintptr_t)halo_boot_page()->queue[HALO_QUEUE_G2H].desc);
 
     halo_shm_stage_addr(&ring[slot], addr);
     halo_shm_publish_meta(&ring[slot], halo_meta(len, id, flags | HALO_DESC_AVAIL));
@@ -193,20 +193,21 @@ static void kick(void)
 
 static void bad_id(void)
 {
-    descriptor(0, halo_boot()->pool_base, 16, (uint16_t)halo_boot()->queue[HALO_QUEUE_G2H].size, 0);
+    descriptor(0, halo_boot_page()->pool_base, 16,
+               (uint16_t)halo_boot_page()->queue[HALO_QUEUE_G2H].size, 0);
     kick();
 }
 
 static void indirect(void)
 {
-    descriptor(0, halo_boot()->pool_base, 16, 0, HALO_DESC_INDIRECT);
+    descriptor(0, halo_boot_page()->pool_base, 16, 0, HALO_DESC_INDIRECT);
     kick();
 }
 
 static void endless_chain(void)
 {
-    for (uint32_t slot = halo_boot()->queue[HALO_QUEUE_G2H].size; slot-- > 0;)
-        descriptor(slot, halo_boot()->pool_base, 16, 0, HALO_DESC_NEXT);
+    for (uint32_t slot = halo_boot_page()->queue[HALO_QUEUE_G2H].size; slot-- > 0;)
+        descriptor(slot, halo_boot_page()->pool_base, 16, 0, HALO_DESC_NEXT);
     kick();
 }
 
@@ -219,13 +220,13 @@ static void far_buffer(void)
 static void write_to_code(void)
 {
     descriptor(1, (uintptr_t)&touch, 16, 0, HALO_DESC_WRITE);
-    descriptor(0, halo_boot()->pool_base, 16, 0, HALO_DESC_NEXT);
+    descriptor(0, halo_boot_page()->pool_base, 16, 0, HALO_DESC_NEXT);
     kick();
 }
 
 static void buffer_over_ring(void)
 {
-    descriptor(0, halo_boot()->queue[HALO_QUEUE_G2H].desc, 16, 0, HALO_DESC_WRITE);
+    descriptor(0, halo_boot_page()->queue[HALO_QUEUE_G2H].desc, 16, 0, HALO_DESC_WRITE);
     kick();
 }
 
@@ -239,10 +240,10 @@ static void message(uint8_t kind, uint32_t length, uint32_t handle, uint32_t rea
         struct halo_stream_request stream;
     } request = {{.kind = kind, .length = length}, {.handle = handle}};
 
-    memcpy((void *)(uintptr_t)halo_boot()->pool_base, &request, sizeof(request));
+    memcpy((void *)(uintptr_t)halo_boot_page()->pool_base, &request, sizeof(request));
     if (writable)
-        descriptor(1, halo_boot()->pool_base + 4096, writable, 0, HALO_DESC_WRITE);
-    descriptor(0, halo_boot()->pool_base, readable, 0, writable ? HALO_DESC_NEXT : 0);
+        descriptor(1, halo_boot_page()->pool_base + 4096, writable, 0, HALO_DESC_WRITE);
+    descriptor(0, halo_boot_page()->pool_base, readable, 0, writable ? HALO_DESC_NEXT : 0);
     kick();
 }
 

@@ -6,15 +6,15 @@ static struct halo_deferred text_of(uint32_t len, size_t room)
 {
     const struct halo_value arg = halo_u32(len);
     struct halo_message head;
-    struct halo_deferred held = {0};
+    struct halo_deferred deferred = {0};
 
     assert_null(call_box_serve(&box, message, call_box_message(message, 5, &arg, 1), 64, room));
     assert_int_equal(call_box_kind(&box, room), HALO_KIND_ANSWER);
     memcpy(&head, box.room, sizeof(head));
-    assert_int_equal(head.flags, head.length == sizeof(held) ? HALO_MESSAGE_DEFERRED : 0);
+    assert_int_equal(head.flags, head.length == sizeof(deferred) ? HALO_MESSAGE_DEFERRED : 0);
     if (head.flags)
-        memcpy(&held, box.room + sizeof(head), sizeof(held));
-    return held;
+        memcpy(&deferred, box.room + sizeof(head), sizeof(deferred));
+    return deferred;
 }
 
 static size_t fetch(uint32_t ticket, uint32_t reserved)
@@ -42,20 +42,21 @@ static void assert_stale(uint32_t ticket)
 
 static void rpc_05_rpc_09_an_answer_that_does_not_fit_is_fetched_once(void **state)
 {
-    const struct halo_deferred held = text_of(1000, 500), other = text_of(1001, 500);
+    const struct halo_deferred deferred = text_of(1000, 500), other = text_of(1001, 500);
 
     (void)state;
     assert_int_equal(text_of(1000, 2000).ticket, 0); /* it fits */
-    assert_in_range(held.length, 1010, 1040);
-    assert_int_not_equal(held.ticket, other.ticket);
-    assert_null(call_box_serve(&box, message, fetch(held.ticket, 0), 64, 8 + held.length - 1));
+    assert_in_range(deferred.length, 1010, 1040);
+    assert_int_not_equal(deferred.ticket, other.ticket);
+    assert_null(
+        call_box_serve(&box, message, fetch(deferred.ticket, 0), 64, 8 + deferred.length - 1));
     assert_int_equal(call_box_kind(&box, 2000), HALO_KIND_ERROR); /* no room: it is still there */
-    assert_null(call_box_serve(&box, message, fetch(held.ticket, 0), 64, 8 + held.length));
+    assert_null(call_box_serve(&box, message, fetch(deferred.ticket, 0), 64, 8 + deferred.length));
     assert_int_equal(call_box_kind(&box, 2000), HALO_KIND_ANSWER);
     for (uint32_t i = 0; i < 1000; i++)
-        assert_int_equal(box.room[8 + held.length - 2 - i], 'x');
-    assert_int_equal(box.room[8 + held.length - 1], '\0');
-    assert_stale(held.ticket);
+        assert_int_equal(box.room[8 + deferred.length - 2 - i], 'x');
+    assert_int_equal(box.room[8 + deferred.length - 1], '\0');
+    assert_stale(deferred.ticket);
     assert_stale(other.ticket + 1);
     assert_stale(UINT32_MAX);
     assert_stale(HALO_TICKET_CALL);
@@ -93,20 +94,20 @@ static void rpc_09_what_is_kept_is_found_in_any_order(void **state)
 
 static void rpc_03_a_fetch_that_is_malformed_is_refused(void **state)
 {
-    const struct halo_deferred held = text_of(1000, 500);
+    const struct halo_deferred deferred = text_of(1000, 500);
 
     (void)state;
     box.called = 0;
-    assert_refused(fetch(held.ticket, 1), 2000, "reserved");
+    assert_refused(fetch(deferred.ticket, 1), 2000, "reserved");
     for (size_t len = 8; len < 20; len++) {
-        (void)fetch(held.ticket, 0);
+        (void)fetch(deferred.ticket, 0);
         put32(16, 0);
         fix_length(len);
         if (len != 16)
             assert_refused(len, 2000, "malformed");
     }
     for (size_t room = 0; room < HALO_CALL_ROOM_MIN; room++)
-        assert_refused(fetch(held.ticket, 0), room, "room");
+        assert_refused(fetch(deferred.ticket, 0), room, "room");
 }
 
 static void res_04_no_more_is_kept_than_the_limit(void **state)

@@ -270,7 +270,7 @@ static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **stat
     static unsigned char bytes[ROOM];
     const struct halo_value arg = halo_bytes(bytes, 3000);
     struct halo_message head;
-    struct halo_deferred held;
+    struct halo_deferred deferred;
     uint16_t request;
     int32_t code;
 
@@ -281,23 +281,23 @@ static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **stat
     assert_null(halo__invoke_send(&c.calls));
     request = future.request;
     memcpy(&head, sent[SPARE - 1], sizeof(head));
-    memcpy(&held, sent[SPARE - 1] + sizeof(head), sizeof(held));
+    memcpy(&deferred, sent[SPARE - 1] + sizeof(head), sizeof(deferred));
     assert_int_equal(head.flags, HALO_MESSAGE_DEFERRED);
     assert_int_equal(head.request, request);
-    assert_int_equal(held.ticket, HALO_TICKET_CALL | request);
-    assert_in_range(held.length, 3010, 3030);
+    assert_int_equal(deferred.ticket, HALO_TICKET_CALL | request);
+    assert_in_range(deferred.length, 3010, 3030);
     for (int turn = 0; turn < 2; turn++) {
-        assert_int_equal(fetch(held.ticket, 8 + held.length, &code), HALO_KIND_ANSWER);
-        assert_memory_equal(c.room + 8 + held.length - 3000, bytes, 3000);
-        assert_int_equal(fetch(held.ticket, 8 + held.length - 1, &code), HALO_KIND_ERROR);
+        assert_int_equal(fetch(deferred.ticket, 8 + deferred.length, &code), HALO_KIND_ANSWER);
+        assert_memory_equal(c.room + 8 + deferred.length - 3000, bytes, 3000);
+        assert_int_equal(fetch(deferred.ticket, 8 + deferred.length - 1, &code), HALO_KIND_ERROR);
         assert_int_equal(code, HALO_ESIZE);
     }
     for (uint32_t bit = 0; bit < 32; bit++) { /* every other ticket is of no call */
-        assert_int_equal(fetch(held.ticket ^ 1u << bit, ROOM, &code), HALO_KIND_ERROR);
+        assert_int_equal(fetch(deferred.ticket ^ 1u << bit, ROOM, &code), HALO_KIND_ERROR);
         assert_int_equal(code, HALO_ESTALE);
     }
     halo_future_free(&future);
-    assert_int_equal(fetch(held.ticket, ROOM, &code), HALO_KIND_ERROR);
+    assert_int_equal(fetch(deferred.ticket, ROOM, &code), HALO_KIND_ERROR);
     assert_int_equal(code, HALO_ESTALE);
 }
 

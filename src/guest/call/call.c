@@ -61,12 +61,12 @@ static bool fetched(struct halo_op *op, struct halo_answer *answer)
     return false;
 }
 
-int halo__fetch(const struct halo_deferred *held, void *memory)
+int halo__fetch(const struct halo_deferred *deferred, void *memory)
 {
-    struct fetch fetch = {.op = {fetched}, .length = held->length};
+    struct fetch fetch = {.op = {fetched}, .length = deferred->length};
     int error;
 
-    while ((error = halo__fetch_submit(&fetch.op, held->ticket, memory, held->length))) {
+    while ((error = halo__fetch_submit(&fetch.op, deferred->ticket, memory, deferred->length))) {
         if (error != HALO_ENOMEM && error != HALO_EFULL)
             halo_panic("the host holds what cannot be fetched");
         halo__port_wait(); /* others have all the room, and give some back */

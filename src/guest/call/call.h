@@ -63,7 +63,7 @@ int halo__fetch_submit(struct halo_op *op, uint32_t ticket, void *memory, uint32
 int halo__fetch_result(struct halo_answer *answer, uint32_t length);
 
 /* Both, waiting for it: 0, or the host's error. */
-int halo__fetch(const struct halo_deferred *held, void *memory);
+int halo__fetch(const struct halo_deferred *deferred, void *memory);
 
 /* Tell the host what this program imports and exports, and wait for the imports' indices. */
 void halo__hello(void);

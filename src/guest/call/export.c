@@ -94,7 +94,7 @@ static void flush(void)
 /* Post buffers out of the front of this memory. */
 static struct halo__memory start(struct halo__memory memory)
 {
-    const struct halo_boot *boot = halo_boot();
+    const struct halo_boot *boot = halo_boot_page();
     const struct halo_boot_queue *ring = &boot->queue[HALO_QUEUE_H2G];
     const uint64_t len = POSTS * sizeof(struct post);
     const struct halo_ring_place place = halo__boot_place(ring);
@@ -262,13 +262,13 @@ static void serve_call(struct halo_call *call, unsigned char *bytes, size_t len)
 }
 
 /* The payload did not fit into the buffer: fetch it into memory of our own. */
-static void serve_deferred(struct halo_call *call, const struct halo_deferred *held)
+static void serve_deferred(struct halo_call *call, const struct halo_deferred *deferred)
 {
-    void *memory = malloc(held->length);
-    int error = memory ? halo__fetch(held, memory) : HALO_ENOMEM;
+    void *memory = malloc(deferred->length);
+    int error = memory ? halo__fetch(deferred, memory) : HALO_ENOMEM;
 
     if (error == 0)
-        serve_call(call, memory, held->length);
+        serve_call(call, memory, deferred->length);
     else if (error == HALO_ESTALE)
         answer_error(call, HALO_EINVAL, "the call was given up"); /* nobody looks at it */
     else
@@ -288,12 +288,12 @@ static void handle(const struct incoming *in)
         serve.stopped = true;
         repost(in->post, 0);
     } else if (in->message.flags & HALO_MESSAGE_DEFERRED) {
-        struct halo_deferred held;
+        struct halo_deferred deferred;
 
-        if (len != sizeof(held))
+        if (len != sizeof(deferred))
             halo_panic("the host sent a malformed call");
-        memcpy(&held, bytes, sizeof(held));
-        serve_deferred(&call, &held);
+        memcpy(&deferred, bytes, sizeof(deferred));
+        serve_deferred(&call, &deferred);
     } else {
         serve_call(&call, bytes, len);
     }

@@ -115,19 +115,19 @@ static void fetch_deferred(struct halo_future *future)
     }
 }
 
-/* The answer did not fit; `held` tells of it. */
-static void take_deferred(struct halo_future *future, const struct halo_deferred *held)
+/* The answer did not fit; `deferred` tells of it. */
+static void take_deferred(struct halo_future *future, const struct halo_deferred *deferred)
 {
     stats.truncated++;
     drop_room(future);
-    future->memory = malloc(held->length);
+    future->memory = malloc(deferred->length);
     if (!future->memory) {
         fail(future, HALO_ENOMEM, halo_strerror(HALO_ENOMEM));
         return;
     }
-    learn(future->import, held->length);
-    future->ticket = held->ticket;
-    future->length = held->length;
+    learn(future->import, deferred->length);
+    future->ticket = deferred->ticket;
+    future->length = deferred->length;
     fetch_deferred(future);
 }
 
@@ -150,7 +150,7 @@ static bool take_answer(struct halo_future *future, struct halo_answer *answer, 
 static bool take_message(struct halo_future *future, struct halo_answer *answer)
 {
     struct halo_message message;
-    struct halo_deferred held;
+    struct halo_deferred deferred;
 
     if (halo_answer_read(&halo__port, answer, &message, sizeof(message)) != sizeof(message) ||
         message.length != answer->left) /* DRV-08 */
@@ -161,10 +161,10 @@ static bool take_message(struct halo_future *future, struct halo_answer *answer)
         return false;
     if (!(message.flags & HALO_MESSAGE_DEFERRED))
         return take_answer(future, answer, message.length);
-    if (halo_answer_read(&halo__port, answer, &held, sizeof(held)) != sizeof(held) ||
-        held.length <= message.length)
+    if (halo_answer_read(&halo__port, answer, &deferred, sizeof(deferred)) != sizeof(deferred) ||
+        deferred.length <= message.length)
         return false;
-    take_deferred(future, &held);
+    take_deferred(future, &deferred);
     return true;
 }
 

@@ -1,4 +1,8 @@
 /*
+ * What a guest without a C library has of one. memory.c: memcpy and what else compilers count on,
+ * which may assume nothing, not even a boot page. heap.c: an allocator for one piece of memory.
+ * This file: the piece, which the boot page names; halo__heap_limit takes its rest for others.
+ *
  * malloc and its kin, on the heap of the boot page. All of them are in this file, so that a program
  * that defines them itself has its own instead.
  */
@@ -11,7 +15,7 @@ static struct halo_heap heap;
 void *malloc(size_t len)
 {
     if (!heap.end)
-        halo__heap_init(&heap, (void *)(uintptr_t)halo_boot()->heap_base, halo__heap_limit(0));
+        halo__heap_init(&heap, (void *)(uintptr_t)halo_boot_page()->heap_base, halo__heap_limit(0));
     return halo__heap_alloc(&heap, len);
 }
 

@@ -11,10 +11,19 @@
  *     time.c       clocks and sleep
  *     process.c    exit, who one is, limits, signals as one thread sees them
  *     random.c     random numbers
+ *     entry.c      where a system call arrives, in a guest
+ *     start.c      what the table needs, from the guest's library; the program's start
  *
  * A program's pointer is checked against the memory that it has before anything is read or written
  * through it: EFAULT, and not a fault. Results are those of Linux, or ENOSYS; docs/linux.md lists
- * what differs.
+ * what differs. A call's way, write(1, "hello", 5):
+ *
+ *     entry.c     halo__linux_entry   registers into a frame, on a stack of our own
+ *     entry.c     halo__linux_enter   signals; and the table:
+ *     table.c     linux_call          counts it, finds linux_write
+ *     streams.c   linux_write         is the descriptor open for that, may the bytes be read?
+ *     start.c     host->write         gathers them with halo_write; they go out when it waits
+ *     entry.c                         the result in rax, all else as it was
  */
 #ifndef HALO_SRC_GUEST_LINUX_H
 #define HALO_SRC_GUEST_LINUX_H

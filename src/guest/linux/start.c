@@ -30,12 +30,12 @@ static struct {
 
 static const struct halo_status *status(void)
 {
-    return (const struct halo_status *)(uintptr_t)halo_boot()->status;
+    return (const struct halo_status *)(uintptr_t)halo_boot_page()->status;
 }
 
 static struct halo_save *save(void)
 {
-    return (struct halo_save *)(uintptr_t)halo_boot()->save;
+    return (struct halo_save *)(uintptr_t)halo_boot_page()->save;
 }
 
 /* Nanoseconds since the host last let the guest run. */

@@ -18,14 +18,14 @@ enum { ENOENT_ = 2, ESTALE_ = 116, ECANCELED_ = 125 };
 
 /*
  * What was started of one way of a stream and is not answered. The first of it may wait for ever,
- * and so may all behind it. Room in the ring is kept for the first of each way of every stream;
- * those behind share a part of the rest, and beyond that they are held here, in order, until those
+ * and so may all behind it. Room in the ring is reserved for the first of each way of every stream;
+ * those behind share a part of the rest, and beyond that they wait here, in order, until those
  * before them were answered. So there is always room for what does not wait for ever (STR-08).
  */
 struct window {
     uint32_t count, bytes; /* reads or writes, which the window bounds */
     uint32_t sent;         /* in the ring: also ends and closes, which are behind the writes */
-    struct halo_future *held;
+    struct halo_future *unsent;
 };
 
 static struct {
@@ -37,10 +37,10 @@ static struct {
     uint16_t free_heads[HEAD_COUNT]; /* by number, a stack of so many: */
     uint32_t free_head_count;
     struct window windows[HALO_STREAMS_MAX][2]; /* by the place in a handle, and by way */
-    uint64_t
-        closing[HALO_STREAMS_MAX]; /* 1 + a handle whose close is held: it is stale all the same */
+    uint64_t closing[HALO_STREAMS_MAX]; /* 1 + a handle whose close was not sent: it is stale all
+                                           the same */
     uint32_t ahead;
-    uint32_t keep; /* descriptors for each way; 0 where the host's ring is too small for that */
+    uint32_t reserve; /* descriptors for each way; 0 where the host's ring is too small for that */
 } streams;
 
 struct halo__memory halo__stream_start(struct halo__memory memory)
@@ -62,8 +62,8 @@ struct halo__memory halo__stream_start(struct halo__memory memory)
         streams.free_io = &streams.ios[i];
     }
     if (halo__port.driver.place.size >= HALO_QUEUE_SIZE_MAX)
-        streams.keep = HALO_MOVE_SLOTS;
-    halo__port_kept = streams.keep * HALO_STREAMS_MAX * 2;
+        streams.reserve = HALO_MOVE_SLOTS;
+    halo__port_reserved = streams.reserve * HALO_STREAMS_MAX * 2;
     return (struct halo__memory){NULL, 0};
 }
 
@@ -128,7 +128,7 @@ static void leave_ring(struct halo_future *future, struct window *window)
     if (future->kind == HALO_KIND_STREAM_CANCEL)
         return;
     if (--window->sent == 0)
-        halo__port_kept += streams.keep;
+        halo__port_reserved += streams.reserve;
     else
         streams.ahead--;
 }
@@ -214,12 +214,12 @@ static int build(struct halo_send *send, struct halo_future *future)
     return error;
 }
 
-/* There is room for it in the ring: what is kept for the first, or what those behind share. */
+/* There is room for it in the ring: what is reserved for the first, or what those behind share. */
 static bool may_go(const struct window *window)
 {
-    return window->sent == 0 || streams.keep == 0 ||
+    return window->sent == 0 || streams.reserve == 0 ||
            (streams.ahead < AHEAD_MAX &&
-            halo_sender_room(&halo__port) >= halo__port_kept + HALO_MOVE_SLOTS);
+            halo_sender_room(&halo__port) >= halo__port_reserved + HALO_MOVE_SLOTS);
 }
 
 /* Into the ring. False where it does not fit now, which is only until others were answered. */
@@ -237,47 +237,47 @@ static bool go(struct window *window, struct halo_future *future)
         return false;
     halo__check(error, "the ring refuses a request");
     if (window->sent++ == 0)
-        halo__port_kept -= streams.keep;
+        halo__port_reserved -= streams.reserve;
     else
         streams.ahead++;
     return true;
 }
 
-static void hold(struct window *window, struct halo_future *future)
+static void put_off(struct window *window, struct halo_future *future)
 {
-    struct halo_future **link = &window->held; /* not long: a window bounds it */
+    struct halo_future **link = &window->unsent; /* not long: a window bounds it */
 
     while (*link)
         link = &(*link)->next;
     *link = future;
     future->next = NULL;
-    halo__port_held++;
+    halo__port_unsent++;
 }
 
-static struct halo_future *release(struct halo_future **link)
+static struct halo_future *take_unsent(struct halo_future **link)
 {
     struct halo_future *future = *link;
 
     *link = future->next;
-    halo__port_held--;
+    halo__port_unsent--;
     return future;
 }
 
-/* What is held of one way, as far as it may go. */
-static void send_held(struct window *window)
+/* What was put off of one way, as far as it may go. */
+static void send_unsent(struct window *window)
 {
-    while (window->held && may_go(window) && go(window, window->held)) {
-        if (window->held->kind == HALO_KIND_STREAM_CLOSE && window->held->room & HALO_IN)
-            streams.closing[window->held->ticket % HALO_STREAMS_MAX] = 0;
-        (void)release(&window->held);
+    while (window->unsent && may_go(window) && go(window, window->unsent)) {
+        if (window->unsent->kind == HALO_KIND_STREAM_CLOSE && window->unsent->room & HALO_IN)
+            streams.closing[window->unsent->ticket % HALO_STREAMS_MAX] = 0;
+        (void)take_unsent(&window->unsent);
     }
 }
 
-void halo__stream_send_held(void)
+void halo__stream_send_unsent(void)
 {
-    for (uint32_t i = 0; i < HALO_STREAMS_MAX && halo__port_held > 0; i++) {
-        send_held(&streams.windows[i][false]);
-        send_held(&streams.windows[i][true]);
+    for (uint32_t i = 0; i < HALO_STREAMS_MAX && halo__port_unsent > 0; i++) {
+        send_unsent(&streams.windows[i][false]);
+        send_unsent(&streams.windows[i][true]);
     }
 }
 
@@ -288,7 +288,8 @@ static void fail_unsent(struct halo_future *future, int32_t os_error)
     (void)future->op.answered(&future->op, NULL);
 }
 
-/* Add a request to what was started; there is room in its window. Returns whether it is held. */
+/* Add a request to what was started; there is room in its window. Returns whether it was put off.
+ */
 static bool start(struct halo_future *future, struct halo_op op, enum halo_kind kind,
                   uint32_t handle, uint32_t ways, const void *buf, uint32_t len)
 {
@@ -310,9 +311,9 @@ static bool start(struct halo_future *future, struct halo_op op, enum halo_kind 
         fail_unsent(future, ESTALE_);
         return false;
     }
-    if (!window->held && may_go(window) && go(window, future))
+    if (!window->unsent && may_go(window) && go(window, future))
         return false;
-    hold(window, future);
+    put_off(window, future);
     return true;
 }
 
@@ -373,14 +374,14 @@ static struct halo__io *ignored_io(void)
     return io;
 }
 
-/* Cancel what is held of one way of this stream, but ends and closes. */
-static void cancel_held(uint32_t handle, bool is_write)
+/* Cancel what was put off of one way of this stream, but ends and closes. */
+static void cancel_unsent(uint32_t handle, bool is_write)
 {
-    struct halo_future **link = &window_of(handle, is_write)->held;
+    struct halo_future **link = &window_of(handle, is_write)->unsent;
 
     while (*link) {
         if (is_move(*link) && (*link)->ticket == handle)
-            fail_unsent(release(link), ECANCELED_);
+            fail_unsent(take_unsent(link), ECANCELED_);
         else
             link = &(*link)->next;
     }
@@ -394,9 +395,9 @@ void halo__stream_cancel(uint32_t handle, uint32_t ways)
     io->future = (struct halo_future){
         .op = {halo__io_answered}, .kind = HALO_KIND_STREAM_CANCEL, .ticket = handle, .room = ways};
     if (ways & HALO_IN)
-        cancel_held(handle, false);
+        cancel_unsent(handle, false);
     if (ways & HALO_OUT)
-        cancel_held(handle, true);
+        cancel_unsent(handle, true);
     while (build(&send, &io->future) == HALO_ENOMEM)
         halo__port_wait();
     halo__port_submit(&send, &io->future.op);
@@ -408,7 +409,7 @@ void halo__stream_close(uint32_t handle, uint32_t ways)
     const bool whole = ways & HALO_IN;
 
     if (whole)
-        cancel_held(handle, false);
+        cancel_unsent(handle, false);
     if (start(&io->future, (struct halo_op){halo__io_answered}, HALO_KIND_STREAM_CLOSE, handle,
               ways, NULL, 0) &&
         whole) { /* behind writes: reads end at once all the same */

@@ -31,11 +31,11 @@ extern const struct halo__service halo__stream_service;
 /* Make stream buffers of this part of the pool; leaves nothing of it. */
 struct halo__memory halo__stream_start(struct halo__memory memory);
 
-/* Send out what was written and fills no buffer, and what was held: before every wait. */
+/* Send out what was written and fills no buffer, and what was put off: before every wait. */
 void halo__stream_push(void);
 
-/* Submit what was held, as far as there is room by now. */
-void halo__stream_send_held(void);
+/* Submit what was put off, as far as there is room by now. */
+void halo__stream_send_unsent(void);
 
 /* Cancel requests of these ways; end them, HALO_OUT, or all of the stream. */
 void halo__stream_cancel(uint32_t handle, uint32_t ways);

@@ -31,7 +31,7 @@ int halo_writer_open(struct halo_writer *writer, uint32_t handle)
 /* Note how much `buf` holds. Where two writers share a line, it is the first one's. */
 static void note(const struct halo_writer *writer, const void *buf, uint32_t len)
 {
-    struct halo_save *save = (struct halo_save *)(uintptr_t)halo_boot()->save;
+    struct halo_save *save = (struct halo_save *)(uintptr_t)halo_boot_page()->save;
     struct halo_unsent *line = &save->unsent[writer->handle % HALO_UNSENT_MAX];
 
     if (line->len > 0 && line->address != (uintptr_t)buf)
@@ -123,7 +123,7 @@ void halo__stream_push(void)
             writer = writer->next;
         }
     }
-    halo__stream_send_held();
+    halo__stream_send_unsent();
 }
 
 void halo__writer_push(uint32_t handle)

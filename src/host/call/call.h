@@ -13,6 +13,9 @@
  * calls it, and writes the answer into the request's room; an answer that does not fit waits in
  * deferred.c. A call of the host's waits in a list until invoke.c finds a buffer of the guest's for
  * it, and is in flight, by its number, until its answer comes in the chain that posts the next one.
+ *
+ * The port has judged a message's header and where its bytes lie. Everything behind the header may
+ * be anything, and may change while it is looked at: it is copied, and the copy judged.
  */
 #ifndef HALO_SRC_HOST_CALL_H
 #define HALO_SRC_HOST_CALL_H

@@ -15,11 +15,15 @@ struct halo_deferred_answer {
     unsigned char bytes[];
 };
 
-static void forget_first(struct halo_calls *calls)
+/* Forget the answer behind `before`, or the oldest where that is NULL. */
+static void forget(struct halo_calls *calls, struct halo_deferred_answer *before)
 {
-    struct halo_deferred_answer *deferred = calls->first_deferred;
+    struct halo_deferred_answer **link = before ? &before->next : &calls->first_deferred;
+    struct halo_deferred_answer *deferred = *link;
 
-    calls->first_deferred = deferred->next;
+    *link = deferred->next;
+    if (!deferred->next)
+        calls->last_deferred = before;
     calls->deferred_bytes -= deferred->len;
     calls->deferred_count--;
     free(deferred);
@@ -28,7 +32,7 @@ static void forget_first(struct halo_calls *calls)
 void halo__deferred_free(struct halo_calls *calls)
 {
     while (calls->first_deferred)
-        forget_first(calls);
+        forget(calls, NULL);
 }
 
 /* Its own memory, with the bytes one behind the other. */
@@ -58,13 +62,13 @@ int halo__answer_defer(struct halo_calls *calls, const struct halo_request *requ
                        const struct halo_payload *payload)
 {
     struct halo_deferred_answer *deferred = copy(payload);
-    struct halo_deferred held;
+    struct halo_deferred notice;
 
     if (!deferred)
         return HALO_ENOMEM;
     while (calls->first_deferred && (calls->deferred_bytes + deferred->len > HALO_DEFERRED_MAX ||
                                      calls->deferred_count == DEFERRED_COUNT_MAX)) {
-        forget_first(calls);
+        forget(calls, NULL);
         calls->stats.discarded++;
     }
     deferred->ticket = calls->next_ticket++ & ~HALO_TICKET_CALL;
@@ -77,9 +81,10 @@ int halo__answer_defer(struct halo_calls *calls, const struct halo_request *requ
     calls->deferred_count++;
     calls->stats.deferred++;
 
-    held = (struct halo_deferred){deferred->ticket, deferred->len};
-    halo__request_write(calls->port, request, HALO_PAYLOAD, &held, sizeof(held));
-    halo__port_answer(calls->port, request, HALO_KIND_ANSWER, HALO_MESSAGE_DEFERRED, sizeof(held));
+    notice = (struct halo_deferred){deferred->ticket, deferred->len};
+    halo__request_write(calls->port, request, HALO_PAYLOAD, &notice, sizeof(notice));
+    halo__port_answer(calls->port, request, HALO_KIND_ANSWER, HALO_MESSAGE_DEFERRED,
+                      sizeof(notice));
     return 0;
 }
 
@@ -87,11 +92,10 @@ int halo__answer_defer(struct halo_calls *calls, const struct halo_request *requ
 static void fetch_deferred(struct halo_calls *calls, const struct halo_request *request,
                            uint32_t ticket)
 {
-    struct halo_deferred_answer **link = &calls->first_deferred, *before = NULL, *deferred;
+    struct halo_deferred_answer *before = NULL, *deferred = calls->first_deferred;
 
-    for (; *link && (*link)->ticket != ticket; link = &(*link)->next)
-        before = *link;
-    deferred = *link;
+    for (; deferred && deferred->ticket != ticket; deferred = deferred->next)
+        before = deferred;
     if (!deferred) {
         halo__answer_error(calls, request, HALO_ESTALE, "the answer is no longer kept");
         return;
@@ -103,12 +107,7 @@ static void fetch_deferred(struct halo_calls *calls, const struct halo_request *
     halo__request_write(calls->port, request, HALO_PAYLOAD, deferred->bytes, deferred->len);
     halo__port_answer(calls->port, request, HALO_KIND_ANSWER, 0, deferred->len);
     calls->stats.fetched += deferred->len;
-    *link = deferred->next;
-    if (calls->last_deferred == deferred)
-        calls->last_deferred = before;
-    calls->deferred_bytes -= deferred->len;
-    calls->deferred_count--;
-    free(deferred);
+    forget(calls, before);
 }
 
 /* The arguments of a call of ours, straight out of the caller's memory. */

@@ -23,12 +23,12 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
         halo__payload_write(payload, calls->port, buffer);
         message.length = (uint32_t)payload->len;
     } else {
-        const struct halo_deferred held = {HALO_TICKET_CALL | future->request,
-                                           (uint32_t)payload->len};
+        const struct halo_deferred deferred = {HALO_TICKET_CALL | future->request,
+                                               (uint32_t)payload->len};
 
-        halo__request_write(calls->port, buffer, HALO_PAYLOAD, &held, sizeof(held));
+        halo__request_write(calls->port, buffer, HALO_PAYLOAD, &deferred, sizeof(deferred));
         message.flags |= HALO_MESSAGE_DEFERRED;
-        message.length = sizeof(held);
+        message.length = sizeof(deferred);
     }
     halo__port_post(calls->port, buffer, message);
     calls->stats.sent++;

@@ -272,17 +272,10 @@ static struct halo_request *take_due(struct halo_calls *calls)
 
     while (request && !is_due(calls, request)) {
         before = request;
-        request = request->next ? &requests[request->next - 1] : NULL;
+        request = halo__fifo_next(requests, request);
     }
-    if (!request)
-        return NULL;
-    if (!before) {
-        halo__fifo_pop(requests, &calls->put_off);
-        return request;
-    }
-    before->next = request->next;
-    if (!request->next)
-        calls->put_off.last = (uint16_t)(halo_token_id(before->parked.token) + 1);
+    if (request)
+        halo__fifo_take_after(requests, &calls->put_off, before);
     return request;
 }
 

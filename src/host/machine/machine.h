@@ -9,7 +9,8 @@
  * The life of one: halo__machine_load makes guest memory and loads the program; the backend's
  * create makes what runs it; between enter and leave there are any number of runs, each of which
  * ends with an exit; halo__machine_close frees all of it. Everything here is called by the thread
- * that uses the sandbox.
+ * that uses the sandbox. A guest's file may say anything: the loader judges it before a byte of it
+ * is copied. Of registers and of an exit's words no more is believed than the backend checks.
  */
 #ifndef HALO_SRC_MACHINE_H
 #define HALO_SRC_MACHINE_H

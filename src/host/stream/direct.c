@@ -96,8 +96,8 @@ int halo__direct_commit(struct halo_streams *streams, struct halo_stream *stream
     if (!request || len > request->parked.writable_len - HALO_PAYLOAD - request->done)
         return HALO_EINVAL;
     request->done += len;
-    if (HALO_PAYLOAD + request->done == request->parked.writable_len)
-        halo__direct_flush(streams, stream);
+    if (request->done > 0 && HALO_PAYLOAD + request->done == request->parked.writable_len)
+        halo__flow_finish_read(streams, stream, request->done);
     else
         streams->unflushed = true;
     return 0;

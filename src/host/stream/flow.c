@@ -39,29 +39,47 @@ static uint64_t weight(const struct halo_request *request)
     }
 }
 
-void halo__flow_push(struct halo_streams *streams, struct halo_flow *flow,
-                     struct halo_request *request)
+/* Append a request of this weight. */
+static void append(struct halo_streams *streams, struct halo_flow *flow,
+                   struct halo_request *request, uint64_t len)
 {
     halo__fifo_push(streams->port->requests[HALO_QUEUE_G2H], &flow->requests, request);
     flow->count++;
-    flow->bytes += weight(request);
+    flow->bytes += len;
     streams->requests++;
+}
+
+void halo__flow_push(struct halo_streams *streams, struct halo_flow *flow,
+                     struct halo_request *request)
+{
+    append(streams, flow, request, weight(request));
+}
+
+/* Take out the first request, which is this, of this weight. */
+static void remove_first(struct halo_streams *streams, struct halo_flow *flow,
+                         const struct halo_request *request, uint64_t len)
+{
+    flow->bytes -= len;
+    flow->count--;
+    streams->requests--;
+    halo__fifo_pop(&flow->requests, request);
 }
 
 void halo__flow_pop(struct halo_streams *streams, struct halo_flow *flow)
 {
-    flow->bytes -= weight(halo__flow_first(streams, flow));
-    flow->count--;
-    streams->requests--;
-    halo__fifo_pop(streams->port->requests[HALO_QUEUE_G2H], &flow->requests);
+    const struct halo_request *request = halo__flow_first(streams, flow);
+
+    remove_first(streams, flow, request, weight(request));
 }
 
 bool halo__flow_admit(struct halo_streams *streams, struct halo_flow *flow,
                       struct halo_request *request)
 {
-    if (flow->count >= HALO_WINDOW_REQUESTS || weight(request) > HALO_WINDOW_BYTES - flow->bytes)
+    const uint64_t len = weight(request);
+
+    if (flow->count >= HALO_WINDOW_REQUESTS || len > HALO_WINDOW_BYTES - flow->bytes)
         return false;
-    halo__flow_push(streams, flow, request);
+    append(streams, flow, request, len);
     return true;
 }
 
@@ -73,7 +91,7 @@ void halo__flow_finish_read(struct halo_streams *streams, struct halo_stream *st
     streams->total.bytes_in += len;
     halo__port_answer(streams->port, request, HALO_KIND_ANSWER, len == 0 ? HALO_MESSAGE_END : 0,
                       (uint32_t)len);
-    halo__flow_pop(streams, &stream->in);
+    remove_first(streams, &stream->in, request, weight(request));
 }
 
 void halo__flow_finish_write(struct halo_streams *streams, struct halo_stream *stream)

@@ -13,6 +13,9 @@
  * A read: request.c copies its header, judges it and puts it into its stream's flow; flow.c has
  * end.c fill its buffers, straight from the end, and answers it. Where the end would have to wait,
  * the request stays first in its flow, and delays nobody else; the loop waits for the descriptor.
+ *
+ * The port has judged a message's header and where its bytes lie; handles, lengths and ways are
+ * judged here. Bytes of a stream are moved and never looked at.
  */
 #ifndef HALO_SRC_HOST_STREAM_H
 #define HALO_SRC_HOST_STREAM_H
