@@ -4,13 +4,15 @@
  *
  *     http [REQUESTS]      end after so many
  *
- * All connections are served at once, by one loop: each has one request for its stream in flight, a
- * read or a write, and whatever was answered goes on.
+ * It answers GET and HEAD, takes no bodies, and has a page for every path but /missing. What a
+ * request says is read by http_request.c. All connections are served at once, by one loop: each has
+ * one request for its stream in flight, a read or a write, and whatever was answered goes on.
  */
+#include "http_request.h"
 #include <halo/guest.h>
 
 #define CONNECTIONS 128u
-#define REQUEST_LEN 4096u
+#define REQUEST_LEN HTTP_HEAD_MAX
 #define ANSWER_LEN 512u
 #define DROPPED_MAX (64u << 10)
 
@@ -49,86 +51,65 @@ static uint32_t put_number(char *to, uint32_t at, uint64_t number)
     return at + (uint32_t)sizeof(digits) - first;
 }
 
-static bool begins(const char *text, const char *end, const char *with)
-{
-    const size_t len = strlen(with);
-
-    return (size_t)(end - text) >= len && memcmp(text, with, len) == 0;
-}
-
-static char small(char c)
-{
-    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
-
-/* Does the head have this line, "name: value", in any case? */
-static bool has_line(const char *head, const char *end, const char *line)
-{
-    const size_t len = strlen(line);
-
-    for (; (size_t)(end - head) > len; head++) {
-        size_t i = 0;
-
-        while (i < len && small(head[i]) == line[i])
-            i++;
-        if (i == len)
-            return true;
-    }
-    return false;
-}
-
 /* --- Requests --------------------------------------------------------------------------------- */
 
-/* Bytes of the first request with its empty line, or 0 where that has not come yet. */
-static uint32_t head_len(const struct connection *c)
-{
-    for (uint32_t i = 3; i < c->used; i++) {
-        if (memcmp(c->request + i - 3, "\r\n\r\n", 4) == 0)
-            return i + 1;
-    }
-    return 0;
-}
-
-static uint32_t make_answer(struct connection *c, const char *status, const char *body,
-                            bool with_body)
+/* `status` may have fields of its own behind it. Without a clock there is no Date. */
+static uint32_t make_answer(struct connection *c, const struct http_request *request,
+                            const char *status, const char *body)
 {
     char *to = c->answer;
     uint32_t at = put_text(to, 0, "HTTP/1.1 ");
 
+    served++;
+    c->closes = request->closes;
     at = put_text(to, at, status);
     at = put_text(to, at, "\r\nContent-Type: text/plain\r\nContent-Length: ");
     at = put_number(to, at, strlen(body));
-    at = put_text(to, at, c->closes ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n");
-    return with_body ? put_text(to, at, body) : at;
+    if (c->closes)
+        at = put_text(to, at, "\r\nConnection: close");
+    else if (request->minor == 0)
+        at = put_text(to, at, "\r\nConnection: keep-alive"); /* which is not its habit */
+    at = put_text(to, at, "\r\n\r\n");
+    return http_text_is(request->method, "HEAD") ? at : put_text(to, at, body);
 }
 
-/* Answer one request whose head is complete. Returns the answer's length. */
-static uint32_t answer(struct connection *c, uint32_t len)
+/* What was sent is no request, or one that this server has no answer to; nothing follows it. */
+static uint32_t refuse(struct connection *c, struct http_request *request, int status)
 {
-    const char *head = c->request, *end = head + len;
+    request->closes = true;
+    switch (status) {
+    case 413:
+        return make_answer(c, request, "413 Content Too Large", "no bodies, please\n");
+    case 414:
+        return make_answer(c, request, "414 URI Too Long", "that is too long\n");
+    case 431:
+        return make_answer(c, request, "431 Request Header Fields Too Large", "that is too much\n");
+    case 501:
+        return make_answer(c, request, "501 Not Implemented", "no such coding\n");
+    case 505:
+        return make_answer(c, request, "505 HTTP Version Not Supported", "HTTP/1.1, please\n");
+    default:
+        return make_answer(c, request, "400 Bad Request", "that is no request\n");
+    }
+}
+
+/* Answer a request. Returns the answer's length. */
+static uint32_t answer(struct connection *c, struct http_request *request)
+{
     char body[64];
     uint32_t at = put_text(body, 0, "hello from a guest: ");
 
-    c->closes = has_line(head, end, "\r\nconnection: close") ||
-                (has_line(head, end, " http/1.0\r\n") &&
-                 !has_line(head, end, "\r\nconnection: keep-alive"));
-    served++;
-    at = put_number(body, at, served);
+    at = put_number(body, at, served + 1);
     at = put_text(body, at, "\n");
     body[at] = '\0';
-    if (has_line(head, end, "\r\ncontent-length:") ||
-        has_line(head, end, "\r\ntransfer-encoding:")) {
-        c->closes = true; /* what follows is no request */
-        return make_answer(c, "413 Content Too Large", "no bodies, please\n", true);
-    }
-    if (begins(head, end, "GET /missing"))
-        return make_answer(c, "404 Not Found", "there is nothing here\n", true);
-    if (begins(head, end, "GET /"))
-        return make_answer(c, "200 OK", body, true);
-    if (begins(head, end, "HEAD /"))
-        return make_answer(c, "200 OK", body, false);
-    c->closes = true;
-    return make_answer(c, "405 Method Not Allowed", "GET and HEAD only\n", true);
+    if (request->has_body)
+        return refuse(c, request, 413);
+    if (!http_text_is(request->method, "GET") && !http_text_is(request->method, "HEAD"))
+        return make_answer(c, request, "405 Method Not Allowed\r\nAllow: GET, HEAD",
+                           "GET and HEAD only\n");
+    if (http_text_is(request->path, "/missing"))
+        return make_answer(c, request, "404 Not Found", "there is nothing here\n");
+    return make_answer(c, request, "200 OK", body);
 }
 
 /* --- Connections ------------------------------------------------------------------------------ */
@@ -160,22 +141,20 @@ static void drop_rest(struct connection *c)
 /* Ask for what is next: the answer's writing, or more of a request. */
 static void go_on(struct connection *c)
 {
-    const uint32_t len = head_len(c);
+    struct http_request request;
+    const int len = http_request_read(&request, c->request, c->used);
 
-    c->writing = true;
-    if (len > 0) {
-        halo_stream_write_start(&c->future, c->handle, c->answer, answer(c, len));
-        memmove(c->request, c->request + len, c->used - len);
-        c->used -= len;
-    } else if (c->used >= REQUEST_LEN) {
-        c->closes = true;
-        halo_stream_write_start(
-            &c->future, c->handle, c->answer,
-            make_answer(c, "431 Request Header Fields Too Large", "that is too much\n", true));
-    } else {
-        c->writing = false;
+    c->writing = len != 0;
+    if (len == 0) {
         halo_stream_read_start(&c->future, c->handle, c->request + c->used,
                                REQUEST_LEN - c->used < 4 ? 4 : REQUEST_LEN - c->used);
+        return;
+    }
+    halo_stream_write_start(&c->future, c->handle, c->answer,
+                            len > 0 ? answer(c, &request) : refuse(c, &request, -len));
+    if (len > 0) { /* what came behind it is the next one */
+        c->used -= (uint32_t)len;
+        memmove(c->request, c->request + len, c->used);
     }
 }
 
