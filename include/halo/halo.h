@@ -138,7 +138,7 @@ int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_s
  * Answer the call. The value is copied at once. Where the guest has made no room for so much, it is
  * kept, up to HALO_DEFERRED_MAX bytes of all such answers and then the oldest is given up, until
  * the guest fetches it: the function is called once in any case. Returns 0; HALO_ETYPE where it is
- * not of the signature's type, HALO_EINVAL where it is no sound value, HALO_ESIZE where it is
+ * not of the signature's type, HALO_EINVAL where it is no valid value, HALO_ESIZE where it is
  * longer than HALO_VALUE_MAX, HALO_ENOMEM: then the guest gets that error instead. HALO_ESTATE
  * where the call was answered before.
  */
@@ -222,12 +222,14 @@ int halo_call_start(struct halo_sandbox *box, struct halo_future *future, int fu
 /*
  * Run the guest until the answer has come, for at most `timeout_ns` nanoseconds. Returns
  * future->error, which is HALO_ECALL where the function failed, or a refusal of the guest's; or
- *   HALO_ETIMEDOUT  not yet; the call stays in flight: wait again, or give it up with
- * halo_future_free HALO_EDEADLOCK  not before the function returns that waits here, or the guest
- * waits for a stream whose other end is the caller; it stays in flight HALO_EDEPTH     waits inside
- * calls inside waits, too deep; it stays in flight or what halo_run returns for a guest that was
- * ended: then it has ended for every call in flight. The answers to other calls that come meanwhile
- * are taken in.
+ *
+ *   HALO_ETIMEDOUT  not yet; it stays in flight: wait again, or give it up (halo_future_free)
+ *   HALO_EDEADLOCK  not before the function returns that waits here, or the guest waits for a
+ *                   stream whose other end is the caller; it stays in flight
+ *   HALO_EDEPTH     waits inside calls inside waits, too deep; it stays in flight
+ *
+ * or what halo_run returns for a guest that was ended: then it has ended for every call in flight.
+ * The answers to other calls that come meanwhile are taken in.
  */
 int halo_wait(struct halo_future *future, int64_t timeout_ns);
 
