@@ -79,7 +79,20 @@ struct halo_options {
      * is HALO_EHOST. Without this, what the host or the kernel refuses is done without.
      */
     bool strict;
+    /*
+     * What the guest may cost its host: 0, or bytes. All that the host holds for it at a time by
+     * calls (arguments while they are served, results until halo_future_free, answers that are kept
+     * until they are fetched), and all that calls copy at one exit of the guest. What goes beyond
+     * is an error of that call: HALO_ENOMEM, HALO_ESIZE. (Streams have their windows: at most
+     * HALO_WINDOW_BYTES each way go through one at an exit, and nothing of it is held but 64 KiB
+     * where an end can only block.)
+     */
+    uint64_t held_max; /* HALO_HELD_DEFAULT */
+    uint64_t exit_max; /* HALO_EXIT_DEFAULT */
 };
+
+#define HALO_HELD_DEFAULT (64ull << 20)
+#define HALO_EXIT_DEFAULT (256ull << 20)
 
 /*
  * Load the guest file `path` and create a sandbox for it; nothing of the guest runs yet.

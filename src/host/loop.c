@@ -51,6 +51,12 @@ static int drain(struct halo_loop *loop)
     return error ? error : halo__port_drain(loop->port);
 }
 
+/* Something may come of itself: by a descriptor, or by looking again. */
+static bool is_waited_for(const struct halo_loop *loop)
+{
+    return loop->poller.armed_count > 0 || loop->poller.again;
+}
+
 /* Sleep until a descriptor that is waited for is ready, or it is time to look. */
 static int wait(struct halo_loop *loop)
 {
@@ -63,6 +69,8 @@ static int wait(struct halo_loop *loop)
         until = loop->watch_next;
     if (loop->wake && loop->wake < until && loop->poller.urgent_count == 0)
         until = loop->wake;
+    if (loop->poller.again && loop->poller.again < until)
+        until = loop->poller.again;
     error = poll_for(loop, halo__poll_timeout(until));
     if (error)
         return halo__loop_end(loop, error);
@@ -79,7 +87,7 @@ static int finish(struct halo_loop *loop)
 
     do
         halo__port_halt(loop->port);
-    while (loop->poller.armed_count > 0 && !(error = wait(loop)));
+    while (is_waited_for(loop) && !(error = wait(loop)));
     return error;
 }
 
@@ -241,13 +249,14 @@ int halo__loop_step(struct halo_loop *loop)
         if (port->answered)
             return 0;
         if (!loop->wake)
-            return loop->poller.armed_count > 0 ? wait(loop) : HALO_STUCK;
+            return is_waited_for(loop) ? wait(loop) : HALO_STUCK;
         if (halo__now() < loop->wake)
             return wait(loop);
     }
     port->guest = HALO_GUEST_RUNS;
     loop->wake = 0;
     port->answered = false;
+    port->work = 0;
     /* The guest adds to it what its counter moved since it left: one that did not leave goes on
      * with what it was told. */
     if (!loop->is_inside)

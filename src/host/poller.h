@@ -12,6 +12,7 @@ struct halo_poller {
     int epoll;
     uint32_t armed_count;  /* descriptors that are waited for */
     uint32_t urgent_count; /* of them those for which the guest has to wait, too */
+    int64_t again;         /* when services look again at what cannot be watched, or 0 */
 };
 
 /* A descriptor that may be waited for: a part of whatever it belongs to. */

@@ -40,6 +40,7 @@ int halo__port_init(struct halo_port *port, struct halo_words *words,
         port->regions[i] = config->regions[i];
     port->memory = (struct halo_memory){port->regions, config->region_count};
     port->unsent = config->unsent;
+    port->work_max = config->work_max ? config->work_max : UINT64_MAX;
     port->on_stacks = config->on_stacks;
     for (uint32_t i = 0; i < HALO_STACK_COUNT && config->on_stacks; i++)
         halo__stack_init(&port->stacks[i], config->stacks[i].base, config->stacks[i].len,

@@ -58,7 +58,8 @@ struct halo_port {
     uint32_t
         serving; /* functions of the host that the guest has called and that have not returned */
     uint64_t requests_taken;
-    int host_failed; /* HALO_EHOST with words: a service lacks something of the host's to go on */
+    uint64_t work, work_max; /* bytes that calls have copied since the guest last ran */
+    int host_failed; /* an error with words: a service lacks something of the host's to go on */
 };
 
 struct halo_port_config {
@@ -72,6 +73,7 @@ struct halo_port_config {
         uint64_t len, offset; /* in the first region */
     } stacks[HALO_STACK_COUNT];
     bool on_stacks;
+    uint64_t work_max; /* 0: there is no bound */
 };
 
 /* Set up the rings and stacks. 0, or HALO_EINVAL; with words. */
@@ -112,6 +114,15 @@ bool halo__port_needs_host(const struct halo_port *port);
 
 /* Make visible what was answered and sent. */
 void halo__port_publish(struct halo_port *port);
+
+/* So many bytes are to be copied for the guest: whether that is within the bound of one exit. */
+static inline bool halo__port_may_copy(struct halo_port *port, uint64_t len)
+{
+    if (len > port->work_max - port->work)
+        return false;
+    port->work += len;
+    return true;
+}
 
 /* --- For services ----------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@ static int make_port(struct halo_sandbox *box, const struct halo_options *option
         .features = (uint32_t)layout->features,
         .unsent = ram + (layout->save - HALO_RAM_BASE) + offsetof(struct halo_save, unsent),
         .on_stacks = options->transport == HALO_TRANSPORT_STACK,
+        .work_max = options->exit_max ? options->exit_max : HALO_EXIT_DEFAULT,
     };
     int error = 0;
 
@@ -63,6 +64,9 @@ static int open_program(struct halo_sandbox **result, const struct halo_program 
     if (!error)
         error = make_port(box, options);
     halo__calls_init(&box->calls, &box->port, &box->words, box);
+    box->calls.budget = halo__budget_new(options->held_max ? options->held_max : HALO_HELD_DEFAULT);
+    if (!box->calls.budget && !error)
+        error = halo__fail(&box->words, HALO_ENOMEM, "no memory");
     halo__streams_init(&box->streams, &box->port, &box->loop.poller, &box->words);
     if (!error)
         error = halo__machine_create(&box->machine);

@@ -90,6 +90,9 @@ static int timed_out(struct halo_sandbox *box, const char *missing, bool goes_on
 {
     uint64_t rip;
 
+    if (box->loop.poller.again)
+        return halo__fail(&box->words, HALO_ETIMEDOUT, "%s within the time limit: %s", missing,
+                          box->streams.shortage);
     if (!box->loop.is_inside)
         return halo__fail(&box->words, HALO_ETIMEDOUT,
                           "%s within the time limit: the guest waits for its host", missing);

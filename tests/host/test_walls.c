@@ -31,6 +31,7 @@ static void host_that_looks_at_its_guest(void *argument)
     must(atoi(process_line(guest, "limits", "Max processes")) == 0);
     must(atoi(process_line(guest, "limits", "Max address space")) == 0);
     must(strncmp(process_line(guest, "limits", "Max file size"), "             0", 10) == 0);
+    must(atoi(process_line(guest, "oom_score_adj", "")) == 1000); /* COST-03 */
     if (geteuid() == 0) {
         char ours[64] = "", its[64] = "", path[64];
 

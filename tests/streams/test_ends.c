@@ -55,6 +55,7 @@ ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int fl
 int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 {
     if (no_watch) {
+        refused++;
         errno = ENOSPC;
         return -1;
     }
@@ -328,8 +329,34 @@ static void host_15_a_file_for_appending_has_no_offsets(void **state)
     close(fd);
 }
 
-/* An error of the host's own is told as that, and not as the guest's. */
-static void host_16_what_the_host_lacks_is_an_error_of_the_hosts(void **state)
+static void watches_come_back(struct halo_sandbox *running, void *fd)
+{
+    (void)running;
+    if (no_watch && refused > 2)
+        assert_int_equal(write(*(int *)fd, "late", 4), 4);
+    if (no_watch && refused > 2)
+        close(*(int *)fd);
+    no_watch = no_watch && refused <= 2;
+}
+
+/* What the host is short of is no fault of the guest's: it goes on when that comes back. */
+static void host_16_a_guest_goes_on_when_watches_come_back(void **state)
+{
+    char out[16] = "";
+    int pair[2];
+
+    assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+    open_guest(state, "filter");
+    offer("in", halo_end_fd(pair[0]), HALO_IN);
+    offer("out", halo_end_memory(NULL, 0, out, sizeof(out)), HALO_OUT);
+    no_watch = true;
+    halo_watch(box, 5000000, watches_come_back, &pair[1]);
+    assert_ends();
+    assert_string_equal(out, "late");
+    close(pair[0]);
+}
+
+static void host_16_a_time_limit_names_what_the_host_lacks(void **state)
 {
     int pair[2], code;
 
@@ -338,10 +365,46 @@ static void host_16_what_the_host_lacks_is_an_error_of_the_hosts(void **state)
     offer("in", halo_end_fd(pair[0]), HALO_IN);
     offer("out", halo_end_fd(pair[1]), HALO_OUT);
     no_watch = true;
-    assert_int_equal(halo_run(box, PATIENCE, &code), HALO_EHOST);
-    assert_non_null(strstr(halo_errmsg(box), "cannot be watched: No space left"));
+    assert_int_equal(halo_run(box, LIMIT, &code), HALO_ETIMEDOUT);
+    assert_non_null(strstr(halo_errmsg(box),
+                           "stream in cannot go on: its end cannot be watched: No space left"));
     close(pair[0]);
     close(pair[1]);
+}
+
+static void descriptors_come_back(struct halo_sandbox *running, void *limit)
+{
+    struct rlimit now_it_is;
+
+    (void)running;
+    if (refused++ > 0)
+        return;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now_it_is), 0);
+    assert_int_equal(now_it_is.rlim_cur, 3);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, limit), 0);
+}
+
+/* No descriptor is left for the thread that a file needs, and then some are again. */
+static void host_16_a_guest_goes_on_when_descriptors_come_back(void **state)
+{
+    const int out = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    static unsigned char bytes[100000];
+    struct rlimit limit, none;
+    struct stat st;
+    int code;
+
+    open_guest(state, "filter");
+    offer("in", halo_end_memory(bytes, sizeof(bytes), NULL, 0), HALO_IN);
+    offer("out", halo_end_fd(out), HALO_OUT);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    halo_watch(box, 100000000, descriptors_come_back, &limit);
+    assert_int_equal(halo_run(box, PATIENCE, &code), 0);
+    assert_int_equal(code, 0);
+    assert_int_equal(fstat(out, &st), 0);
+    assert_int_equal(st.st_size, sizeof(bytes));
+    close(out);
 }
 
 /* --- What has ended stays ended --------------------------------------------------------------- */
@@ -393,7 +456,9 @@ int main(void)
         RINGS(host_13_an_end_of_writes_leaves_a_shared_socket_alone),
         RINGS(host_14_halos_own_descriptors_are_no_ends),
         RINGS(host_15_a_file_for_appending_has_no_offsets),
-        RINGS(host_16_what_the_host_lacks_is_an_error_of_the_hosts),
+        RINGS(host_16_a_guest_goes_on_when_watches_come_back),
+        RINGS(host_16_a_time_limit_names_what_the_host_lacks),
+        RINGS(host_16_a_guest_goes_on_when_descriptors_come_back),
         RINGS(what_has_ended_reads_nothing_more),
     };
 

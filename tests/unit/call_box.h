@@ -101,7 +101,11 @@ static inline void call_box_open(struct call_box *c)
     memset(c, 0, sizeof(*c));
     c->text_max = HALO_VALUE_MAX + 1;
     port_box_open(&c->port, &c->words);
+    c->port.work_max = UINT64_MAX;
     halo__calls_init(&c->calls, &c->port, &c->words, NULL);
+    c->calls.budget = halo__budget_new(HALO_HELD_DEFAULT);
+    if (!c->calls.budget)
+        abort();
     if (halo__function_provide(&c->calls, "f", &call_box_signature, call_box_function, c) ||
         halo__function_provide(&c->calls, "v", &call_box_void_signature, call_box_void, c) ||
         halo__function_provide(&c->calls, "s", &call_box_sum_signature, call_box_sum, c) ||

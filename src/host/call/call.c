@@ -67,4 +67,5 @@ void halo__calls_free(struct halo_calls *calls)
     halo__deferred_free(calls);
     free(calls->functions.provided);
     free(calls->functions.exported);
+    halo__budget_close(calls->budget);
 }

@@ -21,6 +21,7 @@
 #define HALO_SRC_HOST_CALL_H
 
 #include <halo/halo.h>
+#include "../budget.h"
 #include "../port.h"
 
 struct halo_provided {
@@ -37,6 +38,12 @@ struct halo_functions {
     bool greeted; /* the guest has said what it imports and exports */
 };
 
+/* Words for what goes beyond halo_options.exit_max and held_max: COST-01, COST-02. */
+#define HALO_COPIES_TOO_MUCH \
+    "the calls of one exit would copy more than exit_max of the host's options"
+#define HALO_HOLDS_TOO_MUCH \
+    "the host has no memory for it, or holds held_max of its options for this guest already"
+
 /* Most calls of the host's that are in flight. */
 #define HALO_NUMBERS 256u
 
@@ -49,7 +56,8 @@ struct halo_call_counts {
 struct halo_calls {
     struct halo_port *port;
     struct halo_words *words;
-    struct halo_sandbox *box; /* what a function of the host's is told */
+    struct halo_sandbox *box;   /* what a function of the host's is told */
+    struct halo_budget *budget; /* of all that is held for the guest */
     struct halo_functions functions;
     struct halo_call_counts stats;
 

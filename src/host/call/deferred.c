@@ -2,7 +2,6 @@
  * Answers that the guest had no room for. They wait here until it fetches them, the oldest being
  * given up first where there are too many: what a guest can make a host keep is bounded (RES-04).
  */
-#include <stdlib.h>
 #include <string.h>
 #include "call.h"
 
@@ -26,7 +25,7 @@ static void forget(struct halo_calls *calls, struct halo_deferred_answer *before
         calls->last_deferred = before;
     calls->deferred_bytes -= deferred->len;
     calls->deferred_count--;
-    free(deferred);
+    halo__budget_give(deferred);
 }
 
 void halo__deferred_free(struct halo_calls *calls)
@@ -36,11 +35,18 @@ void halo__deferred_free(struct halo_calls *calls)
 }
 
 /* Its own memory, with the bytes one behind the other. */
-static struct halo_deferred_answer *copy(const struct halo_payload *payload)
+static struct halo_deferred_answer *copy(struct halo_calls *calls,
+                                         const struct halo_payload *payload)
 {
-    struct halo_deferred_answer *deferred = malloc(sizeof(*deferred) + (size_t)payload->len);
+    const size_t whole = sizeof(struct halo_deferred_answer) + (size_t)payload->len;
+    struct halo_deferred_answer *deferred = halo__budget_take(calls->budget, whole);
     unsigned char *at;
 
+    while (!deferred && calls->first_deferred) { /* those before it give it room */
+        forget(calls, NULL);
+        calls->stats.discarded++;
+        deferred = halo__budget_take(calls->budget, whole);
+    }
     if (!deferred)
         return NULL;
     deferred->next = NULL;
@@ -61,7 +67,7 @@ static struct halo_deferred_answer *copy(const struct halo_payload *payload)
 int halo__answer_defer(struct halo_calls *calls, const struct halo_request *request,
                        const struct halo_payload *payload)
 {
-    struct halo_deferred_answer *deferred = copy(payload);
+    struct halo_deferred_answer *deferred = copy(calls, payload);
     struct halo_deferred notice;
 
     if (!deferred)
@@ -104,6 +110,10 @@ static void fetch_deferred(struct halo_calls *calls, const struct halo_request *
         halo__answer_error(calls, request, HALO_ESIZE, "there is no room for what was fetched");
         return;
     }
+    if (!halo__port_may_copy(calls->port, deferred->len)) { /* it is still kept */
+        halo__answer_error(calls, request, HALO_ESIZE, HALO_COPIES_TOO_MUCH);
+        return;
+    }
     halo__request_write(calls->port, request, HALO_PAYLOAD, deferred->bytes, deferred->len);
     halo__port_answer(calls->port, request, HALO_KIND_ANSWER, 0, deferred->len);
     calls->stats.fetched += deferred->len;
@@ -124,6 +134,10 @@ static void fetch_call(struct halo_calls *calls, const struct halo_request *requ
     halo__payload(&payload, future->function, future->args, future->arg_count);
     if (request->parked.writable_len < HALO_PAYLOAD + payload.len) {
         halo__answer_error(calls, request, HALO_ESIZE, "there is no room for what was fetched");
+        return;
+    }
+    if (!halo__port_may_copy(calls->port, payload.len)) {
+        halo__answer_error(calls, request, HALO_ESIZE, HALO_COPIES_TOO_MUCH);
         return;
     }
     halo__payload_write(&payload, calls->port, request);

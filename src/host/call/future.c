@@ -3,7 +3,6 @@
  * call: it waits in a list to go out, then it is in flight by its number, and at last it is done.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "call.h"
 
@@ -151,7 +150,7 @@ void halo_future_free(struct halo_future *future)
     else if (future->calls)
         halo__future_unlink(future->calls, future);
     future->calls = NULL;
-    free(future->memory);
+    halo__budget_give(future->memory);
     future->memory = NULL;
     future->result = halo_void();
 }

@@ -3,7 +3,6 @@
  * come in the chains that post the next buffers, so that they need no room that the guest's own
  * calls could have taken.
  */
-#include <stdlib.h>
 #include <string.h>
 #include "call.h"
 
@@ -112,10 +111,14 @@ static const char *take_result(const struct halo_calls *calls, struct halo_futur
         halo__future_finish(future, HALO_ESIZE, halo_strerror(HALO_ESIZE));
         return NULL;
     }
-    if (len > sizeof(future->bytes)) {
-        bytes = future->memory = malloc(len);
+    if (len > sizeof(future->bytes)) { /* COST-01, COST-02 */
+        if (!halo__port_may_copy(calls->port, len)) {
+            halo__future_finish(future, HALO_ESIZE, HALO_COPIES_TOO_MUCH);
+            return NULL;
+        }
+        bytes = future->memory = halo__budget_take(calls->budget, len);
         if (!bytes) {
-            halo__future_finish(future, HALO_ENOMEM, halo_strerror(HALO_ENOMEM));
+            halo__future_finish(future, HALO_ENOMEM, HALO_HOLDS_TOO_MUCH);
             return NULL;
         }
     }

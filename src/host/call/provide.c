@@ -208,7 +208,9 @@ const char *halo__greeting_take(struct halo_calls *calls, struct halo_request *r
     functions->exported = calloc(hello.export_count + 1, sizeof(*functions->exported));
     if (!bytes || !functions->exported) {
         free(bytes);
-        return "a greeting for which there is no memory";
+        calls->port->host_failed = halo__fail(calls->words, HALO_ENOMEM,
+                                              "no memory for the list of functions of the guest");
+        return NULL;
     }
     halo__request_read(calls->port, request, HALO_PAYLOAD + sizeof(hello), bytes,
                        (size_t)len - sizeof(hello));

@@ -91,6 +91,11 @@ int halo_return(struct halo_call *call, struct halo_value value)
     if (value.len > HALO_VALUE_MAX)
         return refuse_result(call, HALO_ESIZE, &value);
     halo__payload(&payload, 0, &value, 1);
+    if (!halo__port_may_copy(call->calls->port, payload.len)) {
+        (void)halo__fail(call->calls->words, HALO_ESIZE, "%s: %s", call->provided->name,
+                         HALO_COPIES_TOO_MUCH);
+        return refuse_with(call, HALO_ESIZE, HALO_COPIES_TOO_MUCH);
+    }
     if (payload.len > call->request->parked.writable_len - HALO_PAYLOAD) { /* RPC-05 */
         if (call->request->pushed_at)
             return refuse_result(call, HALO_ESIZE, &value);
@@ -147,6 +152,22 @@ static uint64_t total_len(const struct halo_value *args, uint32_t count)
     return total;
 }
 
+/* COST-01, COST-02: what a call may hold and copy; the guest gets the refusal. */
+static unsigned char *take_memory(struct halo_call *call, uint64_t len)
+{
+    const struct halo_calls *calls = call->calls;
+    unsigned char *memory;
+
+    if (!halo__port_may_copy(calls->port, len)) {
+        refuse_with(call, HALO_ESIZE, HALO_COPIES_TOO_MUCH);
+        return NULL;
+    }
+    memory = halo__budget_take(calls->budget, (size_t)len);
+    if (!memory)
+        refuse_with(call, HALO_ENOMEM, HALO_HOLDS_TOO_MUCH);
+    return memory;
+}
+
 /* The function and its signature are known: read the arguments and call. */
 static const char *call_with(struct halo_call *call, unsigned char *envelope, size_t len,
                              uint64_t raw_at)
@@ -171,17 +192,15 @@ static const char *call_with(struct halo_call *call, unsigned char *envelope, si
         return NULL;
     }
     if (raw > 0) {
-        memory = malloc((size_t)raw);
-        if (!memory) {
-            refuse(call, HALO_ENOMEM);
+        memory = take_memory(call, raw);
+        if (!memory)
             return NULL;
-        }
         halo__request_read(call->calls->port, request, raw_at, memory, (size_t)raw);
         error = halo__place_raw(memory, args, signature->arg_count);
     }
     if (!error)
         call_function(call, args);
-    free(memory);
+    halo__budget_give(memory);
     return error ? "a call with text that does not end where it says" : NULL;
 }
 

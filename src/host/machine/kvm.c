@@ -431,10 +431,8 @@ static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_e
     while (deadline == HALO_FOREVER || halo__now() < deadline) {
         if (ioctl(state->vcpu, KVM_RUN, 0) == 0)
             return read_exit(machine, state, exit);
-        if (errno != EINTR && errno != EAGAIN) {
-            dead(exit, "KVM failed", (uint64_t)errno);
-            return 0;
-        }
+        if (errno != EINTR && errno != EAGAIN)
+            return failed(machine, "the guest cannot be run");
         /* The deadline's signal, or one of the host's own, whose handler has run by now. */
         sigemptyset(&urgent);
         sigaddset(&urgent, SIGURG);

@@ -71,6 +71,17 @@ static int make_ram(struct halo_machine *machine, uint64_t len)
     return 0;
 }
 
+int halo__layout_reserve(struct halo_machine *machine, uint64_t address, uint64_t len)
+{
+    if (len == 0 ||
+        fallocate(machine->ram.fd, 0, (off_t)(address - HALO_RAM_BASE), (off_t)len) == 0 ||
+        (errno != ENOMEM && errno != ENOSPC)) /* a kernel or a filter that does not do it */
+        return 0;
+    return halo__fail(machine->words, HALO_ENOMEM,
+                      "there is no memory for %llu KiB of guest memory: %s",
+                      (unsigned long long)(len + 1023) >> 10, strerror(errno));
+}
+
 /* From the end of guest memory down: doorbell, boot page, arguments, save page, rings, pool. */
 static void choose_places(struct halo_machine *machine, const struct halo_options *options,
                           uint64_t args_len)
@@ -321,6 +332,9 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
         if (ranges[i].len > 0)
             error = halo__layout_add(machine, ranges[i]);
     }
+    if (!error)
+        error = halo__layout_reserve(machine, layout->ring,
+                                     HALO_RAM_BASE + machine->ram.len - layout->ring);
     return error ? error : write_boot_page(machine, options);
 }
 

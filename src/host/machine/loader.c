@@ -193,6 +193,10 @@ static int load_segment(struct halo_machine *machine, const char *path,
     }
     if (segment->p_flags & PF_X)
         range.prot |= HALO_PROT_EXEC;
+    error = halo__layout_reserve(machine, range.base,
+                                 segment->p_vaddr + segment->p_filesz - range.base);
+    if (error)
+        return error;
     if (!layout->image_base)
         layout->image_base = range.base;
     layout->image_end = end;

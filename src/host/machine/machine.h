@@ -169,6 +169,9 @@ void halo__layout_doorbell(struct halo_machine *machine);
 /* Where the doorbell's page leads to a guest's own code for system calls, rcx and all being set. */
 uint64_t halo__layout_syscall_way(const struct halo_layout *layout);
 int halo__layout_add(struct halo_machine *machine, struct halo_range range);
+/* Have the kernel find the memory that the host itself is going to touch, at an address, or say
+ * that there is none: touched without, it would be SIGBUS. 0, or HALO_ENOMEM. COST-03. */
+int halo__layout_reserve(struct halo_machine *machine, uint64_t address, uint64_t len);
 
 /* Read and check a guest file, place it in guest memory, add its ranges to the layout. */
 int halo__load(struct halo_machine *machine, const struct halo_program *program);

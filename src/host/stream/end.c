@@ -199,12 +199,13 @@ int64_t halo__end_write(struct halo_streams *streams, struct halo_stream *stream
 
 void halo__end_arm(struct halo_streams *streams, struct halo_stream *stream)
 {
-    const bool in = stream->in.count > 0 && stream->in.blocked && !stream->no_place;
+    const bool in =
+        stream->in.count > 0 && stream->in.blocked && !stream->no_place && !stream->is_short;
     const bool out = (stream->out.count > 0 || stream->unsent.len > 0) && stream->out.blocked;
     uint32_t events = in || out ? EPOLLIN : 0; /* of functions */
 
     if (stream->kind == HALO_END_FD)
         events = halo__fd_events(stream, in, out);
     if (!halo__poller_arm(streams->poller, &stream->polled, events))
-        halo__stream_host_failed(streams, "its end cannot be watched");
+        halo__stream_stopped(streams, stream, "its end cannot be watched");
 }

@@ -250,7 +250,7 @@ static struct halo_helper *helper_of(struct halo_streams *streams, struct halo_s
     if (fd >= 0)
         flow->helper = halo__helper_start(fd, stream->polled.fd);
     if (!flow->helper)
-        halo__stream_host_failed(streams, "cannot make a thread for its end");
+        halo__stream_stopped(streams, stream, "there is no thread for its end");
     return flow->helper;
 }
 

@@ -166,6 +166,11 @@ static int64_t accept_some(struct halo_streams *streams, struct halo_stream *lis
             streams->next = (uint32_t)(stream - streams->at); /* it is still to be used next */
         if (fd == -ECONNABORTED || fd == -EINTR)
             continue;
+        if (fd < 0 && halo__is_shortage(-fd) && fd != -EAGAIN) {
+            errno = -fd;
+            halo__stream_stopped(streams, listener, "a connection cannot be accepted");
+            fd = -EAGAIN;
+        }
         if (fd < 0)
             break;
         halo__end_connect_socket(stream, fd);

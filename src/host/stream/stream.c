@@ -1,5 +1,8 @@
 /* The service of streams. */
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+#include "../deadline.h"
 #include "stream.h"
 
 static const char *take(void *self, struct halo_request *request)
@@ -7,10 +10,27 @@ static const char *take(void *self, struct halo_request *request)
     return halo__stream_take(self, request);
 }
 
+/* Try again what the host's system was short of. */
+static void look_again(struct halo_streams *streams)
+{
+    if (!streams->poller->again || halo__now() < streams->poller->again)
+        return;
+    streams->poller->again = 0;
+    streams->shortage[0] = '\0';
+    for (uint32_t i = 0; i < streams->used; i++) {
+        struct halo_stream *stream = &streams->at[i];
+
+        if (stream->is_short)
+            stream->is_short = stream->in.blocked = stream->out.blocked = false;
+    }
+}
+
 /* Serve all streams until they have no requests or would have to wait. */
 static const char *serve(void *self)
 {
     struct halo_streams *streams = self;
+
+    look_again(streams);
 
     if (streams->requests == 0 && streams->poller->armed_count == 0)
         return NULL;
@@ -67,6 +87,7 @@ static void halt(void *self)
 
     if (!streams->halted)
         take_unsent(streams);
+    look_again(streams);
     for (uint32_t i = 0; i < streams->used; i++) {
         struct halo_stream *stream = &streams->at[i];
 

@@ -8,6 +8,7 @@
  *     end.c       what a stream is connected to: memory, functions, and
  *     fd.c        descriptors, each in a manner that cannot wait
  *     helper.c    threads for what else would
+ *     shortage.c  what the host's system lacks, until it is there again
  *     direct.c    the host's own program as that end
  *
  * A read: request.c copies its header, judges it and puts it into its stream's flow; flow.c has
@@ -22,7 +23,6 @@
 
 #include <errno.h>
 #include <halo/stream.h>
-#include <string.h>
 #include "../poller.h"
 #include "../port.h"
 
@@ -61,6 +61,7 @@ struct halo_stream {
     bool is_listener;
     bool no_nowait;            /* the kernel has no RWF_NOWAIT for it */
     bool no_place;             /* a listener whose connections find no place in the table */
+    bool is_short;             /* it waits for what the host's system lacks */
     struct halo_polled polled; /* the same descriptor, or what tells of its helpers */
     int64_t in_at, out_at;     /* of a file, or -1; in memory */
     const unsigned char *from;
@@ -80,12 +81,13 @@ struct halo_streams {
     struct halo_poller *poller;
     struct halo_words *words;
     struct halo_stream at[HALO_STREAMS_MAX];
-    uint32_t used;     /* places behind are free, and were never used */
-    uint32_t next;     /* where to look for a free place: each rests before it is used again */
-    uint32_t requests; /* in all flows together */
-    bool unflushed;    /* a host's write fills a buffer in part */
-    bool halted;       /* the guest runs no more */
-    bool memory_lent;  /* to a thread that the kernel does not let go of */
+    uint32_t used;      /* places behind are free, and were never used */
+    uint32_t next;      /* where to look for a free place: each rests before it is used again */
+    uint32_t requests;  /* in all flows together */
+    bool unflushed;     /* a host's write fills a buffer in part */
+    bool halted;        /* the guest runs no more */
+    char shortage[160]; /* what the host's system lacks, as far as it was last seen; or "" */
+    bool memory_lent;   /* to a thread that the kernel does not let go of */
     struct halo_stream_stats total;
 };
 
@@ -107,11 +109,19 @@ const char *halo__stream_title(const struct halo_streams *streams, const struct 
 /* A stream whose end the kernel is being asked for right now, or NULL. */
 const struct halo_stream *halo__streams_asked(const struct halo_streams *streams);
 
-/* The host itself lacks what a stream needs to go on, as errno says: that ends the guest. */
-static inline void halo__stream_host_failed(struct halo_streams *streams, const char *what)
+/*
+ * A stream cannot go on, as errno says. Where the host's system is only short of something
+ * (descriptors, memory, threads, watches) it is tried again, for that may change; anything else
+ * ends the guest, as an error of the host's.
+ */
+void halo__stream_stopped(struct halo_streams *streams, struct halo_stream *stream,
+                          const char *what);
+
+/* Whether an errno says that: it is no fault of anybody's. */
+static inline bool halo__is_shortage(int error)
 {
-    streams->port->host_failed = halo__fail(streams->words, HALO_EHOST,
-                                            "a stream cannot go on: %s: %s", what, strerror(errno));
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
+           error == ENOSPC || error == EAGAIN;
 }
 
 /* Let ends go on that nobody watches: when the guest is next run from outside. */
@@ -119,7 +129,11 @@ void halo__streams_retry(struct halo_streams *streams);
 
 /* --- The table: table.c ----------------------------------------------------------------------- */
 
-uint32_t halo__stream_handle(const struct halo_streams *streams, const struct halo_stream *stream);
+static inline uint32_t halo__stream_handle(const struct halo_streams *streams,
+                                           const struct halo_stream *stream)
+{
+    return (uint32_t)(stream - streams->at) | (uint32_t)stream->generation << 16;
+}
 
 /* A place that is free, as long as possible after its last use, or NULL. */
 struct halo_stream *halo__stream_place(struct halo_streams *streams);

@@ -1,32 +1,10 @@
 /* The table of streams: their places and handles, and what a host's program does with them. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include "stream.h"
 
 /* --- Places and handles ----------------------------------------------------------------------- */
-
-uint32_t halo__stream_handle(const struct halo_streams *streams, const struct halo_stream *stream)
-{
-    return (uint32_t)(stream - streams->at) | (uint32_t)stream->generation << 16;
-}
-
-const char *halo__stream_title(const struct halo_streams *streams, const struct halo_stream *stream,
-                               char *text)
-{
-    static const char *const standard[] = {"standard input", "standard output", "standard error"};
-    const uint32_t handle = halo__stream_handle(streams, stream);
-    const size_t size = HALO_STREAM_NAME_MAX + 16;
-
-    if (handle <= HALO_STDERR)
-        (void)snprintf(text, size, "%s", standard[handle]);
-    else if (stream->name[0])
-        (void)snprintf(text, size, "stream %s", stream->name);
-    else
-        (void)snprintf(text, size, "stream 0x%x", handle);
-    return text;
-}
 
 struct halo_stream *halo__stream_place(struct halo_streams *streams)
 {

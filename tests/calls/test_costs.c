@@ -1,0 +1,162 @@
+/*
+ * What a guest may cost its host: group COST, on every backend. Where memory lacks, fallocate is
+ * the test's own.
+ */
+#define _GNU_SOURCE
+#include "ways.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#define MIB (1u << 20)
+
+static struct halo_sandbox *box;
+static uint32_t taken;
+static bool no_memory;
+
+int fallocate(int fd, int mode, off_t offset, off_t len)
+{
+    if (no_memory) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return (int)syscall(SYS_fallocate, fd, mode, offset, len);
+}
+
+static void take(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)call;
+    (void)args;
+    (void)context;
+    taken++;
+}
+
+static void open_guest(void **state, struct halo_options options)
+{
+    static const struct halo_signature type = HALO_FN(HALO_VOID, HALO_BYTES);
+    const struct halo_options way = way_options(state);
+
+    options.backend = way.backend;
+    options.plain_ring = way.plain_ring;
+    options.transport = way.transport;
+    options.ram_len = 64ull << 20;
+    taken = 0;
+    if (halo_open(&box, COSTS, &options))
+        fail_msg("%s", halo_errmsg(box));
+    assert_int_equal(halo_provide(box, "host.take", &type, take, NULL), 0);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
+}
+
+static int close_guest(void **state)
+{
+    (void)state;
+    no_memory = false;
+    halo_close(box);
+    box = NULL;
+    return 0;
+}
+
+static int answer(struct halo_future *future, uint32_t len)
+{
+    static const struct halo_signature type = HALO_FN(HALO_BYTES, HALO_U32);
+
+    return halo_call(box, future, halo_lookup(box, "answer", &type), HALO_FOREVER, halo_u32(len));
+}
+
+/* How many of so many answers, all of the same bytes of the guest's, the host takes. */
+static uint32_t take_answers(struct halo_future *futures, uint32_t count, uint32_t len)
+{
+    uint32_t good = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const int error = answer(&futures[i], len);
+
+        if (error && error != HALO_ENOMEM)
+            fail_msg("%s: %s", halo_errname(error), halo_errmsg(box));
+        if (error)
+            assert_non_null(strstr(halo_errmsg(box), "held_max"));
+        good += error == 0;
+    }
+    return good;
+}
+
+static void cost_01_answers_that_are_held_are_bounded(void **state)
+{
+    static struct halo_future futures[150];
+
+    open_guest(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    assert_int_equal(take_answers(futures, 150, 16 * MIB - 4096), 4);
+    for (int i = 0; i < 150; i++)
+        halo_future_free(&futures[i]);
+    assert_int_equal(take_answers(futures, 5, 16 * MIB - 4096), 4); /* there is room again */
+    close_guest(state);
+    for (int i = 0; i < 5; i++)
+        halo_future_free(&futures[i]); /* they outlive their sandbox */
+}
+
+static void cost_01_the_bound_is_the_hosts_choice(void **state)
+{
+    static struct halo_future futures[10];
+
+    open_guest(state, (struct halo_options){.held_max = 4 * MIB});
+    assert_int_equal(take_answers(futures, 10, MIB - 100), 4);
+    for (int i = 0; i < 10; i++)
+        halo_future_free(&futures[i]);
+    assert_int_equal(answer(&futures[0], 4 * MIB), HALO_ENOMEM);
+    halo_future_free(&futures[0]);
+}
+
+static uint32_t served_of(uint32_t count, uint32_t len)
+{
+    static const struct halo_signature type = HALO_FN(HALO_U32, HALO_U32, HALO_U32);
+    struct halo_future future;
+
+    if (halo_call(box, &future, halo_lookup(box, "calls", &type), HALO_FOREVER, halo_u32(count),
+                  halo_u32(len)))
+        fail_msg("%s", halo_errmsg(box));
+    assert_int_equal(future.result.u32, taken);
+    return future.result.u32;
+}
+
+/* 85 calls of 16 MiB go out together: the host copies what one exit may cost, and no more. */
+static void cost_02_what_one_exit_copies_is_bounded(void **state)
+{
+    open_guest(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    assert_int_equal(served_of(85, 16 * MIB - 4096), 16);
+    taken = 0;
+    assert_int_equal(served_of(10, 1000), 10); /* the guest, and its host, go on */
+    close_guest(state);
+    open_guest(state, (struct halo_options){.exit_max = 10 * MIB});
+    assert_int_equal(served_of(85, MIB - 100), 10);
+}
+
+static void cost_01_arguments_are_held_while_they_are_served(void **state)
+{
+    open_guest(state, (struct halo_options){.held_max = MIB});
+    assert_int_equal(served_of(3, 2 * MIB), 0);
+    assert_int_equal(served_of(3, MIB / 2), 3);
+}
+
+static void cost_03_memory_that_is_not_there_is_an_error(void **state)
+{
+    struct halo_options options = way_options(state);
+
+    no_memory = true;
+    assert_int_equal(halo_open(&box, COSTS, &options), HALO_ENOMEM);
+    assert_non_null(strstr(halo_errmsg(box), "there is no memory for"));
+    assert_non_null(strstr(halo_errmsg(box), "Cannot allocate memory"));
+}
+
+int main(void)
+{
+    static const struct way_test tests[] = {
+        RINGS(cost_01_answers_that_are_held_are_bounded),
+        RINGS(cost_01_the_bound_is_the_hosts_choice),
+        RINGS(cost_02_what_one_exit_copies_is_bounded),
+        RINGS(cost_01_arguments_are_held_while_they_are_served),
+        TEST(cost_03_memory_that_is_not_there_is_an_error),
+    };
+
+    return run_every_way("costs", tests, sizeof(tests) / sizeof(tests[0]), NULL, close_guest);
+}
