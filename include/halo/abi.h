@@ -205,11 +205,8 @@ enum halo_doorbell {
      * and then it comes back; 0 is for ever.
      */
     HALO_DOORBELL_WAIT = 2,
-    /*
-     * a: exit code, its low 8 bits count; b: 0, or 1 + the handle of a stream that the program
-     * could not write to, and which therefore ends; does not come back.
-     */
-    HALO_DOORBELL_HALT = 3,
+    HALO_DOORBELL_HALT = 3,   /* a: exit code, its low 8 bits count; b: 0, or 1 + the handle of a
+                                 stream that the program could not write to; does not come back */
     HALO_DOORBELL_PANIC = 4,  /* a: address of a message, b: its length; does not come back */
     HALO_DOORBELL_PUSHED = 5, /* there is a message on the stack to the host; comes back with one */
 };

@@ -46,11 +46,30 @@ static char **make_argv(const struct halo_boot *boot)
 
 int main(int argc, char **argv);
 
+/* Started by Linux itself, which passes nothing in rdi: say what this is, and end. */
+_Noreturn static void say_what_it_is(void)
+{
+    enum { WRITE = 1, EXIT_GROUP = 231, CANNOT_RUN = 126 };
+    static const char text[] = "this is a guest of Halo's: start it with `halo run FILE`\n";
+    long result = WRITE;
+
+    __asm__ volatile("syscall"
+                     : "+a"(result)
+                     : "D"(2), "S"(text), "d"(sizeof(text) - 1)
+                     : "rcx", "r11", "memory");
+    for (;;) {
+        result = EXIT_GROUP;
+        __asm__ volatile("syscall" : "+a"(result) : "D"(CANNOT_RUN) : "rcx", "r11", "memory");
+    }
+}
+
 /* Entered by the host with a stack and the boot page, as if called. */
 _Noreturn void _start(const struct halo_boot *boot);
 
 _Noreturn void _start(const struct halo_boot *boot)
 {
+    if (!boot)
+        say_what_it_is();
     halo__boot_take(boot);
     if (halo__linux_begin)
         halo__linux_begin(boot);
