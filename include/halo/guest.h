@@ -124,7 +124,7 @@ void halo_future_free(struct halo_future *future);
 
 /*
  * The stream that the host offers by this name. Returns 0; HALO_ENAME where there is none;
- * HALO_EINVAL for a name that is none.
+ * HALO_EINVAL for a name that is not of 1 to HALO_STREAM_NAME_MAX bytes.
  */
 int halo_stream_open(const char *name, uint32_t *handle);
 

@@ -157,7 +157,7 @@ static inline struct halo_end halo_end_host(void)
 
 /*
  * Connect one of the standard streams; one without an end answers EBADF. The guest reads HALO_STDIN
- * and writes the others. Returns 0; HALO_EINVAL for a bad handle, or an end that is none;
+ * and writes the others. Returns 0; HALO_EINVAL for a bad handle or an invalid end;
  * HALO_ESTATE where requests for it are in flight; HALO_EHOST where the descriptor cannot be
  * duplicated.
  */

@@ -66,18 +66,18 @@ static void rpc_03_a_greeting_that_is_malformed_is_refused(void **state)
     assert_refused(len, 2048, "ends within");
     len = greet(3);
     message[16] = 0; /* no name */
-    assert_refused(len, 2048, "none");
+    assert_refused(len, 2048, "malformed");
     message[16] = HALO_FUNCTION_NAME_MAX + 1;
-    assert_refused(len, 2048, "none");
+    assert_refused(len, 2048, "malformed");
     len = greet(3);
     message[17] = HALO_ARGUMENTS_MAX + 1;
-    assert_refused(len, 2048, "none");
+    assert_refused(len, 2048, "malformed");
     len = greet(3);
     message[27] = 1; /* reserved */
-    assert_refused(len, 2048, "none");
+    assert_refused(len, 2048, "malformed");
     len = greet(3);
     message[16] = 60; /* a name beyond the end */
-    assert_refused(len, 2048, "none");
+    assert_refused(len, 2048, "malformed");
     assert_refused(greet(100), 8 + 100 * 4 - 1, "room");
     assert_null(call_box_serve(&box, message, greet(100), 64, 8 + 100 * 4));
 }
@@ -135,13 +135,13 @@ static void rpc_03_exports_that_are_none_are_refused(void **state)
     assert_refused(export(names, 3), 300, "two functions named");
     len = export(names, 2);
     message[18] = HALO_TYPE_COUNT; /* the result's type */
-    assert_refused(len, 300, "none");
+    assert_refused(len, 300, "malformed");
     len = export(names, 2);
     message[19] = HALO_VOID; /* an argument's */
-    assert_refused(len, 300, "none");
+    assert_refused(len, 300, "malformed");
     len = export(names, 2);
     message[28] = '\0'; /* in the name */
-    assert_refused(len, 300, "none");
+    assert_refused(len, 300, "malformed");
 }
 
 int main(void)

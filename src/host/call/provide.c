@@ -36,7 +36,7 @@ int halo__function_provide(struct halo_calls *calls, const char *name,
         return halo__fail(calls->words, HALO_EINVAL, "the name of a function has 1 to %u bytes",
                           HALO_FUNCTION_NAME_MAX);
     if (!function || !halo_signature_valid(signature))
-        return halo__fail(calls->words, HALO_EINVAL, "%s: no function, or a signature that is none",
+        return halo__fail(calls->words, HALO_EINVAL, "%s: no function, or an invalid signature",
                           name);
     if (find(functions->provided, functions->count, name, len) > 0)
         return halo__fail(calls->words, HALO_EINVAL, "%s: provided already", name);
@@ -65,7 +65,7 @@ int halo__function_lookup(struct halo_calls *calls, const char *name,
         return halo__fail(calls->words, HALO_ESTATE, "%s: the guest has not begun, or has ended",
                           name);
     if (!halo_signature_valid(signature))
-        return halo__fail(calls->words, HALO_EINVAL, "%s: a signature that is none", name);
+        return halo__fail(calls->words, HALO_EINVAL, "%s: an invalid signature", name);
     index = find(functions->exported, functions->export_count, name, strlen(name));
     if (index < 0)
         return halo__fail(calls->words, index, "%s: the guest exports no such function", name);
@@ -106,7 +106,7 @@ static const char *next_function(struct greeting *greeting, struct halo_hello_fu
     if (function->name_len == 0 || function->name_len > HALO_FUNCTION_NAME_MAX ||
         function->arg_count > HALO_ARGUMENTS_MAX || function->reserved != 0 ||
         function->name_len > greeting->left)
-        return "a greeting with a function that is none";
+        return "a greeting with a malformed function";
     greeting->at += sizeof(*function) + function->name_len;
     greeting->left -= function->name_len;
     return NULL;
@@ -154,7 +154,7 @@ static const char *add_export(struct halo_calls *calls, const struct halo_hello_
     const struct halo_signature signature = signature_of(wire);
 
     if (!halo_signature_valid(&signature) || memchr(name, '\0', wire->name_len))
-        return complain(calls, "a greeting with a function that is none:", name, wire->name_len);
+        return complain(calls, "a greeting with a malformed function:", name, wire->name_len);
     if (find(functions->exported, functions->export_count, name, wire->name_len) > 0)
         return complain(calls, "a greeting with two functions named", name, wire->name_len);
     *exported = (struct halo_provided){.signature = signature};

@@ -220,7 +220,7 @@ static const char *serve_message(struct halo_calls *calls, struct halo_request *
     halo__request_read(calls->port, request, HALO_PAYLOAD, &head, sizeof(head));
     if (head.envelope_len > HALO_ENVELOPE_MAX ||
         !halo__call_head_is_valid(&head, request->message.length))
-        return "a call with an envelope that is none";
+        return "a call with a malformed envelope";
     halo__request_read(calls->port, request, at, envelope, head.envelope_len);
     at += head.envelope_len;
     if (halo__decode_function(envelope, head.envelope_len, &function, &used))

@@ -14,7 +14,7 @@ static const char *take_open(struct halo_streams *streams, struct halo_request *
     struct halo_stream *stream;
 
     if (len == 0 || len > HALO_STREAM_NAME_MAX)
-        return "a stream's name that is none";
+        return "a malformed name of a stream";
     if (request->parked.writable_len < HALO_PAYLOAD + sizeof(opened))
         return "a request without room for its answer";
     halo__request_read(streams->port, request, HALO_PAYLOAD, name, len);
