@@ -30,7 +30,9 @@ static bool set_up(struct halo_call *call)
 
     if (is_set_up)
         return true;
-    if (halo_call(&answer, &setting, halo_str("drop"))) {
+    if (halo_call(&answer, &setting, halo_str("drop")) == HALO_ENAME) {
+        is_set_up = true; /* an editor without settings */
+    } else if (answer.error) {
         halo_fail(call, 3, answer.text);
     } else if (answer.result.len >= sizeof(drop)) {
         halo_fail(call, 3, "the setting \"drop\" is too long");
