@@ -30,7 +30,10 @@
 /* Another: the largest ring that the guest can take as its queue to the host, as a 32-bit word. */
 #define HALO_NOTE_RING 3u
 
-/* Descriptors of the queue to the guest; and of that to the host, of a guest without this note. */
+/* And another: the smallest and the largest ring as its queue to the guest, as two 32-bit words. */
+#define HALO_NOTE_CALLS 4u
+
+/* What a guest without the note has; and what the queue to the guest has where nobody chooses. */
 #define HALO_QUEUE_SIZE_DEFAULT 256u
 
 /* Guest memory. One address space, the same on every backend; what is not listed is unmapped. */
@@ -104,7 +107,10 @@ struct halo_boot {
     uint64_t seed[4]; /* random bits, new after every restore */
     uint64_t stack_low; /* the program's stack: its lowest address, and its length */
     uint64_t stack_len;
-    uint64_t unused[6];
+    uint64_t deferred_len; /* of answers that do not fit: what the host keeps, in bytes */
+    uint32_t deferred_max; /* and how many of them */
+    uint32_t reserved_too;
+    uint64_t unused[4];
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -129,6 +135,8 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, save) == 208, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, epoch) == 216, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, seed) == 224, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, stack_low) == 256, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, deferred_len) == 272, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, deferred_max) == 280, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 320, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
@@ -304,6 +312,7 @@ enum halo_way {
  * Most descriptors of the queue to the host. A read or a write may wait for ever, and takes 3: one
  * for each way of every stream leaves a quarter of the ring to what does not (STR-08).
  */
+#define HALO_QUEUE_SIZE_MIN 64u
 #define HALO_QUEUE_SIZE_MAX 2048u
 #define HALO_MOVE_SLOTS 3u
 
@@ -352,6 +361,18 @@ HALO_STATIC_ASSERT(sizeof(struct halo_call_head) == 8, "call layout");
 /* Room for the answer that a call has to have: header, and an error with a text of this length. */
 #define HALO_ERROR_TEXT_MAX 200u
 #define HALO_CALL_ROOM_MIN (sizeof(struct halo_message) + 16u + HALO_ERROR_TEXT_MAX)
+
+/*
+ * Most calls of the host's that are in flight: one for each two descriptors of the queue to the
+ * guest, and no more than this.
+ */
+#define HALO_CALLS_MAX 256u
+
+/*
+ * The least pool that a guest may count on: for its own requests and streams, and for the calls of
+ * its host, a buffer and room for the answer each.
+ */
+#define HALO_POOL_MIN(call_queue_size) ((384ull << 10) + (call_queue_size) / 2 * 5120ull)
 
 /* Room that a guest offers a call at least, in a chain of the queue to it. */
 #define HALO_POST_MIN 256u

@@ -56,6 +56,21 @@ HALO_NORETURN void halo_panic(const char *text);
 /* The boot page: memory ranges and queues. */
 const struct halo_boot *halo_boot_page(void);
 
+/*
+ * How much may go on at a time, and so share one exit. Calls and requests for streams wait for room
+ * by themselves; this is for a program that wants to fill an exit and no more.
+ */
+struct halo_room {
+    uint32_t requests_max; /* calls, and requests for streams, that may be in flight */
+    uint32_t requests;     /* so many more of up to 256 bytes can be started before one waits */
+    uint32_t calls_max;    /* calls of the host's at a time, where the program exports functions */
+    uint32_t deferred_max; /* long answers that the host keeps until they are fetched, */
+    uint64_t deferred_len; /* and their bytes; 0 where it does not say */
+};
+
+/* Any time. Over stacks one call is going on at a time, and nothing is deferred. */
+struct halo_room halo_room(void);
+
 /* --- Futures ---------------------------------------------------------------------------------- */
 
 struct halo_answer;

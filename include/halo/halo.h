@@ -59,6 +59,41 @@ enum halo_backend_choice {
 /* Longest argument strings, all together, with their zero bytes. */
 #define HALO_ARGS_MAX 65536u
 
+/* Of the queues HALO_QUEUE_SIZE_MIN to HALO_QUEUE_SIZE_MAX descriptors; of the pool: */
+#define HALO_POOL_LEN_MAX (256ull << 20)
+/* Answers that are kept for the guest to fetch, and their bytes. */
+#define HALO_DEFERRED_COUNT_DEFAULT 1024u
+#define HALO_DEFERRED_COUNT_MAX 65536u
+#define HALO_DEFERRED_LEN_MIN 4096ull
+#define HALO_DEFERRED_LEN_MAX (1024ull << 20)
+
+/*
+ * How much may go on at a time between two exits. They are checked together: a pool holds what its
+ * queues need (HALO_POOL_MIN), and guest memory all of them. A guest file that was built for less
+ * or more is refused by halo_open with its numbers.
+ */
+struct halo_sizes {
+    /*
+     * Descriptors of the queue to the host. A call or a small request takes two, so half as many
+     * share an exit, up to 152, for which there are buffers (calls of numbers alone, 304). By
+     * default it has HALO_QUEUE_SIZE_MAX, where the guest can take it: three quarters are kept for
+     * reads and writes that may wait for ever, and 152 calls share an exit, or 240 of numbers. Less
+     * keeps nothing for them: where so many wait, the guest waits with them. halo_room in the guest
+     * tells how much there is, and is left.
+     */
+    uint32_t queue_size;
+    /*
+     * Descriptors of the queue to the guest, HALO_QUEUE_SIZE_DEFAULT. Half as many calls of the
+     * host's, and HALO_CALLS_MAX at most, are in flight at a time and share an exit. Others wait;
+     * so where all of them call back, and the functions that they call want to call, too, those
+     * are HALO_EDEADLOCK.
+     */
+    uint32_t call_queue_size;
+    uint64_t pool_len;     /* of buffers; by default a quarter of guest memory, in 2 to 4 MiB */
+    uint64_t deferred_len; /* HALO_DEFERRED_MAX; an answer that is longer than this is HALO_ESIZE */
+    uint32_t deferred_max; /* HALO_DEFERRED_COUNT_DEFAULT */
+};
+
 /* How to open a sandbox. All zero is the default. Nothing of it is kept after halo_open. */
 struct halo_options {
     enum halo_backend_choice backend;
@@ -87,8 +122,9 @@ struct halo_options {
      * HALO_WINDOW_BYTES each way go through one at an exit, and nothing of it is held but 64 KiB
      * where an end can only block.)
      */
-    uint64_t held_max; /* HALO_HELD_DEFAULT */
-    uint64_t exit_max; /* HALO_EXIT_DEFAULT */
+    uint64_t held_max;       /* HALO_HELD_DEFAULT */
+    uint64_t exit_max;       /* HALO_EXIT_DEFAULT */
+    struct halo_sizes sizes; /* of what host and guest share; 0 is the default of each */
 };
 
 #define HALO_HELD_DEFAULT (64ull << 20)
@@ -149,11 +185,11 @@ int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_s
 
 /*
  * Answer the call. The value is copied at once. Where the guest has made no room for so much, it is
- * kept, up to HALO_DEFERRED_MAX bytes of all such answers and then the oldest is given up, until
+ * kept, up to sizes.deferred_len bytes of all such answers and then the oldest is given up, until
  * the guest fetches it: the function is called once in any case. Returns 0; HALO_ETYPE where it is
  * not of the signature's type, HALO_EINVAL where it is no valid value, HALO_ESIZE where it is
- * longer than HALO_VALUE_MAX, HALO_ENOMEM: then the guest gets that error instead. HALO_ESTATE
- * where the call was answered before.
+ * longer than HALO_VALUE_MAX or than what is kept, HALO_ENOMEM: then the guest gets that error
+ * instead. HALO_ESTATE where the call was answered before.
  */
 int halo_return(struct halo_call *call, struct halo_value value);
 
@@ -345,6 +381,12 @@ struct halo_stats {
     uint64_t bytes_out;  /* bytes that it wrote to them */
     uint64_t elapsed_ns; /* inside the functions that run the guest */
 };
+
+/*
+ * The sizes that a sandbox has, which are those of the options or what was chosen for it. All of
+ * them are 0 where it could not be opened.
+ */
+void halo_sandbox_sizes(const struct halo_sandbox *box, struct halo_sizes *sizes);
 
 /* Counters since halo_open. Any state. */
 void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats);

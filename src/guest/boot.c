@@ -14,6 +14,17 @@ static const struct {
     {sizeof(HALO_NOTE_NAME), sizeof(uint32_t), HALO_NOTE_RING, HALO_NOTE_NAME,
      HALO_QUEUE_SIZE_MAX}};
 
+static const struct {
+    uint32_t name_len, len, type;
+    char name[(sizeof(HALO_NOTE_NAME) + 3) / 4 * 4];
+    uint32_t words[2];
+} calls_note __attribute__((section(".note.halo"), used, aligned(4))) = {
+    sizeof(HALO_NOTE_NAME),
+    2 * sizeof(uint32_t),
+    HALO_NOTE_CALLS,
+    HALO_NOTE_NAME,
+    {HALO_QUEUE_SIZE_MIN, 2 * HALO_CALLS_MAX}};
+
 static const struct halo_boot *the_boot;
 static uint64_t heap_len;
 

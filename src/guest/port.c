@@ -14,6 +14,10 @@ static _Alignas(8) unsigned char memory[HALO_SENDER_BYTES(HALO_QUEUE_SIZE_MAX, R
 static struct halo_tiers tiers;
 static uint32_t tiers_next[SMALL_COUNT + LARGE_COUNT];
 
+_Static_assert(HALO_QUEUE_SIZE_MAX == 2048 &&
+                   SMALL_COUNT * HALO_TIER_SMALL + LARGE_COUNT * HALO_TIER_LARGE == 256u << 10,
+               "the words below say so");
+
 static void (*before_wait[SERVICES_MAX + 1])(void); /* of the services that have one; then NULL */
 static const struct halo__service *server;          /* of the queue from the host, or NULL */
 static struct halo__memory pool;                    /* what nobody has taken of it */
@@ -47,8 +51,10 @@ void halo__port_start(void)
 
     if (halo__on_stacks())
         return;
-    if (boot->queue_count < 1 || ring->size > HALO_QUEUE_SIZE_MAX || boot->pool_len < len)
-        halo_panic("the host offers a queue or a pool that this guest cannot use"); /* DRV-17 */
+    if (boot->queue_count < 1 || ring->size > HALO_QUEUE_SIZE_MAX) /* DRV-17 */
+        halo_panic("the queue to the host has more descriptors than this guest can take: 2048");
+    if (boot->pool_len < len)
+        halo_panic("the host's pool is smaller than what this guest needs: 256 KiB");
     halo__check(halo_tiers_init(&tiers, base, HALO_TIER_SMALL, SMALL_COUNT, HALO_TIER_LARGE,
                                 LARGE_COUNT, tiers_next),
                 "the pool is misplaced");
@@ -69,6 +75,34 @@ void halo__port_add(const struct halo__service *service)
         server = service;
     if (service->start && !halo__on_stacks())
         pool = service->start(pool);
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+struct halo_room halo_room(void)
+{
+    const struct halo_boot *boot = halo_boot_page();
+    uint32_t room, used = 0;
+
+    if (halo__on_stacks())
+        return (struct halo_room){.requests_max = 1, .requests = 1, .calls_max = 1};
+    (void)halo_sender_reclaim(&halo__port);
+    room = halo_sender_room(&halo__port);
+    /* A small request takes two descriptors, and a buffer for itself and one for its answer. */
+    if (halo__port_reserved > 0)
+        used = halo__port_reserved + CHAIN_MAX - 2; /* see has_room: then one more goes */
+    return (struct halo_room){
+        .requests_max =
+            least((boot->queue[HALO_QUEUE_G2H].size - used) / 2, (SMALL_COUNT + LARGE_COUNT) / 2),
+        .requests = least(room > used ? (room - used) / 2 : 0,
+                          (tiers.small.free_count + tiers.large.free_count) / 2),
+        .calls_max = boot->queue[HALO_QUEUE_H2G].size / 2,
+        .deferred_max = boot->deferred_max,
+        .deferred_len = boot->deferred_len,
+    };
 }
 
 /* --- Waiting ---------------------------------------------------------------------------------- */

@@ -67,6 +67,8 @@ static int open_program(struct halo_sandbox **result, const struct halo_program 
     box->calls.budget = halo__budget_new(options->held_max ? options->held_max : HALO_HELD_DEFAULT);
     if (!box->calls.budget && !error)
         error = halo__fail(&box->words, HALO_ENOMEM, "no memory");
+    box->calls.deferred_len_max = box->machine.layout.sizes.deferred_len;
+    box->calls.deferred_max = box->machine.layout.sizes.deferred_max;
     halo__streams_init(&box->streams, &box->port, &box->loop.poller, &box->words);
     if (!error)
         error = halo__machine_create(&box->machine);
@@ -131,6 +133,11 @@ const char *halo_backend_name(const struct halo_sandbox *box)
 const char *halo_backend_note(const struct halo_sandbox *box)
 {
     return box->machine.note[0] ? box->machine.note : NULL;
+}
+
+void halo_sandbox_sizes(const struct halo_sandbox *box, struct halo_sizes *sizes)
+{
+    *sizes = box->loop.state ? box->machine.layout.sizes : (struct halo_sizes){0};
 }
 
 void halo_watch(struct halo_sandbox *box, int64_t interval_ns,

@@ -54,6 +54,16 @@ static bool parse_len(const char *text, int shift, uint64_t min, uint64_t max, u
     return *len >= min && !(*len & whole);
 }
 
+static bool parse_queue(const char *text, uint32_t *size)
+{
+    uint64_t count;
+
+    if (!parse_len(text, 0, HALO_QUEUE_SIZE_MIN, HALO_QUEUE_SIZE_MAX, &count))
+        return false;
+    *size = (uint32_t)count;
+    return true;
+}
+
 static bool parse_timeout(const char *text, int64_t *ns)
 {
     char *end;
@@ -86,6 +96,18 @@ int tool_option(const char *command, struct tool_options *options, int option, c
         return parse_len(value, 10, HALO_STACK_MIN, HALO_STACK_MAX, &options->sandbox.stack_len)
                    ? 0
                    : wrong(command, "a stack must be 64 to 524288 KiB, not", value);
+    case TOOL_QUEUE:
+        return parse_queue(value, &options->sandbox.sizes.queue_size)
+                   ? 0
+                   : wrong(command, "a queue has 64 to 2048 descriptors, not", value);
+    case TOOL_CALLS:
+        return parse_queue(value, &options->sandbox.sizes.call_queue_size)
+                   ? 0
+                   : wrong(command, "a queue has 64 to 2048 descriptors, not", value);
+    case TOOL_POOL:
+        return parse_len(value, 10, HALO_PAGE, HALO_POOL_LEN_MAX, &options->sandbox.sizes.pool_len)
+                   ? 0
+                   : wrong(command, "a pool is at most 262144 KiB, not", value);
     case 'q':
         options->quiet = true;
         return 0;

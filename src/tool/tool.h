@@ -45,20 +45,29 @@ struct tool_options {
         {"quiet", no_argument, NULL, 'q'}, {"stats", no_argument, NULL, 's'},                      \
         {"timeout", required_argument, NULL, 't'}, {"stack", required_argument, NULL, TOOL_STACK}, \
         {"transport", required_argument, NULL, TOOL_TRANSPORT},                                    \
+        {"queue", required_argument, NULL, TOOL_QUEUE},                                            \
+        {"call-queue", required_argument, NULL, TOOL_CALLS},                                       \
+        {"pool", required_argument, NULL, TOOL_POOL},                                              \
     {                                                                                              \
         "strict", no_argument, NULL, TOOL_STRICT                                                   \
     }
 #define TOOL_TRANSPORT 256
 #define TOOL_STACK 257
 #define TOOL_STRICT 258
-#define TOOL_USAGE                                                                            \
-    "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"    \
-    "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n" \
-    "  -q, --quiet          do not show how far a long transfer is\n"                         \
-    "  -s, --stats          print a table of what it took, on standard error\n"               \
-    "      --stack KIB      stack of the guest, 64 to 524288 KiB (1024)\n"                    \
-    "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"            \
-    "      --strict         process: do without no wall, and have namespaces besides\n"       \
+#define TOOL_QUEUE 259
+#define TOOL_CALLS 260
+#define TOOL_POOL 261
+#define TOOL_USAGE                                                                               \
+    "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"       \
+    "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n"    \
+    "      --call-queue N   descriptors of the queue to the guest, two for each call (256)\n"    \
+    "      --pool KIB       memory for buffers (a quarter of -m, 2 to 4 MiB)\n"                  \
+    "      --queue N        descriptors of the queue to the host (as many as the guest takes)\n" \
+    "  -q, --quiet          do not show how far a long transfer is\n"                            \
+    "  -s, --stats          print a table of what it took, on standard error\n"                  \
+    "      --stack KIB      stack of the guest, 64 to 524288 KiB (1024)\n"                       \
+    "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"               \
+    "      --strict         process: do without no wall, and have namespaces besides\n"          \
     "      --transport KIND ring (the default), or stack: one call for each exit, no streams\n"
 
 /* Take one of them. 0; TOOL_EXIT_USAGE after a message; -1 where it is none of them. */

@@ -209,3 +209,40 @@ HALO_EXPORT(say, "say", HALO_VOID, HALO_STR)
     if (halo_serve() != HALO_ESTATE)
         halo_panic("serving inside of a function");
 }
+
+/* As many calls as share an exit, by the guest's own word; how many, or a negative error. */
+HALO_EXPORT(fill_exit, "fill_exit", HALO_I64)
+{
+    const uint32_t count = halo_room().requests;
+    struct halo_future *futures = calloc(count, sizeof(*futures));
+    int64_t error = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        halo_call_start(&futures[i], &host_twice, (struct halo_value[]){halo_i64(i)}, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        if (halo_wait(&futures[i]) || futures[i].result.i64 != 2 * (int64_t)i)
+            error = -1;
+        halo_future_free(&futures[i]);
+    }
+    free(futures);
+    halo_return(call, halo_i64(error ? error : count));
+}
+
+HALO_EXPORT(room, "room", HALO_U64, HALO_U32)
+{
+    const struct halo_room room = halo_room();
+    const uint64_t fields[] = {room.requests_max, room.requests, room.calls_max, room.deferred_max,
+                               room.deferred_len};
+
+    halo_return(call, halo_u64(fields[args[0].u32 % 5]));
+}
+
+/* The length of a text of the host's, or its error. */
+HALO_EXPORT(text_len, "text_len", HALO_I64, HALO_U32)
+{
+    struct halo_future future;
+    const int error = halo_call(&future, &host_text, args[0]);
+
+    halo_return(call, halo_i64(error ? error : (int64_t)future.result.len));
+    halo_future_free(&future);
+}

@@ -9,9 +9,10 @@
 #include "../stack.h"
 #include "call.h"
 
-#define RING_MAX 256u
 /* Most calls that the host can have going: each takes two descriptors at most. */
-#define POSTS 128u
+#define POSTS_MAX HALO_CALLS_MAX
+#define RING_MAX (2 * POSTS_MAX)
+_Static_assert(RING_MAX == 512, "the words below say so");
 #define CALL_LEN 4096u
 #define ANSWER_LEN 1024u /* longer results are not copied, but taken from where they lie */
 
@@ -41,8 +42,8 @@ static struct {
     struct halo_driver_chain chains[RING_MAX];
     struct post *posts;
     uint8_t post_of[RING_MAX]; /* by chain id */
-    bool *taken[POSTS];        /* where a result is lent: to be set when the host has read it */
-    struct incoming put_off[POSTS]; /* they have time until a wait is over; in order */
+    bool *taken[POSTS_MAX];    /* where a result is lent: to be set when the host has read it */
+    struct incoming put_off[POSTS_MAX]; /* they have time until a wait is over; in order */
     uint32_t put_off_count;
     bool stopped; /* the host has said that there will be no more calls */
 } serve;
@@ -96,17 +97,19 @@ static struct halo__memory start(struct halo__memory memory)
 {
     const struct halo_boot *boot = halo_boot_page();
     const struct halo_boot_queue *ring = &boot->queue[HALO_QUEUE_H2G];
-    const uint64_t len = POSTS * sizeof(struct post);
+    const uint32_t posts = ring->size / 2;
+    const uint64_t len = (posts * sizeof(struct post) + HALO_PAGE - 1) / HALO_PAGE * HALO_PAGE;
     const struct halo_ring_place place = halo__boot_place(ring);
 
-    if (boot->queue_count <= HALO_QUEUE_H2G || ring->size > RING_MAX || ring->size < 2 * POSTS ||
-        memory.len < len)
-        halo_panic("the host offers a queue or a pool that this guest cannot use"); /* DRV-17 */
+    if (boot->queue_count <= HALO_QUEUE_H2G || posts == 0 || ring->size > RING_MAX) /* DRV-17 */
+        halo_panic("the queue of calls has more descriptors than this guest can take: 512");
+    if (memory.len < len)
+        halo_panic("the host's pool has no room for as many calls as its queue has");
     halo__check(halo_driver_init(&serve.driver, &place, serve.chains), "the ring is misplaced");
     halo__check(halo_driver_extend(&serve.driver, (uint32_t)boot->features),
                 "the host offers extensions that do not go together");
     serve.posts = memory.base;
-    for (uint32_t i = 0; i < POSTS; i++)
+    for (uint32_t i = 0; i < posts; i++)
         repost(i, 0);
     flush();
     return (struct halo__memory){(unsigned char *)memory.base + len, memory.len - len};

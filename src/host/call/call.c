@@ -59,6 +59,8 @@ void halo__calls_init(struct halo_calls *calls, struct halo_port *port, struct h
     calls->port = port;
     calls->words = words;
     calls->box = box;
+    calls->deferred_len_max = HALO_DEFERRED_MAX;
+    calls->deferred_max = HALO_DEFERRED_COUNT_DEFAULT;
     halo__port_attach(port, &service, calls);
 }
 

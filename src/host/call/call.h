@@ -45,7 +45,7 @@ struct halo_functions {
     "the host has no memory for it, or holds held_max of its options for this guest already"
 
 /* Most calls of the host's that are in flight. */
-#define HALO_NUMBERS 256u
+#define HALO_NUMBERS HALO_CALLS_MAX
 
 struct halo_call_counts {
     uint64_t served, sent; /* calls of the guest's, and of the host's */
@@ -80,7 +80,8 @@ struct halo_calls {
         complaint[64 + HALO_FUNCTION_NAME_MAX]; /* what cannot be understood, where it has a name */
 
     struct halo_deferred_answer *first_deferred, *last_deferred;
-    uint64_t deferred_bytes;
+    uint64_t deferred_bytes, deferred_len_max;
+    uint32_t deferred_max; /* of them */
     uint32_t deferred_count, next_ticket;
 };
 
@@ -175,7 +176,7 @@ void halo__answer_error(struct halo_calls *calls, const struct halo_request *req
 /* Tickets of what is not kept but made again from a call of the host's: its number, and this. */
 #define HALO_TICKET_CALL 0x80000000u
 
-/* Keep a payload, and answer with its ticket. HALO_ENOMEM: not answered. */
+/* Keep a payload, and answer with its ticket. HALO_ESIZE, HALO_ENOMEM: not answered. */
 int halo__answer_defer(struct halo_calls *calls, const struct halo_request *request,
                        const struct halo_payload *payload);
 const char *halo__deferred_fetch(struct halo_calls *calls, struct halo_request *request);

@@ -5,8 +5,6 @@
 #include <string.h>
 #include "call.h"
 
-#define DEFERRED_COUNT_MAX 1024u
-
 struct halo_deferred_answer {
     struct halo_deferred_answer *next;
     uint32_t ticket;
@@ -67,13 +65,17 @@ static struct halo_deferred_answer *copy(struct halo_calls *calls,
 int halo__answer_defer(struct halo_calls *calls, const struct halo_request *request,
                        const struct halo_payload *payload)
 {
-    struct halo_deferred_answer *deferred = copy(calls, payload);
+    struct halo_deferred_answer *deferred;
     struct halo_deferred notice;
 
+    if (payload->len > calls->deferred_len_max)
+        return HALO_ESIZE;
+    deferred = copy(calls, payload);
     if (!deferred)
         return HALO_ENOMEM;
-    while (calls->first_deferred && (calls->deferred_bytes + deferred->len > HALO_DEFERRED_MAX ||
-                                     calls->deferred_count == DEFERRED_COUNT_MAX)) {
+    while (calls->first_deferred &&
+           (calls->deferred_bytes + deferred->len > calls->deferred_len_max ||
+            calls->deferred_count == calls->deferred_max)) {
         forget(calls, NULL);
         calls->stats.discarded++;
     }

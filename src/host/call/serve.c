@@ -46,7 +46,9 @@ static int refuse_result(struct halo_call *call, int error, const struct halo_va
     else if (error == HALO_ESIZE)
         (void)snprintf(text, sizeof(text), "%s returned %zu bytes, which is more than %s",
                        provided->name, value->len,
-                       call->request->pushed_at ? "the stack holds" : "16 MiB");
+                       call->request->pushed_at      ? "the stack holds"
+                       : value->len > HALO_VALUE_MAX ? "16 MiB"
+                                                     : "sizes.deferred_len");
     else if (error == HALO_EINVAL)
         (void)snprintf(text, sizeof(text),
                        "%s returned a NULL pointer, or a text with a zero byte inside",

@@ -22,16 +22,15 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define POOL_MIN (2ull << 20) /* a quarter of guest memory, between these */
-#define POOL_MAX (4ull << 20)
+#define POOL_LEAST (2ull << 20) /* where nobody chooses: a quarter of guest memory, in these */
+#define POOL_MOST (4ull << 20)
+#define STACK_MOST (1ull << 20) /* of the stacks of that transport */
+/* What is not the pool's in any case: beneath the program, and queues, arguments and pages. */
+#define OTHERS_LEN (HALO_PROGRAM_BASE - HALO_RAM_BASE + (256ull << 10))
 #define GUARD_LEN (64ull << 10) /* below a stack that has something beneath it */
 
 /* What calls use: src/message/compact.h. */
 #define RING_FEATURES (HALO_FEATURE_INLINE_REQUEST | HALO_FEATURE_INLINE_ANSWER)
-/* Of each queue, room for a ring of this size. */
-static const uint32_t ring_sizes[HALO_QUEUE_COUNT] = {
-    [HALO_QUEUE_G2H] = HALO_QUEUE_SIZE_MAX, [HALO_QUEUE_H2G] = HALO_QUEUE_SIZE_DEFAULT};
-
 #define RIGHTS_ALL (HALO_MAY_READ | HALO_MAY_WRITE)
 
 static uint64_t pages(uint64_t len)
@@ -82,13 +81,80 @@ int halo__layout_reserve(struct halo_machine *machine, uint64_t address, uint64_
                       (unsigned long long)(len + 1023) >> 10, strerror(errno));
 }
 
+/* Bytes of both queues; of the one whose size the guest's file decides, as many as it may want. */
+static uint64_t queue_bytes(const struct halo_sizes *sizes, enum halo_queue_index queue)
+{
+    const uint32_t size = queue == HALO_QUEUE_H2G ? sizes->call_queue_size
+                          : sizes->queue_size     ? sizes->queue_size
+                                                  : HALO_QUEUE_SIZE_MAX;
+
+    return pages(halo_ring_bytes(size));
+}
+
+static bool size_is_good(uint32_t size)
+{
+    return size >= HALO_QUEUE_SIZE_MIN && size <= HALO_QUEUE_SIZE_MAX;
+}
+
+/* What was asked for, with defaults where nothing was. */
+static void choose_sizes(struct halo_sizes *sizes, uint64_t ram_len)
+{
+    const uint64_t quarter = ram_len / 4 / HALO_PAGE * HALO_PAGE;
+
+    if (!sizes->call_queue_size)
+        sizes->call_queue_size = HALO_QUEUE_SIZE_DEFAULT;
+    if (!sizes->deferred_len)
+        sizes->deferred_len = HALO_DEFERRED_MAX;
+    if (!sizes->deferred_max)
+        sizes->deferred_max = HALO_DEFERRED_COUNT_DEFAULT;
+    if (sizes->pool_len)
+        return;
+    sizes->pool_len = quarter < POOL_LEAST ? POOL_LEAST : quarter > POOL_MOST ? POOL_MOST : quarter;
+    if (sizes->pool_len < HALO_POOL_MIN(sizes->call_queue_size))
+        sizes->pool_len = pages(HALO_POOL_MIN(sizes->call_queue_size));
+}
+
+/* Each within its bounds, and all of them together. */
+static int check_sizes(struct halo_machine *machine, uint64_t ram_len)
+{
+    const struct halo_sizes *sizes = &machine->layout.sizes;
+    const bool is_good = size_is_good(sizes->call_queue_size);
+    const uint64_t least = HALO_POOL_MIN(sizes->call_queue_size);
+
+    if ((sizes->queue_size && !size_is_good(sizes->queue_size)) || !is_good)
+        return halo__fail(machine->words, HALO_EINVAL, "a queue has %u to %u descriptors, not %u",
+                          HALO_QUEUE_SIZE_MIN, HALO_QUEUE_SIZE_MAX,
+                          is_good ? sizes->queue_size : sizes->call_queue_size);
+    if (sizes->deferred_len < HALO_DEFERRED_LEN_MIN ||
+        sizes->deferred_len > HALO_DEFERRED_LEN_MAX ||
+        sizes->deferred_max > HALO_DEFERRED_COUNT_MAX)
+        return halo__fail(machine->words, HALO_EINVAL,
+                          "answers are kept up to %llu KiB to %llu MiB, and at most %u of them",
+                          HALO_DEFERRED_LEN_MIN >> 10, HALO_DEFERRED_LEN_MAX >> 20,
+                          HALO_DEFERRED_COUNT_MAX);
+    if (sizes->pool_len < least || sizes->pool_len > HALO_POOL_LEN_MAX ||
+        sizes->pool_len % HALO_PAGE)
+        return halo__fail(machine->words, HALO_EINVAL,
+                          "a pool beside a queue of %u descriptors for calls has %llu KiB to %llu "
+                          "MiB in whole pages, not %llu KiB",
+                          sizes->call_queue_size, (unsigned long long)least >> 10,
+                          HALO_POOL_LEN_MAX >> 20, (unsigned long long)sizes->pool_len >> 10);
+    if (sizes->pool_len > ram_len - OTHERS_LEN)
+        return halo__fail(machine->words, HALO_EINVAL,
+                          "a pool of %llu KiB does not fit into guest memory of %llu MiB",
+                          (unsigned long long)sizes->pool_len >> 10,
+                          (unsigned long long)ram_len >> 20);
+    return 0;
+}
+
 /* From the end of guest memory down: doorbell, boot page, arguments, save page, rings, pool. */
 static void choose_places(struct halo_machine *machine, const struct halo_options *options,
                           uint64_t args_len)
 {
     struct halo_layout *layout = &machine->layout;
     const uint64_t len = machine->ram.len;
-    const uint64_t stack_len = POOL_MIN / HALO_STACK_COUNT;
+    const uint64_t half = layout->sizes.pool_len / HALO_STACK_COUNT / HALO_PAGE * HALO_PAGE;
+    const uint64_t stack_len = half < STACK_MOST ? half : STACK_MOST;
 
     layout->doorbell = HALO_RAM_BASE + len - HALO_PAGE;
     layout->boot = layout->doorbell - HALO_PAGE;
@@ -97,12 +163,8 @@ static void choose_places(struct halo_machine *machine, const struct halo_option
     layout->save = layout->args - HALO_PAGE;
     layout->ring = layout->save;
     for (uint32_t i = HALO_QUEUE_COUNT; i-- > 0;)
-        layout->ring -= pages(halo_ring_bytes(ring_sizes[i]));
-    layout->pool_len = len / 4 / HALO_PAGE * HALO_PAGE;
-    if (layout->pool_len < POOL_MIN)
-        layout->pool_len = POOL_MIN;
-    if (layout->pool_len > POOL_MAX)
-        layout->pool_len = POOL_MAX;
+        layout->ring -= queue_bytes(&layout->sizes, (enum halo_queue_index)i);
+    layout->pool_len = layout->sizes.pool_len;
     layout->pool = layout->ring - layout->pool_len;
     layout->stack_len = options->stack_len ? options->stack_len : HALO_STACK_DEFAULT;
     layout->limit = layout->pool - HALO_PAGE;
@@ -112,18 +174,22 @@ static void choose_places(struct halo_machine *machine, const struct halo_option
         layout->stacks[i] = (struct halo_boot_stack){layout->pool + i * stack_len, stack_len};
 }
 
-/* In the room that they have, as large as the guest can take them. */
+/* In the room that they have; the queue to the host as large as the guest can take it. */
 static void place_queues(struct halo_layout *layout)
 {
     uint64_t desc = layout->ring;
 
+    if (!layout->sizes.queue_size)
+        layout->sizes.queue_size =
+            layout->ring_max < HALO_QUEUE_SIZE_MAX ? layout->ring_max : HALO_QUEUE_SIZE_MAX;
     for (uint32_t i = 0; i < HALO_QUEUE_COUNT; i++) {
-        const uint32_t size = ring_sizes[i] < layout->ring_max ? ring_sizes[i] : layout->ring_max;
+        const uint32_t size =
+            i == HALO_QUEUE_G2H ? layout->sizes.queue_size : layout->sizes.call_queue_size;
         const uint64_t events = desc + halo_ring_bytes(size) - 128;
 
         layout->queues[i] = (struct halo_boot_queue){
             .desc = desc, .driver_event = events, .device_event = events + 64, .size = size};
-        desc += pages(halo_ring_bytes(ring_sizes[i]));
+        desc += pages(halo_ring_bytes(size));
     }
 }
 
@@ -150,10 +216,15 @@ int halo__layout_begin(struct halo_machine *machine, const struct halo_options *
                           "the guest's arguments are longer than %u bytes", HALO_ARGS_MAX);
     if (options->transport != HALO_TRANSPORT_RING && options->transport != HALO_TRANSPORT_STACK)
         return halo__fail(machine->words, HALO_EINVAL, "no such transport");
-    error = make_ram(machine, len);
+    machine->layout.sizes = options->sizes;
+    choose_sizes(&machine->layout.sizes, len);
+    error = check_sizes(machine, len);
     if (!error)
-        choose_places(machine, options, args_len);
-    return error;
+        error = make_ram(machine, len);
+    if (error)
+        return error;
+    choose_places(machine, options, args_len);
+    return 0;
 }
 
 /* Put bytes into guest memory, at an address that the host chose. */
@@ -196,6 +267,8 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .save = layout->save,
         .stack_low = layout->stack_top - layout->stack_len,
         .stack_len = layout->stack_len,
+        .deferred_len = layout->sizes.deferred_len,
+        .deferred_max = layout->sizes.deferred_max,
     };
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;

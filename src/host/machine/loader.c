@@ -220,6 +220,7 @@ static bool entry_is_code(const struct halo_layout *layout, uint64_t entry)
 /* What Halo's notes say; 0 where there is none. */
 struct notes {
     uint32_t version, ring_max;
+    uint32_t calls[2]; /* smallest and largest queue to the guest */
     uint64_t syscall_entry;
 };
 
@@ -230,6 +231,8 @@ static void read_note(const Elf64_Nhdr *note, const unsigned char *bytes, struct
         memcpy(&notes->version, bytes, sizeof(notes->version));
     if (note->n_type == HALO_NOTE_RING && note->n_descsz == sizeof(notes->ring_max))
         memcpy(&notes->ring_max, bytes, sizeof(notes->ring_max));
+    if (note->n_type == HALO_NOTE_CALLS && note->n_descsz == sizeof(notes->calls))
+        memcpy(notes->calls, bytes, sizeof(notes->calls));
     if (note->n_type == HALO_NOTE_SYSCALL && note->n_descsz == sizeof(notes->syscall_entry))
         memcpy(&notes->syscall_entry, bytes, sizeof(notes->syscall_entry));
 }
@@ -279,6 +282,25 @@ static int check_version(struct halo_machine *machine, const char *path, uint32_
                       path, version, HALO_ABI_VERSION);
 }
 
+/* It was built for the queues that were asked for. */
+static int check_sizes(struct halo_machine *machine, const char *path)
+{
+    const struct halo_layout *layout = &machine->layout;
+    const struct halo_sizes *sizes = &layout->sizes;
+
+    if (sizes->queue_size > layout->ring_max)
+        return halo__fail(machine->words, HALO_EGUEST,
+                          "%s: it takes at most %u descriptors as its queue to the host, and "
+                          "queue_size is %u: ask for less, or link it again",
+                          path, layout->ring_max, sizes->queue_size);
+    if (sizes->call_queue_size < layout->calls_min || sizes->call_queue_size > layout->calls_max)
+        return halo__fail(machine->words, HALO_EGUEST,
+                          "%s: it takes %u to %u descriptors as its queue of calls, and "
+                          "call_queue_size is %u: ask for what it takes, or link it again",
+                          path, layout->calls_min, layout->calls_max, sizes->call_queue_size);
+    return 0;
+}
+
 static void read_program_header(const struct guest_file *file, const Elf64_Ehdr *header, uint32_t i,
                                 Elf64_Phdr *segment)
 {
@@ -326,7 +348,9 @@ static int load(struct halo_machine *machine, const char *path, const struct gue
         return refuse(machine, path, "its entry point is not in executable memory");
     machine->layout.entry = header.e_entry;
     machine->layout.ring_max = notes.ring_max ? notes.ring_max : HALO_QUEUE_SIZE_DEFAULT;
-    return 0;
+    machine->layout.calls_min = notes.calls[1] ? notes.calls[0] : HALO_QUEUE_SIZE_DEFAULT;
+    machine->layout.calls_max = notes.calls[1] ? notes.calls[1] : HALO_QUEUE_SIZE_DEFAULT;
+    return check_sizes(machine, path);
 }
 
 int halo__load(struct halo_machine *machine, const struct halo_program *program)

@@ -53,7 +53,9 @@ struct halo_layout {
     uint64_t ring, pool, pool_len;
     uint64_t args, args_len;
     uint64_t features; /* ring extensions that the guest is told of */
-    uint32_t ring_max; /* largest queue to the host that the guest can take */
+    struct halo_sizes sizes;
+    /* What the guest can take: the largest queue to the host, and a queue to the guest. */
+    uint32_t ring_max, calls_min, calls_max;
 };
 
 /* Guest memory as the host sees it. */
