@@ -228,7 +228,7 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
 int halo__loop_step(struct halo_loop *loop)
 {
     struct halo_port *port = loop->port;
-    struct halo_exit exit = {.is_system_call = false};
+    struct halo_exit exit;
     int error = halo__port_send(port);
 
     if (error)
@@ -261,6 +261,7 @@ int halo__loop_step(struct halo_loop *loop)
      * with what it was told. */
     if (!loop->is_inside)
         halo__machine_tell(loop->machine);
+    exit.is_system_call = false;
     error = loop->machine->backend->run(loop->machine, loop->deadline, &exit);
     if (error)
         return halo__loop_end(loop, error);

@@ -86,23 +86,22 @@ static int stuck(struct halo_sandbox *box, const char *what)
 }
 
 /* What has not come in time, and where the guest is meanwhile. */
-static int timed_out(struct halo_sandbox *box, const char *missing, bool goes_on)
+static int timed_out(struct halo_sandbox *box, const char *who, const char *missing, bool goes_on)
 {
-    uint64_t rip;
+    const char *state = "the guest waits for its host";
+    uint64_t rip = 0;
 
     if (box->loop.poller.again)
-        return halo__fail(&box->words, HALO_ETIMEDOUT, "%s within the time limit: %s", missing,
-                          box->streams.shortage);
-    if (!box->loop.is_inside)
-        return halo__fail(&box->words, HALO_ETIMEDOUT,
-                          "%s within the time limit: the guest waits for its host", missing);
-    rip = box->machine.backend->where(&box->machine, goes_on);
+        state = box->streams.shortage;
+    else if (box->loop.is_inside) {
+        state = "the guest runs";
+        rip = box->machine.backend->where(&box->machine, goes_on);
+    }
     if (!rip)
-        return halo__fail(&box->words, HALO_ETIMEDOUT, "%s within the time limit: the guest runs",
-                          missing);
-    return halo__fail(&box->words, HALO_ETIMEDOUT,
-                      "%s within the time limit: the guest runs, at 0x%llx", missing,
-                      (unsigned long long)rip);
+        return halo__fail(&box->words, HALO_ETIMEDOUT, "%s %s within the time limit: %s", who,
+                          missing, state);
+    return halo__fail(&box->words, HALO_ETIMEDOUT, "%s %s within the time limit: %s, at 0x%llx",
+                      who, missing, state, (unsigned long long)rip);
 }
 
 /*
@@ -116,7 +115,7 @@ static int timed_out(struct halo_sandbox *box, const char *missing, bool goes_on
  * to get on, calls and all, until it reads or writes.
  */
 static int run_until(struct halo_sandbox *box, condition *has_come, const void *what,
-                     const char *missing, int64_t deadline, bool nests)
+                     int64_t deadline, bool nests)
 {
     struct run run;
     int error;
@@ -143,8 +142,6 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
         else
             error = stuck(box, "the guest waits, but has not answered a call");
     }
-    if (error == HALO_ETIMEDOUT)
-        error = timed_out(box, missing, true);
     box->port.waits -= nests;
     leave(box, &run);
     return error;
@@ -177,7 +174,6 @@ static int failed(struct halo_sandbox *box, const struct halo_future *future, co
 int halo_wait(struct halo_future *future, int64_t timeout_ns)
 {
     struct halo_sandbox *box;
-    char missing[HALO_FUNCTION_NAME_MAX + 32];
     const char *name;
     int64_t deadline;
     int error;
@@ -189,10 +185,11 @@ int halo_wait(struct halo_future *future, int64_t timeout_ns)
     if (error)
         return error;
     name = box->calls.functions.exported[future->function - 1].name;
-    (void)snprintf(missing, sizeof(missing), "%s has not answered", name);
     error = deadline_of(box, timeout_ns, &deadline);
     if (!error)
-        error = run_until(box, is_done, future, missing, deadline, true);
+        error = run_until(box, is_done, future, deadline, true);
+    if (error == HALO_ETIMEDOUT)
+        error = timed_out(box, name, "has not answered", true);
     if (future->done) {
         if (box->calls.reported < box->calls.answered)
             box->calls.reported++; /* this one needs no halo_poll any more */
@@ -217,7 +214,9 @@ static int poll_calls(struct halo_sandbox *box, int64_t timeout_ns)
     if (!error && !some_came(box, NULL)) {
         if (!halo__calls_pending(calls))
             return 0;
-        error = run_until(box, some_came, NULL, "no call was answered", deadline, true);
+        error = run_until(box, some_came, NULL, deadline, true);
+        if (error == HALO_ETIMEDOUT)
+            error = timed_out(box, "no call", "was answered", true);
     }
     came = (int)(calls->answered - calls->reported);
     calls->reported = calls->answered;
@@ -257,13 +256,17 @@ static bool is_moving(const struct halo_sandbox *box, const void *what)
 static int run_for(struct halo_sandbox *box, uint32_t handle, enum halo_way way, int64_t deadline)
 {
     char missing[64];
+    int error;
 
     if (box->loop.state == HALO_STATE_ENDED)
         return box->loop.error;
-    (void)snprintf(missing, sizeof(missing), "the guest has not %s stream 0x%x",
+    error =
+        run_until(box, is_moving, &(struct one_way){handle, way}, deadline, box->port.serving > 0);
+    if (error != HALO_ETIMEDOUT)
+        return error;
+    (void)snprintf(missing, sizeof(missing), "has not %s stream 0x%x",
                    way == HALO_IN ? "read" : "written to", handle);
-    return run_until(box, is_moving, &(struct one_way){handle, way}, missing, deadline,
-                     box->port.serving > 0);
+    return timed_out(box, "the guest", missing, true);
 }
 
 /* The next bytes that the guest has written: their length, 0 at the end, or an error. */
@@ -454,7 +457,7 @@ static int serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
         error = step(box);
     leave(box, &run);
     if (error == HALO_ETIMEDOUT)
-        return timed_out(box, "the guest has not come to serve calls", true);
+        return timed_out(box, "the guest", "has not come to serve calls", true);
     if (!error && box->loop.state == HALO_STATE_ENDED)
         return halo__fail(&box->words, HALO_ESTATE,
                           "the guest ended with exit code %d and serves no calls",
@@ -495,7 +498,7 @@ static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_co
         const struct halo_stream *asked = halo__streams_asked(&box->streams);
 
         if (!asked)
-            timed_out(box, "the guest was stopped: it did not end", false);
+            timed_out(box, "the guest was stopped: it", "did not end", false);
         else
             halo__fail(
                 &box->words, error,
