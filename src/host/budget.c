@@ -44,11 +44,12 @@ void *halo__budget_take(struct halo_budget *budget, size_t len)
 
 void halo__budget_give(void *block)
 {
-    struct head *head = (struct head *)block - 1;
     struct halo_budget *budget;
+    struct head *head;
 
     if (!block)
         return;
+    head = (struct head *)block - 1;
     budget = head->budget;
     budget->used -= head->len;
     free(head);
