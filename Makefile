@@ -3,7 +3,7 @@
 BUILD ?= build
 HALO = $(BUILD)/src/halo
 
-.PHONY: all run test verify fuzz peers bench bench-count build-bench clean deps deps-test \
+.PHONY: all run test verify soak fuzz peers bench bench-count build-bench clean deps deps-test \
 	test-qemu format install uninstall configure-prefix deb
 
 all: $(BUILD)/build.ninja
@@ -35,14 +35,19 @@ deb: deps
 	@tools/deps package
 	@tools/deb $(BUILD)/deb
 
-# Everything that decides whether Halo works; .ci/run calls this.
+# Everything that decides whether Halo works, in up to half an hour; .ci/run calls this.
 test: deps-test
 	@tests/run
 
-# All that is known of the ring's correctness: proofs, coverage, mutants and peers too; an hour or more.
+# All that is known of the ring's correctness: proofs, coverage, mutants and peers too; up to three hours.
 verify: deps-test
 	@tools/deps verify peers
 	@tests/run --all
+
+# What takes hours: every mutant, and an hour of each target of tests/fuzz.
+soak: deps-test
+	@python3 tests/mutation/mutate.py
+	@tests/fuzz/run 3600
 
 # Look for inputs that break the ring, SECONDS for each of the targets of tests/fuzz.
 SECONDS ?= 60

@@ -409,7 +409,9 @@ int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struc
         }
         slots++;
         if (!(flags & HALO_DESC_NEXT)) {
-            reason = check_id(device, halo_meta_id(meta));
+            const uint16_t id = halo_meta_id(meta);
+
+            reason = check_id(device, id);
             if (reason)
                 break;
             if (!direction) {
@@ -419,8 +421,7 @@ int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struc
             chain->writable_count = count - chain->readable_count;
             chain->writable_len = device->len_max - left - chain->readable_len;
             chain->reject = HALO_REJECT_NOT;
-            take_off(device, chain, halo_meta_id(meta), slots,
-                     halo_at_step(at, &device->place, device->end));
+            take_off(device, chain, id, slots, halo_at_step(at, &device->place, device->end));
             return 1;
         }
         reason = check_next(device, slots);

@@ -40,6 +40,8 @@ for file in files:
         gone = []
         for key in sorted(key for key, count in mine.items() if not count):
             code = lines[key[1] - 1].strip()
+            if 'HALO_PLAIN_PATH' in code and key[5:] == ('condition 1',):
+                continue # a constant of the build: tests run without it, too
             if (file, code) in excuses:
                 used += 1
             else:

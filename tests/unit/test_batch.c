@@ -99,6 +99,25 @@ static void a_batch_goes_on_with_what_was_added(void **state)
     assert_int_equal(halo_driver_poll_batch(&ring->driver, used, COUNT), 3);
 }
 
+/* Not by the plain path; and two counts whose sum wraps to one are not one. */
+static void a_chain_of_two_is_submitted_and_seen_at_once(void **state)
+{
+    struct ring *ring = *state;
+    const struct halo_buf bufs[2] = {{DATA_BASE, 1}, {DATA_BASE, 1}};
+
+    ring_remember(ring);
+    assert_int_equal(halo_driver_submit(&ring->driver, bufs, 2, UINT32_MAX), HALO_EINVAL);
+    assert_ring_unchanged(ring);
+    assert_int_equal(halo_driver_submit(&ring->driver, bufs, 1, 1), 0);
+    *halo_driver_context(&ring->driver, 0) = 77;
+    assert_int_equal(ring_take(ring), 1);
+    assert_int_equal(ring->chain.slots, 2);
+    assert_int_equal(halo_driver_submit(&ring->driver, bufs, 1, 0), 1);
+    assert_int_equal(halo_device_finish(&ring->device, ring->chain.token, 0), 0);
+    assert_int_equal(*halo_driver_context(&ring->driver, 0), 77);
+    assert_int_equal(ring_collect(ring), 1);
+}
+
 static void chains_before_a_broken_one_are_handed_out_first(void **state)
 {
     struct ring *ring = *state;
@@ -189,7 +208,9 @@ int main(void)
         AT(2, a_batch_that_does_not_fit_is_taken_in_part),
         AT(5, a_batch_that_does_not_fit_is_taken_in_part),
         AT(8, a_batch_goes_on_with_what_was_added),
+        AT(8, a_chain_of_two_is_submitted_and_seen_at_once),
         AT(5, a_batch_goes_on_with_what_was_added),
+        AT(5, a_chain_of_two_is_submitted_and_seen_at_once),
         FROM_SIZE_3(chains_before_a_broken_one_are_handed_out_first),
         FROM_SIZE_3(entries_before_a_broken_one_are_handed_out_first),
         FROM_SIZE_3(a_rejected_chain_does_not_end_a_batch),

@@ -22,11 +22,15 @@ static struct halo_parked ask(struct queue *q, const char *text, uint64_t room)
 
 static void a_parked_request_is_read_at_any_offset(void **state)
 {
-    const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz"; /* longer than a small buffer */
+    const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz" /* longer than two large buffers */
+                        "0123456789abcdefghijklmnopqrstuvwxyz"
+                        "0123456789abcdefghijklmnopqrstuvwxyz"
+                        "0123456789abcdefghijklmnopqrstuvwxyz";
     struct queue *q = *state;
     const struct halo_parked parked = ask(q, text, 20);
-    char got[64];
+    char got[192];
 
+    assert_true(parked.readable_count > 2);
     assert_int_equal(parked.readable_len, strlen(text));
     assert_int_equal(parked.writable_len >= 20, 1);
     for (size_t at = 0; at <= sizeof(text) + 2; at++) {
@@ -45,7 +49,7 @@ static void a_parked_request_is_read_at_any_offset(void **state)
 static void a_parked_request_is_answered_with_what_was_written_anywhere(void **state)
 {
     struct queue *q = *state;
-    const struct halo_parked parked = ask(q, "?", 40);
+    const struct halo_parked parked = ask(q, "?", 144);
     const uint32_t room = parked.writable_len;
 
     assert_int_equal(halo_parked_write(&q->receiver, &parked, room, "x", 1), 0);
@@ -53,6 +57,7 @@ static void a_parked_request_is_answered_with_what_was_written_anywhere(void **s
     assert_int_equal(halo_parked_write(&q->receiver, &parked, 10, "behind, across buffers", 22),
                      22);
     assert_int_equal(halo_parked_write(&q->receiver, &parked, 0, "in front: ", 10), 10);
+    assert_int_equal(halo_parked_write(&q->receiver, &parked, LARGE - 3, "across", 6), 6);
     assert_int_equal(halo_receiver_answer(&q->receiver, &parked, room + 1), HALO_EINVAL);
     assert_int_equal(halo_receiver_answer(&q->receiver, &parked, 32), 0);
     assert_int_equal(halo_receiver_answer(&q->receiver, &parked, 32), HALO_ESTALE);
@@ -65,7 +70,7 @@ static void its_spans_are_the_bytes_between_two_offsets(void **state)
 {
     const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
     struct queue *q = *state;
-    const struct halo_parked parked = ask(q, text, 40);
+    const struct halo_parked parked = ask(q, text, 80);
     struct halo_span spans[8];
 
     for (uint64_t at = 0; at < strlen(text); at++) {
@@ -85,6 +90,7 @@ static void its_spans_are_the_bytes_between_two_offsets(void **state)
     assert_int_equal(halo_parked_readable(&q->receiver, &parked, 0, UINT64_MAX, spans, 1), 1);
     assert_int_equal(halo_parked_writable(&q->receiver, &parked, parked.writable_len, 1, spans, 8),
                      0);
+    assert_int_equal(halo_parked_writable(&q->receiver, &parked, 0, UINT64_MAX, spans, 1), 1);
     assert_int_equal(halo_parked_writable(&q->receiver, &parked, 0, UINT64_MAX, spans, 8),
                      parked.writable_count);
     assert_int_equal(halo_parked_write(&q->receiver, &parked, 1, "A", 1), 1);
@@ -176,6 +182,7 @@ static void parked_requests_are_answered_by_another_receiver(void **state)
 
     at = halo_device_positions(&q->receiver.device);
     assert_int_equal(halo_receiver_init(&other, &config, chains), 0);
+    assert_int_equal(halo_receiver_resume(&other, at, NULL), HALO_EINVAL); /* some are in flight */
     assert_int_equal(halo_receiver_resume(&other, at, q->chains), 0);
     assert_int_equal(halo_receiver_stats(&other).in_flight, 2);
     q->receiver = other;

@@ -315,9 +315,12 @@ static void reenter(struct queue *q)
 {
     const struct halo_receiver before = q->receiver;
     struct halo_received request;
+    const struct halo_parked none = {0};
     struct halo_span span;
 
     assert_int_equal(halo_receiver_poll(&q->receiver, &request, &span, 1), HALO_EBUSY);
+    assert_int_equal(halo_receiver_answer(&q->receiver, &none, 0), HALO_EBUSY);
+    assert_int_equal(halo_receiver_answer_inline(&q->receiver, &none, "", 0), HALO_EBUSY);
     assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), HALO_EBUSY);
     assert_int_equal(halo_receiver_rewind(&q->receiver, &q->request), HALO_EBUSY);
     assert_int_equal(halo_receiver_flush(&q->receiver), HALO_EBUSY);
