@@ -1,15 +1,10 @@
 /* halo run: a guest with the command's own standard streams, or a file as its input. */
 #define _GNU_SOURCE
 #include "tool.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -69,61 +64,6 @@ static int parse(int argc, char **argv, struct run_options *options)
     return 0;
 }
 
-static int64_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-/* Wait until somebody writes to a FIFO, or has: before that its end seems to be there. */
-static bool wait_for_writer(int fd, int64_t *timeout_ns)
-{
-    const int64_t start = now();
-
-    for (;;) {
-        const int64_t left = *timeout_ns - (now() - start);
-        const struct timespec time = {left / 1000000000, left % 1000000000};
-        struct pollfd pollfd = {.fd = fd, .events = POLLIN};
-
-        if (*timeout_ns != HALO_FOREVER && left <= 0)
-            return false;
-        if (ppoll(&pollfd, 1, *timeout_ns == HALO_FOREVER ? NULL : &time, NULL) > 0) {
-            if (*timeout_ns != HALO_FOREVER)
-                *timeout_ns = left;
-            return true;
-        }
-    }
-}
-
-/*
- * The file that becomes the guest's standard input: 0, or an exit code after a message. Opening it
- * waits for nobody; what waits for a writer of a FIFO is the time limit's.
- */
-static int open_input(const char *path, int64_t *timeout_ns, int *input)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-    if (fd < 0) {
-        fprintf(stderr, "halo run: %s: %s\n", path, strerror(errno));
-        return TOOL_EXIT_USAGE;
-    }
-    *input = fd;
-    if (fstat(fd, &st) < 0)
-        return 0;
-    if (S_ISDIR(st.st_mode)) {
-        fprintf(stderr, "halo run: %s: %s\n", path, strerror(EISDIR));
-        return TOOL_EXIT_USAGE;
-    }
-    if (S_ISFIFO(st.st_mode) && !wait_for_writer(fd, timeout_ns)) {
-        fprintf(stderr, "halo run: %s: nobody has written to it within the time limit\n", path);
-        return TOOL_EXIT_TIMEOUT;
-    }
-    return 0;
-}
-
 static void print_stats(const struct halo_sandbox *box)
 {
     struct halo_stats stats;
@@ -157,7 +97,7 @@ int tool_run(int argc, char **argv)
     if (options.help)
         return tool_print(usage);
     if (options.input) {
-        error = open_input(options.input, &options.common.timeout_ns, &input);
+        error = tool_open_input(options.input, &options.common.timeout_ns, &input);
         if (error)
             return error;
     }

@@ -5,6 +5,7 @@
  *     main.c       the sub-command's name; version and help
  *     run.c        halo run
  *     call.c       halo call
+ *     input.c      the file that is a guest's standard input
  *     options.c    what both can be told; streams, words and exit codes
  *     progress.c   how far a long transfer is
  *
@@ -29,6 +30,12 @@ enum tool_exit {
 
 int tool_run(int argc, char **argv);
 int tool_call(int argc, char **argv);
+
+/*
+ * Open `path` for reading, within the time limit, of which what it took is taken away: 0, or an
+ * exit code after a message.
+ */
+int tool_open_input(const char *path, int64_t *timeout_ns, int *input);
 
 /* What every command that starts a guest can be told. */
 struct tool_options {
