@@ -33,6 +33,13 @@
 /* And another: the smallest and the largest ring as its queue to the guest, as two 32-bit words. */
 #define HALO_NOTE_CALLS 4u
 
+/*
+ * Another, beside that of HALO_NOTE_SYSCALL: where the list begins and ends of what the program
+ * relocates by itself, two 64-bit words. Where they are the same, memory that is to be read-only
+ * after relocation is so from the start.
+ */
+#define HALO_NOTE_RELOCATION 5u
+
 /* What a guest without the note has; and what the queue to the guest has where nobody chooses. */
 #define HALO_QUEUE_SIZE_DEFAULT 256u
 
@@ -110,7 +117,8 @@ struct halo_boot {
     uint64_t deferred_len; /* of answers that do not fit: what the host keeps, in bytes */
     uint32_t deferred_max; /* and how many of them */
     uint32_t reserved_too;
-    uint64_t unused[4];
+    uint64_t protect; /* code: see HALO_PROTECT_OFFSET */
+    uint64_t unused[3];
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -137,6 +145,7 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, seed) == 224, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, stack_low) == 256, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, deferred_len) == 272, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, deferred_max) == 280, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, protect) == 288, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 320, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
@@ -185,15 +194,21 @@ struct halo_unsent {
 
 #define HALO_UNSENT_MAX 64u
 
+/* Numbers of system calls that are counted. */
+#define HALO_CALLS_COUNT 512u
+
 /* The save page, writable for the guest: the host believes nothing of it. */
 struct halo_save {
     uint64_t counter; /* the guest's time stamp counter when the doorbell last came back, or 0 */
     uint64_t rcx;     /* of the system call that is being made */
-    uint64_t more[6];
+    uint64_t calls;   /* system calls so far */
+    uint64_t more[5];
     struct halo_unsent unsent[HALO_UNSENT_MAX];
+    uint32_t unknown[HALO_CALLS_COUNT]; /* those that nobody answered, by number */
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_save, unsent) == 64, "save page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_save, unknown) == 1088, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_unsent) == 16, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
 
@@ -204,6 +219,19 @@ HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
  * For all other guests a system call is a fault that ends them.
  */
 #define HALO_SYSCALL_OFFSET 64u
+
+/*
+ * Such a guest can have the protection of its own memory changed, by code in the doorbell's page:
+ *
+ *     int64_t protect(uint64_t base, uint64_t len, uint64_t prot);
+ *
+ * with whole pages of its program, heap and stack, and PROT_READ, PROT_WRITE and PROT_EXEC of
+ * Linux. Memory that the program's file has as executable can lose rights and get them back; other
+ * memory never becomes executable, read-only memory never writable; and what the file marks as
+ * read-only after relocation (PT_GNU_RELRO) stays so once it was made so. Returns 0, or a negative
+ * errno of Linux, and then nothing has changed.
+ */
+#define HALO_PROTECT_OFFSET 128u
 
 /* What a guest can ask for with the doorbell. Nothing is returned; all of them may leave the VM. */
 enum halo_doorbell {

@@ -372,14 +372,15 @@ struct halo_stats {
     uint64_t requests; /* chains taken from the guest */
     uint64_t exits;    /* times the guest was left, for whatever reason */
     uint64_t kicks, waits;
-    uint64_t calls;      /* of the host's functions */
-    uint64_t calls_out;  /* of the guest's functions */
-    uint64_t deferred;   /* answers that did not fit, and were kept for the guest to fetch */
-    uint64_t fetched;    /* bytes of those, and of long arguments, that it fetched */
-    uint64_t discarded;  /* such answers that were given up */
-    uint64_t bytes_in;   /* bytes that the guest read from its streams */
-    uint64_t bytes_out;  /* bytes that it wrote to them */
-    uint64_t elapsed_ns; /* inside the functions that run the guest */
+    uint64_t calls;        /* of the host's functions */
+    uint64_t calls_out;    /* of the guest's functions */
+    uint64_t deferred;     /* answers that did not fit, and were kept for the guest to fetch */
+    uint64_t fetched;      /* bytes of those, and of long arguments, that it fetched */
+    uint64_t discarded;    /* such answers that were given up */
+    uint64_t bytes_in;     /* bytes that the guest read from its streams */
+    uint64_t bytes_out;    /* bytes that it wrote to them */
+    uint64_t elapsed_ns;   /* inside the functions that run the guest */
+    uint64_t system_calls; /* that the guest's C library made and the guest answered; it says so */
 };
 
 /*
@@ -390,6 +391,12 @@ void halo_sandbox_sizes(const struct halo_sandbox *box, struct halo_sizes *sizes
 
 /* Counters since halo_open. Any state. */
 void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats);
+
+/*
+ * How often the guest's C library made the system call `number`, and the guest had no answer
+ * (ENOSYS); as the guest says. Numbers from HALO_CALLS_COUNT on are not counted. Any state.
+ */
+uint32_t halo_unanswered(const struct halo_sandbox *box, uint32_t number);
 
 /*
  * Call `watch` about every `interval_ns` while the guest is being run and leaves, or waits; to show

@@ -205,10 +205,13 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
     int error;
 
     loop->exits++;
-    loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT;
+    loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT || exit->kind == HALO_EXIT_PROTECT;
     switch (exit->kind) {
     case HALO_EXIT_TIMEOUT:
         return HALO_ETIMEDOUT;
+    case HALO_EXIT_PROTECT:
+        error = halo__machine_protect(loop->machine, exit);
+        return error ? halo__loop_end(loop, error) : 0;
     case HALO_EXIT_FAULT:
         return halo__loop_end(loop, faulted(loop, exit));
     case HALO_EXIT_DEAD:

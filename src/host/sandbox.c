@@ -149,8 +149,21 @@ void halo_watch(struct halo_sandbox *box, int64_t interval_ns,
     box->loop.watch_next = 0;
 }
 
+/* What a guest that makes system calls has noted in its save page. */
+static bool take_saved(const struct halo_sandbox *box, uint64_t offset, void *to, size_t len)
+{
+    const struct halo_machine *machine = &box->machine;
+
+    if (!machine->ram.host || !machine->layout.syscall_entry)
+        return false;
+    halo_shm_copy_in(to, machine->ram.host + (machine->layout.save + offset - HALO_RAM_BASE), len);
+    return true;
+}
+
 void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats)
 {
+    uint64_t calls;
+
     *stats = (struct halo_stats){
         .requests = box->port.requests_taken,
         .exits = box->loop.exits,
@@ -165,4 +178,16 @@ void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats)
         .bytes_out = box->streams.total.bytes_out,
         .elapsed_ns = box->elapsed_ns,
     };
+    if (take_saved(box, offsetof(struct halo_save, calls), &calls, sizeof(calls)))
+        stats->system_calls = calls;
+}
+
+uint32_t halo_unanswered(const struct halo_sandbox *box, uint32_t number)
+{
+    uint32_t count = 0;
+
+    if (number < HALO_CALLS_COUNT)
+        (void)take_saved(box, offsetof(struct halo_save, unknown) + number * sizeof(count), &count,
+                         sizeof(count));
+    return count;
 }

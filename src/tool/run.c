@@ -64,6 +64,29 @@ static int parse(int argc, char **argv, struct run_options *options)
     return 0;
 }
 
+/* Of guests with a C library: what they asked for in vain, by name. */
+static void print_calls(const struct halo_sandbox *box, uint64_t made)
+{
+    static const char *const names[HALO_CALLS_COUNT] = {
+#include "call_names.h"
+    };
+    bool any = false;
+
+    fprintf(stderr, "%llu system calls", (unsigned long long)made);
+    for (uint32_t i = 0; i < HALO_CALLS_COUNT; i++) {
+        const uint32_t count = halo_unanswered(box, i);
+
+        if (count == 0)
+            continue;
+        fprintf(stderr, "%s %s", any ? "," : "; not answered:", names[i] ? names[i] : "number ");
+        if (!names[i])
+            fprintf(stderr, "%u", i);
+        fprintf(stderr, " %u", count);
+        any = true;
+    }
+    fputc('\n', stderr);
+}
+
 static void print_stats(const struct halo_sandbox *box)
 {
     struct halo_stats stats;
@@ -82,6 +105,8 @@ static void print_stats(const struct halo_sandbox *box)
         fprintf(stderr, " %10.2f %9.1f\n", (double)stats.exits / mib, mib / seconds);
     else
         fprintf(stderr, " %10s %9s\n", "-", "-"); /* too little for a rate to mean anything */
+    if (stats.system_calls > 0)
+        print_calls(box, stats.system_calls);
 }
 
 int tool_run(int argc, char **argv)

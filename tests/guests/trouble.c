@@ -224,6 +224,17 @@ static void write_to_code(void)
     kick();
 }
 
+/* Where the file has what is read-only after relocation. */
+static void write_to_relro(void)
+{
+    static int value;
+    static int *const relocated __attribute__((section(".data.rel.ro"))) = &value;
+
+    descriptor(1, (uintptr_t)&relocated, 8, 0, HALO_DESC_WRITE);
+    descriptor(0, halo_boot()->pool_base, 16, 0, HALO_DESC_NEXT);
+    kick();
+}
+
 static void buffer_over_ring(void)
 {
     descriptor(0, halo_boot_page()->queue[HALO_QUEUE_G2H].desc, 16, 0, HALO_DESC_WRITE);
@@ -327,6 +338,7 @@ static const struct mode modes[] = {
     {"endless-chain", endless_chain},
     {"far-buffer", far_buffer},
     {"write-to-code", write_to_code},
+    {"write-to-relro", write_to_relro},
     {"buffer-over-ring", buffer_over_ring},
     {"short-message", short_message},
     {"no-room", no_room},

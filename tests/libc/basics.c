@@ -107,8 +107,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < 5; i++)
         printf("%s ", words[i]);
     printf("%td\n", (char **)bsearch(&key, words, 5, sizeof(words[0]), compare) - words);
-    printf("%d %d %d %s\n", sscanf("12 0x1f word", "%d %x %19s", &a, (unsigned *)&b, word), a, b,
-           word);
+    printf("%d", sscanf("12 0x1f word", "%d %x %19s", &a, (unsigned *)&b, word));
+    printf(" %d %d %s\n", a, b, word);
     errno = ERANGE;
     printf("%s, %s\n", strerror(errno), strerror(ENOENT));
     printf("%s %d\n", setlocale(LC_ALL, ""), (int)MB_CUR_MAX);

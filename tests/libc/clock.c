@@ -49,6 +49,7 @@ int main(int argc, char **argv)
     getrandom(random[0], 16, 0);
     getrandom(random[1], 16, 0);
     printf("random %d\n", memcmp(random[0], random[1], 16) != 0);
-    printf("%d %d\n", clock_gettime(99, &(struct timespec){0}), errno);
+    printf("%d", clock_gettime(99, &(struct timespec){0}));
+    printf(" %d\n", errno);
     return 0;
 }

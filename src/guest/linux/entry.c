@@ -83,6 +83,13 @@ __asm__(".pushsection .text\n"
         "    .asciz \"Halo\"\n"
         "    .balign 4\n"
         "    .quad halo__linux_entry\n"
+        /* And the one that says what glibc relocates itself; musl has nothing of that kind. */
+        "    .long 5, 16, 5\n"
+        "    .asciz \"Halo\"\n"
+        "    .balign 4\n"
+        "    .weak __rela_iplt_start, __rela_iplt_end\n"
+        "    .hidden __rela_iplt_start, __rela_iplt_end\n"
+        "    .quad __rela_iplt_start, __rela_iplt_end\n"
         ".popsection\n");
 
 uint64_t halo__linux_rsp __attribute__((visibility("hidden")));
@@ -145,6 +152,7 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
         finish_signal(frame);
     else
         frame->rax = (uint64_t)linux_call(&halo__linux, frame->rax, args);
+    ((struct halo_save *)(uintptr_t)halo_boot()->save)->calls = halo__linux.calls;
     deliver(frame);
     halo__port_silence(false);
 }

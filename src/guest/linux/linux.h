@@ -3,7 +3,7 @@
  * thread. A pure library: it knows a small host interface, the program's memory and nothing else,
  * so that it runs and is tested anywhere.
  *
- *     table.c      numbers, names and functions; what is unknown is ENOSYS, and counted
+ *     table.c      numbers and functions; what is unknown is ENOSYS, and counted
  *     memory.c     which memory the program has: brk, mmap and their kin, and every pointer's check
  *     descriptors.c  numbers of open files
  *     streams.c    read, write, poll, and what both streams and files have
@@ -34,7 +34,7 @@
 
 #define LINUX_PAGE 4096ull
 #define LINUX_CALLS 512u /* numbers from here on are not even counted */
-#define LINUX_RANGES_MAX 16u
+#define LINUX_RANGES_MAX 32u
 #define LINUX_DESCRIPTORS 64u
 #define LINUX_FILES 64u
 #define LINUX_PATH_MAX 256u /* with its zero byte */
@@ -60,7 +60,7 @@ struct linux_host {
 /* Memory that the program has from the start: its segments and its stack. */
 struct linux_range {
     uint64_t base, len;
-    bool is_writable;
+    unsigned prot; /* PROT_READ and PROT_WRITE */
 };
 
 enum linux_kind {
@@ -108,7 +108,7 @@ struct linux_action { /* struct kernel_sigaction */
 struct linux_table {
     const struct linux_host *host;
     uint64_t calls;
-    uint32_t unknown[LINUX_CALLS]; /* how often each number was asked for in vain */
+    uint32_t *unknown; /* LINUX_CALLS counts of what was asked for in vain, or NULL */
 
     /* memory.c */
     struct linux_range ranges[LINUX_RANGES_MAX];
@@ -146,8 +146,6 @@ void linux_add_range(struct linux_table *table, uint64_t base, uint64_t len, boo
 
 /* Answer a system call: its result, or a negative errno. */
 int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t args[6]);
-/* The name of a number, or NULL. */
-const char *linux_name(uint64_t number);
 
 /*
  * A signal that has come for a handler of the program's, and is blocked from now on; 0: none. The

@@ -10,6 +10,7 @@ enum page {
     PAGE_WRITE = 2,
     PAGE_MAPPED = 4,
     PAGE_USED = 8, /* it may hold something: cleared before it is given out again */
+    PAGE_OWN = 16, /* the table's: for the program it is not there, and nobody else's */
 };
 
 enum {
@@ -62,7 +63,8 @@ void linux_memory_init(struct linux_table *table, void *base, uint64_t len)
 void linux_add_range(struct linux_table *table, uint64_t base, uint64_t len, bool is_writable)
 {
     if (table->range_count < LINUX_RANGES_MAX)
-        table->ranges[table->range_count++] = (struct linux_range){base, len, is_writable};
+        table->ranges[table->range_count++] =
+            (struct linux_range){base, len, is_writable ? PAGE_READ | PAGE_WRITE : PAGE_READ};
 }
 
 /* --- Pointers --------------------------------------------------------------------------------- */
@@ -73,12 +75,12 @@ static uint64_t run(const struct linux_table *table, uint64_t address, unsigned 
     for (uint32_t i = 0; i < table->range_count; i++) {
         const struct linux_range *range = &table->ranges[i];
 
-        if (address >= range->base && address - range->base < range->len &&
-            (!(need & PAGE_WRITE) || range->is_writable))
-            return range->len - (address - range->base);
+        if (address >= range->base && address - range->base < range->len)
+            return (range->prot & need) == need ? range->len - (address - range->base) : 0;
     }
     if (!is_ours(table, address / LINUX_PAGE * LINUX_PAGE, 1) ||
-        (table->pages[page_of(table, address)] & (need | PAGE_MAPPED)) != (need | PAGE_MAPPED))
+        (table->pages[page_of(table, address)] & (need | PAGE_MAPPED | PAGE_OWN)) !=
+            (need | PAGE_MAPPED))
         return 0;
     return LINUX_PAGE - address % LINUX_PAGE;
 }
@@ -163,14 +165,22 @@ static bool is_plain(const struct linux_table *table, uint64_t page)
 /* Have the processor allow everything where it does not: what is there is given up, or cleared. */
 static int64_t relax(struct linux_table *table, uint64_t page, uint64_t count)
 {
-    for (uint64_t i = page; i < page + count; i++) {
-        if (!is_plain(table, i)) {
-            const int64_t error = enforce(table, i, 1, PAGE_READ | PAGE_WRITE);
+    const uint64_t end = page + count;
 
-            if (error)
-                return error;
-            table->pages[i] |= PAGE_READ | PAGE_WRITE;
+    for (uint64_t next; page < end; page = next) {
+        int64_t error;
+
+        for (next = page; next < end && !is_plain(table, next);)
+            next++;
+        if (next == page) {
+            next++;
+            continue;
         }
+        error = enforce(table, page, next - page, PAGE_READ | PAGE_WRITE);
+        if (error)
+            return error;
+        for (uint64_t i = page; i < next; i++)
+            table->pages[i] |= PAGE_READ | PAGE_WRITE;
     }
     return 0;
 }
@@ -194,11 +204,16 @@ static int64_t give_out(struct linux_table *table, uint64_t page, uint64_t count
     return error ? -L_ENOMEM : 0;
 }
 
-static void take_back(struct linux_table *table, uint64_t page, uint64_t count)
+/* Pages of the table's own, which an address of the program's may lie among, stay. */
+static int64_t take_back(struct linux_table *table, uint64_t page, uint64_t count)
 {
-    (void)relax(table, page, count);
-    for (uint64_t i = page; i < page + count; i++)
-        table->pages[i] &= PAGE_USED;
+    const int64_t error = relax(table, page, count);
+
+    for (uint64_t i = page; i < page + count && !error; i++) {
+        if (!(table->pages[i] & PAGE_OWN))
+            table->pages[i] &= PAGE_USED;
+    }
+    return error;
 }
 
 /* So many pages in a row that are free, the highest; page_count where there are none. */
@@ -214,13 +229,23 @@ static uint64_t find(const struct linux_table *table, uint64_t count)
     return table->page_count;
 }
 
+/* By the program, all of them. */
 static bool all_mapped(const struct linux_table *table, uint64_t page, uint64_t count)
 {
     for (uint64_t i = page; i < page + count; i++) {
-        if (!(table->pages[i] & PAGE_MAPPED))
+        if ((table->pages[i] & (PAGE_MAPPED | PAGE_OWN)) != PAGE_MAPPED)
             return false;
     }
     return true;
+}
+
+static bool any_own(const struct linux_table *table, uint64_t page, uint64_t count)
+{
+    for (uint64_t i = page; i < page + count; i++) {
+        if (table->pages[i] & PAGE_OWN)
+            return true;
+    }
+    return false;
 }
 
 static bool any_mapped(const struct linux_table *table, uint64_t page, uint64_t count)
@@ -238,12 +263,17 @@ void *linux_pages_take(struct linux_table *table, uint64_t len)
 
     if (page == table->page_count || give_out(table, page, count, PAGE_READ | PAGE_WRITE))
         return NULL;
+    for (uint64_t i = page; i < page + count; i++)
+        table->pages[i] |= PAGE_OWN;
     return address_of(table, page);
 }
 
 void linux_pages_give(struct linux_table *table, void *base, uint64_t len)
 {
-    take_back(table, page_of(table, (uint64_t)(uintptr_t)base), count_of(len));
+    const uint64_t page = page_of(table, (uint64_t)(uintptr_t)base);
+
+    for (uint64_t i = page; i < page + count_of(len); i++)
+        table->pages[i] = PAGE_USED;
 }
 
 /* --- Calls ------------------------------------------------------------------------------------ */
@@ -260,8 +290,8 @@ int64_t linux_brk(struct linux_table *table, const uint64_t *args)
     if (new > old && (any_mapped(table, old, new - old) ||
                       give_out(table, old, new - old, PAGE_READ | PAGE_WRITE)))
         return (int64_t)table->brk;
-    if (new < old)
-        take_back(table, new, old - new);
+    if (new < old && take_back(table, new, old - new))
+        return (int64_t)table->brk;
     table->brk = want;
     return (int64_t)want;
 }
@@ -292,6 +322,8 @@ int64_t linux_mmap(struct linux_table *table, const uint64_t *args)
         page = page_of(table, base);
         if ((flags & MAP_FIXED_NOREPLACE_) && any_mapped(table, page, count))
             return -L_EEXIST;
+        if (any_own(table, page, count))
+            return -L_ENOMEM;
     } else {
         page = find(table, count);
         if (page == table->page_count)
@@ -311,8 +343,7 @@ int64_t linux_munmap(struct linux_table *table, const uint64_t *args)
         return -L_EINVAL;
     if (!is_ours(table, base, count))
         return -L_ENOMEM; /* the program and its stack stay */
-    take_back(table, page_of(table, base), count);
-    return 0;
+    return take_back(table, page_of(table, base), count);
 }
 
 int64_t linux_mremap(struct linux_table *table, const uint64_t *args)
@@ -330,8 +361,9 @@ int64_t linux_mremap(struct linux_table *table, const uint64_t *args)
     if (!all_mapped(table, page, old) || !linux_may_write(table, base, old * LINUX_PAGE))
         return -L_EFAULT;
     if (new <= old) {
-        take_back(table, page + new, old - new);
-        return (int64_t)base;
+        const int64_t error = take_back(table, page + new, old - new);
+
+        return error ? error : (int64_t)base;
     }
     if (page + new <= table->page_count && !any_mapped(table, page + old, new - old))
         return give_out(table, page + old, new - old, PAGE_READ | PAGE_WRITE) ? -L_ENOMEM
@@ -341,7 +373,7 @@ int64_t linux_mremap(struct linux_table *table, const uint64_t *args)
         give_out(table, to, new, PAGE_READ | PAGE_WRITE))
         return -L_ENOMEM;
     memcpy(address_of(table, to), address_of(table, page), old * LINUX_PAGE);
-    take_back(table, page, old);
+    (void)take_back(table, page, old); /* it is writable, as was looked at */
     return (int64_t)(table->base + to * LINUX_PAGE);
 }
 
@@ -365,6 +397,47 @@ int64_t linux_madvise(struct linux_table *table, const uint64_t *args)
     return 0;
 }
 
+/* Have a range begin at this address, where one holds it: false where there is no room for it. */
+static bool cut(struct linux_table *table, uint64_t at)
+{
+    for (uint32_t i = 0; i < table->range_count; i++) {
+        struct linux_range *range = &table->ranges[i];
+
+        if (at <= range->base || at - range->base >= range->len)
+            continue;
+        if (table->range_count == LINUX_RANGES_MAX)
+            return false;
+        table->ranges[table->range_count++] =
+            (struct linux_range){at, range->len - (at - range->base), range->prot};
+        range->len = at - range->base;
+        return true;
+    }
+    return true;
+}
+
+/* Memory that was not given out by the table: the host knows whose it is, and what it may become.
+ */
+static int64_t protect_ranges(struct linux_table *table, uint64_t base, uint64_t len, uint64_t prot)
+{
+    const struct linux_host *host = table->host;
+    int64_t error;
+
+    if (!may(table, base, len, 0))
+        return -L_ENOMEM;
+    if (!host->protect)
+        return -L_ENOSYS;
+    if (!cut(table, base) || !cut(table, base + len))
+        return -L_ENOMEM;
+    error = host->protect(host->context, base, len, (int)prot);
+    for (uint32_t i = 0; i < table->range_count && !error; i++) {
+        struct linux_range *range = &table->ranges[i];
+
+        if (range->base >= base && range->base - base < len)
+            range->prot = (unsigned)prot & (PAGE_READ | PAGE_WRITE);
+    }
+    return error;
+}
+
 int64_t linux_mprotect(struct linux_table *table, const uint64_t *args)
 {
     const uint64_t base = args[0], count = count_of(args[1]);
@@ -377,13 +450,16 @@ int64_t linux_mprotect(struct linux_table *table, const uint64_t *args)
         return -L_EINVAL;
     if (args[1] == 0)
         return 0;
-    if (args[1] > TASK_SIZE || !is_ours(table, base, count) ||
-        !all_mapped(table, page_of(table, base), count))
+    if (args[1] > TASK_SIZE || base > TASK_SIZE)
+        return -L_ENOMEM;
+    if (args[2] & ~7ull)
+        return -L_EINVAL;
+    if (!is_ours(table, base, count))
+        return protect_ranges(table, base, count * LINUX_PAGE, args[2]);
+    if (!all_mapped(table, page_of(table, base), count))
         return -L_ENOMEM;
     if (args[2] & PROT_EXEC_)
         return -L_EACCES;
-    if (args[2] & ~3ull)
-        return -L_EINVAL;
     page = page_of(table, base);
     for (uint64_t i = page; i < page + count; i++)
         is_so &= (table->pages[i] & (PAGE_READ | PAGE_WRITE)) == (unsigned)prot;

@@ -192,7 +192,17 @@ static void halt(void *context, int code)
     halo_exit(code);
 }
 
-static const struct linux_host host = {
+/* By code of the host's: HALO_PROTECT_OFFSET. */
+static int64_t protect(void *context, uint64_t base, uint64_t len, int prot)
+{
+    int64_t (*code)(uint64_t, uint64_t, uint64_t) =
+        (int64_t(*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot()->protect;
+
+    (void)context;
+    return code(base, len, (uint64_t)prot);
+}
+
+static struct linux_host host = {
     .read = read_stream,
     .write = write_stream,
     .readable = readable,
@@ -224,22 +234,45 @@ void halo__linux_begin(const struct halo_boot *boot)
                      HALO_PAGE);
 }
 
+/* Of the linker's: the list of what a C library relocates itself. */
+extern const char __rela_iplt_start[] __attribute__((weak, visibility("hidden")));
+extern const char __rela_iplt_end[] __attribute__((weak, visibility("hidden")));
+
+/* The program's segments. What was read-only from the start is looked at first. */
+static void add_segments(void)
+{
+    const uint32_t types[] = {&__rela_iplt_start[0] == &__rela_iplt_end[0] ? PT_GNU_RELRO : PT_NULL,
+                              PT_LOAD};
+    const Elf64_Phdr *headers = program_headers();
+
+    for (uint32_t i = 0; i < 2 * __ehdr_start.e_phnum; i++) {
+        const uint32_t type = types[i / __ehdr_start.e_phnum];
+        const Elf64_Phdr *header = &headers[i % __ehdr_start.e_phnum];
+        const uint64_t base = header->p_vaddr / HALO_PAGE * HALO_PAGE;
+        const uint64_t end = header->p_vaddr + header->p_memsz;
+        const uint64_t more = type == PT_LOAD ? HALO_PAGE - 1 : 0;
+
+        if (header->p_type == type && type != PT_NULL)
+            linux_add_range(&halo__linux, base, (end + more) / HALO_PAGE * HALO_PAGE - base,
+                            type == PT_LOAD && (header->p_flags & PF_W));
+    }
+}
+
 static void start_table(const struct halo_boot *boot)
 {
     const uint64_t kept = halo__heap_limit(0);
-    const Elf64_Phdr *headers = program_headers();
     const uint64_t args = boot->args / HALO_PAGE * HALO_PAGE;
     uint64_t seed[4];
 
+    if (boot->protect)
+        host.protect = protect;
     memcpy(seed, boot->seed, sizeof(seed));
     linux_init(&halo__linux, &host, (void *)(uintptr_t)(boot->heap_base + kept),
                boot->heap_len - kept, seed);
+    _Static_assert(LINUX_CALLS == HALO_CALLS_COUNT, "the same numbers");
+    halo__linux.unknown = save()->unknown;
     halo__linux.stack_len = boot->stack_len;
-    for (uint32_t i = 0; i < __ehdr_start.e_phnum; i++) {
-        if (headers[i].p_type == PT_LOAD)
-            linux_add_range(&halo__linux, headers[i].p_vaddr, headers[i].p_memsz,
-                            (headers[i].p_flags & PF_W) != 0);
-    }
+    add_segments();
     linux_add_range(&halo__linux, boot->heap_base, kept, true);
     linux_add_range(&halo__linux, boot->stack_low, boot->stack_len, true);
     linux_add_range(&halo__linux, boot->pool_base, boot->pool_len, true);
@@ -283,9 +316,34 @@ static char **make_stack(const struct halo_boot *boot, const uint64_t *random)
 
 int main(int argc, char **argv);
 
-/* Of the C library: runs constructors, main and exit. */
+/*
+ * What a program of glibc's finds in the files that its compiler links it with; here they are not
+ * needed. Constructors are in lists by now, and not in the code of _init.
+ */
+void _init(void);
+void _fini(void);
+
+void _init(void)
+{
+}
+
+void _fini(void)
+{
+}
+
+/* It is not position-independent. */
+void _dl_relocate_static_pie(void);
+
+void _dl_relocate_static_pie(void)
+{
+}
+
+void *__dso_handle;
+
+/* Of the C library: runs constructors, main and exit. musl's has no last argument. */
 _Noreturn void __libc_start_main(int (*main)(int, char **), int argc, char **argv,
-                                 void (*init)(void), void (*fini)(void), void (*loader)(void));
+                                 void (*init)(void), void (*fini)(void), void (*loader)(void),
+                                 void *stack_end);
 
 _Noreturn void halo__linux_main(const struct halo_boot *boot)
 {
@@ -295,5 +353,6 @@ _Noreturn void halo__linux_main(const struct halo_boot *boot)
     start_table(boot);
     (void)linux_call(&halo__linux, 318 /* getrandom */,
                      (const uint64_t[6]){(uintptr_t)random, sizeof(random)});
-    __libc_start_main(main, (int)boot->arg_count, make_stack(boot, random), NULL, NULL, NULL);
+    __libc_start_main(main, (int)boot->arg_count, make_stack(boot, random), NULL, NULL, NULL,
+                      (void *)(uintptr_t)(boot->stack_low + boot->stack_len));
 }

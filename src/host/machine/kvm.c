@@ -393,6 +393,14 @@ static int read_port_exit(struct halo_machine *machine, struct kvm_state *state,
         exit->b = regs->rdx;
         return 0;
     }
+    if (run->io.direction == KVM_EXIT_IO_OUT && run->io.port == KVM_PROTECT_PORT && !in_stub &&
+        machine->layout.syscall_entry) {
+        exit->kind = HALO_EXIT_PROTECT;
+        exit->base = regs->rdi;
+        exit->len = regs->rsi;
+        exit->prot = regs->rdx;
+        return 0;
+    }
     dead(exit, "it used an I/O port that does not exist", run->io.port);
     return 0;
 }
@@ -453,14 +461,51 @@ static uint64_t kvm_where(struct halo_machine *machine, bool goes_on)
     return state->run->s.regs.regs.rip;
 }
 
+/*
+ * Page tables were changed from outside. A KVM that keeps a shadow of them looks at them anew where
+ * the memory in which they lie was taken away and given again; and a processor forgets what it knew
+ * of them with a new PML4.
+ */
+static int forget_pages(struct halo_machine *machine, const struct kvm_state *state)
+{
+    struct kvm_sregs sregs;
+    int error = add_memory(machine, state, 0, KVM_SYSTEM_BASE, 0, state->system);
+
+    if (!error)
+        error = add_memory(machine, state, 0, KVM_SYSTEM_BASE, state->system_len, state->system);
+    if (error)
+        return error;
+    if (ioctl(state->vcpu, KVM_GET_SREGS, &sregs) < 0)
+        return failed(machine, "cannot read the processor's state");
+    sregs.cr3 = sregs.cr3 == KVM_PML4 ? KVM_PML4_TWIN : KVM_PML4;
+    if (ioctl(state->vcpu, KVM_SET_SREGS, &sregs) < 0)
+        return failed(machine, "cannot set the processor's state");
+    return 0;
+}
+
+/* The result is in rax, which goes in with the next run. */
+static int kvm_protect(struct halo_machine *machine, const struct halo_exit *exit, int refusal)
+{
+    struct kvm_state *state = machine->state;
+
+    state->run->s.regs.regs.rax = (__u64)(int64_t)refusal;
+    state->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+    if (refusal)
+        return 0;
+    halo__kvm_tables_protect(state->system, exit->base, exit->len, exit->prot);
+    return forget_pages(machine, state);
+}
+
 const struct halo_backend halo__kvm = {
     .name = "kvm",
     .doorbell = {0xe6, KVM_DOORBELL_PORT, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, /* out %al, $port */
                  0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90},
+    .protect_code = {0xe6, KVM_PROTECT_PORT, 0xc3}, /* out %al, $port; ret */
     .create = kvm_create,
     .enter = kvm_enter,
     .leave = kvm_leave,
     .run = kvm_run,
     .where = kvm_where,
+    .protect = kvm_protect,
     .destroy = kvm_destroy,
 };

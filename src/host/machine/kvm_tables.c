@@ -29,64 +29,68 @@ static uint64_t table_count(const struct halo_layout *layout)
 
 uint64_t halo__kvm_tables_len(const struct halo_layout *layout)
 {
-    return KVM_PML4 - KVM_SYSTEM_BASE + (2 + DIRECTORY_COUNT + table_count(layout)) * HALO_PAGE;
+    return KVM_PML4 - KVM_SYSTEM_BASE + (3 + DIRECTORY_COUNT + table_count(layout)) * HALO_PAGE;
 }
 
-/* Page tables under construction: PML4, one PDPT, directories, the system's table, RAM's tables. */
-struct tables {
-    unsigned char *system;
-    uint64_t directories; /* guest address of the first */
-    uint64_t page_tables;
-};
+/* Where they are: twice the PML4, one PDPT, directories, the system's table, RAM's tables. */
+#define PDPT (KVM_PML4_TWIN + HALO_PAGE)
+#define DIRECTORIES (PDPT + HALO_PAGE)
+#define PAGE_TABLES (DIRECTORIES + DIRECTORY_COUNT * HALO_PAGE)
 
-static void set_entry(const struct tables *tables, uint64_t table, uint64_t index, uint64_t entry)
+static void set_entry(unsigned char *system, uint64_t table, uint64_t index, uint64_t entry)
 {
-    memcpy(tables->system + (table - KVM_SYSTEM_BASE) + index * 8, &entry, sizeof(entry));
+    memcpy(system + (table - KVM_SYSTEM_BASE) + index * 8, &entry, sizeof(entry));
 }
 
 /* The guest address of the page table that maps `address`. */
-static uint64_t page_table_of(const struct tables *tables, uint64_t address)
+static uint64_t page_table_of(uint64_t address)
 {
     if (address >= KVM_SYSTEM_BASE)
-        return tables->page_tables;
-    return tables->page_tables + (1 + (address - HALO_RAM_BASE) / PAGE_TABLE_SPAN) * HALO_PAGE;
+        return PAGE_TABLES;
+    return PAGE_TABLES + (1 + (address - HALO_RAM_BASE) / PAGE_TABLE_SPAN) * HALO_PAGE;
 }
 
-static void map(const struct tables *tables, uint64_t base, uint64_t len, uint64_t flags)
+static void map(unsigned char *system, uint64_t base, uint64_t len, uint64_t flags)
 {
     for (uint64_t at = base; at < base + len; at += HALO_PAGE) {
-        uint64_t table = page_table_of(tables, at);
-        uint64_t directory = tables->directories + at / PAGE_DIRECTORY_SPAN * HALO_PAGE;
+        const uint64_t table = page_table_of(at);
+        const uint64_t directory = DIRECTORIES + at / PAGE_DIRECTORY_SPAN * HALO_PAGE;
 
-        set_entry(tables, directory, at / PAGE_TABLE_SPAN % 512, table | PTE_UPPER);
-        set_entry(tables, table, at / HALO_PAGE % 512, at | flags | PTE_PRESENT | PTE_SEEN);
+        set_entry(system, directory, at / PAGE_TABLE_SPAN % 512, table | PTE_UPPER);
+        set_entry(system, table, at / HALO_PAGE % 512, flags ? at | flags | PTE_SEEN : 0);
     }
+}
+
+/* What an entry says of a page of the guest's; 0 where it may do nothing. */
+static uint64_t flags_of(uint64_t prot)
+{
+    uint64_t flags = prot ? PTE_PRESENT | PTE_USER : 0;
+
+    flags |= prot & HALO_PROT_WRITE ? PTE_WRITE : 0;
+    flags |= prot && !(prot & HALO_PROT_EXEC) ? PTE_NX : 0;
+    return flags;
 }
 
 static void build_page_tables(const struct halo_layout *layout, unsigned char *system)
 {
-    const struct tables tables = {
-        .system = system,
-        .directories = KVM_PML4 + 2 * HALO_PAGE,
-        .page_tables = KVM_PML4 + (2 + DIRECTORY_COUNT) * HALO_PAGE,
-    };
-    const uint64_t pdpt = KVM_PML4 + HALO_PAGE;
-
-    set_entry(&tables, KVM_PML4, 0, pdpt | PTE_UPPER);
+    set_entry(system, KVM_PML4, 0, PDPT | PTE_UPPER);
+    set_entry(system, KVM_PML4_TWIN, 0, PDPT | PTE_UPPER);
     for (uint64_t i = 0; i < DIRECTORY_COUNT; i++)
-        set_entry(&tables, pdpt, i, (tables.directories + i * HALO_PAGE) | PTE_UPPER);
+        set_entry(system, PDPT, i, (DIRECTORIES + i * HALO_PAGE) | PTE_UPPER);
 
-    map(&tables, KVM_GDT, KVM_STUBS - KVM_GDT, PTE_WRITE | PTE_NX);
-    map(&tables, KVM_STUBS, HALO_PAGE, 0);
-    map(&tables, KVM_STACK, HALO_PAGE, PTE_WRITE | PTE_NX);
+    map(system, KVM_GDT, KVM_STUBS - KVM_GDT, PTE_PRESENT | PTE_WRITE | PTE_NX);
+    map(system, KVM_STUBS, HALO_PAGE, PTE_PRESENT);
+    map(system, KVM_STACK, HALO_PAGE, PTE_PRESENT | PTE_WRITE | PTE_NX);
     for (uint32_t i = 0; i < layout->range_count; i++) {
         const struct halo_range *range = &layout->ranges[i];
-        uint64_t flags = PTE_USER;
 
-        flags |= range->prot & HALO_PROT_WRITE ? PTE_WRITE : 0;
-        flags |= range->prot & HALO_PROT_EXEC ? 0 : PTE_NX;
-        map(&tables, range->base, range->len, flags);
+        map(system, range->base, range->len, flags_of(range->prot));
     }
+}
+
+void halo__kvm_tables_protect(unsigned char *system, uint64_t base, uint64_t len, uint64_t prot)
+{
+    map(system, base, len, flags_of(prot));
 }
 
 /* Selectors as Linux has them: some software KVM implementations count on it. */

@@ -16,7 +16,9 @@
 #define KVM_STUBS (KVM_TSS + 3 * HALO_PAGE)
 #define KVM_STACK (KVM_STUBS + HALO_PAGE) /* one page, for fault frames */
 #define KVM_STACK_TOP (KVM_STACK + HALO_PAGE)
-#define KVM_PML4 KVM_STACK_TOP /* from here on: page tables, mapped nowhere */
+/* From here on: page tables, mapped nowhere. There are two of the topmost, of the same content. */
+#define KVM_PML4 KVM_STACK_TOP
+#define KVM_PML4_TWIN (KVM_PML4 + HALO_PAGE)
 
 #define KVM_GDT_LIMIT 0x4fu
 #define KVM_IDT_LIMIT 0xfffu
@@ -28,9 +30,12 @@
 
 #define KVM_FAULT_PORT 0xe0u
 #define KVM_DOORBELL_PORT 0xe1u
+#define KVM_PROTECT_PORT 0xe2u
 
 /* Bytes of system memory for a layout, and how to fill that many zeroed bytes. */
 uint64_t halo__kvm_tables_len(const struct halo_layout *layout);
 void halo__kvm_tables_build(const struct halo_layout *layout, unsigned char *system);
+/* Change pages of RAM. The processor may remember what it knew before it gets another PML4. */
+void halo__kvm_tables_protect(unsigned char *system, uint64_t base, uint64_t len, uint64_t prot);
 
 #endif

@@ -32,6 +32,7 @@
 /* What calls use: src/message/compact.h. */
 #define RING_FEATURES (HALO_FEATURE_INLINE_REQUEST | HALO_FEATURE_INLINE_ANSWER)
 #define RIGHTS_ALL (HALO_MAY_READ | HALO_MAY_WRITE)
+#define PROT_DATA (HALO_PROT_READ | HALO_PROT_WRITE)
 
 static uint64_t pages(uint64_t len)
 {
@@ -47,6 +48,49 @@ int halo__layout_add(struct halo_machine *machine, struct halo_range range)
     layout->ranges[layout->range_count++] = range;
     return 0;
 }
+
+/* --- Protection ------------------------------------------------------------------------------- */
+
+/*
+ * What a guest may do with a page of RAM is kept by page and not by address: ranges never share
+ * one, and `most` has never both writing and executing. A backend that gave a page a second address
+ * would have to ask here as well. VM-08 to VM-12.
+ */
+static struct halo_range *range_of(struct halo_layout *layout, uint64_t address)
+{
+    for (uint32_t i = 0; i < layout->range_count; i++) {
+        if (address >= layout->ranges[i].base &&
+            address - layout->ranges[i].base < layout->ranges[i].len)
+            return &layout->ranges[i];
+    }
+    return NULL;
+}
+
+int halo__layout_protect(struct halo_layout *layout, uint64_t base, uint64_t len, uint64_t prot)
+{
+    const uint64_t all = HALO_PROT_READ | HALO_PROT_WRITE | HALO_PROT_EXEC;
+    struct halo_range *range;
+
+    if (base % HALO_PAGE || len % HALO_PAGE || len == 0 || (prot & ~all))
+        return -EINVAL;
+    if (len > UINT64_MAX - base)
+        return -ENOMEM;
+    for (uint64_t at = base; at < base + len; at = range->base + range->len) {
+        range = range_of(layout, at);
+        if (!range || !range->most)
+            return -ENOMEM;
+        if (prot & ~(uint64_t)range->most)
+            return -EACCES;
+    }
+    for (uint64_t at = base; at < base + len; at = range->base + range->len) {
+        range = range_of(layout, at);
+        if (range->is_relro)
+            range->most &= (uint32_t)prot | ~(uint32_t)HALO_PROT_WRITE;
+    }
+    return 0;
+}
+
+/* --- Memory ----------------------------------------------------------------------------------- */
 
 static int make_ram(struct halo_machine *machine, uint64_t len)
 {
@@ -166,7 +210,6 @@ static void choose_places(struct halo_machine *machine, const struct halo_option
         layout->ring -= queue_bytes(&layout->sizes, (enum halo_queue_index)i);
     layout->pool_len = layout->sizes.pool_len;
     layout->pool = layout->ring - layout->pool_len;
-    layout->stack_len = options->stack_len ? options->stack_len : HALO_STACK_DEFAULT;
     layout->limit = layout->pool - HALO_PAGE;
     layout->image_end = HALO_RAM_BASE;
     layout->features = options->plain_ring ? 0 : RING_FEATURES;
@@ -269,6 +312,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .stack_len = layout->stack_len,
         .deferred_len = layout->sizes.deferred_len,
         .deferred_max = layout->sizes.deferred_max,
+        .protect = layout->syscall_entry ? layout->doorbell + HALO_PROTECT_OFFSET : 0,
     };
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;
@@ -343,6 +387,7 @@ static void add_syscall(const struct halo_layout *layout, unsigned char *page)
     const uint64_t at = layout->doorbell + HALO_SYSCALL_OFFSET;
     const uint64_t rcx = layout->save + offsetof(struct halo_save, rcx);
 
+    _Static_assert(HALO_SYSCALL_OFFSET + sizeof(code) <= HALO_PROTECT_OFFSET, "of one page");
     memcpy(page + HALO_SYSCALL_OFFSET, code, sizeof(code));
     put_u32(page + HALO_SYSCALL_OFFSET + 3, rcx - (at + 7));
     put_u32(page + HALO_SYSCALL_OFFSET + 35, rcx - (at + SYSCALL_WAY));
@@ -358,20 +403,33 @@ uint64_t halo__layout_syscall_way(const struct halo_layout *layout)
 void halo__layout_doorbell(struct halo_machine *machine)
 {
     const struct halo_layout *layout = &machine->layout;
-    unsigned char page[2 * HALO_SYSCALL_OFFSET] = {0};
+    unsigned char page[HALO_PROTECT_OFFSET + HALO_PROTECT_LEN] = {0};
 
     memcpy(page, machine->backend->doorbell, HALO_DOORBELL_LEN);
     add_return(layout, page);
-    if (layout->syscall_entry)
+    if (layout->syscall_entry) {
         add_syscall(layout, page);
+        memcpy(page + HALO_PROTECT_OFFSET, machine->backend->protect_code, HALO_PROTECT_LEN);
+    }
     place(machine, layout->doorbell, page, sizeof(page));
 }
 
-/* Below the program where there is room, else above its heap. */
-static int place_stack(struct halo_machine *machine)
+/* Of the size that the host says, else the file. Below the program where there is room, else above
+ * its heap. */
+static int place_stack(struct halo_machine *machine, uint64_t len)
 {
     struct halo_layout *layout = &machine->layout;
 
+    if (len == 0)
+        len = layout->stack_wanted;
+    if (len > HALO_STACK_MAX)
+        return halo__fail(machine->words, HALO_EGUEST,
+                          "the guest's file asks for a stack of %llu bytes, and a stack has %llu "
+                          "KiB at most: link it with another --stack",
+                          (unsigned long long)len, HALO_STACK_MAX >> 10);
+    layout->stack_len = len == 0 ? HALO_STACK_DEFAULT : pages(len);
+    if (layout->stack_len < HALO_STACK_MIN)
+        layout->stack_len = HALO_STACK_MIN;
     if (layout->image_base - HALO_RAM_BASE >= layout->stack_len) {
         layout->stack_top = HALO_RAM_BASE + layout->stack_len;
         return 0;
@@ -388,16 +446,15 @@ static int place_stack(struct halo_machine *machine)
 int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options)
 {
     struct halo_layout *layout = &machine->layout;
-    int error = place_stack(machine);
+    int error = place_stack(machine, options->stack_len);
     const struct halo_range ranges[] = {
-        {layout->image_end, layout->limit - layout->image_end, HALO_PROT_READ | HALO_PROT_WRITE,
-         RIGHTS_ALL},
-        {layout->stack_top - layout->stack_len, layout->stack_len, HALO_PROT_READ | HALO_PROT_WRITE,
-         RIGHTS_ALL},
-        {layout->pool, layout->pool_len, HALO_PROT_READ | HALO_PROT_WRITE, RIGHTS_ALL},
-        {layout->ring, layout->args - layout->ring, HALO_PROT_READ | HALO_PROT_WRITE, 0},
-        {layout->args, layout->doorbell - layout->args, HALO_PROT_READ, 0},
-        {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0},
+        {layout->image_end, layout->limit - layout->image_end, PROT_DATA, RIGHTS_ALL, PROT_DATA, 0},
+        {layout->stack_top - layout->stack_len, layout->stack_len, PROT_DATA, RIGHTS_ALL, PROT_DATA,
+         0},
+        {layout->pool, layout->pool_len, PROT_DATA, RIGHTS_ALL, 0, 0},
+        {layout->ring, layout->args - layout->ring, PROT_DATA, 0, 0, 0},
+        {layout->args, layout->doorbell - layout->args, HALO_PROT_READ, 0, 0, 0},
+        {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0, 0, 0},
     };
 
     place_queues(layout);

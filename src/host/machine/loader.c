@@ -197,12 +197,61 @@ static int load_segment(struct halo_machine *machine, const char *path,
                                  segment->p_vaddr + segment->p_filesz - range.base);
     if (error)
         return error;
+    range.most = range.prot;
+    range.is_relro = false;
     if (!layout->image_base)
         layout->image_base = range.base;
     layout->image_end = end;
     halo_shm_copy_out(machine->ram.host + (segment->p_vaddr - HALO_RAM_BASE),
                       file->bytes + segment->p_offset, segment->p_filesz);
     return halo__layout_add(machine, range);
+}
+
+/* Cut a range in two at an address: those from there on are the second. */
+static int cut(struct halo_machine *machine, uint32_t index, uint64_t at)
+{
+    struct halo_range *range = &machine->layout.ranges[index], second = *range;
+
+    if (at <= range->base || at - range->base >= range->len)
+        return 0;
+    second.base = at;
+    second.len -= at - range->base;
+    range->len = at - range->base;
+    return halo__layout_add(machine, second);
+}
+
+/*
+ * What the file wants to be read-only after relocation, as far as it is writable: it is no place
+ * for descriptors to have the host write to. A guest that relocates itself says when it has; for
+ * all others it is read-only at once. ELF-14.
+ */
+static int mark_relro(struct halo_machine *machine, const Elf64_Phdr *segment, bool at_once)
+{
+    struct halo_layout *layout = &machine->layout;
+    const uint64_t base = segment->p_vaddr / HALO_PAGE * HALO_PAGE;
+    uint64_t end;
+    int error = 0;
+
+    if (__builtin_add_overflow(segment->p_vaddr, segment->p_memsz, &end))
+        end = UINT64_MAX;
+    end = end / HALO_PAGE * HALO_PAGE;
+    for (uint32_t i = 0; i < layout->range_count && !error; i++) {
+        struct halo_range *range = &layout->ranges[i];
+
+        if (!(range->prot & HALO_PROT_WRITE) || range->base >= end ||
+            range->base + range->len <= base)
+            continue;
+        error = cut(machine, i, end);
+        if (!error && range->base < base) {
+            error = cut(machine, i, base); /* what is cut off comes later in this loop */
+            continue;
+        }
+        range->is_relro = true;
+        range->rights = HALO_MAY_READ;
+        if (at_once)
+            range->prot = range->most = HALO_PROT_READ;
+    }
+    return error;
 }
 
 static bool entry_is_code(const struct halo_layout *layout, uint64_t entry)
@@ -222,6 +271,7 @@ struct notes {
     uint32_t version, ring_max;
     uint32_t calls[2]; /* smallest and largest queue to the guest */
     uint64_t syscall_entry;
+    bool relocates_nothing;
 };
 
 /* Look at one note, whose description is `len` bytes at `bytes`. */
@@ -235,6 +285,8 @@ static void read_note(const Elf64_Nhdr *note, const unsigned char *bytes, struct
         memcpy(notes->calls, bytes, sizeof(notes->calls));
     if (note->n_type == HALO_NOTE_SYSCALL && note->n_descsz == sizeof(notes->syscall_entry))
         memcpy(&notes->syscall_entry, bytes, sizeof(notes->syscall_entry));
+    if (note->n_type == HALO_NOTE_RELOCATION && note->n_descsz == 2 * sizeof(uint64_t))
+        notes->relocates_nothing = memcmp(bytes, bytes + sizeof(uint64_t), sizeof(uint64_t)) == 0;
 }
 
 /*
@@ -335,6 +387,13 @@ static int load(struct halo_machine *machine, const char *path, const struct gue
             has_tls = segment.p_memsz > 0;
         else if (segment.p_type == PT_GNU_STACK && (segment.p_flags & PF_X))
             error = refuse(machine, path, "it wants an executable stack"); /* ELF-08 */
+        else if (segment.p_type == PT_GNU_STACK)
+            machine->layout.stack_wanted = segment.p_memsz;
+    }
+    for (uint32_t i = 0; i < header.e_phnum && !error; i++) {
+        read_program_header(file, &header, i, &segment);
+        if (segment.p_type == PT_GNU_RELRO)
+            error = mark_relro(machine, &segment, !notes.syscall_entry || notes.relocates_nothing);
     }
     if (error)
         return error;

@@ -74,6 +74,13 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
     return code;
 }
 
+int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit)
+{
+    const int refusal = halo__layout_protect(&machine->layout, exit->base, exit->len, exit->prot);
+
+    return machine->backend->protect(machine, exit, refusal);
+}
+
 void halo__machine_close(struct halo_machine *machine)
 {
     if (machine->backend)

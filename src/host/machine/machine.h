@@ -29,8 +29,10 @@ enum halo_prot {
 struct halo_range {
     uint64_t base; /* whole pages */
     uint64_t len;
-    uint32_t prot;   /* what the guest may do */
+    uint32_t prot;   /* what the guest may do at first */
     uint32_t rights; /* what a descriptor may have the host do: enum halo_right, or 0 */
+    uint32_t most;   /* what the guest can ask for later; 0: it is not its own */
+    bool is_relro;   /* once it is not writable any more, it stays so */
 };
 
 #define HALO_RANGE_MAX 24u
@@ -45,6 +47,7 @@ struct halo_layout {
     uint64_t entry;
     uint64_t syscall_entry; /* what answers the program's system calls, or 0 */
     uint64_t stack_top, stack_len;
+    uint64_t stack_wanted; /* by the program's file, or 0 */
     uint64_t boot;
     uint64_t save;
     uint64_t doorbell;
@@ -69,6 +72,7 @@ struct halo_ram {
 enum halo_exit_kind {
     HALO_EXIT_DOORBELL, /* op, a, b are the guest's: untrusted */
     HALO_EXIT_FAULT,    /* fault is filled */
+    HALO_EXIT_PROTECT,  /* it asks for protection `prot` of `len` bytes at `base`: untrusted */
     HALO_EXIT_TIMEOUT,  /* it was interrupted, and can go on */
     HALO_EXIT_DEAD,     /* it cannot go on; `why` says what happened */
 };
@@ -76,6 +80,7 @@ enum halo_exit_kind {
 struct halo_exit {
     enum halo_exit_kind kind;
     uint64_t op, a, b;
+    uint64_t base, len, prot;
     struct halo_fault fault;
     bool is_system_call;  /* it faulted at the instruction of one, */
     uint64_t system_call; /* of this number */
@@ -85,6 +90,7 @@ struct halo_exit {
 struct halo_machine;
 
 #define HALO_DOORBELL_LEN 16u
+#define HALO_PROTECT_LEN 8u
 
 /* A backend. */
 struct halo_backend {
@@ -92,6 +98,8 @@ struct halo_backend {
     /* The code by which the guest leaves, filled up with what does nothing: what follows it is
      * layout.c's, and returns. */
     unsigned char doorbell[HALO_DOORBELL_LEN];
+    /* A function of the guest's that asks for a protection: HALO_PROTECT_OFFSET. */
+    unsigned char protect_code[HALO_PROTECT_LEN];
     /* Make the machine, ready to enter at layout.entry. `state` is destroy's in any case. */
     int (*create)(struct halo_machine *machine);
     /* Around runs: prepare for the deadline, on this thread. */
@@ -102,6 +110,8 @@ struct halo_backend {
     /* Where a guest is that was interrupted, as the processor says, or 0: that cannot be had, as
      * perhaps not of one that is to go on. */
     uint64_t (*where)(struct halo_machine *machine, bool goes_on);
+    /* After a HALO_EXIT_PROTECT: do it, where `refusal` is 0, and tell the guest. */
+    int (*protect)(struct halo_machine *machine, const struct halo_exit *exit, int refusal);
     void (*destroy)(struct halo_machine *machine);
 };
 
@@ -149,6 +159,10 @@ void halo__machine_close(struct halo_machine *machine);
 /* A page fault where a stack that is too small ends. */
 bool halo__layout_is_overflow(const struct halo_layout *layout, const struct halo_fault *fault);
 
+/* After a HALO_EXIT_PROTECT: judge it, and have the backend do it or refuse it. 0, or an error of
+ * the host's. */
+int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit);
+
 /* As the first thing: from now on the rate of the time stamp counter is measured. */
 void halo__machine_begin_time(struct halo_machine *machine);
 /* Before each run: what the guest is told of time. For guests that make system calls. */
@@ -174,6 +188,8 @@ int halo__layout_add(struct halo_machine *machine, struct halo_range range);
 /* Have the kernel find the memory that the host itself is going to touch, at an address, or say
  * that there is none: touched without, it would be SIGBUS. 0, or HALO_ENOMEM. COST-03. */
 int halo__layout_reserve(struct halo_machine *machine, uint64_t address, uint64_t len);
+/* May the guest have this protection? 0, or a negative errno of Linux; what it gave up is noted. */
+int halo__layout_protect(struct halo_layout *layout, uint64_t base, uint64_t len, uint64_t prot);
 
 /* Read and check a guest file, place it in guest memory, add its ranges to the layout. */
 int halo__load(struct halo_machine *machine, const struct halo_program *program);

@@ -51,11 +51,29 @@ static long signal_child(const struct process_state *state, int signal)
 
 static void answer(struct process_state *state)
 {
-    struct seccomp_notif_resp response = {.id = state->notified.id};
+    struct seccomp_notif_resp response = {
+        .id = state->notified.id,
+        .error = state->refusal,
+        .flags = state->continues ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0,
+    };
 
-    if (state->owes_answer)
+    if (state->owes_answer && ioctl(state->listener, SECCOMP_IOCTL_NOTIF_SEND, &response) < 0 &&
+        errno == EINVAL) {
+        /* Before Linux 5.5 the kernel goes on with no call. */
+        response = (struct seccomp_notif_resp){.id = state->notified.id, .error = -ENOSYS};
         (void)ioctl(state->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+    }
     state->owes_answer = false;
+}
+
+static int process_protect(struct halo_machine *machine, const struct halo_exit *exit, int refusal)
+{
+    struct process_state *state = machine->state;
+
+    (void)exit;
+    state->refusal = refusal;
+    state->continues = refusal == 0;
+    return 0;
 }
 
 /* Whether a signal was sent, or is not needed any more. */
@@ -107,6 +125,13 @@ static void read_doorbell(const struct process_state *state, struct halo_exit *e
 {
     const __u64 *args = state->notified.data.args;
 
+    if (state->notified.data.nr == SYS_mprotect) {
+        exit->kind = HALO_EXIT_PROTECT;
+        exit->base = args[0];
+        exit->len = args[1];
+        exit->prot = args[2];
+        return;
+    }
     if (halo__process_is_own(state, CHILD_DOORBELL_FAULT)) {
         const uint32_t vector = (uint32_t)args[1];
 
@@ -223,10 +248,12 @@ const struct halo_backend halo__process = {
             0x90,
             0x90,
         },
+    .protect_code = {0xb8, SYS_mprotect, 0, 0, 0, 0x0f, 0x05, 0xc3}, /* mov, syscall, ret */
     .create = process_create,
     .enter = process_enter,
     .leave = process_leave,
     .run = process_run,
     .where = process_where,
+    .protect = process_protect,
     .destroy = process_destroy,
 };

@@ -17,6 +17,8 @@ struct process_state {
     bool has_ended;
     bool stopped;
     bool owes_answer; /* the guest stands in its doorbell, notification `notified.id` */
+    bool continues;   /* the answer is that the kernel goes on with the call */
+    int refusal;      /* the call's result: 0, or a negative errno */
     struct seccomp_notif notified;
 };
 

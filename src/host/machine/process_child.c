@@ -281,21 +281,26 @@ static void limit_everything(void)
 
 /*
  * A filter that tells the doorbell, as the code of the doorbell's page and of this program rings
- * it, from every other call, a `read` of the guest's own among them.
+ * it, and the same page's mprotect, from every other call, those of the same numbers among them.
  */
-static long install_filter(uint32_t for_doorbell, uint32_t otherwise, unsigned long flags)
+static long install_filter(uint32_t for_host, uint32_t otherwise, unsigned long flags)
 {
     const uint32_t ip = offsetof(struct seccomp_data, instruction_pointer);
     const struct sock_filter rules[] = {
         SECCOMP_RULES_BEGIN,
         SECCOMP_IF(CHILD_DOORBELL_SYSCALL, 0, 5),
         SECCOMP_LOAD(ip + 4),
-        SECCOMP_IF((uint32_t)((uint64_t)child_start >> 32), 4, 0),
-        SECCOMP_IF((uint32_t)(setup.doorbell >> 32), 0, 2),
+        SECCOMP_IF((uint32_t)((uint64_t)child_start >> 32), 9, 0),
+        SECCOMP_IF((uint32_t)(setup.doorbell >> 32), 0, 7),
         SECCOMP_LOAD(ip),
-        SECCOMP_IF((uint32_t)setup.doorbell, 1, 0),
+        SECCOMP_IF((uint32_t)setup.doorbell, 6, 5),
+        SECCOMP_IF(__NR_mprotect, 0, 4),
+        SECCOMP_LOAD(ip + 4),
+        SECCOMP_IF((uint32_t)(setup.protect >> 32), 0, 2),
+        SECCOMP_LOAD(ip),
+        SECCOMP_IF((uint32_t)setup.protect, 1, 0),
         SECCOMP_RULES_END(otherwise),
-        SECCOMP_RULES_END(for_doorbell),
+        SECCOMP_RULES_END(for_host),
     };
 
     return seccomp_install(rules, sizeof(rules) / sizeof(rules[0]), flags);

@@ -26,6 +26,13 @@ enum child_files {
 #define CHILD_DOORBELL_END 7 /* mov, syscall */
 
 /*
+ * The other call that the filter hands to the host: mprotect, from the code of HALO_PROTECT_OFFSET.
+ * Its words are registers, which nobody can change while the host judges them; then the kernel goes
+ * on with the call, or it fails.
+ */
+#define CHILD_PROTECT_END 7 /* mov, syscall */
+
+/*
  * Doorbells of the child's own: a word tells them from the guest's, which the guest never sees.
  *     READY  word: everything is given up; the answer lets the guest begin
  *     FAULT  vector and error << 32, address, rip, rsp, word; of a system call that the guest made
@@ -58,6 +65,7 @@ struct child_setup {
     uint64_t ram_len;
     uint64_t entry, stack, boot;
     uint64_t doorbell;    /* behind its instruction */
+    uint64_t protect;     /* behind the instruction that asks for a protection, or 0 */
     uint64_t syscall_way; /* code that leads to the guest's own for system calls, or 0 */
     uint64_t word;
     uint32_t bare;   /* leave out every call that is not needed: one of them was deadly */

@@ -140,6 +140,8 @@ static struct child_setup make_setup(const struct halo_machine *machine,
         .stack = layout->stack_top - 8,
         .boot = layout->boot,
         .doorbell = layout->doorbell + CHILD_DOORBELL_END,
+        .protect =
+            layout->syscall_entry ? layout->doorbell + HALO_PROTECT_OFFSET + CHILD_PROTECT_END : 0,
         .syscall_way = halo__layout_syscall_way(layout),
         .word = state->word,
         .bare = bare,
@@ -264,6 +266,8 @@ int halo__process_hear(struct process_state *state)
     if (ioctl(state->listener, SECCOMP_IOCTL_NOTIF_RECV, &state->notified) < 0)
         return errno == ENOENT || errno == EINTR ? 0 : -errno;
     state->owes_answer = true;
+    state->refusal = 0;
+    state->continues = false;
     return 1;
 }
 
@@ -272,7 +276,8 @@ bool halo__process_is_own(const struct process_state *state, uint64_t op)
     const __u64 *args = state->notified.data.args;
     const uint64_t word = op == CHILD_DOORBELL_READY ? args[1] : args[5];
 
-    return args[0] == op && word == state->word;
+    return state->notified.data.nr == CHILD_DOORBELL_SYSCALL && args[0] == op &&
+           word == state->word;
 }
 
 /* Its first doorbell. It goes without an answer until the guest is run. */
