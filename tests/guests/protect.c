@@ -36,7 +36,7 @@ static const uint64_t constant[512] __attribute__((aligned(4096))) = {1};
 static int64_t protect(uint64_t base, uint64_t len, uint64_t prot)
 {
     int64_t (*code)(uint64_t, uint64_t, uint64_t) =
-        (int64_t(*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot()->protect;
+        (int64_t(*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot_page()->protect;
 
     return code(base, len, prot);
 }
@@ -58,7 +58,7 @@ static void is(int64_t is, int64_t wanted)
 /* VM-08: what is not the program's. */
 static void elsewhere(void)
 {
-    const struct halo_boot *boot = halo_boot();
+    const struct halo_boot *boot = halo_boot_page();
     const uint64_t places[] = {
         0,
         HALO_PAGE,
@@ -91,7 +91,7 @@ static void elsewhere(void)
 /* VM-09: nothing becomes executable, and nothing that is read-only writable. */
 static void both(void)
 {
-    const struct halo_boot *boot = halo_boot();
+    const struct halo_boot *boot = halo_boot_page();
     const uint64_t text = page_of((void *)(uintptr_t)both);
 
     for (uint64_t prot = X; prot < 8; prot++) {
@@ -149,7 +149,7 @@ static void relro(void)
 /* VM-11: lengths and protections that are none. */
 static void odd(void)
 {
-    const uint64_t heap = halo_boot()->heap_base;
+    const uint64_t heap = halo_boot_page()->heap_base;
 
     is(protect(heap, 0, R), INVAL);
     is(protect(heap, 1, R), INVAL);
@@ -166,7 +166,7 @@ static void odd(void)
 /* VM-12: the call that the host lets pass is that of its own code's alone. */
 static void own(void)
 {
-    const unsigned char *code = (const unsigned char *)(uintptr_t)halo_boot()->protect;
+    const unsigned char *code = (const unsigned char *)(uintptr_t)halo_boot_page()->protect;
     const long numbers[] = {9, 11, 25, 28, 59, 231, 329}; /* mmap, munmap, mremap, ... */
     long result;
 
@@ -192,7 +192,7 @@ static void own(void)
 /* VM-13: it is in force at once, and taken back at once; a fault tells where it was. */
 static void force(char which)
 {
-    const uint64_t heap = halo_boot()->heap_base;
+    const uint64_t heap = halo_boot_page()->heap_base;
     volatile uint64_t *word = (volatile uint64_t *)(uintptr_t)heap;
 
     for (int i = 0; i < 100; i++) {
@@ -240,7 +240,7 @@ int main(int argc, char **argv)
         (void)protect(page_of((void *)(uintptr_t)main), HALO_PAGE, 0);
         break;
     case 's': /* and stack */
-        (void)protect(halo_boot()->stack_low, halo_boot()->stack_len, R);
+        (void)protect(halo_boot_page()->stack_low, halo_boot_page()->stack_len, R);
         break;
     default:
         force(which);

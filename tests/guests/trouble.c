@@ -231,7 +231,7 @@ static void write_to_relro(void)
     static int *const relocated __attribute__((section(".data.rel.ro"))) = &value;
 
     descriptor(1, (uintptr_t)&relocated, 8, 0, HALO_DESC_WRITE);
-    descriptor(0, halo_boot()->pool_base, 16, 0, HALO_DESC_NEXT);
+    descriptor(0, halo_boot_page()->pool_base, 16, 0, HALO_DESC_NEXT);
     kick();
 }
 

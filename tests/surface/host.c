@@ -261,6 +261,9 @@ int main(int argc, char **argv)
     } else if (strcmp(kind, "syscall") == 0) {
         open_guest("trouble", "syscall", backend);
         run(PATIENCE, backend == HALO_BACKEND_KVM ? HALO_EFAULT : HALO_EFAULT);
+    } else if (strcmp(kind, "protect") == 0) {
+        open_guest("protect", "in-force", backend);
+        run(PATIENCE, 0);
     } else if (strcmp(kind, "loop") == 0) {
         open_guest("trouble", "loop", backend);
         run(SHORT, HALO_ETIMEDOUT);

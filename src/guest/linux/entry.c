@@ -152,7 +152,7 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
         finish_signal(frame);
     else
         frame->rax = (uint64_t)linux_call(&halo__linux, frame->rax, args);
-    ((struct halo_save *)(uintptr_t)halo_boot()->save)->calls = halo__linux.calls;
+    ((struct halo_save *)(uintptr_t)halo_boot_page()->save)->calls = halo__linux.calls;
     deliver(frame);
     halo__port_silence(false);
 }

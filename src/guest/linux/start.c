@@ -196,7 +196,7 @@ static void halt(void *context, int code)
 static int64_t protect(void *context, uint64_t base, uint64_t len, int prot)
 {
     int64_t (*code)(uint64_t, uint64_t, uint64_t) =
-        (int64_t(*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot()->protect;
+        (int64_t(*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot_page()->protect;
 
     (void)context;
     return code(base, len, (uint64_t)prot);

@@ -294,7 +294,8 @@ static long install_filter(uint32_t for_host, uint32_t otherwise, unsigned long 
         SECCOMP_IF((uint32_t)(setup.doorbell >> 32), 0, 7),
         SECCOMP_LOAD(ip),
         SECCOMP_IF((uint32_t)setup.doorbell, 6, 5),
-        SECCOMP_IF(__NR_mprotect, 0, 4),
+        /* Where there is no such code, that is a number that has been dealt with. */
+        SECCOMP_IF(setup.protect ? __NR_mprotect : CHILD_DOORBELL_SYSCALL, 0, 4),
         SECCOMP_LOAD(ip + 4),
         SECCOMP_IF((uint32_t)(setup.protect >> 32), 0, 2),
         SECCOMP_LOAD(ip),
