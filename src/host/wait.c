@@ -173,6 +173,7 @@ static int failed(struct halo_sandbox *box, const struct halo_future *future, co
 
 int halo_wait(struct halo_future *future, int64_t timeout_ns)
 {
+    const struct halo_calls *calls = future->calls;
     struct halo_sandbox *box;
     const char *name;
     int64_t deadline;
@@ -180,7 +181,9 @@ int halo_wait(struct halo_future *future, int64_t timeout_ns)
 
     if (future->done)
         return future->error;
-    box = future->calls->box;
+    if (!calls) /* another thread is just taking the answer in */
+        return HALO_EBUSY;
+    box = calls->box;
     error = halo__box_enter(box);
     if (error)
         return error;
