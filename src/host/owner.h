@@ -8,11 +8,15 @@
 #include "error.h"
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct halo_owner {
-    pthread_mutex_t inside; /* held by the thread that is at work on the sandbox */
-    unsigned char *mark;    /* a page that is zero in a fork; NULL: that cannot be had */
+    pthread_t thread;    /* at work on the sandbox; 0: none is. Other threads look at it too */
+    uint32_t depth;      /* how often it has taken it, one inside the other; its own alone */
+    unsigned char *mark; /* in a page that is zero in a fork, where such can be had */
 };
+
+_Static_assert(sizeof(pthread_t) == sizeof(uintptr_t), "0 is no thread of Linux's C libraries");
 
 void halo__owner_init(struct halo_owner *owner);
 void halo__owner_free(struct halo_owner *owner);
@@ -20,14 +24,36 @@ void halo__owner_free(struct halo_owner *owner);
 /* This process is a fork of the one that opened the sandbox. */
 static inline bool halo__owner_is_fork(const struct halo_owner *owner)
 {
-    return owner->mark && !*owner->mark;
+    return !*owner->mark;
 }
+
+int halo__owner_refuse_fork(struct halo_words *words);
 
 /*
  * Begin to work on the sandbox, also inside of what this thread is doing with it: 0;
  * HALO_EBUSY, without words, for those are the other thread's; HALO_ESTATE, with words, in a fork.
  */
-int halo__owner_take(struct halo_owner *owner, struct halo_words *words);
-void halo__owner_release(struct halo_owner *owner);
+static inline int halo__owner_take(struct halo_owner *owner, struct halo_words *words)
+{
+    const pthread_t self = pthread_self();
+    pthread_t none = 0;
+
+    if (halo__owner_is_fork(owner))
+        return halo__owner_refuse_fork(words);
+    /* Nobody but this thread writes its own name there: where it is read, this thread wrote it. */
+    if (__atomic_load_n(&owner->thread, __ATOMIC_RELAXED) != self &&
+        /* Acquire pairs with the release of halo__owner_release: what was done before is seen. */
+        !__atomic_compare_exchange_n(&owner->thread, &none, self, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return HALO_EBUSY;
+    owner->depth++;
+    return 0;
+}
+
+static inline void halo__owner_release(struct halo_owner *owner)
+{
+    if (--owner->depth == 0)
+        __atomic_store_n(&owner->thread, 0, __ATOMIC_RELEASE); /* pairs with the taking above */
+}
 
 #endif

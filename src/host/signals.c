@@ -9,13 +9,22 @@ static const int borrowed[] = {SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU};
 
 #define COUNT (sizeof(borrowed) / sizeof(borrowed[0]))
 
+static sigset_t all; /* of them */
+
+static void make_set(void)
+{
+    sigemptyset(&all);
+    for (size_t i = 0; i < COUNT; i++)
+        sigaddset(&all, borrowed[i]);
+}
+
 void halo__signals_borrow(struct halo_signals *before)
 {
+    static pthread_once_t made = PTHREAD_ONCE_INIT;
     sigset_t pending;
 
-    sigemptyset(&before->ours);
-    for (size_t i = 0; i < COUNT; i++)
-        sigaddset(&before->ours, borrowed[i]);
+    pthread_once(&made, make_set);
+    before->ours = all;
     pthread_sigmask(SIG_BLOCK, &before->ours, &before->mask);
     sigpending(&pending);
     for (size_t i = 1; i < COUNT && !sigisemptyset(&pending); i++) {
