@@ -240,6 +240,7 @@ struct halo_writer {
     unsigned char *buf; /* one that is not full yet */
     uint32_t len;
     uint32_t in_flight; /* writes that were not answered */
+    uint32_t *noted;    /* where the host finds its length should the guest end */
     struct halo_writer *next;
     int error; /* of the first write that failed, and its errno */
     int32_t os_error;

@@ -28,18 +28,50 @@ int halo_writer_open(struct halo_writer *writer, uint32_t handle)
     return halo_writer_open_sized(writer, handle, HALO_STREAM_BUF);
 }
 
-/* Note how much `buf` holds. Where two writers share a line, it is the first one's. */
-static void note(const struct halo_writer *writer, const void *buf, uint32_t len)
+/* Where a writer whose line is another's notes what nobody reads. */
+static struct halo_unsent nowhere;
+
+static struct halo_unsent *line_of(const struct halo_writer *writer)
 {
     struct halo_save *save = (struct halo_save *)(uintptr_t)halo_boot_page()->save;
-    struct halo_unsent *line = &save->unsent[writer->handle % HALO_UNSENT_MAX];
 
-    if (line->len > 0 && line->address != (uintptr_t)buf)
+    return &save->unsent[writer->handle % HALO_UNSENT_MAX];
+}
+
+/* A new buffer is noted, with nothing in it yet. Where two writers share a line it is the first's.
+ */
+static void note(struct halo_writer *writer)
+{
+    struct halo_unsent *line = line_of(writer);
+
+    writer->noted = &nowhere.len;
+    if (line->address)
         return;
     line->handle = writer->handle;
-    line->address = (uintptr_t)buf;
-    __asm__ volatile("" : : : "memory"); /* bytes and address are there before the length is */
-    line->len = len;
+    line->len = 0;
+    line->address = (uintptr_t)writer->buf;
+    writer->noted = &line->len;
+}
+
+/* What is in it is there before the length says so: the guest may be stopped at any instruction. */
+static inline void note_len(struct halo_writer *writer)
+{
+    if (writer->noted == &nowhere.len)
+        note(writer); /* the line may be free by now */
+    __asm__ volatile("" : : : "memory");
+    *writer->noted = writer->len;
+}
+
+/* It is on its way, or given up. */
+static void unnote(const struct halo_writer *writer, const void *buf)
+{
+    struct halo_unsent *line = line_of(writer);
+
+    if (line->address != (uintptr_t)buf)
+        return;
+    line->len = 0;
+    __asm__ volatile("" : : : "memory");
+    line->address = 0;
 }
 
 _Noreturn void halo__end_unwritten(uint32_t handle)
@@ -95,7 +127,7 @@ static void push(struct halo_writer *writer)
     forget(writer);
     writer->buf = NULL;  /* what is written while we wait goes into another */
     if (writer->error) { /* there is a gap before it */
-        note(writer, buf, 0);
+        unnote(writer, buf);
         halo__buf_free(buf);
         return;
     }
@@ -107,7 +139,7 @@ static void push(struct halo_writer *writer)
     io->writer = writer;
     io->answered = answered;
     halo__io_start(io, HALO_KIND_STREAM_WRITE, writer->handle, len);
-    note(writer, buf, 0);
+    unnote(writer, buf);
 }
 
 /* Not where the end is slow and its window full: whoever waits for another must not wait for it. */
@@ -152,6 +184,7 @@ static unsigned char *buffer(struct halo_writer *writer)
         writer->len = 0;
         writer->next = unsent;
         unsent = writer;
+        note(writer);
     }
     return writer->buf;
 }
@@ -171,7 +204,7 @@ int halo_writer_write(struct halo_writer *writer, const void *bytes, size_t len)
             part = (uint32_t)len;
         memcpy(buf + writer->len, at, part);
         writer->len += part;
-        note(writer, buf, writer->len);
+        note_len(writer);
         at += part;
         len -= part;
         if (writer->len == writer->buf_len) {
