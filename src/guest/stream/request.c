@@ -295,13 +295,21 @@ static bool start(struct halo_future *future, struct halo_op op, enum halo_kind 
 {
     struct window *window;
 
-    *future = (struct halo_future){.op = op,
-                                   .kind = (uint8_t)kind,
-                                   .ticket = handle,
-                                   .room = ways,
-                                   .length = len,
-                                   .text = "",
-                                   .result = {.type = HALO_BYTES, .len = len, .bytes = buf}};
+    /* All but the bytes of an answer, which are many, and written before they are read. */
+    future->op = op;
+    future->import = NULL;
+    future->done = false;
+    future->error = 0;
+    future->code = 0;
+    future->text = "";
+    future->result = (struct halo_value){.type = HALO_BYTES, .len = len, .bytes = buf};
+    future->memory = NULL;
+    future->room = ways;
+    future->ticket = handle;
+    future->length = len;
+    future->kind = (uint8_t)kind;
+    future->again = NULL;
+    future->next = NULL;
     window = window_for(future);
     if (is_move(future)) {
         window->count++;
