@@ -9,21 +9,15 @@ static const int borrowed[] = {SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU};
 
 #define COUNT (sizeof(borrowed) / sizeof(borrowed[0]))
 
-static sigset_t all; /* of them */
-
-static void make_set(void)
-{
-    sigemptyset(&all);
-    for (size_t i = 0; i < COUNT; i++)
-        sigaddset(&all, borrowed[i]);
-}
+/* All of them. In each of Linux's C libraries a set is words of bits, that of signal 1 first. */
+#define BIT(signal) (1ul << ((signal)-1))
+static const sigset_t all = {
+    {BIT(SIGURG) | BIT(SIGPIPE) | BIT(SIGXFSZ) | BIT(SIGTTIN) | BIT(SIGTTOU)}};
 
 void halo__signals_borrow(struct halo_signals *before)
 {
-    static pthread_once_t made = PTHREAD_ONCE_INIT;
     sigset_t pending;
 
-    pthread_once(&made, make_set);
     before->ours = all;
     pthread_sigmask(SIG_BLOCK, &before->ours, &before->mask);
     sigpending(&pending);
