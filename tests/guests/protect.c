@@ -3,28 +3,11 @@
  * system calls, as its argument says. The exit code is 7 where each answer is as it must be, else
  * it tells which was not; or the guest faults where a protection is in force.
  */
-#include <halo/abi.h>
+#include "answer.h"
 #include <halo/guest.h>
 #include <elf.h>
 
 enum { R = 1, W = 2, X = 4, PERM = -13, NOMEM = -12, INVAL = -22 };
-
-__attribute__((visibility("hidden"))) void answer(void);
-
-static const struct {
-    uint32_t name_len, description_len, type;
-    char name[8];
-    void (*entry)(void);
-} __attribute__((packed)) note __attribute__((section(".note.halo.syscall"), used, aligned(4))) = {
-    sizeof(HALO_NOTE_NAME), 8, HALO_NOTE_SYSCALL, HALO_NOTE_NAME, answer};
-
-__asm__(".pushsection .text\n"
-        ".globl answer\n"
-        ".hidden answer\n"
-        "answer:\n"
-        "    add $1000, %rax\n"
-        "    jmp *%rcx\n"
-        ".popsection\n");
 
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 

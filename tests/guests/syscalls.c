@@ -4,25 +4,8 @@
  * the argument "forge" it looks in what the kernel left on the child's stack for signals for the
  * word of a fault report, and rings its host with it.
  */
-#include <halo/abi.h>
+#include "answer.h"
 #include <halo/guest.h>
-
-__attribute__((visibility("hidden"))) void answer(void);
-
-static const struct {
-    uint32_t name_len, description_len, type;
-    char name[8];
-    void (*entry)(void);
-} __attribute__((packed)) note __attribute__((section(".note.halo.syscall"), used, aligned(4))) = {
-    sizeof(HALO_NOTE_NAME), 8, HALO_NOTE_SYSCALL, HALO_NOTE_NAME, answer};
-
-__asm__(".pushsection .text\n"
-        ".globl answer\n"
-        ".hidden answer\n"
-        "answer:\n"
-        "    add $1000, %rax\n"
-        "    jmp *%rcx\n"
-        ".popsection\n");
 
 static long call(long number)
 {
