@@ -26,9 +26,8 @@ extern "C" {
 
 /* What the device remembers of a buffer id. Private memory of the host. */
 struct halo_device_chain {
-    uint64_t token; /* of the chain in flight, or with HALO_TOKEN_FREE; it only ever grows */
-    uint64_t
-        limit; /* a plain chain in flight: halo_plain_body of its descriptor, and one; else 0 */
+    uint64_t token;     /* of the chain in flight, or with HALO_TOKEN_FREE; it only ever grows */
+    uint64_t limit;     /* of a plain chain in flight: halo_plain_body, and one; else 0 */
     uint32_t capacity;  /* writable bytes of a general chain in flight */
     uint16_t slots;     /* descriptors of a general chain in flight; else 0 */
     uint16_t is_inline; /* its request came inline: its answer may go so */

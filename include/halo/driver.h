@@ -27,8 +27,7 @@ extern "C" {
 
 /* What the driver remembers of a buffer id. Private memory; the ring holds nothing it relies on. */
 struct halo_driver_chain {
-    uint64_t
-        limit; /* a plain chain in flight: halo_plain_body of its descriptor, and one; else 0 */
+    uint64_t limit;    /* of a plain chain in flight: halo_plain_body, and one; else 0 */
     uint64_t batch;    /* the batch that published it: one still staged cannot come back */
     uint64_t context;  /* the caller's: halo_driver_context */
     uint32_t capacity; /* writable bytes of a general chain in flight */

@@ -18,10 +18,9 @@ struct halo_request {
     struct halo_parked parked;
     struct halo_message message; /* private copy of the header */
     struct halo_stream_request stream;
-    uint64_t done; /* bytes of a stream that were moved so far */
-    uint64_t
-        pushed_at; /* with stacks: where its answer begins on the other one; 0: it is a chain */
-    uint16_t next; /* see struct halo_fifo */
+    uint64_t done;      /* bytes of a stream that were moved so far */
+    uint64_t pushed_at; /* with stacks: where its answer begins on the other; 0: a chain */
+    uint16_t next;      /* see struct halo_fifo */
 };
 
 /*

@@ -12,10 +12,10 @@
  *
  *     driver  halo_driver_add         a descriptor for each buffer, nothing visible yet
  *     driver  halo_driver_publish     one store of the first meta word shows the whole batch
- *     device  halo_device_poll        loads each descriptor once and judges the copy: a chain of
- * spans device  halo_device_complete    a used descriptor, nothing visible yet; in any order device
- * halo_device_publish     one store shows the whole batch driver  halo_driver_poll        judges it
- * by private records, and gives the id back
+ *     device  halo_device_poll        each descriptor is loaded once, and the copy judged: spans
+ *     device  halo_device_complete    a used descriptor, nothing visible yet; in any order
+ *     device  halo_device_publish     one store shows the whole batch
+ *     driver  halo_driver_poll        judges it by private records, and gives the id back
  */
 #include <halo/ring.h>
 

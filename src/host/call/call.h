@@ -76,8 +76,8 @@ struct halo_calls {
     uint64_t answered; /* how many answers came, ever */
     uint64_t reported; /* how many of them halo_poll has told of */
 
-    char
-        complaint[64 + HALO_FUNCTION_NAME_MAX]; /* what cannot be understood, where it has a name */
+    /* What cannot be understood, where it has a name. */
+    char complaint[64 + HALO_FUNCTION_NAME_MAX];
 
     struct halo_deferred_answer *first_deferred, *last_deferred;
     uint64_t deferred_bytes, deferred_len_max;

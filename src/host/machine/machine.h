@@ -123,12 +123,11 @@ struct halo_machine {
     struct halo_layout layout;
     struct halo_ram ram;
     struct halo_words *words;
-    void *state;    /* the backend's own */
-    bool is_auto;   /* the backend may still become the other one */
-    bool is_strict; /* every namespace is asked for, or there is no sandbox */
-    uint64_t
-        counter_rate; /* of the guest's time stamp counter, or 0 where the backend has no word */
-    int64_t first_ns; /* the clock, and the host's counter at that time */
+    void *state;           /* the backend's own */
+    bool is_auto;          /* the backend may still become the other one */
+    bool is_strict;        /* every namespace is asked for, or there is no sandbox */
+    uint64_t counter_rate; /* of the guest's time stamp counter; 0: the backend has no word */
+    int64_t first_ns;      /* the clock, and the host's counter at that time */
     uint64_t first_counter;
     char note[160]; /* why the automatic choice fell on the process backend, or "" */
 };

@@ -48,7 +48,6 @@ void halo__machine_tell(struct halo_machine *machine)
         .real_ns = (int64_t)real.tv_sec * 1000000000 + real.tv_nsec,
     };
     status.counter_rate = rate(machine, status.monotonic_ns);
-    /* The guest stands in its doorbell: nobody reads while it changes, and the sequence stays even.
-     */
+    /* The guest stands in its doorbell: nobody reads meanwhile, and the sequence stays even. */
     halo_shm_copy_out(line, &status, sizeof(status));
 }
