@@ -1,4 +1,5 @@
 /* Files of the program's own. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,6 +32,57 @@ static void temporary(void)
     show("read", (long)fread(bytes, 1, 100, file));
     show("zero", bytes[50]);
     fclose(file);
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void list(const char *path)
+{
+    struct dirent **entries;
+    const int count = scandir(path, &entries, NULL, by_name);
+
+    show("scandir", count);
+    for (int i = 0; i < count; i++)
+        printf("%s%s\n", entries[i]->d_name, entries[i]->d_type == DT_DIR ? "/" : "");
+}
+
+static void directories(void)
+{
+    char folder[] = "/tmp/halo-test-XXXXXX", name[64];
+    int fd;
+
+    show("mkdtemp", mkdtemp(folder) != NULL);
+    show("chdir", chdir(folder));
+    printf("%d\n", strcmp(getcwd(name, sizeof(name)), folder));
+    show("mkdir", mkdir("one", 0755));
+    show("mkdir", mkdir("one/two", 0755));
+    show("close", close(open("one/file", O_CREAT | O_WRONLY, 0600)));
+    show("close", close(open("here", O_CREAT | O_WRONLY, 0600)));
+    list(".");
+    list("one");
+    list("one/two");
+    list("one/file");
+    list("none");
+    fd = open("one", O_RDONLY | O_DIRECTORY);
+    show("openat", openat(fd, "file", O_RDONLY) >= 0);
+    show("not there", openat(fd, "here", O_RDONLY));
+    show("outside", openat(fd, "../here", O_RDONLY) >= 0);
+    show("unlinkat", unlinkat(fd, "file", 0));
+    show("unlinkat", unlinkat(fd, "two", AT_REMOVEDIR));
+    show("no directory", chdir("here"));
+    show("nor this", openat(0, "here", O_RDONLY));
+    show("chdir", chdir("one"));
+    show("rmdir", rmdir("../one"));
+    show("getcwd", getcwd(name, sizeof(name)) ? 0 : -1);
+    show("nowhere", open("file", O_CREAT | O_WRONLY, 0600));
+    show("gone", openat(fd, "file", O_CREAT | O_WRONLY, 0600));
+    show("chdir", chdir(folder));
+    show("unlink", unlink("here"));
+    show("chdir", chdir("/"));
+    show("rmdir", rmdir(folder));
 }
 
 int main(void)
@@ -77,5 +129,6 @@ int main(void)
     show("null", read(fd, bytes, 1));
     show("null", write(fd, bytes, 9));
     temporary();
+    directories();
     return 0;
 }

@@ -138,6 +138,31 @@ static void a_file_that_is_gone_gives_its_memory_back(void **state)
     assert_int_equal(*(const unsigned char *)(uintptr_t)(table.base + all - 8192), 0);
 }
 
+/* And those that are cut off, at once; what comes there later is zero. */
+static void what_is_cut_off_a_file_goes_back(void **state)
+{
+    const uint64_t rest = (table.page_count - 1) * LINUX_PAGE;
+    int64_t file;
+    uint64_t at;
+
+    (void)state;
+    (void)make_file(&file);
+    assert_int_equal((int64_t)map(rest, PROT_READ | PROT_WRITE), -ENOMEM);
+    assert_int_equal(call(SYS_ftruncate, (uint64_t)file, 100, 0, 0), 0);
+    at = map(rest - 2 * LINUX_PAGE, PROT_READ | PROT_WRITE);
+    assert_true((int64_t)at > 0);
+    assert_int_equal(call(SYS_munmap, at, rest - 2 * LINUX_PAGE, 0, 0), 0);
+    assert_int_equal(call(SYS_ftruncate, (uint64_t)file, 5000, 0, 0), 0);
+    memset(segment, 1, sizeof(segment));
+    assert_int_equal(call(SYS_pread64, (uint64_t)file, address(segment), 5000, 0), 5000);
+    assert_int_equal(segment[99], 'f');
+    assert_int_equal(segment[100], 0);
+    assert_int_equal(segment[4999], 0);
+    assert_int_equal(call(SYS_ftruncate, (uint64_t)file, 0, 0, 0), 0);
+    assert_int_equal(map(rest + LINUX_PAGE, PROT_READ | PROT_WRITE), table.base);
+    assert_int_equal(call(SYS_ftruncate, (uint64_t)file, 1, 0, 0), -ENOSPC);
+}
+
 static void protections_are_the_hosts_and_pointers_follow_them(void **state)
 {
     const uint64_t at = map(4 * LINUX_PAGE, PROT_READ | PROT_WRITE);
@@ -218,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_bytes_of_a_file_are_not_the_programs),
         TEST(a_file_that_is_gone_gives_its_memory_back),
+        TEST(what_is_cut_off_a_file_goes_back),
         TEST(protections_are_the_hosts_and_pointers_follow_them),
         TEST(a_segment_is_cut_where_its_protection_changes),
         TEST(what_the_host_refuses_changes_nothing),

@@ -36,6 +36,8 @@ enum linux_error {
     L_ETIMEDOUT = 110,
 };
 
+#define LINUX_AT_FDCWD (-100)
+
 typedef int64_t linux_function(struct linux_table *table, const uint64_t *args);
 
 /* memory.c: may the program read or write all of this? */
@@ -61,6 +63,25 @@ struct linux_descriptor *linux_descriptor_of(struct linux_table *table, uint64_t
 int64_t linux_lowest(const struct linux_table *table, uint64_t least);
 void linux_streams_init(struct linux_table *table);
 
+/* tree.c: the file of an absolute path without . and .., or NULL. */
+struct linux_file *linux_tree_find(struct linux_table *table, const char *path);
+/*
+ * The absolute path of a name of the program's, without . and .., all directories on the way being
+ * there. `is_dir` where it must be one, because of a slash at the end.
+ */
+int64_t linux_tree_resolve(struct linux_table *table, uint64_t address, char *path, bool *is_dir);
+/* The same of *at functions, whose first two arguments are a directory's descriptor and a name. */
+int64_t linux_tree_resolve_at(struct linux_table *table, const uint64_t *args, char *path,
+                              bool *is_dir);
+/* A new one, or NULL where there is no room. */
+struct linux_file *linux_tree_make(struct linux_table *table, const char *path, uint32_t mode,
+                                   bool is_directory);
+/* Forget a file that has neither a name nor a descriptor any more. */
+void linux_tree_let_go(struct linux_table *table, struct linux_file *file);
+/* What a path names that is no file; LINUX_FREE where it is none of those. */
+enum linux_kind linux_tree_device(const char *path);
+void linux_tree_init(struct linux_table *table);
+
 /* files.c */
 int64_t linux_file_read(struct linux_file *file, int64_t offset, void *to, uint64_t len);
 int64_t linux_file_write(struct linux_table *table, struct linux_file *file, int64_t offset,
@@ -70,7 +91,6 @@ int64_t linux_file_resize(struct linux_table *table, struct linux_file *file, ui
 void linux_file_closed(struct linux_table *table, struct linux_file *file);
 /* struct stat, at an address of the program's. */
 int64_t linux_stat_give(struct linux_table *table, uint64_t address, const struct linux_open *open);
-void linux_files_init(struct linux_table *table);
 
 /* random.c */
 void linux_random(struct linux_table *table, void *to, uint64_t len);
@@ -82,9 +102,9 @@ linux_function linux_read, linux_write, linux_readv, linux_writev, linux_pread, 
     linux_poll, linux_ppoll, linux_lseek, linux_ioctl, linux_fcntl, linux_close, linux_dup,
     linux_dup2, linux_dup3, linux_fstat;
 linux_function linux_open_path, linux_openat, linux_stat, linux_newfstatat, linux_access,
-    linux_faccessat, linux_unlink, linux_unlinkat, linux_mkdir, linux_rmdir, linux_rename,
-    linux_ftruncate, linux_truncate, linux_fsync, linux_getcwd, linux_readlink, linux_umask,
-    linux_chmod, linux_fchmod;
+    linux_faccessat, linux_unlink, linux_unlinkat, linux_mkdir, linux_chdir, linux_getdents,
+    linux_rmdir, linux_rename, linux_ftruncate, linux_truncate, linux_fsync, linux_getcwd,
+    linux_readlink, linux_umask, linux_chmod, linux_fchmod;
 linux_function linux_clock_gettime, linux_clock_getres, linux_gettimeofday, linux_time,
     linux_nanosleep, linux_clock_nanosleep;
 linux_function linux_exit, linux_getpid, linux_getppid, linux_getuid, linux_uname, linux_prlimit,

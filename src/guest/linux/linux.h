@@ -7,7 +7,8 @@
  *     memory.c     which memory the program has: brk, mmap and their kin, and every pointer's check
  *     descriptors.c  numbers of open files
  *     streams.c    read, write, poll, and what both streams and files have
- *     files.c      files in memory: names, and what is done with them
+ *     tree.c       names of files in memory, and their directories
+ *     files.c      files in memory: their bytes, and what they are
  *     time.c       clocks and sleep
  *     process.c    exit, who one is, limits, signals as one thread sees them
  *     random.c     random numbers
@@ -117,11 +118,12 @@ struct linux_table {
     unsigned char *pages;      /* the state of each of them */
     uint64_t brk;
 
-    /* streams.c, files.c */
+    /* streams.c, tree.c, files.c */
     struct linux_open opens[LINUX_DESCRIPTORS];
     struct linux_descriptor descriptors[LINUX_DESCRIPTORS];
     struct linux_file files[LINUX_FILES];
     uint32_t umask;
+    char folder[LINUX_PATH_MAX]; /* where names are relative to */
 
     /* time.c, process.c */
     int64_t start_ns;

@@ -40,6 +40,7 @@ static linux_function *const functions[] = {
     [76] = linux_truncate,
     [77] = linux_ftruncate,
     [79] = linux_getcwd,
+    [80] = linux_chdir,
     [82] = linux_rename,
     [83] = linux_mkdir,
     [84] = linux_rmdir,
@@ -66,6 +67,7 @@ static linux_function *const functions[] = {
     [201] = linux_time,
     [202] = linux_futex,
     [204] = linux_sched_getaffinity,
+    [217] = linux_getdents,
     [218] = linux_set_tid_address,
     [228] = linux_clock_gettime,
     [229] = linux_clock_getres,
@@ -96,7 +98,7 @@ void linux_init(struct linux_table *table, const struct linux_host *host, void *
     host->now(host->context, &table->start_ns, &real);
     linux_memory_init(table, base, len);
     linux_streams_init(table);
-    linux_files_init(table);
+    linux_tree_init(table);
 }
 
 int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t args[6])

@@ -1,0 +1,427 @@
+/*
+ * Names of files in memory. One flat list of them; a directory is a name with others beneath it.
+ */
+#include "calls.h"
+#include <string.h>
+
+enum { AT_REMOVEDIR_ = 0x200, NAME_MAX_ = 255 };
+
+static bool is_same(const char *a, const char *b)
+{
+    const size_t len = strlen(a);
+
+    return len == strlen(b) && memcmp(a, b, len) == 0;
+}
+
+/* --- Names ------------------------------------------------------------------------------------ */
+
+struct linux_file *linux_tree_find(struct linux_table *table, const char *path)
+{
+    for (uint32_t i = 0; i < LINUX_FILES; i++) {
+        if (table->files[i].is_linked && is_same(table->files[i].path, path))
+            return &table->files[i];
+    }
+    return NULL;
+}
+
+/* Cut the last component off; of "/a" remains "/". */
+static void cut(char *path)
+{
+    size_t len = strlen(path);
+
+    while (len > 1 && path[len - 1] != '/')
+        len--;
+    path[len > 1 ? len - 1 : 1] = '\0';
+}
+
+/* As linux_tree_resolve, of a name that is relative to this directory. */
+static int64_t resolve(struct linux_table *table, const char *folder, uint64_t address, char *path,
+                       bool *is_dir)
+{
+    char name[LINUX_PATH_MAX];
+    const int64_t len = linux_take_string(table, address, name, sizeof(name));
+    const char *at = name;
+
+    *is_dir = false;
+    if (len < 0)
+        return len;
+    if (len == 0)
+        return -L_ENOENT;
+    memcpy(path, name[0] == '/' ? "/" : folder, name[0] == '/' ? 2 : strlen(folder) + 1);
+    for (;;) {
+        const struct linux_file *here;
+        size_t part = 0, end;
+
+        while (*at == '/') {
+            at++;
+            *is_dir = true;
+        }
+        if (!*at)
+            return 0;
+        while (at[part] && at[part] != '/')
+            part++;
+        here = linux_tree_find(table, path);
+        if (!here)
+            return -L_ENOENT;
+        if (!here->is_directory)
+            return -L_ENOTDIR;
+        *is_dir = false;
+        if (part == 2 && at[0] == '.' && at[1] == '.') {
+            cut(path);
+        } else if (part != 1 || at[0] != '.') {
+            end = strlen(path);
+            if (part > NAME_MAX_ || end + 1 + part >= LINUX_PATH_MAX)
+                return -L_ENAMETOOLONG;
+            if (end > 1)
+                path[end++] = '/';
+            memcpy(path + end, at, part);
+            path[end + part] = '\0';
+        }
+        at += part;
+    }
+}
+
+int64_t linux_tree_resolve(struct linux_table *table, uint64_t address, char *path, bool *is_dir)
+{
+    return resolve(table, table->folder, address, path, is_dir);
+}
+
+int64_t linux_tree_resolve_at(struct linux_table *table, const uint64_t *args, char *path,
+                              bool *is_dir)
+{
+    const struct linux_open *open = linux_open_of(table, args[0]);
+
+    if ((int32_t)args[0] == LINUX_AT_FDCWD ||
+        (linux_may_read(table, args[1], 1) && *(const char *)(uintptr_t)args[1] == '/'))
+        return linux_tree_resolve(table, args[1], path, is_dir);
+    if (!open)
+        return -L_EBADF;
+    if (open->kind != LINUX_FILE || !open->file->is_directory)
+        return -L_ENOTDIR;
+    if (!open->file->is_linked)
+        return -L_ENOENT;
+    return resolve(table, open->file->path, args[1], path, is_dir);
+}
+
+struct linux_file *linux_tree_make(struct linux_table *table, const char *path, uint32_t mode,
+                                   bool is_directory)
+{
+    for (uint32_t i = 0; i < LINUX_FILES; i++) {
+        struct linux_file *file = &table->files[i];
+
+        if (file->is_used)
+            continue;
+        memset(file, 0, sizeof(*file));
+        file->is_used = file->is_linked = true;
+        file->is_directory = is_directory;
+        file->mode = mode & ~table->umask & 0777;
+        file->changed_ns = linux_now(table);
+        memcpy(file->path, path, strlen(path) + 1);
+        return file;
+    }
+    return NULL;
+}
+
+void linux_tree_let_go(struct linux_table *table, struct linux_file *file)
+{
+    if (file->is_linked || file->opens > 0)
+        return;
+    if (file->bytes)
+        linux_pages_give(table, file->bytes, file->room);
+    file->bytes = NULL;
+    file->is_used = false;
+}
+
+void linux_tree_init(struct linux_table *table)
+{
+    table->umask = 0;
+    (void)linux_tree_make(table, "/", 0755, true);
+    (void)linux_tree_make(table, "/tmp", 0777, true);
+    (void)linux_tree_make(table, "/dev", 0755, true);
+    table->umask = 022;
+    memcpy(table->folder, "/", 2);
+}
+
+enum linux_kind linux_tree_device(const char *path)
+{
+    if (is_same(path, "/dev/null"))
+        return LINUX_NULL;
+    if (is_same(path, "/dev/zero"))
+        return LINUX_ZERO;
+    if (is_same(path, "/dev/urandom") || is_same(path, "/dev/random"))
+        return LINUX_RANDOM;
+    return LINUX_FREE;
+}
+
+/* --- What is asked of a name ------------------------------------------------------------------ */
+
+static int64_t access_path(struct linux_table *table, const char *path, bool is_dir, uint64_t mode)
+{
+    const struct linux_file *file = linux_tree_find(table, path);
+
+    if (mode & ~7ull)
+        return -L_EINVAL;
+    if (linux_tree_device(path) != LINUX_FREE)
+        return is_dir ? -L_ENOTDIR : mode & 1 ? -L_EACCES : 0;
+    if (!file)
+        return -L_ENOENT;
+    if (is_dir && !file->is_directory)
+        return -L_ENOTDIR;
+    return (mode & 1) && !file->is_directory && !(file->mode & 0111) ? -L_EACCES : 0;
+}
+
+int64_t linux_access(struct linux_table *table, const uint64_t *args)
+{
+    char path[LINUX_PATH_MAX];
+    bool is_dir;
+    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
+
+    return error ? error : access_path(table, path, is_dir, args[1]);
+}
+
+int64_t linux_faccessat(struct linux_table *table, const uint64_t *args)
+{
+    char path[LINUX_PATH_MAX];
+    bool is_dir;
+    const int64_t error = linux_tree_resolve_at(table, args, path, &is_dir);
+
+    return error ? error : access_path(table, path, is_dir, args[2]);
+}
+
+int64_t linux_getcwd(struct linux_table *table, const uint64_t *args)
+{
+    const size_t len = strlen(table->folder) + 1;
+
+    if (!linux_tree_find(table, table->folder))
+        return -L_ENOENT;
+    if (args[1] < len)
+        return -L_ERANGE;
+    return linux_give(table, args[0], table->folder, len) ? -L_EFAULT : (int64_t)len;
+}
+
+int64_t linux_chdir(struct linux_table *table, const uint64_t *args)
+{
+    char path[LINUX_PATH_MAX];
+    bool is_dir;
+    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
+    const struct linux_file *file = error ? NULL : linux_tree_find(table, path);
+
+    if (!file)
+        return error ? error : linux_tree_device(path) ? -L_ENOTDIR : -L_ENOENT;
+    if (!file->is_directory)
+        return -L_ENOTDIR;
+    memcpy(table->folder, path, strlen(path) + 1);
+    return 0;
+}
+
+/* There are no links. */
+int64_t linux_readlink(struct linux_table *table, const uint64_t *args)
+{
+    char path[LINUX_PATH_MAX];
+    bool is_dir;
+    int64_t error;
+
+    if ((int32_t)args[2] <= 0)
+        return -L_EINVAL;
+    error = linux_tree_resolve(table, args[0], path, &is_dir);
+    if (error)
+        return error;
+    return linux_tree_find(table, path) ? -L_EINVAL : -L_ENOENT;
+}
+
+int64_t linux_umask(struct linux_table *table, const uint64_t *args)
+{
+    const uint32_t before = table->umask;
+
+    table->umask = args[0] & 0777;
+    return before;
+}
+
+int64_t linux_chmod(struct linux_table *table, const uint64_t *args)
+{
+    char path[LINUX_PATH_MAX];
+    bool is_dir;
+    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
+    struct linux_file *file = error ? NULL : linux_tree_find(table, path);
+
+    if (!file)
+        return error ? error : -L_ENOENT;
+    file->mode = args[1] & 07777;
+    return 0;
+}
+
+/* --- Directories ------------------------------------------------------------------------------ */
+
+/* The name of a file that lies in this directory, however deep, seen from there; or NULL. */
+static const char *beneath(const struct linux_file *file, const char *directory)
+{
+    const size_t len = strlen(directory) > 1 ? strlen(directory) : 0;
+
+    if (!file->is_linked || strlen(file->path) <= len + 1 ||
+        memcmp(file->path, directory, len) != 0 || file->path[len] != '/')
+        return NULL;
+    return file->path + len + 1;
+}
+
+static bool is_empty(const struct linux_table *table, const char *path)
+{
+    for (uint32_t i = 0; i < LINUX_FILES; i++) {
+        if (beneath(&table->files[i], path))
+            return false;
+    }
+    return true;
+}
+
+/* What stands at this place of a directory: itself, its parent, then its files. NULL: nothing. */
+static const char *name_at(const struct linux_table *table, const struct linux_file *directory,
+                           int64_t at)
+{
+    const char *name;
+
+    if (at < 2)
+        return at == 0 ? "." : "..";
+    name = beneath(&table->files[at - 2], directory->path);
+    for (const char *c = name; c && *c; c++) {
+        if (*c == '/')
+            return NULL;
+    }
+    return name;
+}
+
+int64_t linux_getdents(struct linux_table *table, const uint64_t *args)
+{
+    enum { DIRECTORY = 4, REGULAR = 8, NAME = 19 };
+    struct linux_open *open = linux_open_of(table, args[0]);
+    uint64_t done = 0;
+
+    if (!open)
+        return -L_EBADF;
+    if (open->kind != LINUX_FILE || !open->file->is_directory)
+        return -L_ENOTDIR;
+    if (!open->file->is_linked)
+        return -L_ENOENT;
+    for (; open->offset < (int64_t)LINUX_FILES + 2; open->offset++) {
+        const struct linux_file *file =
+            open->offset < 2 ? open->file : &table->files[open->offset - 2];
+        const char *name = name_at(table, open->file, open->offset);
+        const size_t len = name ? (NAME + strlen(name) + 1 + 7) / 8 * 8 : 0;
+        struct {
+            uint64_t ino;
+            int64_t next;
+            uint16_t len;
+            unsigned char kind;
+            char name[LINUX_PATH_MAX];
+        } entry = {(uint64_t)(file - table->files) + 2, open->offset + 1, (uint16_t)len,
+                   file->is_directory ? DIRECTORY : REGULAR, ""};
+
+        if (!name)
+            continue;
+        if (len > (uint32_t)args[2] - done)
+            return done ? (int64_t)done : -L_EINVAL;
+        memcpy(entry.name, name, strlen(name) + 1);
+        if (linux_give(table, args[1] + done, &entry, len))
+            return done ? (int64_t)done : -L_EFAULT;
+        done += len;
+    }
+    return (int64_t)done;
+}
+
+/* --- Changing names --------------------------------------------------------------------------- */
+
+static int64_t remove_path(struct linux_table *table, const char *path, bool is_dir, bool directory)
+{
+    struct linux_file *file = linux_tree_find(table, path);
+
+    if (!file)
+        return linux_tree_device(path) != LINUX_FREE ? -L_EPERM : -L_ENOENT;
+    if (directory && !file->is_directory)
+        return -L_ENOTDIR;
+    if (!directory && file->is_directory)
+        return -L_EISDIR;
+    if (is_dir && !file->is_directory)
+        return -L_ENOTDIR;
+    if (directory && (path[1] == '\0' || !is_empty(table, path)))
+        return -L_ENOTEMPTY;
+    file->is_linked = false;
+    linux_tree_let_go(table, file);
+    return 0;
+}
+
+int64_t linux_unlink(struct linux_table *table, const uint64_t *args)
+{
+    char path[LINUX_PATH_MAX];
+    bool is_dir;
+    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
+
+    return error ? error : remove_path(table, path, is_dir, false);
+}
+
+int64_t linux_rmdir(struct linux_table *table, const uint64_t *args)
+{
+    char path[LINUX_PATH_MAX];
+    bool is_dir;
+    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
+
+    return error ? error : remove_path(table, path, is_dir, true);
+}
+
+int64_t linux_unlinkat(struct linux_table *table, const uint64_t *args)
+{
+    char path[LINUX_PATH_MAX];
+    bool is_dir;
+    int64_t error;
+
+    if (args[2] & ~(uint64_t)AT_REMOVEDIR_)
+        return -L_EINVAL;
+    error = linux_tree_resolve_at(table, args, path, &is_dir);
+    return error ? error : remove_path(table, path, is_dir, (args[2] & AT_REMOVEDIR_) != 0);
+}
+
+int64_t linux_mkdir(struct linux_table *table, const uint64_t *args)
+{
+    char path[LINUX_PATH_MAX];
+    bool is_dir;
+    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
+
+    if (error)
+        return error;
+    if (linux_tree_find(table, path) || linux_tree_device(path) != LINUX_FREE)
+        return -L_EEXIST;
+    return linux_tree_make(table, path, (uint32_t)args[1], true) ? 0 : -L_ENOSPC;
+}
+
+/* Files; a directory keeps its name, for those beneath would have to change theirs. */
+int64_t linux_rename(struct linux_table *table, const uint64_t *args)
+{
+    char from[LINUX_PATH_MAX], to[LINUX_PATH_MAX];
+    bool is_dir, to_dir;
+    struct linux_file *file, *old;
+    int64_t error = linux_tree_resolve(table, args[0], from, &is_dir);
+
+    if (!error)
+        error = linux_tree_resolve(table, args[1], to, &to_dir);
+    if (error)
+        return error;
+    file = linux_tree_find(table, from);
+    old = linux_tree_find(table, to);
+    if (!file)
+        return -L_ENOENT;
+    if (file->is_directory)
+        return -L_EPERM;
+    if (is_dir || to_dir)
+        return -L_ENOTDIR;
+    if (old == file)
+        return 0;
+    if (strlen(from) > strlen(to) && memcmp(from, to, strlen(to)) == 0 && from[strlen(to)] == '/')
+        return -L_ENOTEMPTY;
+    if (old && old->is_directory)
+        return -L_EISDIR;
+    if (linux_tree_device(to) != LINUX_FREE)
+        return -L_EPERM;
+    if (old) {
+        old->is_linked = false;
+        linux_tree_let_go(table, old);
+    }
+    memcpy(file->path, to, strlen(to) + 1);
+    return 0;
+}
