@@ -228,7 +228,7 @@ HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
  * with whole pages of its program, heap and stack, and PROT_READ, PROT_WRITE and PROT_EXEC of
  * Linux. Memory that the program's file has as executable can lose rights and get them back; other
  * memory never becomes executable, read-only memory never writable; and what the file marks as
- * read-only after relocation (PT_GNU_RELRO) stays so once it was made so. Returns 0, or a negative
+ * read-only after relocation (PT_GNU_RELRO) can only lose rights. Returns 0, or a negative
  * errno of Linux, and then nothing has changed.
  */
 #define HALO_PROTECT_OFFSET 128u

@@ -1,12 +1,15 @@
-/* Preloaded: the ioctl with the number in $FAILING_IOCTL fails, as on a device that is no KVM. */
+/*
+ * Preloaded: the ioctl with the number in $FAILING_IOCTL fails, as on a device that is no KVM; and
+ * with $OLD_KERNEL no answer to a seccomp notification has flags, as before Linux 5.5.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-int ioctl(int fd, unsigned long request, ...);
 
 __attribute__((visibility("default"))) int ioctl(int fd, unsigned long request, ...)
 {
@@ -19,6 +22,11 @@ __attribute__((visibility("default"))) int ioctl(int fd, unsigned long request, 
     va_end(arguments);
     if (failing && request == strtoul(failing, NULL, 0)) {
         errno = ENOTTY;
+        return -1;
+    }
+    if (getenv("OLD_KERNEL") && request == SECCOMP_IOCTL_NOTIF_SEND &&
+        ((const struct seccomp_notif_resp *)argument)->flags) {
+        errno = EINVAL;
         return -1;
     }
     return (int)syscall(SYS_ioctl, fd, request, argument);

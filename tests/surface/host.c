@@ -267,7 +267,8 @@ int main(int argc, char **argv)
     } else if (strcmp(kind, "loop") == 0) {
         open_guest("trouble", "loop", backend);
         run(SHORT, HALO_ETIMEDOUT);
-    } else if (strcmp(kind, "basics") == 0 || strcmp(kind, "clock") == 0) {
+    } else if (strcmp(kind, "basics") == 0 || strcmp(kind, "relocates") == 0 ||
+               strcmp(kind, "clock") == 0) {
         open_guest(kind, "", backend);
         check(halo_attach(box, HALO_STDOUT, to_memory()));
         run(PATIENCE, 0);

@@ -56,7 +56,7 @@ int halo__layout_add(struct halo_machine *machine, struct halo_range range)
  * one, and `most` has never both writing and executing. A backend that gave a page a second address
  * would have to ask here as well. VM-08 to VM-12.
  */
-static struct halo_range *range_of(struct halo_layout *layout, uint64_t address)
+static const struct halo_range *range_of(const struct halo_layout *layout, uint64_t address)
 {
     for (uint32_t i = 0; i < layout->range_count; i++) {
         if (address >= layout->ranges[i].base &&
@@ -66,10 +66,11 @@ static struct halo_range *range_of(struct halo_layout *layout, uint64_t address)
     return NULL;
 }
 
-int halo__layout_protect(struct halo_layout *layout, uint64_t base, uint64_t len, uint64_t prot)
+int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64_t len,
+                         uint64_t prot)
 {
     const uint64_t all = HALO_PROT_READ | HALO_PROT_WRITE | HALO_PROT_EXEC;
-    struct halo_range *range;
+    const struct halo_range *range;
 
     if (base % HALO_PAGE || len % HALO_PAGE || len == 0 || (prot & ~all))
         return -EINVAL;
@@ -81,11 +82,6 @@ int halo__layout_protect(struct halo_layout *layout, uint64_t base, uint64_t len
             return -ENOMEM;
         if (prot & ~(uint64_t)range->most)
             return -EACCES;
-    }
-    for (uint64_t at = base; at < base + len; at = range->base + range->len) {
-        range = range_of(layout, at);
-        if (range->is_relro)
-            range->most &= (uint32_t)prot | ~(uint32_t)HALO_PROT_WRITE;
     }
     return 0;
 }
@@ -448,13 +444,13 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
     struct halo_layout *layout = &machine->layout;
     int error = place_stack(machine, options->stack_len);
     const struct halo_range ranges[] = {
-        {layout->image_end, layout->limit - layout->image_end, PROT_DATA, RIGHTS_ALL, PROT_DATA, 0},
-        {layout->stack_top - layout->stack_len, layout->stack_len, PROT_DATA, RIGHTS_ALL, PROT_DATA,
-         0},
-        {layout->pool, layout->pool_len, PROT_DATA, RIGHTS_ALL, 0, 0},
-        {layout->ring, layout->args - layout->ring, PROT_DATA, 0, 0, 0},
-        {layout->args, layout->doorbell - layout->args, HALO_PROT_READ, 0, 0, 0},
-        {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0, 0, 0},
+        {layout->image_end, layout->limit - layout->image_end, PROT_DATA, RIGHTS_ALL, PROT_DATA},
+        {layout->stack_top - layout->stack_len, layout->stack_len, PROT_DATA, RIGHTS_ALL,
+         PROT_DATA},
+        {layout->pool, layout->pool_len, PROT_DATA, RIGHTS_ALL, 0},
+        {layout->ring, layout->args - layout->ring, PROT_DATA, 0, 0},
+        {layout->args, layout->doorbell - layout->args, HALO_PROT_READ, 0, 0},
+        {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0, 0},
     };
 
     place_queues(layout);

@@ -198,7 +198,6 @@ static int load_segment(struct halo_machine *machine, const char *path,
     if (error)
         return error;
     range.most = range.prot;
-    range.is_relro = false;
     if (!layout->image_base)
         layout->image_base = range.base;
     layout->image_end = end;
@@ -220,10 +219,19 @@ static int cut(struct halo_machine *machine, uint32_t index, uint64_t at)
     return halo__layout_add(machine, second);
 }
 
+/* In one piece, as far as it is one: what the file says of other memory does not count. */
+static void note_relro(struct halo_layout *layout, const struct halo_range *range)
+{
+    if (layout->relro_len == 0)
+        layout->relro = range->base;
+    if (layout->relro + layout->relro_len == range->base)
+        layout->relro_len += range->len;
+}
+
 /*
  * What the file wants to be read-only after relocation, as far as it is writable: it is no place
- * for descriptors to have the host write to. A guest that relocates itself says when it has; for
- * all others it is read-only at once. ELF-14.
+ * for descriptors to have the host write to, and never becomes writable again. A guest that
+ * relocates itself says when it has; for all others it is read-only at once. ELF-14.
  */
 static int mark_relro(struct halo_machine *machine, const Elf64_Phdr *segment, bool at_once)
 {
@@ -246,10 +254,12 @@ static int mark_relro(struct halo_machine *machine, const Elf64_Phdr *segment, b
             error = cut(machine, i, base); /* what is cut off comes later in this loop */
             continue;
         }
-        range->is_relro = true;
         range->rights = HALO_MAY_READ;
+        range->most = HALO_PROT_READ;
         if (at_once)
-            range->prot = range->most = HALO_PROT_READ;
+            range->prot = HALO_PROT_READ;
+        else
+            note_relro(layout, range);
     }
     return error;
 }

@@ -32,7 +32,6 @@ struct halo_range {
     uint32_t prot;   /* what the guest may do at first */
     uint32_t rights; /* what a descriptor may have the host do: enum halo_right, or 0 */
     uint32_t most;   /* what the guest can ask for later; 0: it is not its own */
-    bool is_relro;   /* once it is not writable any more, it stays so */
 };
 
 #define HALO_RANGE_MAX 24u
@@ -43,6 +42,8 @@ struct halo_layout {
     uint32_t range_count;
     uint64_t image_end;  /* first page after the program */
     uint64_t limit;      /* the program must end below this */
+    uint64_t relro;      /* what the program makes read-only when it has relocated itself */
+    uint64_t relro_len;  /* 0: nothing */
     uint64_t image_base; /* the program's first page */
     uint64_t entry;
     uint64_t syscall_entry; /* what answers the program's system calls, or 0 */
@@ -187,8 +188,9 @@ int halo__layout_add(struct halo_machine *machine, struct halo_range range);
 /* Have the kernel find the memory that the host itself is going to touch, at an address, or say
  * that there is none: touched without, it would be SIGBUS. 0, or HALO_ENOMEM. COST-03. */
 int halo__layout_reserve(struct halo_machine *machine, uint64_t address, uint64_t len);
-/* May the guest have this protection? 0, or a negative errno of Linux; what it gave up is noted. */
-int halo__layout_protect(struct halo_layout *layout, uint64_t base, uint64_t len, uint64_t prot);
+/* May the guest have this protection? 0, or a negative errno of Linux. */
+int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64_t len,
+                         uint64_t prot);
 
 /* Read and check a guest file, place it in guest memory, add its ranges to the layout. */
 int halo__load(struct halo_machine *machine, const struct halo_program *program);

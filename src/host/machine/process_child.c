@@ -279,6 +279,13 @@ static void limit_everything(void)
         require(CHILD_LIMITS, call3(__NR_setrlimit, resources[i], (long)&none, 0));
 }
 
+/* What follows is skipped, so many rows of it, where an argument has another value. */
+#define IF_ARGUMENT(index, value, skipped)                            \
+    SECCOMP_LOAD(offsetof(struct seccomp_data, args[index])),         \
+        SECCOMP_IF((uint32_t)(value), 0, (skipped) + 2),              \
+        SECCOMP_LOAD(offsetof(struct seccomp_data, args[index]) + 4), \
+        SECCOMP_IF((uint32_t)((uint64_t)(value) >> 32), 0, (skipped))
+
 /*
  * A filter that tells the doorbell, as the code of the doorbell's page and of this program rings
  * it, and the same page's mprotect, from every other call, those of the same numbers among them.
@@ -290,16 +297,21 @@ static long install_filter(uint32_t for_host, uint32_t otherwise, unsigned long 
         SECCOMP_RULES_BEGIN,
         SECCOMP_IF(CHILD_DOORBELL_SYSCALL, 0, 5),
         SECCOMP_LOAD(ip + 4),
-        SECCOMP_IF((uint32_t)((uint64_t)child_start >> 32), 9, 0),
-        SECCOMP_IF((uint32_t)(setup.doorbell >> 32), 0, 7),
+        SECCOMP_IF((uint32_t)((uint64_t)child_start >> 32), 22, 0),
+        SECCOMP_IF((uint32_t)(setup.doorbell >> 32), 0, 20),
         SECCOMP_LOAD(ip),
-        SECCOMP_IF((uint32_t)setup.doorbell, 6, 5),
+        SECCOMP_IF((uint32_t)setup.doorbell, 19, 18),
         /* Where there is no such code, that is a number that has been dealt with. */
-        SECCOMP_IF(setup.protect ? __NR_mprotect : CHILD_DOORBELL_SYSCALL, 0, 4),
+        SECCOMP_IF(setup.protect ? __NR_mprotect : CHILD_DOORBELL_SYSCALL, 0, 17),
         SECCOMP_LOAD(ip + 4),
-        SECCOMP_IF((uint32_t)(setup.protect >> 32), 0, 2),
+        SECCOMP_IF((uint32_t)(setup.protect >> 32), 0, 15),
         SECCOMP_LOAD(ip),
-        SECCOMP_IF((uint32_t)setup.protect, 1, 0),
+        SECCOMP_IF((uint32_t)setup.protect, 0, 13),
+        /* Where nothing becomes read-only, that is a call for no bytes. */
+        IF_ARGUMENT(0, setup.relro, 10),
+        IF_ARGUMENT(1, setup.relro_len, 6),
+        IF_ARGUMENT(2, PROT_READ, 2),
+        SECCOMP_RULES_END(SECCOMP_RET_ALLOW),
         SECCOMP_RULES_END(otherwise),
         SECCOMP_RULES_END(for_host),
     };

@@ -28,7 +28,9 @@ enum child_files {
 /*
  * The other call that the filter hands to the host: mprotect, from the code of HALO_PROTECT_OFFSET.
  * Its words are registers, which nobody can change while the host judges them; then the kernel goes
- * on with the call, or it fails.
+ * on with the call, or it fails. One such call passes without the host, for it needs no judge: what
+ * the file has as read-only after relocation becomes so. Programs of glibc's do not start without
+ * it, and before Linux 5.5 the host cannot have the kernel go on.
  */
 #define CHILD_PROTECT_END 7 /* mov, syscall */
 
@@ -64,8 +66,9 @@ struct child_setup {
     uint32_t range_count;
     uint64_t ram_len;
     uint64_t entry, stack, boot;
-    uint64_t doorbell;    /* behind its instruction */
-    uint64_t protect;     /* behind the instruction that asks for a protection, or 0 */
+    uint64_t doorbell; /* behind its instruction */
+    uint64_t protect;  /* behind the instruction that asks for a protection, or 0 */
+    uint64_t relro, relro_len;
     uint64_t syscall_way; /* code that leads to the guest's own for system calls, or 0 */
     uint64_t word;
     uint32_t bare;   /* leave out every call that is not needed: one of them was deadly */

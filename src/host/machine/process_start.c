@@ -142,6 +142,8 @@ static struct child_setup make_setup(const struct halo_machine *machine,
         .doorbell = layout->doorbell + CHILD_DOORBELL_END,
         .protect =
             layout->syscall_entry ? layout->doorbell + HALO_PROTECT_OFFSET + CHILD_PROTECT_END : 0,
+        .relro = layout->relro,
+        .relro_len = layout->relro_len,
         .syscall_way = halo__layout_syscall_way(layout),
         .word = state->word,
         .bare = bare,
