@@ -13,7 +13,10 @@
 #define LONG (256u << 10)
 
 static _Alignas(4096) unsigned char ring[SIZE * 16 + 128];
-static _Alignas(4096) unsigned char buffers[BUFS * (HALO_TIER_LARGE + HALO_TIER_SMALL)];
+static _Alignas(4096) struct {
+    unsigned char pool[BUFS * (HALO_TIER_LARGE + HALO_TIER_SMALL)];
+    unsigned char slots[SIZE * HALO_SLOT_LEN];
+} buffers;
 static _Alignas(4096) unsigned char lent[LONG]; /* shared, too: what a guest has at hand */
 static struct halo_region regions[2];
 static const struct halo_memory memory = {regions, 2};
@@ -31,18 +34,20 @@ static void start(uint32_t features)
     struct halo_receiver_config host_config = {
         .memory = &memory, .len_max = 4 * LONG, .features = features};
     struct halo_sender_config guest_config = {.provider = &tiers.provider,
+                                              .slots = buffers.slots,
+                                              .slot_count = SIZE,
                                               .features = features,
                                               .request_count = SIZE,
                                               .part_count = 2 * SIZE};
 
     memset(ring, 0, sizeof(ring));
     regions[0] =
-        (struct halo_region){(uintptr_t)buffers, sizeof(buffers), halo_shm_share(buffers), all};
+        (struct halo_region){(uintptr_t)&buffers, sizeof(buffers), halo_shm_share(&buffers), all};
     regions[1] = (struct halo_region){(uintptr_t)lent, sizeof(lent), halo_shm_share(lent), all};
     bench_must(halo_ring_place_in(halo_shm_share(ring), SIZE, &host_config.place) == 0, "no place");
     guest_config.place = host_config.place;
     bench_must(halo_receiver_init(&host, &host_config, host_chains) == 0, "no receiver");
-    bench_must(halo_tiers_init(&tiers, buffers, HALO_TIER_SMALL, BUFS, HALO_TIER_LARGE, BUFS,
+    bench_must(halo_tiers_init(&tiers, buffers.pool, HALO_TIER_SMALL, BUFS, HALO_TIER_LARGE, BUFS,
                                tiers_next) == 0,
                "no pool");
     bench_must(halo_sender_init(&guest, &guest_config, guest_memory) == 0, "no sender");

@@ -400,7 +400,7 @@ HALO_STATIC_ASSERT(sizeof(struct halo_call_head) == 8, "call layout");
  * The least pool that a guest may count on: for its own requests and streams, and for the calls of
  * its host, a buffer and room for the answer each.
  */
-#define HALO_POOL_MIN(call_queue_size) ((384ull << 10) + (call_queue_size) / 2 * 5120ull)
+#define HALO_POOL_MIN(call_queue_size) ((448ull << 10) + (call_queue_size) / 2 * 5120ull)
 
 /* Room that a guest offers a call at least, in a chain of the queue to it. */
 #define HALO_POST_MIN 256u

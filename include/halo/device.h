@@ -93,6 +93,7 @@ struct halo_chain {
 
 HALO_STATIC_ASSERT(
     offsetof(struct halo_chain, is_inline) == offsetof(struct halo_chain, slots) + 2 &&
+        offsetof(struct halo_chain, inline_len) == offsetof(struct halo_chain, slots) + 3 &&
         offsetof(struct halo_chain, reject) == offsetof(struct halo_chain, slots) + 4 &&
         sizeof(enum halo_reject) == 4 && HALO_REJECT_NOT == 0,
     "halo_device_take_buffer stores slots, is_inline, inline_len and reject as a word");
@@ -285,6 +286,120 @@ static inline int halo_device_poll(struct halo_device *device, struct halo_chain
     return halo_device_take_plain(device, chain, spans, span_max, meta, id);
 }
 
+/* The same for an available descriptor of which `meta` was loaded. */
+static inline int halo_device_take_loaded(struct halo_device *device, struct halo_chain *chain,
+                                          struct halo_span *spans, uint32_t span_max, uint64_t meta)
+{
+    const uint32_t id = halo_plain_id(meta ^ device->avail.phase);
+
+    if (!HALO_PLAIN_PATH || id >= device->ids)
+        return halo_device_take(device, chain, spans, span_max, meta);
+    return halo_device_take_plain(device, chain, spans, span_max, meta, id);
+}
+
+/*
+ * The rest of a pair, of which both descriptors were loaded; `second_addr` is 0 where the second
+ * one is not available.
+ */
+int halo_device_walk_pair(struct halo_device *device, struct halo_chain *chain,
+                          struct halo_span *spans, uint32_t span_max, uint64_t meta, uint64_t addr,
+                          const struct halo_desc *second);
+
+/*
+ * A request with its answer: one buffer to be read and one to be written, both wholly inside the
+ * first region. Its first descriptor has been loaded, and has NEXT as its only flag. The second one
+ * is loaded here, once, under the walk's own rules: there is room for it, and its address is looked
+ * at where it is available. If its only flag is WRITE, the walk would find no flag to refuse, no
+ * third descriptor and a right order; the id, both spans and the sum of their lengths are asked for
+ * as there. If anything is not so the walk goes on with what was loaded.
+ */
+static inline int halo_device_take_pair(struct halo_device *device, struct halo_chain *chain,
+                                        struct halo_span *spans, uint32_t span_max, uint64_t meta)
+{
+    const struct halo_at first = device->avail;
+    const struct halo_at second = halo_at_step(first, &device->place, device->end);
+    const struct halo_device_plain *plain = &device->plain;
+    const uint64_t rest = 2; /* two slots, not inline, not rejected: see halo_device_take_buffer */
+    const uint64_t word = halo_shm_load_meta(second.desc) ^ second.phase;
+    const uint64_t id = (word ^ HALO_META_WRITE) >> 32;
+    const uint32_t len = halo_meta_len(meta), room = halo_meta_len(word);
+    struct halo_device_chain *record;
+    struct halo_desc loaded = {0, word ^ second.phase};
+    const uint64_t addr = halo_shm_load_addr(first.desc);
+
+    halo_shm_prefetch(first.desc);
+    if (word & HALO_META_PHASE)
+        return halo_device_walk_pair(device, chain, spans, span_max, meta, addr, &loaded);
+    loaded.addr = halo_shm_load_addr(second.desc);
+    if (id >= device->ids || span_max < 2 ||
+        !halo_device_plain_span(plain, addr, len, false, &spans[0]) ||
+        !halo_device_plain_span(plain, loaded.addr, room, true, &spans[1]) ||
+        room > device->len_max - len || !(device->chains[id].token & HALO_TOKEN_FREE))
+        return halo_device_walk_pair(device, chain, spans, span_max, meta, addr, &loaded);
+    record = &device->chains[id];
+    record->token += HALO_TOKEN_FREE;
+    record->capacity = room;
+    record->slots = 2;
+    record->is_inline = false;
+    chain->token.word = record->token;
+    chain->readable_len = len;
+    chain->writable_len = room;
+    chain->readable_count = 1;
+    chain->writable_count = 1;
+    __builtin_memcpy((unsigned char *)chain + offsetof(struct halo_chain, slots), &rest,
+                     sizeof(rest));
+    device->newest = (uint16_t)id;
+    device->room -= 2;
+    device->avail = halo_at_step(second, &device->place, device->end);
+    return 1;
+}
+
+/* Of a first descriptor with these flags, the phase taken out: it is inline, and has no next one.
+ */
+static inline bool halo_device_is_inline(const struct halo_device *device, uint32_t flags)
+{
+    return (flags & ~(15u << HALO_DESC_INLINE_LEN)) == HALO_DESC_INLINE &&
+           !(flags & device->refused);
+}
+
+/*
+ * A request that is inline and has no buffer for its answer: one descriptor, which is so and has
+ * been loaded; there is room for it. What may still be wrong with it is its length and its id; then
+ * the walk says so.
+ */
+static inline int halo_device_take_inline(struct halo_device *device, struct halo_chain *chain,
+                                          struct halo_span *spans, uint32_t span_max, uint64_t meta)
+{
+    const uint64_t addr = halo_shm_load_addr(device->avail.desc);
+    const uint64_t len = meta >> (48 + HALO_DESC_INLINE_LEN) & 15;
+    const uint64_t rest = 1 | 1u << 16 | len << 24; /* one slot, inline, so long, not rejected */
+    const uint32_t id = halo_meta_id(meta), last = halo_meta_len(meta);
+    struct halo_device_chain *record;
+
+    if (id >= device->ids || len > HALO_INLINE_REQUEST_MAX ||
+        !(device->chains[id].token & HALO_TOKEN_FREE))
+        return halo_device_walk(device, chain, spans, span_max, meta, addr);
+    halo_shm_prefetch(device->avail.desc);
+    record = &device->chains[id];
+    record->token += HALO_TOKEN_FREE;
+    record->capacity = 0;
+    record->slots = 1;
+    record->is_inline = true;
+    chain->token.word = record->token;
+    chain->readable_len = 0;
+    chain->writable_len = 0;
+    chain->readable_count = 0;
+    chain->writable_count = 0;
+    __builtin_memcpy((unsigned char *)chain + offsetof(struct halo_chain, slots), &rest,
+                     sizeof(rest));
+    __builtin_memcpy(chain->inline_bytes, &addr, sizeof(addr));
+    __builtin_memcpy(chain->inline_bytes + sizeof(addr), &last, sizeof(last));
+    device->newest = (uint16_t)id;
+    device->room--;
+    device->avail = halo_at_step(device->avail, &device->place, device->end);
+    return 1;
+}
+
 /*
  * Take up to `max` chains, into chains[0] and on: the spans of chains[i] stand from
  * spans[i * span_max] on. One whose buffers are not acceptable is among them, with
@@ -304,11 +419,35 @@ int halo_device_poll_batch(struct halo_device *device, struct halo_chain *chains
 int halo_device_rewind(struct halo_device *device, struct halo_token token);
 
 /*
- * What the three ways to give a chain back share: `extra` is 0, HALO_DESC_INLINE or
- * HALO_DESC_TRUNCATED, and `word` goes with the latter two.
+ * Give any chain back, or say why not: `extra` is 0, or HALO_DESC_TRUNCATED, with which `word`
+ * goes.
  */
 int halo_device_retire(struct halo_device *device, struct halo_token token, uint32_t len,
                        uint32_t extra, uint64_t word);
+
+/* Why there is no request in flight with this token that came inline. */
+int halo_device_refuse_word(const struct halo_device *device, struct halo_token token);
+
+/*
+ * Write the used entry of a chain in flight, which may be so: `meta` has everything but the phase.
+ * With an extension its word was staged before.
+ */
+static inline void halo_device_put_used(struct halo_device *device,
+                                        struct halo_device_chain *record, uint64_t meta)
+{
+    const uint32_t slots = halo_device_chain_slots(record);
+
+    meta |= device->used.phase;
+    if (device->staged == 0)
+        device->batch_meta = meta;
+    else
+        halo_shm_stage_meta(device->used.desc, meta);
+    record->token |= HALO_TOKEN_FREE;
+    record->limit = 0;
+    record->slots = 0;
+    device->staged += slots;
+    device->used = halo_at_advance(device->used, slots, &device->place, device->end);
+}
 
 /*
  * Give a chain back with `written` bytes, counted from the start of its writable part. The driver
@@ -344,21 +483,71 @@ static inline int halo_device_complete(struct halo_device *device, struct halo_t
 }
 
 /*
- * Give a chain back whose request came inline, with an answer of `len` bytes, at most
- * HALO_INLINE_ANSWER_MAX, that lies in the used entry itself: no buffer is touched. Returns what
- * halo_device_complete does; HALO_EINVAL also where the request was not inline, or
- * HALO_FEATURE_INLINE_ANSWER is off.
+ * The same for a chain of several buffers; false where it is not one, or something else is not
+ * right: nothing was changed, and halo_device_complete finds out. It asks what halo_device_retire
+ * asks.
  */
+static inline bool halo_device_retire_chain(struct halo_device *device, struct halo_token token,
+                                            uint32_t written)
+{
+    const uint32_t id = halo_token_id(token);
+    struct halo_device_chain *record;
+
+    halo_device_check(device);
+    if (!HALO_PLAIN_PATH || id >= device->ids)
+        return false;
+    record = &device->chains[id];
+    if (record->token != token.word || record->limit || written > record->capacity)
+        return false;
+    halo_device_put_used(device, record,
+                         (written ? written | HALO_META_WRITE : 0) | (uint64_t)id << 32);
+    return true;
+}
+
+/*
+ * halo_device_complete_word below where its rules were asked for; false where the token is not one
+ * of a request in flight that came inline: nothing was changed, and halo_device_refuse_word tells.
+ */
+static inline bool halo_device_retire_word(struct halo_device *device, struct halo_token token,
+                                           uint64_t word, uint32_t len)
+{
+    const uint32_t id = halo_token_id(token);
+    struct halo_device_chain *record;
+
+    halo_device_check(device);
+    if (id >= device->ids)
+        return false;
+    record = &device->chains[id];
+    if (record->token != token.word || record->limit || !record->is_inline)
+        return false;
+    halo_shm_stage_addr(device->used.desc, word);
+    halo_device_put_used(device, record,
+                         len | (uint64_t)(HALO_DESC_INLINE | (len ? HALO_DESC_WRITE : 0u)) << 48 |
+                             (uint64_t)id << 32);
+    return true;
+}
+
+/*
+ * Give a chain back whose request came inline, with an answer of `len` bytes, at most
+ * HALO_INLINE_ANSWER_MAX, that lies in the used entry itself: no buffer is touched. The first byte
+ * is the lowest of `word`, whose others are 0. Returns what halo_device_complete does; HALO_EINVAL
+ * also where the request was not inline, or HALO_FEATURE_INLINE_ANSWER is off.
+ */
+static inline int halo_device_complete_word(struct halo_device *device, struct halo_token token,
+                                            uint64_t word, uint32_t len)
+{
+    if (len > HALO_INLINE_ANSWER_MAX || !(device->features & HALO_FEATURE_INLINE_ANSWER))
+        return HALO_EINVAL;
+    return halo_device_retire_word(device, token, word, len)
+               ? 0
+               : halo_device_refuse_word(device, token);
+}
+
+/* The same with bytes. */
 static inline int halo_device_complete_inline(struct halo_device *device, struct halo_token token,
                                               const void *bytes, uint32_t len)
 {
-    uint64_t word = 0;
-
-    halo_device_check(device);
-    if (len > HALO_INLINE_ANSWER_MAX || !(device->features & HALO_FEATURE_INLINE_ANSWER))
-        return HALO_EINVAL;
-    __builtin_memcpy(&word, bytes, len);
-    return halo_device_retire(device, token, len, HALO_DESC_INLINE, word);
+    return halo_device_complete_word(device, token, halo_word_load(bytes, len), len);
 }
 
 /*

@@ -52,6 +52,7 @@ struct halo_driver {
     struct halo_at published; /* end of what the device can see: start of the batch */
     uint64_t unannounced;     /* slots published since the last kick decision */
     struct halo_ring_place place;
+    uint32_t held;                   /* ids that came back and are not released */
     uint32_t failed;                 /* ids below it were handed out by halo_driver_fail */
     uint32_t features;               /* HALO_FEATURE_…, those that are on */
     uint32_t refused;                /* flags that a used entry must not have */
@@ -259,6 +260,40 @@ static inline int halo_driver_submit_plain(struct halo_driver *driver, uint64_t 
 }
 
 /*
+ * Add a chain of two buffers, one to be read and one to be written, for which there are two free
+ * slots: begin, two puts and commit. For a request with its answer.
+ */
+static inline int halo_driver_add_pair(struct halo_driver *driver, uint64_t readable,
+                                       uint32_t readable_len, uint64_t writable,
+                                       uint32_t writable_len)
+{
+    struct halo_driver_chain *chain = &driver->chains[driver->free_id];
+    const struct halo_at first = driver->avail;
+    const struct halo_at second = halo_at_step(first, &driver->place, driver->end);
+    const uint32_t id = driver->free_id;
+    const uint64_t meta = readable_len | (uint64_t)(HALO_DESC_NEXT << 16 | id) << 32 | first.phase;
+
+    halo_driver_check(driver);
+    halo_shm_stage_addr(first.desc, readable);
+    if (driver->staged == 0)
+        driver->batch_meta = meta;
+    else
+        halo_shm_stage_meta(first.desc, meta);
+    halo_shm_stage_addr(second.desc, writable);
+    halo_shm_stage_meta(second.desc,
+                        writable_len | HALO_META_WRITE | (uint64_t)id << 32 | second.phase);
+    driver->free_id = chain->next;
+    chain->batch = driver->batch;
+    chain->capacity = writable_len;
+    chain->slots = 2;
+    chain->next = 0;
+    driver->avail = halo_at_step(second, &driver->place, driver->end);
+    driver->free_slots -= 2;
+    driver->staged += 2;
+    return (int)id;
+}
+
+/*
  * Add a chain: `readable` buffers for the device to read, then `writable` ones for it to fill, one
  * descriptor each. The device sees nothing before halo_driver_publish. virtio 1.2, 2.8.6, 2.8.21.
  *
@@ -296,6 +331,39 @@ static inline int halo_driver_add(struct halo_driver *driver, const struct halo_
     return halo_driver_commit(driver, &put, total, (uint32_t)capacity, 0);
 }
 
+/* The bytes of an inline request as they lie in a descriptor: where addr is, and where len is. */
+struct halo_inline_words {
+    uint64_t addr;
+    uint32_t len;
+};
+
+static inline struct halo_inline_words halo_inline_words(const void *bytes, uint32_t len)
+{
+    struct halo_inline_words words = {halo_word_load(bytes, len), 0};
+
+    if (len > sizeof(words.addr))
+        words.len = (uint32_t)halo_word_load((const unsigned char *)bytes + sizeof(words.addr),
+                                             len - sizeof(words.addr));
+    return words;
+}
+
+/*
+ * Add a chain of such a request of `len` bytes and, where `writable_len` is not 0, one buffer for
+ * the answer, for which there are free slots: what halo_driver_add_inline does once it has judged.
+ */
+static inline int halo_driver_add_words(struct halo_driver *driver, struct halo_inline_words words,
+                                        uint32_t len, uint64_t writable, uint32_t writable_len)
+{
+    const uint32_t total = 1 + (writable_len > 0);
+    struct halo_driver_put put = {driver->avail, driver->free_id, driver->staged == 0};
+
+    halo_driver_put(driver, &put, words.addr, words.len,
+                    halo_driver_inline_flags(len) | (writable_len ? HALO_DESC_NEXT : 0u));
+    if (writable_len)
+        halo_driver_put(driver, &put, writable, writable_len, HALO_DESC_WRITE);
+    return halo_driver_commit(driver, &put, total, writable_len, HALO_DESC_INLINE);
+}
+
 /*
  * Add a chain whose request of `len` bytes, 0 to HALO_INLINE_REQUEST_MAX, lies in its first
  * descriptor, followed by `writable` buffers. An answer of up to HALO_INLINE_ANSWER_MAX bytes needs
@@ -307,8 +375,8 @@ static inline int halo_driver_add_inline(struct halo_driver *driver, const void 
                                          uint32_t writable)
 {
     struct halo_driver_put put;
-    uint64_t capacity = 0, addr = 0;
-    uint32_t last = 0;
+    struct halo_inline_words words;
+    uint64_t capacity = 0;
     int error;
 
     halo_driver_check(driver);
@@ -323,13 +391,8 @@ static inline int halo_driver_add_inline(struct halo_driver *driver, const void 
         capacity += bufs[i].len;
     if (capacity > UINT32_MAX)
         return HALO_EINVAL;
-    if (len <= sizeof(addr)) {
-        __builtin_memcpy(&addr, bytes, len);
-    } else {
-        __builtin_memcpy(&addr, bytes, sizeof(addr));
-        __builtin_memcpy(&last, (const unsigned char *)bytes + sizeof(addr), len - sizeof(addr));
-    }
-    halo_driver_put(driver, &put, addr, last,
+    words = halo_inline_words(bytes, len);
+    halo_driver_put(driver, &put, words.addr, words.len,
                     halo_driver_inline_flags(len) | (writable ? HALO_DESC_NEXT : 0u));
     for (uint32_t i = 0; i < writable; i++)
         halo_driver_put(driver, &put, bufs[i].addr, bufs[i].len,
@@ -445,6 +508,86 @@ static inline int halo_driver_poll(struct halo_driver *driver, struct halo_used 
     chain->next = (uint16_t)driver->free_id;
     driver->free_id = id;
     return 1;
+}
+
+/*
+ * An id that is held. A caller whose own memory belongs to an id for longer than the chain is in
+ * flight holds the id that halo_driver_poll has just given, before anything else is done: it is not
+ * handed out again until it is released. `size` ids are all there are: the caller sees to it that
+ * one is left for each chain that is added.
+ */
+static inline void halo_driver_hold(struct halo_driver *driver, uint16_t id)
+{
+    driver->free_id = driver->chains[id].next;
+    driver->held++;
+}
+
+static inline void halo_driver_release(struct halo_driver *driver, uint16_t id)
+{
+    driver->chains[id].next = (uint16_t)driver->free_id;
+    driver->free_id = id;
+    driver->held--;
+}
+
+/*
+ * halo_driver_take and halo_driver_hold for a used entry, of which `meta` was loaded, of a chain of
+ * several buffers or an inline one, where the driver refuses nothing of it and its answer is whole.
+ * False where it is not such a one: nothing was changed, and halo_driver_take finds out.
+ */
+static inline __attribute__((always_inline)) bool
+halo_driver_take_held(struct halo_driver *driver, struct halo_used *used, uint64_t meta)
+{
+    HALO_SHARED struct halo_desc *desc = driver->used.desc;
+    const uint32_t id = halo_meta_id(meta), flags = halo_meta_flags(meta ^ driver->used.phase);
+    const uint32_t len = flags & HALO_DESC_WRITE ? halo_meta_len(meta) : 0; /* DRV-06 */
+    const bool is_inline = flags & HALO_DESC_INLINE;
+    struct halo_driver_chain *chain;
+    uint32_t slots;
+
+    if (!HALO_PLAIN_PATH || id >= driver->ids ||
+        flags & (~(HALO_DESC_WRITE | HALO_DESC_INLINE) | driver->refused))
+        return false;
+    chain = &driver->chains[id];
+    slots = chain->slots; /* 0: a plain chain, or none */
+    if (slots == 0 || chain->batch == driver->batch)
+        return false;
+    if (is_inline ? len > HALO_INLINE_ANSWER_MAX || chain->next != HALO_DESC_INLINE
+                  : len > chain->capacity)
+        return false;
+    used->id = (uint16_t)id;
+    used->len = len;
+    used->kind = flags & HALO_DESC_INLINE;
+    used->word = is_inline ? halo_shm_load_addr(desc) : 0;
+    halo_shm_prefetch(desc);
+    driver->used = halo_at_advance(driver->used, slots, &driver->place, driver->end);
+    driver->free_slots += slots;
+    driver->held++;
+    chain->slots = 0;
+    return true;
+}
+
+/* The rest of it. */
+static inline int halo_driver_take_any_held(struct halo_driver *driver, struct halo_used *used,
+                                            uint64_t meta)
+{
+    const int got = halo_driver_take(driver, used, meta);
+
+    if (got > 0)
+        halo_driver_hold(driver, used->id);
+    return got;
+}
+
+/* halo_driver_poll and halo_driver_hold in one, for chains that are mostly such. */
+static inline int halo_driver_poll_held(struct halo_driver *driver, struct halo_used *used)
+{
+    const uint64_t meta = halo_shm_load_meta(driver->used.desc);
+
+    halo_driver_check(driver);
+    if ((meta ^ driver->used.phase) & HALO_META_PHASE)
+        return 0; /* DRV-11 */
+    return halo_driver_take_held(driver, used, meta)
+               ? 1
+               : halo_driver_take_any_held(driver, used, meta);
 }
 
 /*

@@ -62,7 +62,7 @@ const struct halo_boot *halo_boot_page(void);
  */
 struct halo_room {
     uint32_t requests_max; /* calls, and requests for streams, that may be in flight */
-    uint32_t requests;     /* so many more of up to 256 bytes can be started before one waits */
+    uint32_t requests;     /* at least so many more of up to 256 bytes start before one waits */
     uint32_t calls_max;    /* calls of the host's at a time, where the program exports functions */
     uint32_t deferred_max; /* long answers that the host keeps until they are fetched, */
     uint64_t deferred_len; /* and their bytes; 0 where it does not say */

@@ -63,37 +63,13 @@ int halo_receiver_init(struct halo_receiver *receiver, const struct halo_receive
 struct halo_received {
     struct halo_chain chain; /* token, counts, lengths */
     const struct halo_span *spans;
-    /* private: where reading and writing are */
+    /* private: where reading and writing are, in the spans of their kind */
     uint32_t read_span, write_span;
     uint64_t read_offset, write_offset;
-    uint64_t answer_len;                                /* bytes of the answer so far */
-    unsigned char short_answer[HALO_INLINE_ANSWER_MAX]; /* the first of them, for an inline one */
+    uint64_t answer_len;   /* bytes of the answer so far */
+    uint64_t short_answer; /* the first of them, for an inline one */
     bool may_inline, open;
 };
-
-/* The rest of halo_receiver_poll: where none may be taken, and with what the device said. */
-int halo_receiver_refuse(struct halo_receiver *receiver);
-
-static inline int halo_receiver_begin(struct halo_receiver *receiver, struct halo_received *request,
-                                      const struct halo_span *spans, int got)
-{
-    if (got < 0) {
-        receiver->stats.rejected += got == HALO_EREJECT;
-        return got;
-    }
-    receiver->stats.requests++;
-    receiver->stats.in_flight++;
-    request->spans = spans;
-    request->read_span = 0;
-    request->read_offset = 0;
-    request->write_span = request->chain.readable_count;
-    request->write_offset = 0;
-    request->answer_len = 0;
-    request->may_inline =
-        request->chain.is_inline && (receiver->device.features & HALO_FEATURE_INLINE_ANSWER) != 0;
-    request->open = true;
-    return 1;
-}
 
 /*
  * Take the next request. Returns what halo_device_poll does: 1, 0, HALO_EREJECT (counted, and
@@ -103,15 +79,16 @@ static inline int halo_receiver_begin(struct halo_receiver *receiver, struct hal
  * Where others must get their turn, bound the number of polls between two of theirs: a sender may
  * refill the ring as fast as it is emptied (RES-02).
  */
-static inline int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *request,
-                                     struct halo_span *spans, uint32_t span_max)
-{
-    int got;
+int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *request,
+                       struct halo_span *spans, uint32_t span_max);
 
-    if (receiver->notifying || receiver->stats.in_flight >= receiver->in_flight_max)
-        return halo_receiver_refuse(receiver);
-    got = halo_device_poll(&receiver->device, &request->chain, spans, span_max);
-    return got ? halo_receiver_begin(receiver, request, spans, got) : 0;
+/* It is not the caller's to read, write or complete any more. */
+static inline void halo_received_close(struct halo_received *request)
+{
+    request->open = false;
+    request->may_inline = false;
+    request->read_span = request->chain.readable_count;
+    request->read_offset = HALO_INLINE_REQUEST_MAX;
 }
 
 /* Bytes of the request, inline or in its readable spans. */
@@ -120,18 +97,61 @@ static inline uint64_t halo_received_len(const struct halo_received *request)
     return request->chain.is_inline ? request->chain.inline_len : request->chain.readable_len;
 }
 
+/* The rest of the function below. */
+size_t halo_received_read_across(struct halo_received *request, void *to, size_t max);
+
 /*
  * Copy the next bytes of the request, at most `max`, to private memory. Returns how many; 0 at its
  * end. Nothing is allocated, so `max` is the limit that a long request meets (RES-04).
  */
-size_t halo_received_read(struct halo_received *request, void *to, size_t max);
+static inline size_t halo_received_read(struct halo_received *request, void *to, size_t max)
+{
+    const uint64_t len = request->chain.readable_len;
+
+    /* One in a descriptor, as a word. */
+    if (request->chain.is_inline && request->chain.inline_len <= 8 && request->read_offset == 0 &&
+        request->chain.inline_len <= max) {
+        request->read_offset = request->chain.inline_len;
+        halo_word_store(to, halo_word_load(request->chain.inline_bytes, 8),
+                        request->chain.inline_len);
+        return request->chain.inline_len;
+    }
+    /* All of a short request that lies in one span, in one go. */
+    if (len - 1 >= HALO_COPY_SHORT || len > max || request->read_offset > 0 ||
+        request->read_span > 0 || request->chain.readable_count != 1)
+        return halo_received_read_across(request, to, max);
+    halo_shm_copy_in_short(to, request->spans[0].base, (size_t)len); /* TOC-08 */
+    request->read_span = 1;
+    return (size_t)len;
+}
+
+/* The rest of the function below. */
+int halo_received_write_across(struct halo_received *request, const void *from, size_t len);
 
 /*
  * Add to the answer. Bytes that do not fit are counted, not written: the answer is truncated.
  * Returns how many did fit, HALO_EINVAL for more than INT32_MAX bytes, or HALO_ESTALE after
  * complete.
  */
-int halo_received_write(struct halo_received *request, const void *from, size_t len);
+static inline int halo_received_write(struct halo_received *request, const void *from, size_t len)
+{
+    /* One that goes inline, where there is nothing else for it. */
+    if (request->may_inline && request->chain.writable_count == 0 && request->answer_len == 0 &&
+        len <= HALO_INLINE_ANSWER_MAX) {
+        request->short_answer = halo_word_load(from, len);
+        request->answer_len = len;
+        return (int)len;
+    }
+    /* A short answer, or the begin of one, into the first span. */
+    if (len - 1 >= HALO_COPY_SHORT || request->answer_len > 0 || request->may_inline ||
+        !request->open || request->chain.writable_count == 0 ||
+        len > request->spans[request->chain.readable_count].len)
+        return halo_received_write_across(request, from, len);
+    halo_shm_copy_out_short(request->spans[request->chain.readable_count].base, from, len);
+    request->answer_len = len;
+    request->write_offset = len;
+    return (int)len;
+}
 
 /*
  * The spans for the next bytes of the answer, without what was written already: fills at most `max`
@@ -222,7 +242,7 @@ static inline void halo_receiver_park(const struct halo_receiver *receiver,
     }
     for (uint32_t i = 0; i < chain->readable_count + chain->writable_count; i++)
         parked->extents[i] = halo_extent_of(memory, &request->spans[i]);
-    request->open = false;
+    halo_received_close(request);
 }
 
 /* The first byte of an extent. */
@@ -304,6 +324,8 @@ static inline int halo_receiver_answer(struct halo_receiver *receiver,
 {
     if (receiver->notifying)
         return HALO_EBUSY;
+    if (halo_device_retire_chain(&receiver->device, parked->token, len))
+        return halo_receiver_answered(receiver, 0);
     return halo_receiver_answered(receiver,
                                   halo_device_complete(&receiver->device, parked->token, len));
 }

@@ -116,6 +116,12 @@ static inline uint16_t halo_token_id(struct halo_token token)
     return (uint16_t)token.word;
 }
 
+/* The next token of the same id. */
+static inline uint64_t halo_token_next(uint64_t word)
+{
+    return word + 2 * HALO_TOKEN_FREE;
+}
+
 static inline uint64_t halo_token_generation(struct halo_token token)
 {
     return token.word >> 17;

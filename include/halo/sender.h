@@ -58,26 +58,40 @@ enum halo_request_state {
     HALO_REQUEST_LOST,     /* handed out by halo_sender_fail: its buffers stay lent until a reset */
 };
 
-/* What the sender remembers of a request. Private. */
+/*
+ * What the sender remembers of a request, whose number is the id of its chain, and of its slot. The
+ * number is held from when it was submitted until its answer is freed. Private.
+ */
 struct halo_sender_request {
+    uint64_t token; /* the next one that its number gets, or that it has */
     uint64_t context;
-    uint64_t word; /* the answer's: struct halo_used */
-    uint32_t generation;
-    uint32_t len;                                   /* bytes of the answer */
-    uint16_t first, readable_count, writable_count; /* its parts, in order */
-    uint16_t prev, next; /* in the list of answers to be polled; next of the free ones */
+    uint64_t word;                  /* the answer's: struct halo_used */
+    uint32_t len;                   /* bytes of the answer */
+    uint16_t first, readable_count; /* its parts, of which the device reads so many, in order */
+    uint16_t part_count;            /* all it has now; 0 where it lies in its slot, or inline */
+    uint16_t prev, next;            /* in the list of answers to be polled */
     uint16_t state, kind;
 };
 
+/*
+ * Short messages need no pool. Each request has a number from when it is submitted until its answer
+ * is freed: the id of its chain; the lowest ones are used first. With slots there is memory for
+ * each number, for a request of HALO_SLOT_MESSAGE bytes and behind it for an answer of as many.
+ */
+#define HALO_SLOT_MESSAGE 256u
+#define HALO_SLOT_LEN (2 * HALO_SLOT_MESSAGE)
+
 struct halo_sender {
     struct halo_driver driver;
-    struct halo_provider *provider;
+    struct halo_sender_request *requests; /* by number */
+    unsigned char *slots;                 /* by number, */
+    uint32_t slot_count;                  /* of the first so many */
     uint64_t address_delta;
-    struct halo_sender_request *requests;
+    uint32_t free_requests; /* how many numbers are not in use; the driver's list has them */
+    uint32_t request_count;
+    struct halo_provider *provider;
     struct halo_part *parts;
-    uint16_t *by_id; /* the request whose chain has this id */
-    uint32_t request_count, part_count;
-    uint32_t free_requests, free_request; /* how many, and the first */
+    uint32_t part_count;
     uint32_t free_parts, free_part;
     uint32_t answered, first_answered, last_answered; /* answers to be polled, oldest first */
     bool notifying;                                   /* inside the notifier */
@@ -91,17 +105,21 @@ struct halo_sender {
 struct halo_sender_config {
     struct halo_ring_place place;
     struct halo_provider *provider; /* where buffers come from */
-    uint64_t address_delta;         /* what a device adds to a pointer of ours: 0 in a guest */
-    uint32_t features;              /* HALO_FEATURE_…, the same ones as the receiver */
-    uint32_t request_count;         /* most requests in flight and answers not freed, 1 to 65535 */
-    uint32_t part_count;            /* most buffers of all those, 1 to 65535 */
+    void *slots;                    /* for short messages, aligned to 64; NULL with none */
+    uint32_t slot_count; /* of HALO_SLOT_LEN bytes each; where more requests are in use than there
+                            are slots, the others take buffers */
+    uint64_t address_delta; /* what a device adds to a pointer of ours: 0 in a guest */
+    uint32_t features;      /* HALO_FEATURE_…, the same ones as the receiver */
+    uint32_t request_count; /* most requests in flight and answers not freed, 1 to 65535;
+                               no more than the ring's size are ever used */
+    uint32_t part_count;    /* most buffers of all those, 1 to 65535 */
     struct halo_notifier notifier;
     struct halo_waiter waiter; /* only for the functions that take a deadline */
 };
 
 /* Bytes of private memory that a sender needs, and the same as a constant for an array. */
 #define HALO_SENDER_BYTES(ring_size, request_count, part_count)     \
-    ((size_t)(ring_size) * (sizeof(struct halo_driver_chain) + 2) + \
+    ((size_t)(ring_size) * sizeof(struct halo_driver_chain) +       \
      (size_t)(request_count) * sizeof(struct halo_sender_request) + \
      (size_t)(part_count) * sizeof(struct halo_part))
 
@@ -194,8 +212,10 @@ void halo_send_drop(struct halo_send *send);
 
 /*
  * The common case in one call: a copy of `len` bytes, and room for an answer of `answer_len`. Where
- * the extensions are on and they are short enough, they travel inline. Returns what the functions
- * above return; after an error nothing is left behind.
+ * the extensions are on and they are short enough, they travel inline; where there are slots and
+ * each has at most HALO_SLOT_MESSAGE bytes, in the request's slot, so that nothing is taken from
+ * the pool; else in as many buffers of the pool as it takes. Returns what the functions above
+ * return; after an error nothing is left behind.
  */
 int halo_sender_request(struct halo_sender *sender, const void *bytes, size_t len,
                         uint64_t answer_len, uint64_t context, struct halo_token *token);
@@ -211,14 +231,15 @@ int halo_sender_flush(struct halo_sender *sender);
 /*
  * An answer that was taken is the program's until halo_answer_free or halo_answer_move.
  *
- * While it is kept it holds one of the request_count requests, and all the buffers that were made
- * room with, also where the answer is shorter or came inline. It holds no descriptor and no id of
- * the ring; those came back with it. So a program can keep request_count answers, and each kept one
- * is a request less that can be in flight. When the last one is in use, submitting returns
- * HALO_EFULL, also where the ring has room. halo_send_submit_wait returns it, too, as soon as
- * nothing is in flight any more: an answer that nobody frees does not go away by waiting. What
- * needs a buffer returns HALO_ENOMEM earlier, where the pool or part_count is smaller than that.
- * Who keeps answers for long moves them into memory of its own.
+ * While it is kept it holds its number, which is the id of its chain and the place of its slot;
+ * and, where it came in buffers of the pool, all that were made room with, also where the answer is
+ * shorter or came inline. It holds no descriptor of the ring; those came back with it. So a program
+ * can keep as many answers as there are numbers, request_count or the ring's size, whichever is
+ * less, and each kept one is a request less that can be in flight. When the last number is in use,
+ * submitting returns HALO_EFULL, also where the ring has room. halo_send_submit_wait returns it,
+ * too, as soon as nothing is in flight any more: an answer that nobody frees does not go away by
+ * waiting. What needs a buffer of the pool returns HALO_ENOMEM earlier, where the pool or
+ * part_count is smaller than that. Who keeps answers for long moves them into memory of its own.
  */
 struct halo_answer {
     struct halo_token token;
@@ -228,10 +249,11 @@ struct halo_answer {
     bool truncated;
     bool is_inline;
     /* private: what halo_answer_read takes next */
+    unsigned char *at; /* in its buffer, */
+    uint64_t here;     /* where so many bytes of it are left */
+    uint64_t left;     /* bytes that were not read, in all */
+    uint64_t word;     /* of an inline one, without what was read */
     uint16_t part;
-    uint32_t offset;
-    uint64_t left;
-    uint64_t word;
 };
 
 /*
@@ -269,9 +291,29 @@ int halo_sender_reclaim(struct halo_sender *sender);
  */
 int halo_sender_wait(struct halo_sender *sender, uint64_t deadline);
 
+/* The rest of the function below. */
+size_t halo_answer_read_across(const struct halo_sender *sender, struct halo_answer *answer,
+                               void *to, size_t max);
+
 /* Copy the next bytes of an answer, at most `max`, to private memory. Returns how many. */
-size_t halo_answer_read(const struct halo_sender *sender, struct halo_answer *answer, void *to,
-                        size_t max);
+static inline size_t halo_answer_read(const struct halo_sender *sender, struct halo_answer *answer,
+                                      void *to, size_t max)
+{
+    const uint64_t len = answer->left;
+
+    if (answer->is_inline && len <= max) {
+        halo_word_store(to, answer->word, (size_t)len);
+        answer->left = 0;
+        return (size_t)len;
+    }
+    /* All of a short one that lies in one buffer. */
+    if (len - 1 >= HALO_COPY_SHORT || len > answer->here || len > max)
+        return halo_answer_read_across(sender, answer, to, max);
+    halo_shm_copy_in_short(to, (HALO_SHARED unsigned char *)halo_shm_share(answer->at),
+                           (size_t)len); /* DRV-07 */
+    answer->left = 0;
+    return (size_t)len;
+}
 
 /*
  * The next bytes of an answer where they lie, not copied: 1 and a span, or 0 at the end (and for an

@@ -311,6 +311,78 @@ static inline enum halo_span_error halo_memory_span(const struct halo_memory *me
 #pragma clang diagnostic ignored "-Wnoderef"
 #endif
 
+/* How long a copy may be that is made on the spot. */
+#define HALO_COPY_SHORT 256u
+
+/*
+ * Copy 0 to HALO_COPY_SHORT bytes without a call, which takes longer than they do: pieces from the
+ * front, and one from the end, where it may lie over the piece before it.
+ */
+static inline __attribute__((always_inline)) void halo_copy_short(void *to, const void *from,
+                                                                  size_t len)
+{
+    const unsigned char *source = (const unsigned char *)from;
+    unsigned char *target = (unsigned char *)to;
+
+    if (len >= 32) {
+        __builtin_memcpy(target, source, 32);
+        for (size_t at = 32; at + 32 < len; at += 32)
+            __builtin_memcpy(target + at, source + at, 32);
+        __builtin_memcpy(target + len - 32, source + len - 32, 32);
+    } else if (len >= 16) {
+        __builtin_memcpy(target, source, 16);
+        __builtin_memcpy(target + len - 16, source + len - 16, 16);
+    } else if (len >= 8) {
+        __builtin_memcpy(target, source, 8);
+        __builtin_memcpy(target + len - 8, source + len - 8, 8);
+    } else if (len >= 4) {
+        __builtin_memcpy(target, source, 4);
+        __builtin_memcpy(target + len - 4, source + len - 4, 4);
+    } else if (len > 0) {
+        target[0] = source[0];
+        target[len / 2] = source[len / 2];
+        target[len - 1] = source[len - 1];
+    }
+}
+
+/* At most 8 bytes as a word, the first one lowest and what is missing 0; and out of such a word. */
+static inline uint64_t halo_word_load(const void *from, size_t len)
+{
+    const unsigned char *source = (const unsigned char *)from;
+    uint32_t low = 0, high = 0;
+    uint64_t word;
+
+    if (len >= 8) {
+        __builtin_memcpy(&word, source, 8);
+        return word;
+    }
+    if (len >= 4) {
+        __builtin_memcpy(&low, source, 4);
+        __builtin_memcpy(&high, source + len - 4, 4);
+        return low | (uint64_t)high << (8 * (len - 4));
+    }
+    for (size_t i = 0; i < len; i++)
+        low |= (uint32_t)source[i] << (8 * i);
+    return low;
+}
+
+static inline void halo_word_store(void *to, uint64_t word, size_t len)
+{
+    unsigned char *target = (unsigned char *)to;
+
+    if (len >= 8) {
+        __builtin_memcpy(target, &word, 8);
+    } else if (len >= 4) {
+        const uint32_t low = (uint32_t)word, high = (uint32_t)(word >> (8 * (len - 4)));
+
+        __builtin_memcpy(target, &low, 4);
+        __builtin_memcpy(target + len - 4, &high, 4);
+    } else {
+        for (size_t i = 0; i < len; i++)
+            target[i] = (unsigned char)(word >> (8 * i));
+    }
+}
+
 /*
  * Copy from shared memory into private memory. The bytes are whatever the peer left there; what
  * matters is that they change no more. The empty asm keeps the compiler from reading the source
@@ -326,6 +398,18 @@ static inline void halo_shm_copy_in(void *to, const HALO_SHARED void *from, size
 static inline void halo_shm_copy_out(HALO_SHARED void *to, const void *from, size_t len)
 {
     __builtin_memcpy((HALO_SHM_FORCE void *)to, from, len);
+}
+
+/* The same for at most HALO_COPY_SHORT bytes. */
+static inline void halo_shm_copy_in_short(void *to, const HALO_SHARED void *from, size_t len)
+{
+    halo_copy_short(to, (const HALO_SHM_FORCE void *)from, len);
+    __asm__ volatile("" : : "r"(to) : "memory");
+}
+
+static inline void halo_shm_copy_out_short(HALO_SHARED void *to, const void *from, size_t len)
+{
+    halo_copy_short((HALO_SHM_FORCE void *)to, from, len);
 }
 
 /*

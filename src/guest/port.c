@@ -5,6 +5,7 @@
 #define REQUESTS (HALO_QUEUE_SIZE_MAX / 2) /* in flight: none has less than two descriptors */
 #define PARTS (HALO_QUEUE_SIZE_MAX + 320u) /* of those, and of requests that are being built */
 #define CHAIN_MAX 34u /* descriptors of a request, as far as the host takes them */
+#define SLOTS 128u    /* of as many requests at a time that are short */
 #define SMALL_COUNT 256u
 #define LARGE_COUNT 48u
 #define SERVICES_MAX 4u
@@ -14,9 +15,10 @@ static _Alignas(8) unsigned char memory[HALO_SENDER_BYTES(HALO_QUEUE_SIZE_MAX, R
 static struct halo_tiers tiers;
 static uint32_t tiers_next[SMALL_COUNT + LARGE_COUNT];
 
-_Static_assert(HALO_QUEUE_SIZE_MAX == 2048 &&
-                   SMALL_COUNT * HALO_TIER_SMALL + LARGE_COUNT * HALO_TIER_LARGE == 256u << 10,
-               "the words below say so");
+#define POOL_LEN \
+    (SLOTS * HALO_SLOT_LEN + SMALL_COUNT * HALO_TIER_SMALL + LARGE_COUNT * HALO_TIER_LARGE)
+
+_Static_assert(HALO_QUEUE_SIZE_MAX == 2048 && POOL_LEN == 320u << 10, "the words below say so");
 
 static void (*before_wait[SERVICES_MAX + 1])(void); /* of the services that have one; then NULL */
 static const struct halo__service *server;          /* of the queue from the host, or NULL */
@@ -38,11 +40,14 @@ void halo__port_start(void)
 {
     const struct halo_boot *boot = halo_boot_page();
     const struct halo_boot_queue *ring = &boot->queue[HALO_QUEUE_G2H];
-    const uint64_t len = SMALL_COUNT * HALO_TIER_SMALL + LARGE_COUNT * HALO_TIER_LARGE;
+    const uint64_t slots_len = SLOTS * HALO_SLOT_LEN;
+    const uint64_t len = POOL_LEN;
     unsigned char *base = (unsigned char *)(uintptr_t)boot->pool_base;
     const struct halo_sender_config config = {
         .place = halo__boot_place(ring),
         .provider = &tiers.provider,
+        .slots = base,
+        .slot_count = SLOTS,
         .features = (uint32_t)boot->features,
         .request_count = REQUESTS,
         .part_count = PARTS,
@@ -54,9 +59,9 @@ void halo__port_start(void)
     if (boot->queue_count < 1 || ring->size > HALO_QUEUE_SIZE_MAX) /* DRV-17 */
         halo_panic("the queue to the host has more descriptors than this guest can take: 2048");
     if (boot->pool_len < len)
-        halo_panic("the host's pool is smaller than what this guest needs: 256 KiB");
-    halo__check(halo_tiers_init(&tiers, base, HALO_TIER_SMALL, SMALL_COUNT, HALO_TIER_LARGE,
-                                LARGE_COUNT, tiers_next),
+        halo_panic("the host's pool is smaller than what this guest needs: 320 KiB");
+    halo__check(halo_tiers_init(&tiers, base + slots_len, HALO_TIER_SMALL, SMALL_COUNT,
+                                HALO_TIER_LARGE, LARGE_COUNT, tiers_next),
                 "the pool is misplaced");
     halo__check(halo_sender_init(&halo__port, &config, memory), "the ring is misplaced");
     pool = (struct halo__memory){base + len, boot->pool_len - len};
@@ -91,7 +96,10 @@ struct halo_room halo_room(void)
         return (struct halo_room){.requests_max = 1, .requests = 1, .calls_max = 1};
     (void)halo_sender_reclaim(&halo__port);
     room = halo_sender_room(&halo__port);
-    /* A small request takes two descriptors, and a buffer for itself and one for its answer. */
+    /*
+     * A small request takes two descriptors and, where its slot is taken or there is none, a buffer
+     * for itself and one for its answer: there is room for so many at least.
+     */
     if (halo__port_reserved > 0)
         used = halo__port_reserved + CHAIN_MAX - 2; /* see has_room: then one more goes */
     return (struct halo_room){
@@ -210,6 +218,19 @@ void halo__port_submit(struct halo_send *send, struct halo_op *op)
     while (!has_room())
         halo__port_wait();
     while ((error = halo_send_submit(send, (uintptr_t)op, NULL)) == HALO_EFULL)
+        halo__port_wait();
+    halo__check(error, "the ring refuses a request");
+}
+
+void halo__port_request(const void *bytes, size_t len, uint64_t answer_len, struct halo_op *op)
+{
+    int error;
+
+    while (!has_room())
+        halo__port_wait();
+    while ((error = halo_sender_request(&halo__port, bytes, len, answer_len, (uintptr_t)op,
+                                        NULL)) == HALO_EFULL ||
+           error == HALO_ENOMEM)
         halo__port_wait();
     halo__check(error, "the ring refuses a request");
 }

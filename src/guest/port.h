@@ -76,6 +76,12 @@ extern uint32_t halo__port_reserved;
 extern uint32_t halo__port_unsent; /* requests that they have not submitted yet */
 
 /*
+ * The same for a copy of `len` bytes with room for an answer of `answer_len`, built and submitted
+ * in one: where both are short they lie in a slot, or inline.
+ */
+void halo__port_request(const void *bytes, size_t len, uint64_t answer_len, struct halo_op *op);
+
+/*
  * With stacks: leave with what was pushed until the host's answer to it; serves the calls of the
  * host's that come before it. The payload is the caller's to free.
  */

@@ -96,12 +96,27 @@ int halo_sender_wait(struct halo_sender *sender, uint64_t deadline)
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
-static void hand_out(struct halo_sender *sender, uint32_t index, struct halo_answer *answer)
+/* Where the bytes of an answer begin, and how many of its buffer there may be. */
+static inline void find_bytes(const struct halo_sender *sender, uint32_t index,
+                              const struct halo_sender_request *request, struct halo_answer *answer)
+{
+    if (answer->is_inline || request->len == 0) {
+        answer->here = 0;
+    } else if (request->part_count == 0) { /* in its slot, or there are none */
+        answer->at = slot_of(sender, index) + HALO_SLOT_MESSAGE;
+        answer->here = request->len;
+    } else {
+        answer->at = sender->parts[request->first].base;
+        answer->here = sender->parts[request->first].len;
+    }
+}
+
+static inline void hand_out(struct halo_sender *sender, uint32_t index, struct halo_answer *answer)
 {
     struct halo_sender_request *request = &sender->requests[index];
 
     request->state = HALO_REQUEST_TAKEN;
-    answer->token = halo_token_make(request->generation, (uint16_t)index);
+    answer->token.word = request->token;
     answer->context = request->context;
     answer->len = request->len;
     answer->full_len = request->len;
@@ -109,45 +124,97 @@ static void hand_out(struct halo_sender *sender, uint32_t index, struct halo_ans
     answer->truncated = request->kind == HALO_DESC_TRUNCATED;
     if (answer->truncated && request->word > request->len)
         answer->full_len = request->word;
-    answer->part = request->first;
-    answer->offset = 0;
     answer->left = request->len;
     answer->word = request->word;
+    answer->part = request->first;
+    find_bytes(sender, index, request, answer);
 }
 
-__attribute__((flatten)) int halo_sender_poll(struct halo_sender *sender,
-                                              struct halo_answer *answer)
+/* An answer that has come, and is handed out at once. */
+static __attribute__((noinline)) int
+hand_out_new(struct halo_sender *sender, const struct halo_used *used, struct halo_answer *answer)
 {
-    struct halo_used used;
-    uint32_t index = sender->first_answered;
+    hand_out(sender, answer_came(sender, used), answer);
+    return 1;
+}
+
+/* An answer that waits. */
+static __attribute__((noinline)) int poll_waiting(struct halo_sender *sender,
+                                                  struct halo_answer *answer)
+{
+    const uint32_t index = sender->first_answered;
 
     if (sender->notifying)
         return HALO_EBUSY;
-    if (index != NONE) {
-        forget_answer(sender, index);
-    } else {
-        int got = halo_driver_poll(&sender->driver, &used);
-
-        if (got <= 0)
-            return got;
-        index = answer_came(sender, &used);
-    }
+    forget_answer(sender, index);
     hand_out(sender, index, answer);
     return 1;
 }
 
+/* The rest, with a used entry that was loaded. */
+static __attribute__((noinline)) int poll_loaded(struct halo_sender *sender,
+                                                 struct halo_answer *answer, uint64_t meta)
+{
+    struct halo_used used;
+    const int got = halo_driver_take_any_held(&sender->driver, &used, meta);
+
+    return got > 0 ? hand_out_new(sender, &used, answer) : got;
+}
+
+static __attribute__((noinline)) int poll_parts(struct halo_sender *sender,
+                                                struct halo_answer *answer, struct halo_used used)
+{
+    return hand_out_new(sender, &used, answer);
+}
+
+/*
+ * The short way is for an answer in a slot, or inline, before which no other waits: what
+ * answer_came and hand_out would write down of it on the way from one to the other is left out.
+ */
+int halo_sender_poll(struct halo_sender *sender, struct halo_answer *answer)
+{
+    struct halo_driver *driver = &sender->driver;
+    struct halo_sender_request *request;
+    struct halo_used used;
+    uint64_t meta;
+
+    if (sender->notifying || sender->answered > 0)
+        return poll_waiting(sender, answer);
+    halo_driver_check(driver);
+    meta = halo_shm_load_meta(driver->used.desc);
+    if ((meta ^ driver->used.phase) & HALO_META_PHASE)
+        return 0; /* DRV-11 */
+    if (!halo_driver_take_held(driver, &used, meta))
+        return poll_loaded(sender, answer, meta);
+    request = &sender->requests[used.id];
+    if (request->part_count > 0)
+        return poll_parts(sender, answer, used);
+    sender->stats.in_flight--;
+    sender->stats.answers++;
+    request->state = HALO_REQUEST_TAKEN;
+    answer->token.word = request->token;
+    answer->context = request->context;
+    answer->len = used.len;
+    answer->full_len = used.len;
+    answer->left = used.len;
+    answer->here = used.len;
+    answer->word = used.word;
+    answer->truncated = false;
+    answer->is_inline = used.kind > 0;
+    answer->at = slot_of(sender, used.id) + HALO_SLOT_MESSAGE;
+    return 1;
+}
+
 /* The request of a token, or NULL where it is not in use any more. */
-static struct halo_sender_request *find_request(const struct halo_sender *sender,
-                                                struct halo_token token)
+static inline struct halo_sender_request *find_request(const struct halo_sender *sender,
+                                                       struct halo_token token)
 {
     struct halo_sender_request *request;
 
     if (halo_token_id(token) >= sender->request_count)
         return NULL;
     request = &sender->requests[halo_token_id(token)];
-    if (request->generation != halo_token_generation(token) || request->state == HALO_REQUEST_FREE)
-        return NULL;
-    return request;
+    return request->token == token.word && request->state != HALO_REQUEST_FREE ? request : NULL;
 }
 
 int halo_sender_take(struct halo_sender *sender, struct halo_token token,
@@ -186,83 +253,90 @@ int halo_sender_take_wait(struct halo_sender *sender, struct halo_token token, u
     }
 }
 
+/* The buffer is used up: what follows is in the next one. */
+static void next_part(const struct halo_sender *sender, struct halo_answer *answer)
+{
+    const uint32_t index = sender->parts[answer->part].next;
+
+    answer->part = (uint16_t)index;
+    answer->at = sender->parts[index].base;
+    answer->here = sender->parts[index].len;
+}
+
 int halo_answer_span(const struct halo_sender *sender, struct halo_answer *answer,
                      struct halo_span *span)
 {
-    const struct halo_part *part = &sender->parts[answer->part];
     uint64_t len;
 
     if (answer->left == 0 || answer->is_inline)
         return 0;
-    len = part->len - answer->offset;
-    if (len > answer->left)
-        len = answer->left;
-    span->base = (HALO_SHARED unsigned char *)halo_shm_share(part->base) + answer->offset;
+    if (answer->here == 0)
+        next_part(sender, answer);
+    len = answer->here < answer->left ? answer->here : answer->left;
+    span->base = (HALO_SHARED unsigned char *)halo_shm_share(answer->at);
     span->len = (size_t)len;
     answer->left -= len;
-    answer->offset = 0;
-    answer->part = part->next;
+    answer->here = 0;
     return 1;
 }
 
-size_t halo_answer_read(const struct halo_sender *sender, struct halo_answer *answer, void *to,
-                        size_t max)
+size_t halo_answer_read_across(const struct halo_sender *sender, struct halo_answer *answer,
+                               void *to, size_t max)
 {
     unsigned char *at = to;
     size_t done = 0;
 
-    if (answer->is_inline) {
-        done = answer->left < max ? (size_t)answer->left : max;
-        __builtin_memcpy(to, (const unsigned char *)&answer->word + answer->offset, done);
-        answer->offset += (uint32_t)done;
-        answer->left -= done;
-        return done;
+    if (answer->is_inline) { /* which has more than that */
+        halo_word_store(to, answer->word, max);
+        answer->word >>= 8 * max;
+        answer->left -= max;
+        return max;
     }
     while (done < max && answer->left > 0) {
-        const struct halo_part *part = &sender->parts[answer->part];
-        size_t some = part->len - answer->offset;
+        size_t some;
 
-        some = some < answer->left ? some : (size_t)answer->left;
+        if (answer->here == 0)
+            next_part(sender, answer);
+        some = answer->here < answer->left ? (size_t)answer->here : (size_t)answer->left;
         some = some < max - done ? some : max - done;
-        halo_shm_copy_in(at + done,
-                         (HALO_SHARED unsigned char *)halo_shm_share(part->base) + answer->offset,
+        halo_shm_copy_in(at + done, (HALO_SHARED unsigned char *)halo_shm_share(answer->at),
                          some); /* DRV-07 */
         done += some;
         answer->left -= some;
-        answer->offset += (uint32_t)some;
-        if (answer->offset == part->len) {
-            answer->part = part->next;
-            answer->offset = 0;
-        }
+        answer->here -= some;
+        answer->at += some;
     }
     return done;
 }
 
-static void free_request(struct halo_sender *sender, uint32_t index)
+static __attribute__((noinline)) int free_parts(struct halo_sender *sender,
+                                                struct halo_sender_request *request)
 {
-    struct halo_sender_request *request = &sender->requests[index];
-
-    (void)free_some(sender, request->first,
-                    (uint32_t)request->readable_count + request->writable_count);
-    request->state = HALO_REQUEST_FREE;
-    request->generation++; /* tokens of it are stale: ID-05 */
-    request->next = (uint16_t)sender->free_request;
-    sender->free_request = index;
-    sender->free_requests++;
+    (void)free_some(sender, request->first, request->part_count);
+    request->part_count = 0;
+    return 0;
 }
 
-__attribute__((flatten)) int halo_answer_free(struct halo_sender *sender,
-                                              struct halo_answer *answer)
+/* Its buffers are free, and so is its number, which is to be released. Returns 0. */
+static inline int free_request(struct halo_sender *sender, struct halo_sender_request *request)
 {
-    const struct halo_sender_request *request = find_request(sender, answer->token);
+    request->state = HALO_REQUEST_FREE;
+    request->token = halo_token_next(request->token); /* tokens of it are stale: ID-05 */
+    sender->free_requests++;
+    return request->part_count > 0 ? free_parts(sender, request) : 0;
+}
+
+int halo_answer_free(struct halo_sender *sender, struct halo_answer *answer)
+{
+    struct halo_sender_request *request = find_request(sender, answer->token);
 
     if (sender->notifying)
         return HALO_EBUSY;
     if (!request || request->state != HALO_REQUEST_TAKEN)
         return HALO_ESTALE;
     answer->left = 0;
-    free_request(sender, halo_token_id(answer->token));
-    return 0;
+    halo_driver_release(&sender->driver, halo_token_id(answer->token));
+    return free_request(sender, request);
 }
 
 int halo_answer_move(struct halo_sender *sender, struct halo_answer *answer, void *to, size_t max)
@@ -302,12 +376,24 @@ int halo_sender_fail(struct halo_sender *sender, struct halo_token *token, uint6
 
     if (got <= 0)
         return got;
-    request = &sender->requests[sender->by_id[id]];
+    request = &sender->requests[id];
     request->state = HALO_REQUEST_LOST;
     sender->stats.in_flight--;
-    *token = halo_token_make(request->generation, sender->by_id[id]);
+    token->word = request->token;
     *context = request->context;
     return 1;
+}
+
+/* The driver has begun anew, with all ids free; those of answers that stay are held. */
+static void hold_kept(struct halo_sender *sender)
+{
+    struct halo_driver *driver = &sender->driver;
+
+    driver->held = driver->place.size;
+    for (uint32_t id = driver->place.size; id-- > 0;) {
+        if (id >= sender->request_count || sender->requests[id].state == HALO_REQUEST_FREE)
+            halo_driver_release(driver, (uint16_t)id);
+    }
 }
 
 int halo_sender_reset(struct halo_sender *sender)
@@ -319,14 +405,15 @@ int halo_sender_reset(struct halo_sender *sender)
         return HALO_EBUSY;
     if (!sender->driver.violation.reason)
         return HALO_ESTATE;
-    (void)halo_driver_init(&sender->driver, &place, sender->driver.chains);
-    (void)halo_driver_extend(&sender->driver, features);
     for (uint32_t i = 0; i < sender->request_count; i++) {
         if (sender->requests[i].state == HALO_REQUEST_IN_FLIGHT)
             sender->stats.in_flight--;
         if (sender->requests[i].state == HALO_REQUEST_IN_FLIGHT ||
             sender->requests[i].state == HALO_REQUEST_LOST)
-            free_request(sender, i);
+            (void)free_request(sender, &sender->requests[i]);
     }
+    (void)halo_driver_init(&sender->driver, &place, sender->driver.chains);
+    (void)halo_driver_extend(&sender->driver, features);
+    hold_kept(sender);
     return 0;
 }

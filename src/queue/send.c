@@ -4,10 +4,13 @@
 int halo_sender_init(struct halo_sender *sender, const struct halo_sender_config *config,
                      void *memory)
 {
-    const uint32_t requests = config->request_count, parts = config->part_count;
+    const uint32_t size = config->place.size, parts = config->part_count;
+    const uint32_t requests = config->request_count < size ? config->request_count : size;
     unsigned char *at = memory;
     struct halo_sender result = {
         .provider = config->provider,
+        .slots = config->slots,
+        .slot_count = config->slot_count,
         .address_delta = config->address_delta,
         .request_count = requests,
         .part_count = parts,
@@ -20,8 +23,9 @@ int halo_sender_init(struct halo_sender *sender, const struct halo_sender_config
     };
     int error = halo_ring_place_check(&config->place);
 
-    if (error || requests == 0 || requests > NONE || parts == 0 || parts > NONE ||
-        !config->provider || !memory || (uintptr_t)memory % 8 ||
+    if (error || requests == 0 || config->request_count > NONE || parts == 0 || parts > NONE ||
+        !config->provider || (!config->slots && config->slot_count > 0) ||
+        (uintptr_t)config->slots % 64 || !memory || (uintptr_t)memory % 8 ||
         !halo_features_valid(config->features))
         return HALO_EINVAL;
     result.requests = (struct halo_sender_request *)(void *)at;
@@ -30,12 +34,10 @@ int halo_sender_init(struct halo_sender *sender, const struct halo_sender_config
     at += parts * sizeof(*result.parts);
     (void)halo_driver_init(&result.driver, &config->place, (struct halo_driver_chain *)(void *)at);
     (void)halo_driver_extend(&result.driver, config->features);
-    at += config->place.size * sizeof(struct halo_driver_chain);
-    result.by_id = (uint16_t *)(void *)at;
     /* The last one's `next` is never followed: the counts end first. */
     for (uint32_t i = 0; i < requests; i++)
         result.requests[i] =
-            (struct halo_sender_request){.generation = 1, .next = (uint16_t)(i + 1)};
+            (struct halo_sender_request){.token = halo_token_make(1, (uint16_t)i).word};
     for (uint32_t i = 0; i < parts; i++)
         result.parts[i] = (struct halo_part){.next = (uint16_t)(i + 1)};
     *sender = result;
@@ -334,32 +336,27 @@ static uint32_t write_chain(struct halo_sender *sender, const struct halo_send *
                                         send->is_inline ? HALO_DESC_INLINE : 0);
 }
 
-/* A chain was written: there is a record free for the request that it carries. */
-static inline void put_on_record(struct halo_sender *sender, uint16_t first, uint16_t readable,
-                                 uint16_t writable, uint32_t id, uint64_t context,
-                                 struct halo_token *token)
+/* A chain was written, whose id is the request's number. It has no parts as yet. */
+static inline struct halo_sender_request *put_on_record(struct halo_sender *sender, uint32_t id,
+                                                        uint64_t context, struct halo_token *token)
 {
-    const uint32_t index = sender->free_request;
-    struct halo_sender_request *request = &sender->requests[index];
+    struct halo_sender_request *request = &sender->requests[id];
 
-    sender->free_request = request->next;
     sender->free_requests--;
-    sender->by_id[id] = (uint16_t)index;
     request->context = context;
-    request->first = first;
-    request->readable_count = readable;
-    request->writable_count = writable;
     request->state = HALO_REQUEST_IN_FLIGHT;
     sender->stats.requests++;
     sender->stats.in_flight++;
     if (token)
-        *token = halo_token_make(request->generation, (uint16_t)index);
+        token->word = request->token;
+    return request;
 }
 
 int halo_send_submit(struct halo_send *send, uint64_t context, struct halo_token *token)
 {
     const uint32_t total = (uint32_t)send->readable_count + send->writable_count + send->is_inline;
     struct halo_sender *sender = send->sender;
+    struct halo_sender_request *request;
     struct halo_driver_put put;
     int error;
 
@@ -376,79 +373,28 @@ int halo_send_submit(struct halo_send *send, uint64_t context, struct halo_token
         sender->stats.ring_full += error == HALO_EFULL;
         return error;
     }
-    put_on_record(sender, send->first, send->readable_count, send->writable_count,
-                  write_chain(sender, send, &put, total), context, token);
+    request = put_on_record(sender, write_chain(sender, send, &put, total), context, token);
+    request->first = send->first;
+    request->readable_count = send->readable_count;
+    request->part_count = (uint16_t)(send->readable_count + send->writable_count);
     send->sender = NULL;
     return 0;
 }
 
-/*
- * The plain path of halo_sender_request: one buffer that holds the request, and one for the answer.
- * Where all that it takes is at hand, it does what the steps below do, in their order; else it
- * changes nothing, and they find out why. A latched queue has no free slot.
- */
-static inline bool request_pair(struct halo_sender *sender, const void *bytes, size_t len,
-                                uint64_t answer_len, uint64_t context, struct halo_token *token)
+/* Out of the pool: as many buffers as it takes. */
+static __attribute__((noinline)) int request_by_steps(struct halo_sender *sender, const void *bytes,
+                                                      size_t len, uint64_t answer_len,
+                                                      uint64_t context, struct halo_token *token,
+                                                      bool is_inline)
 {
-    struct halo_provider *provider = sender->provider;
-    const uint32_t first = sender->free_part;
-    struct halo_part *asked = &sender->parts[first], *answered;
-    struct halo_driver_put put;
-    uint32_t have;
-
-    if (len - 1 >= UINT32_MAX || answer_len - 1 >= UINT32_MAX || sender->notifying ||
-        sender->free_parts < 2 || sender->free_requests == 0 ||
-        halo_driver_begin(&sender->driver, 2, &put) != 0)
-        return false;
-    answered = &sender->parts[asked->next]; /* the next free part is the chain's next one, too */
-    asked->base = provider->alloc(provider, (uint32_t)len, (uint32_t)len, HALO_LENT, &have);
-    if (!asked->base)
-        return false;
-    answered->base =
-        provider->alloc(provider, (uint32_t)answer_len, (uint32_t)answer_len, HALO_LENT, &have);
-    if (!answered->base) {
-        (void)provider->free(provider, asked->base, HALO_LENT);
-        return false;
-    }
-    asked->len = (uint32_t)len;
-    asked->owner = HALO_PART_POOL;
-    answered->len = (uint32_t)answer_len;
-    answered->owner = HALO_PART_POOL;
-    sender->free_part = answered->next;
-    sender->free_parts -= 2;
-    __builtin_memcpy(asked->base, bytes, len);
-    halo_driver_put(&sender->driver, &put, (uintptr_t)asked->base + sender->address_delta,
-                    asked->len, HALO_DESC_NEXT);
-    halo_driver_put(&sender->driver, &put, (uintptr_t)answered->base + sender->address_delta,
-                    answered->len, HALO_DESC_WRITE);
-    put_on_record(sender, (uint16_t)first, 1, 1,
-                  (uint32_t)halo_driver_commit(&sender->driver, &put, 2, answered->len, 0), context,
-                  token);
-    return true;
-}
-
-/* Flat: a tenth fewer instructions than by calls. */
-__attribute__((flatten)) int halo_sender_request(struct halo_sender *sender, const void *bytes,
-                                                 size_t len, uint64_t answer_len, uint64_t context,
-                                                 struct halo_token *token)
-{
-    const uint32_t features = sender->driver.features;
-    const bool is_inline =
-        (features & HALO_FEATURE_INLINE_REQUEST) && len <= HALO_INLINE_REQUEST_MAX;
     struct halo_send send;
     int error = 0;
 
-    if (HALO_PLAIN_PATH && !is_inline &&
-        request_pair(sender, bytes, len, answer_len, context, token))
-        return 0;
     halo_send_begin(&send, sender);
     if (is_inline)
         error = halo_send_inline(&send, bytes, (uint32_t)len);
     else if (len > 0)
         error = halo_send_write(&send, bytes, len);
-    if (send.is_inline && (features & HALO_FEATURE_INLINE_ANSWER) &&
-        answer_len <= HALO_INLINE_ANSWER_MAX)
-        answer_len = 0;
     if (!error && answer_len > 0)
         error = halo_send_writable(&send, answer_len);
     if (!error)
@@ -456,6 +402,95 @@ __attribute__((flatten)) int halo_sender_request(struct halo_sender *sender, con
     if (error)
         halo_send_drop(&send);
     return error;
+}
+
+/* Is all at hand that a request of so many descriptors takes? Not in a notifier, or once latched.
+ */
+static inline bool is_ready(const struct halo_sender *sender, uint32_t slots)
+{
+    return !sender->notifying && sender->free_requests > 0 && sender->driver.free_slots >= slots;
+}
+
+/*
+ * A request and an answer that fit a slot: that of the number which the chain will have. So there
+ * is nothing to take but the number. Where something is in the way nothing is changed, and the
+ * steps above find out what.
+ */
+static __attribute__((noinline)) int request_in_slot(struct halo_sender *sender, const void *bytes,
+                                                     size_t len, uint64_t answer_len,
+                                                     uint64_t context, struct halo_token *token)
+{
+    struct halo_driver *driver = &sender->driver;
+    const uint32_t id = driver->free_id;
+    unsigned char *slot = slot_of(sender, id);
+    const uint64_t addr = (uintptr_t)slot + sender->address_delta;
+
+    if (id >= sender->slot_count || !is_ready(sender, 2))
+        return request_by_steps(sender, bytes, len, answer_len, context, token, false);
+    halo_copy_short(slot, bytes, len);
+    (void)halo_driver_add_pair(driver, addr, (uint32_t)len, addr + HALO_SLOT_MESSAGE,
+                               (uint32_t)answer_len);
+    (void)put_on_record(sender, id, context, token);
+    return 0;
+}
+
+/* The same for one that travels inline, with its answer in the slot. */
+static __attribute__((noinline)) int request_inline(struct halo_sender *sender, const void *bytes,
+                                                    size_t len, uint64_t answer_len,
+                                                    uint64_t context, struct halo_token *token)
+{
+    struct halo_driver *driver = &sender->driver;
+    const uint32_t id = driver->free_id;
+    const uint64_t addr =
+        (uintptr_t)slot_of(sender, id) + HALO_SLOT_MESSAGE + sender->address_delta;
+
+    if (answer_len > HALO_SLOT_MESSAGE || id >= sender->slot_count || !is_ready(sender, 2))
+        return request_by_steps(sender, bytes, len, answer_len, context, token, true);
+    (void)halo_driver_add_words(driver, halo_inline_words(bytes, (uint32_t)len), (uint32_t)len,
+                                addr, (uint32_t)answer_len);
+    (void)put_on_record(sender, id, context, token);
+    return 0;
+}
+
+/* The same for one whose answer travels inline, too. */
+static __attribute__((noinline)) int request_word(struct halo_sender *sender, const void *bytes,
+                                                  size_t len, uint64_t context,
+                                                  struct halo_token *token)
+{
+    const uint32_t id = sender->driver.free_id;
+
+    if (!is_ready(sender, 1))
+        return request_by_steps(sender, bytes, len, 0, context, token, true);
+    (void)halo_driver_add_words(&sender->driver, halo_inline_words(bytes, (uint32_t)len),
+                                (uint32_t)len, 0, 0);
+    (void)put_on_record(sender, id, context, token);
+    return 0;
+}
+
+int halo_sender_request(struct halo_sender *sender, const void *bytes, size_t len,
+                        uint64_t answer_len, uint64_t context, struct halo_token *token)
+{
+    const uint32_t features = sender->driver.features;
+
+    if (len <= HALO_INLINE_REQUEST_MAX && features & HALO_FEATURE_INLINE_REQUEST) {
+        if (answer_len <= HALO_INLINE_ANSWER_MAX && features & HALO_FEATURE_INLINE_ANSWER)
+            return request_word(sender, bytes, len, context, token);
+        return request_inline(sender, bytes, len, answer_len, context, token);
+    }
+    if (len - 1 < HALO_SLOT_MESSAGE && answer_len - 1 < HALO_SLOT_MESSAGE)
+        return request_in_slot(sender, bytes, len, answer_len, context, token);
+    return request_by_steps(sender, bytes, len, answer_len, context, token, false);
+}
+
+static __attribute__((noinline)) int notify(struct halo_sender *sender)
+{
+    sender->stats.notifications++;
+    if (sender->notifier.notify) {
+        sender->notifying = true;
+        sender->notifier.notify(sender->notifier.context, &sender->stats);
+        sender->notifying = false;
+    }
+    return 1;
 }
 
 int halo_sender_flush(struct halo_sender *sender)
@@ -466,13 +501,5 @@ int halo_sender_flush(struct halo_sender *sender)
         return HALO_EBROKEN;
     sender->stats.batches += sender->driver.staged > 0;
     halo_driver_publish(&sender->driver);
-    if (!halo_driver_should_kick(&sender->driver))
-        return 0;
-    sender->stats.notifications++;
-    if (sender->notifier.notify) {
-        sender->notifying = true;
-        sender->notifier.notify(sender->notifier.context, &sender->stats);
-        sender->notifying = false;
-    }
-    return 1;
+    return halo_driver_should_kick(&sender->driver) ? notify(sender) : 0;
 }

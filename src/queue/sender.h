@@ -56,16 +56,24 @@ static inline uint32_t free_some(struct halo_sender *sender, uint32_t index, uin
     return index;
 }
 
+/* Where the messages of a slot lie; any address where there are no slots. */
+static inline unsigned char *slot_of(const struct halo_sender *sender, uint32_t index)
+{
+    return (unsigned char *)((uintptr_t)sender->slots + (size_t)index * HALO_SLOT_LEN);
+}
+
 /* --- Taking answers in ------------------------------------------------------------------------ */
 
 /* One chain that came back: what the device read is free, what it wrote is the answer's. */
 static inline uint32_t answer_came(struct halo_sender *sender, const struct halo_used *used)
 {
-    const uint32_t index = sender->by_id[used->id];
-    struct halo_sender_request *request = &sender->requests[index];
+    struct halo_sender_request *request = &sender->requests[used->id];
 
-    request->first = (uint16_t)free_some(sender, request->first, request->readable_count);
-    request->readable_count = 0;
+    if (request->part_count > 0) {
+        request->first = (uint16_t)free_some(sender, request->first, request->readable_count);
+        request->part_count = (uint16_t)(request->part_count - request->readable_count);
+        request->readable_count = 0;
+    }
     request->state = HALO_REQUEST_ANSWERED;
     request->len = used->len;
     request->kind = (uint16_t)used->kind;
@@ -73,7 +81,7 @@ static inline uint32_t answer_came(struct halo_sender *sender, const struct halo
     sender->stats.in_flight--;
     sender->stats.answers++;
     sender->stats.truncated += used->kind == HALO_DESC_TRUNCATED;
-    return index;
+    return used->id;
 }
 
 static inline void remember_answer(struct halo_sender *sender, uint32_t index)
@@ -96,7 +104,7 @@ static inline int harvest(struct halo_sender *sender)
     struct halo_used used;
     int count = 0, got;
 
-    while ((got = halo_driver_poll(&sender->driver, &used)) > 0) {
+    while ((got = halo_driver_poll_held(&sender->driver, &used)) > 0) {
         remember_answer(sender, answer_came(sender, &used));
         count++;
     }

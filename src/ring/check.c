@@ -58,7 +58,8 @@ static void check_driver_records(const struct halo_driver *driver)
         in_flight += halo_driver_chain_slots(chain) > 0;
     }
     HOLDS(slots + driver->free_slots == driver->place.size);
-    for (uint32_t i = in_flight; i < driver->place.size; i++) {
+    HOLDS(in_flight + driver->held <= driver->place.size);
+    for (uint32_t i = in_flight + driver->held; i < driver->place.size; i++) {
         HOLDS(id < driver->place.size && halo_driver_chain_slots(&driver->chains[id]) == 0);
         id = driver->chains[id].next;
     }

@@ -110,6 +110,7 @@ struct walk {
     uint32_t count, max; /* spans that are in use, and that there are */
     uint32_t left;       /* bytes that the chain may still have */
     enum halo_reject reject;
+    const struct halo_desc *next; /* the next descriptor, where it was loaded already */
 };
 
 /* Latch the queue: no id can be used from here on, and nothing is staged or unannounced. */
@@ -265,11 +266,12 @@ static enum halo_broken load_next(const struct halo_device *device, struct walk 
     walk->at = halo_cursor_advance(walk->at, 1, device->place.size);
     desc = device->place.desc + walk->at.slot;
     walk->addr = 0;
-    walk->meta = halo_shm_load_meta(desc);
+    walk->meta = walk->next ? walk->next->meta : halo_shm_load_meta(desc);
     flags = halo_meta_flags(walk->meta);
     if ((flags & HALO_PHASE_MASK) != halo_cursor_available(walk->at))
         return HALO_BROKEN_TORN; /* DEV-05 */
-    walk->addr = halo_shm_load_addr(desc);
+    walk->addr = walk->next ? walk->next->addr : halo_shm_load_addr(desc);
+    walk->next = NULL;
     return HALO_BROKEN_NOT;
 }
 
@@ -376,16 +378,16 @@ static inline bool begin_inline(const struct halo_device *device, struct halo_ch
  * refuse. Before a descriptor that is not so the general walk goes on, with all that was found and
  * loaded (TOC-01).
  */
-int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
-                     uint32_t span_max, uint64_t meta, uint64_t addr)
+static int walk_from(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
+                     uint32_t span_max, uint64_t meta, uint64_t addr,
+                     const struct halo_desc *second)
 {
     struct halo_at at = device->avail;
     uint32_t flags = halo_meta_flags(meta ^ at.phase), left = device->len_max;
     uint32_t direction = 0, count = 0, slots = 0;
     enum halo_broken reason = HALO_BROKEN_NOT;
     struct walk walk;
-    const bool is_usual = HALO_PLAIN_PATH && device->ids > 0;
-    bool is_taken;
+    bool is_usual = HALO_PLAIN_PATH && device->ids > 0, is_taken;
 
     chain->is_inline = false;
     is_taken = is_usual && begin_inline(device, chain, flags, meta, addr);
@@ -428,86 +430,120 @@ int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struc
         if (reason)
             break;
         at = halo_at_step(at, &device->place, device->end);
-        addr = 0;
-        meta = halo_shm_load_meta(at.desc);
+        meta = second ? second->meta : halo_shm_load_meta(at.desc);
         flags = halo_meta_flags(meta ^ at.phase);
         if (flags & HALO_PHASE_MASK) { /* DEV-05 */
+            addr = 0;
             reason = HALO_BROKEN_TORN;
             break;
         }
-        addr = halo_shm_load_addr(at.desc);
+        addr = second ? second->addr : halo_shm_load_addr(at.desc);
+        second = NULL;
     }
-    walk = (struct walk){
-        .at = halo_at_cursor(at, &device->place),
-        .meta = meta,
-        .addr = addr,
-        .slots = slots,
-        .direction = direction,
-        .spans = spans,
-        .count = count,
-        .max = span_max,
-        .left = left,
-    };
+    walk = (struct walk){.at = halo_at_cursor(at, &device->place),
+                         .meta = meta,
+                         .addr = addr,
+                         .slots = slots,
+                         .direction = direction,
+                         .spans = spans,
+                         .count = count,
+                         .max = span_max,
+                         .left = left,
+                         .next = second};
     return reason ? broken(device, reason, &walk) : walk_on(device, chain, &walk);
+}
+
+int halo_device_walk(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
+                     uint32_t span_max, uint64_t meta, uint64_t addr)
+{
+    return walk_from(device, chain, spans, span_max, meta, addr, NULL);
+}
+
+int halo_device_walk_pair(struct halo_device *device, struct halo_chain *chain,
+                          struct halo_span *spans, uint32_t span_max, uint64_t meta, uint64_t addr,
+                          const struct halo_desc *second)
+{
+    return walk_from(device, chain, spans, span_max, meta, addr, second);
+}
+
+/* These two for those who do not expect one. */
+static __attribute__((noinline)) int take_pair(struct halo_device *device, struct halo_chain *chain,
+                                               struct halo_span *spans, uint32_t span_max,
+                                               uint64_t meta)
+{
+    return halo_device_take_pair(device, chain, spans, span_max, meta);
+}
+
+static __attribute__((noinline)) int take_inline_alone(struct halo_device *device,
+                                                       struct halo_chain *chain,
+                                                       struct halo_span *spans, uint32_t span_max,
+                                                       uint64_t meta)
+{
+    return halo_device_take_inline(device, chain, spans, span_max, meta);
 }
 
 int halo_device_take(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
                      uint32_t span_max, uint64_t meta)
 {
+    const uint32_t flags = halo_meta_flags(meta ^ device->avail.phase);
     HALO_SHARED struct halo_desc *desc = device->avail.desc;
 
     if (device->violation.reason)
         return HALO_EBROKEN;
-    halo_shm_prefetch(desc);
     if (device->room == 0) { /* DEV-22: what was completed is the driver's when it is published */
         const struct walk none = {.at = halo_at_cursor(device->avail, &device->place),
                                   .meta = meta};
 
         return broken(device, HALO_BROKEN_OVERCOMMIT, &none);
     }
-    return halo_device_walk(device, chain, spans, span_max, meta, halo_shm_load_addr(desc));
+    if (HALO_PLAIN_PATH && flags == HALO_DESC_NEXT && device->room > 1)
+        return take_pair(device, chain, spans, span_max, meta);
+    if (HALO_PLAIN_PATH && halo_device_is_inline(device, flags))
+        return take_inline_alone(device, chain, spans, span_max, meta);
+    halo_shm_prefetch(desc);
+    return walk_from(device, chain, spans, span_max, meta, halo_shm_load_addr(desc), NULL);
 }
 
-/* The chain with this record is in flight no more. */
-static void free_record(struct halo_device_chain *record)
-{
-    record->token |= HALO_TOKEN_FREE;
-    record->limit = 0;
-    record->slots = 0;
-}
-
-int halo_device_retire(struct halo_device *device, struct halo_token token, uint32_t len,
-                       uint32_t extra, uint64_t word)
+/* The record of the chain in flight with this token, or why there is none. */
+static inline int find_in_flight(const struct halo_device *device, struct halo_token token,
+                                 struct halo_device_chain **record)
 {
     const uint16_t number = halo_token_id(token);
-    struct halo_device_chain *record;
-    uint32_t slots, capacity;
-    uint64_t meta;
 
     if (device->violation.reason)
         return HALO_EBROKEN;
     if (number >= device->place.size)
         return HALO_ESTALE;
-    record = &device->chains[number];
-    slots = halo_device_chain_slots(record);
-    if (slots == 0 || record->token != token.word)
+    *record = &device->chains[number];
+    if ((*record)->token != token.word || halo_device_chain_slots(*record) == 0)
         return HALO_ESTALE;
-    capacity = record->limit ? halo_plain_capacity(record->limit) : record->capacity;
-    if (extra == HALO_DESC_INLINE ? record->limit || !record->is_inline : len > capacity)
-        return HALO_EINVAL;
+    return 0;
+}
 
-    meta = halo_meta(len, number, (uint16_t)(extra | (len > 0 ? HALO_DESC_WRITE : 0)));
-    meta |= device->used.phase;
+int halo_device_retire(struct halo_device *device, struct halo_token token, uint32_t len,
+                       uint32_t extra, uint64_t word)
+{
+    struct halo_device_chain *record;
+    const int error = find_in_flight(device, token, &record);
+
+    if (error)
+        return error;
+    if (len > (record->limit ? halo_plain_capacity(record->limit) : record->capacity))
+        return HALO_EINVAL;
     if (extra)
         halo_shm_stage_addr(device->used.desc, word);
-    if (device->staged == 0)
-        device->batch_meta = meta;
-    else
-        halo_shm_stage_meta(device->used.desc, meta);
-    device->used = halo_at_advance(device->used, slots, &device->place, device->end);
-    device->staged += slots;
-    free_record(record);
+    halo_device_put_used(
+        device, record,
+        halo_meta(len, halo_token_id(token), (uint16_t)(extra | (len > 0 ? HALO_DESC_WRITE : 0))));
     return 0;
+}
+
+int halo_device_refuse_word(const struct halo_device *device, struct halo_token token)
+{
+    struct halo_device_chain *record;
+    const int error = find_in_flight(device, token, &record);
+
+    return error ? error : HALO_EINVAL;
 }
 
 /*
@@ -673,7 +709,9 @@ int halo_device_rewind(struct halo_device *device, struct halo_token token)
                                  halo_cursor_retreat(halo_at_cursor(device->avail, &device->place),
                                                      slots, device->place.size));
     device->room += slots;
-    free_record(record);
+    record->token |= HALO_TOKEN_FREE;
+    record->limit = 0;
+    record->slots = 0;
     return 0;
 }
 

@@ -80,8 +80,8 @@ static void sizes_out_of_bounds_are_refused(void **state)
         {{.call_queue_size = 63}, "not 63"},
         {{.call_queue_size = 2049}, "not 2049"},
         {{.pool_len = HALO_POOL_LEN_MAX + HALO_PAGE}, "not 262148 KiB"},
-        {{.pool_len = (1 << 20) - HALO_PAGE}, "not 1020 KiB"},
-        {{.pool_len = (1 << 20) + 1}, "whole pages"},
+        {{.pool_len = (1088 << 10) - HALO_PAGE}, "not 1084 KiB"},
+        {{.pool_len = (2 << 20) + 1}, "whole pages"},
         {{.deferred_len = 4095}, "4 KiB to 1024 MiB"},
         {{.deferred_len = HALO_DEFERRED_LEN_MAX + 1}, "4 KiB to 1024 MiB"},
         {{.deferred_max = HALO_DEFERRED_COUNT_MAX + 1}, "at most 65536 of them"},
@@ -94,7 +94,7 @@ static void sizes_out_of_bounds_are_refused(void **state)
 static void sizes_that_do_not_go_together_are_refused(void **state)
 {
     refused(state, functions, (struct halo_sizes){.call_queue_size = 512, .pool_len = 1 << 20},
-            HALO_EINVAL, "512 descriptors for calls has 1664 KiB");
+            HALO_EINVAL, "512 descriptors for calls has 1728 KiB");
     refused(state, functions, (struct halo_sizes){.pool_len = 14 << 20}, HALO_EINVAL,
             "14336 KiB does not fit into guest memory of 16 MiB");
 }
@@ -126,7 +126,7 @@ static void the_least_of_everything_carries_all_calls(void **state)
     char *bytes = calloc(1, len);
     int echo_of;
 
-    open_sized(state, (struct halo_sizes){64, 64, 544 << 10, 4096, 1});
+    open_sized(state, (struct halo_sizes){64, 64, 608 << 10, 4096, 1});
     echo_of = function("echo.i64", FN(HALO_I64, HALO_I64));
     for (int i = 0; i < 1000; i++)
         halo_call_start(box, &many[i], echo_of, (struct halo_value[]){halo_i64(i)}, 1);

@@ -20,6 +20,7 @@ static void user_start(struct user *u, struct queue *q, uint32_t features, bool 
     u->honest = honest;
     u->features = features;
     u->newest = HELD;
+    q->slot_count = choose(REQUESTS + 1);
     queue_start(q, features);
 }
 

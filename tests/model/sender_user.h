@@ -69,7 +69,6 @@ static void ask(struct user *u)
         (u->features & HALO_FEATURE_INLINE_REQUEST) && len <= HALO_INLINE_REQUEST_MAX;
     const bool no_room =
         is_inline && (u->features & HALO_FEATURE_INLINE_ANSWER) && room <= HALO_INLINE_ANSWER_MAX;
-    const struct halo_sender_request *request;
     unsigned char bytes[REQUEST_MAX];
     struct halo_token token;
     int error;
@@ -84,13 +83,12 @@ static void ask(struct user *u)
             assert_may_refuse(u, error, RING);
         return;
     }
-    request = &u->q->sender.requests[halo_token_id(token)];
     note_sent(u, token,
               (struct record){.key = u->serial,
                               .len = len,
                               .room = no_room ? 0 : room,
-                              .slots = (uint32_t)request->readable_count + request->writable_count +
-                                       is_inline,
+                              .slots = halo_driver_chain_slots(
+                                  &u->q->sender.driver.chains[halo_token_id(token)]),
                               .is_inline = is_inline});
 }
 

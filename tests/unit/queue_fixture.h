@@ -23,6 +23,8 @@
 struct queue {
     _Alignas(4096) unsigned char ring[4096];
     _Alignas(4096) unsigned char pool[LARGE * LARGE_COUNT + SMALL * SMALL_COUNT];
+    _Alignas(64) unsigned char slots[REQUESTS * HALO_SLOT_LEN];
+    uint32_t slot_count;          /* the sender has, up to REQUESTS */
     unsigned char elsewhere[256]; /* shared, and not the pool's */
     uint32_t part_count;          /* of the sender, up to PARTS */
     struct halo_region regions[2];
@@ -92,6 +94,8 @@ static inline struct halo_sender_config queue_sender_config(struct queue *q, uin
 {
     return (struct halo_sender_config){.place = q->place,
                                        .provider = &q->tiers.provider,
+                                       .slots = q->slots,
+                                       .slot_count = q->slot_count,
                                        .features = features,
                                        .request_count = REQUESTS,
                                        .part_count = q->part_count,
@@ -126,8 +130,9 @@ static inline int queue_open(void **state)
     const uint32_t all = HALO_MAY_READ | HALO_MAY_WRITE;
 
     memset(q, 0, sizeof(*q));
-    q->regions[0] =
-        (struct halo_region){(uintptr_t)q->pool, sizeof(q->pool), halo_shm_share(q->pool), all};
+    q->regions[0] = (struct halo_region){
+        (uintptr_t)q->pool, offsetof(struct queue, slot_count) - offsetof(struct queue, pool),
+        halo_shm_share(q->pool), all};
     q->regions[1] = (struct halo_region){(uintptr_t)q->elsewhere, sizeof(q->elsewhere),
                                          halo_shm_share(q->elsewhere), all};
     q->memory = (struct halo_memory){q->regions, 2};

@@ -186,28 +186,27 @@ static bool answered(struct halo_op *op, struct halo_answer *answer)
 
 /* --- Calls ------------------------------------------------------------------------------------ */
 
-/* Put a call of it into a descriptor: false where it does not fit into one. */
-static bool add_compact(struct halo_send *send, const struct halo_import *import,
-                        const struct halo_value *args, int *error)
+/* A call of it as the bytes of a descriptor: how many, or 0 where it does not fit into one. */
+static uint32_t put_compact(unsigned char *bytes, const struct halo_import *import,
+                            const struct halo_value *args)
 {
-    unsigned char bytes[HALO_INLINE_REQUEST_MAX] = {
-        (unsigned char)(HALO_KIND_CALL | HALO_COMPACT | halo__serving << HALO_DEPTH_SHIFT),
-        (unsigned char)import->index, (unsigned char)(import->index >> 8)};
     uint32_t len = HALO_COMPACT_HEAD;
 
     if (!(halo__port.driver.features & HALO_FEATURE_INLINE_REQUEST) ||
         (uint32_t)import->index > UINT16_MAX)
-        return false;
+        return 0;
+    bytes[0] = (unsigned char)(HALO_KIND_CALL | HALO_COMPACT | halo__serving << HALO_DEPTH_SHIFT);
+    bytes[1] = (unsigned char)import->index;
+    bytes[2] = (unsigned char)(import->index >> 8);
     for (uint32_t i = 0; i < import->signature.arg_count; i++) {
         const uint32_t more = halo__packed_len(args[i].type);
 
         if (more > HALO_INLINE_REQUEST_MAX - len)
-            return false;
+            return 0;
         halo__pack(bytes + len, &args[i]);
         len += more;
     }
-    *error = halo_send_inline(send, bytes, len);
-    return true;
+    return len;
 }
 
 /* Header and envelope of a call: returns their length, or HALO_ESIZE for what no message holds. */
@@ -263,16 +262,48 @@ static int add_room(struct halo_send *send, struct halo_future *future)
 static int build(struct halo_send *send, struct halo_future *future, const struct halo_value *args)
 {
     const struct halo_import *import = future->import;
+    unsigned char compact[HALO_INLINE_REQUEST_MAX];
+    const uint32_t len = put_compact(compact, import, args);
     int error;
 
     halo_send_begin(send, &halo__port);
-    if (!add_compact(send, import, args, &error))
-        error = add_message(send, import, args);
+    error = len > 0 ? halo_send_inline(send, compact, len) : add_message(send, import, args);
     if (!error)
         error = add_room(send, future);
     if (error)
         halo_send_drop(send);
     return error;
+}
+
+/* Has it no segment, and need its answer none? Then it is one copy. */
+static bool is_short(const struct halo_import *import, const struct halo_value *args)
+{
+    if (import->signature.types[0] >= HALO_STR && import->room > ROOM_PAYLOAD)
+        return false;
+    for (uint32_t i = 0; i < import->signature.arg_count; i++) {
+        if (halo__is_raw(&args[i]))
+            return false;
+    }
+    return true;
+}
+
+static int request_short(struct halo_future *future, const struct halo_value *args)
+{
+    const struct halo_import *import = future->import;
+    const uint32_t room = import->signature.types[0] < HALO_STR ? HALO_CALL_ROOM_MIN : ROOM_TEXT;
+    unsigned char compact[HALO_INLINE_REQUEST_MAX];
+    int len = (int)put_compact(compact, import, args);
+    struct halo__wire wire;
+
+    if (len > 0) {
+        halo__port_request(compact, (size_t)len, room, &future->op);
+        return 0;
+    }
+    len = put_head(&wire, import, args);
+    if (len < 0)
+        return len;
+    halo__port_request(&wire, (size_t)len, room, &future->op);
+    return 0;
 }
 
 /* With stacks the call is made at once. Returns why it was not made. */
@@ -334,6 +365,13 @@ int halo_call_start(struct halo_future *future, struct halo_import *import,
         error = call_on_stack(future, args);
         if (!error)
             return 0;
+    }
+    if (!error && is_short(import, args)) {
+        error = request_short(future, args);
+        if (!error) {
+            stats.calls++;
+            return 0;
+        }
     }
     while (!error && (error = build(&send, future, args)) == HALO_ENOMEM) {
         halo__port_wait(); /* other calls, or writes, have all buffers */

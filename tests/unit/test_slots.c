@@ -1,0 +1,259 @@
+/* A number of a request is its chain's id and its slot, and the short ways judge as the walks do.
+ */
+#include "queue_fixture.h"
+
+/* --- Copies ----------------------------------------------------------------------------------- */
+
+static void a_short_copy_is_of_so_many_bytes(void **state)
+{
+    unsigned char from[HALO_COPY_SHORT + 2], to[HALO_COPY_SHORT + 2], want[HALO_COPY_SHORT + 2];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(from); i++)
+        from[i] = (unsigned char)(i * 7 + 1);
+    for (size_t len = 0; len <= HALO_COPY_SHORT; len++) {
+        memset(to, 0xee, sizeof(to));
+        memset(want, 0xee, sizeof(want));
+        memcpy(want + 1, from + 1, len);
+        halo_copy_short(to + 1, from + 1, len);
+        assert_memory_equal(to, want, sizeof(to));
+    }
+}
+
+static void a_word_has_the_first_byte_lowest_and_nothing_of_the_others(void **state)
+{
+    const unsigned char from[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    uint64_t want = 0;
+
+    (void)state;
+    for (size_t len = 0; len <= 8; len++) {
+        unsigned char to[10], same[10];
+
+        want |= len > 0 ? (uint64_t)from[len - 1] << (8 * (len - 1)) : 0;
+        assert_true(halo_word_load(from, len) == want);
+        memset(to, 0xee, sizeof(to));
+        memset(same, 0xee, sizeof(same));
+        memcpy(same + 1, from, len);
+        halo_word_store(to + 1, want | (len < 8 ? UINT64_MAX << (8 * len) : 0), len);
+        assert_memory_equal(to, same, sizeof(to));
+    }
+    assert_true(halo_word_load(from, 9) == want);
+}
+
+/* --- Numbers ---------------------------------------------------------------------------------- */
+
+static void slots_that_are_misplaced_are_refused(void **state)
+{
+    struct queue *q = *state;
+    struct halo_sender_config config = queue_sender_config(q, 0);
+
+    config.slots = q->slots + 32;
+    assert_int_equal(halo_sender_init(&q->sender, &config, q->memory_of_sender), HALO_EINVAL);
+    config.slots = NULL;
+    config.slot_count = 1;
+    assert_int_equal(halo_sender_init(&q->sender, &config, q->memory_of_sender), HALO_EINVAL);
+    config.slot_count = 0;
+    assert_int_equal(halo_sender_init(&q->sender, &config, q->memory_of_sender), 0);
+    queue_ask(q, "x", 8);
+    assert_int_equal(q->tiers.small.free_count, SMALL_COUNT - 2);
+}
+
+/* The second request is refused a slot, and the third one has none. */
+static void numbers_without_a_slot_take_buffers(void **state)
+{
+    struct queue *q = *state;
+
+    q->slot_count = 1;
+    queue_start(q, HALO_FEATURE_INLINE_REQUEST);
+    queue_ask(q, "in a descriptor", 8);
+    assert_int_equal(q->tiers.small.free_count, SMALL_COUNT);
+    queue_ask(q, "one of them", 8);
+    assert_int_equal(q->tiers.small.free_count, SMALL_COUNT - 1);
+    queue_ask(q, "by buffers", 0);
+    assert_int_equal(q->tiers.small.free_count, SMALL_COUNT - 1);
+    halo_sender_flush(&q->sender);
+    queue_serve(q, "in a descriptor", "A");
+    queue_serve(q, "one of them", "B");
+    queue_serve(q, "by buffers", "");
+    halo_receiver_flush(&q->receiver);
+    queue_expect(q, "A");
+    queue_expect(q, "B");
+    queue_expect(q, "");
+    assert_queue_idle(q);
+}
+
+static void a_reset_leaves_kept_answers_their_numbers(void **state)
+{
+    struct queue *q = *state;
+    struct halo_answer kept;
+    struct halo_token token;
+
+    q->slot_count = REQUESTS;
+    queue_start(q, 0);
+    queue_ask(q, "keep", 8);
+    halo_sender_flush(&q->sender);
+    queue_serve(q, "keep", "kept");
+    halo_receiver_flush(&q->receiver);
+    assert_int_equal(halo_sender_poll(&q->sender, &kept), 1);
+    assert_int_equal(halo_sender_stop(&q->sender), 0);
+    memset(q->ring, 0, sizeof(q->ring));
+    assert_int_equal(halo_sender_reset(&q->sender), 0);
+    assert_int_equal(q->sender.free_requests, REQUESTS - 1);
+    for (uint32_t i = 0; i < RING / 2; i++) {
+        token = queue_ask(q, "others", 8);
+        assert_int_not_equal(halo_token_id(token), halo_token_id(kept.token));
+    }
+    q->answer = kept;
+    assert_answer(q, "kept");
+    assert_int_equal(halo_answer_free(&q->sender, &kept), 0);
+    assert_int_equal(q->sender.driver.held, 0);
+}
+
+static void an_answer_of_another_sender_is_stale(void **state)
+{
+    struct queue *q = *state;
+
+    queue_ask(q, "x", 8);
+    halo_sender_flush(&q->sender);
+    queue_serve(q, "x", "y");
+    halo_receiver_flush(&q->receiver);
+    assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
+    q->answer.token = halo_token_make(1, REQUESTS);
+    assert_int_equal(halo_answer_free(&q->sender, &q->answer), HALO_ESTALE);
+    q->answer.token = halo_token_make(2, 0);
+    assert_int_equal(halo_answer_free(&q->sender, &q->answer), HALO_ESTALE);
+}
+
+/* --- The receiver's short ways ---------------------------------------------------------------- */
+
+static void inline_bytes_are_read_in_pieces_and_not_after_the_end(void **state)
+{
+    struct queue *q = *state;
+    char got[8] = {0};
+
+    queue_start(q, HALO_FEATURES_ALL);
+    queue_ask(q, "pieces", 8);
+    queue_ask(q, "closed", 8);
+    halo_sender_flush(&q->sender);
+    assert_int_equal(queue_take(q), 1);
+    assert_int_equal(halo_received_read(&q->request, got, 4), 4);
+    assert_int_equal(halo_received_read(&q->request, got + 4, 4), 2);
+    assert_string_equal(got, "pieces");
+    assert_int_equal(halo_received_read(&q->request, got, 4), 0);
+    assert_int_equal(queue_take(q), 1);
+    assert_int_equal(halo_received_read(&q->request, got, 8), 6);
+    assert_memory_equal(got, "closed", 6);
+    assert_int_equal(halo_received_write(&q->request, "ab", 2), 2);
+    assert_int_equal(halo_received_write(&q->request, "cd", 2), 2);
+    assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+    assert_int_equal(halo_received_read(&q->request, got, 8), 0);
+    assert_int_equal(halo_received_write(&q->request, "e", 1), HALO_ESTALE);
+    assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), HALO_ESTALE);
+    halo_receiver_flush(&q->receiver);
+    queue_expect(q, "abcd");
+}
+
+static void an_inline_answer_after_the_end_is_refused(void **state)
+{
+    struct queue *q = *state;
+
+    queue_start(q, HALO_FEATURES_ALL);
+    queue_ask(q, "a", 8);
+    halo_sender_flush(&q->sender);
+    assert_int_equal(queue_take(q), 1);
+    halo_received_write(&q->request, "b", 1);
+    q->chains[halo_token_id(q->request.chain.token)].token += 2 * HALO_TOKEN_FREE;
+    assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), HALO_ESTALE);
+    q->chains[halo_token_id(q->request.chain.token)].token -= 2 * HALO_TOKEN_FREE;
+    /* The next descriptor has a flag that was never offered. */
+    ((struct halo_desc *)(void *)q->ring)[1].meta =
+        halo_meta(1, 1, HALO_DESC_AVAIL | HALO_DESC_INDIRECT);
+    assert_int_equal(halo_receiver_poll(&q->receiver, &(struct halo_received){0}, q->spans, 16),
+                     HALO_EBROKEN);
+    assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), HALO_EBROKEN);
+    assert_true(q->request.open);
+}
+
+/* One descriptor is left, or none, because what was completed is not published. */
+static void dev_22_a_short_way_takes_no_more_than_there_is_room_for(void **state)
+{
+    const uint64_t available = (uint64_t)HALO_DESC_USED << 48; /* on the second lap */
+    struct queue *q = *state;
+    struct halo_desc *desc = (struct halo_desc *)(void *)q->ring;
+
+    for (uint32_t taken = RING - 1; taken <= RING; taken++) {
+        for (uint32_t kind = 0; kind < 2; kind++) {
+            queue_start(q, HALO_FEATURES_ALL);
+            for (uint32_t i = 0; i < RING; i++)
+                desc[i] = (struct halo_desc){queue_at(q, 0, 1).addr,
+                                             halo_meta(1, (uint16_t)i, HALO_DESC_AVAIL)};
+            for (uint32_t i = 0; i < taken; i++)
+                assert_int_equal(queue_take(q), 1);
+            if (taken == RING)
+                assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+            /* The last one of this lap, or the first one of the next. */
+            desc[taken % RING].meta = halo_meta(1, 7, kind ? HALO_DESC_INLINE : HALO_DESC_NEXT) |
+                                      (taken < RING ? (uint64_t)HALO_DESC_AVAIL << 48 : available);
+            if (taken < RING && kind) {
+                assert_int_equal(queue_take(q), 1);
+                continue;
+            }
+            assert_int_equal(queue_take(q), HALO_EBROKEN);
+            assert_int_equal(q->receiver.device.violation.reason, HALO_BROKEN_OVERCOMMIT);
+        }
+    }
+}
+
+/* --- The sender's short way ------------------------------------------------------------------- */
+
+/* A used entry for the oldest request, which the sender has to refuse. */
+static void refused(struct queue *q, uint16_t id, uint32_t len, uint16_t flags,
+                    enum halo_broken reason)
+{
+    ((struct halo_desc *)(void *)q->ring)[0].meta =
+        halo_meta(len, id, (uint16_t)(flags | HALO_DESC_WRITE | HALO_DESC_AVAIL | HALO_DESC_USED));
+    assert_int_equal(halo_sender_poll(&q->sender, &q->answer), HALO_EBROKEN);
+    assert_int_equal(q->sender.driver.violation.reason, reason);
+    queue_start(q, HALO_FEATURES_ALL);
+}
+
+static void used_entries_that_break_a_rule_latch_the_sender(void **state)
+{
+    struct queue *q = *state;
+    const char long_text[] = "one for a slot";
+
+    q->slot_count = REQUESTS;
+    queue_start(q, HALO_FEATURES_ALL);
+    queue_ask(q, long_text, 8);
+    refused(q, 0, 1, 0, HALO_BROKEN_NOT_IN_FLIGHT); /* not published: DRV-02 */
+    queue_ask(q, long_text, 8);
+    halo_sender_flush(&q->sender);
+    refused(q, 1, 1, 0, HALO_BROKEN_NOT_IN_FLIGHT);
+    queue_ask(q, long_text, 8);
+    halo_sender_flush(&q->sender);
+    refused(q, 0, 9, 0, HALO_BROKEN_LENGTH);
+    queue_ask(q, long_text, 8);
+    halo_sender_flush(&q->sender);
+    refused(q, 0, 1, HALO_DESC_INLINE, HALO_BROKEN_INLINE); /* EXT-05 */
+    queue_ask(q, "a", 64);
+    halo_sender_flush(&q->sender);
+    refused(q, 0, 9, HALO_DESC_INLINE, HALO_BROKEN_LENGTH); /* EXT-04 */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_short_copy_is_of_so_many_bytes),
+        cmocka_unit_test(a_word_has_the_first_byte_lowest_and_nothing_of_the_others),
+        TEST(slots_that_are_misplaced_are_refused),
+        TEST(numbers_without_a_slot_take_buffers),
+        TEST(a_reset_leaves_kept_answers_their_numbers),
+        TEST(an_answer_of_another_sender_is_stale),
+        TEST(inline_bytes_are_read_in_pieces_and_not_after_the_end),
+        TEST(an_inline_answer_after_the_end_is_refused),
+        TEST(dev_22_a_short_way_takes_no_more_than_there_is_room_for),
+        TEST(used_entries_that_break_a_rule_latch_the_sender),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
