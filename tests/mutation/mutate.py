@@ -2,6 +2,7 @@
 
     --list            print the mutants, run nothing
     --only FILE       mutate this file alone; may be repeated
+    --function NAME   mutate this function alone; may be repeated
     --sample N        every Nth mutant
     --jobs N          at a time; as many as there are processors
 
@@ -27,11 +28,13 @@ FILES = ['include/halo/shm.h', 'include/halo/ring.h', 'include/halo/driver.h', '
 # Test programs, those that notice most and soonest first; then commands, which take longer.
 PROGRAMS = ['unit/test_device', 'unit/test_driver', 'unit/test_batch', 'unit/test_event', 'unit/test_reject', 'unit/test_rewind',
             'unit/test_giving_up', 'unit/test_ring', 'unit/test_span', 'unit/test_place_at', 'unit/test_draft',
-            'unit/test_extension', 'unit/test_pool', 'unit/test_buffers', 'model/test_accesses', 'unit/test_life_cycle', 'model/test_small_scope',
+            'unit/test_extension', 'unit/test_pool', 'unit/test_buffers', 'unit/test_slots', 'unit/test_answers', 'unit/test_receiver',
+            'unit/test_answer_writing', 'unit/test_plain_request', 'model/test_accesses', 'unit/test_life_cycle', 'model/test_small_scope',
             'model/test_against_model', 'model/test_plain', 'model/test_arm_after', 'unit/test_resume', 'model/test_state_space', 'model/test_every_load',
             'model/test_interleavings']
 COMMANDS = [['tests/binaries/run', '--sources'], ['tests/relacy/run', '--sources']]
 TEST_FLAVOUR = ('accesses', 'every_load', 'interleavings')
+NEEDS_QUEUE = ('slots', 'answers', 'receiver', 'answer_writing', 'plain_request')
 NEEDS_MODEL = ('arm_after', 'small_scope', 'against_model', 'every_load')
 
 TOKEN = re.compile(r'[A-Za-z_]\w*|0x[0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|->|\+\+|--|<<=|>>=|<<|>>|[<>=!+\-*/%&|^]=|&&|\|\||.')
@@ -115,6 +118,7 @@ def mutants(file, text):
 
 
 SOURCES = ['src/ring/ring.c', 'src/ring/driver.c', 'src/ring/device.c', 'src/ring/error.c', 'src/pool/pool.c']
+QUEUE = ['src/queue/%s.c' % name for name in ('send', 'answer', 'receiver', 'parked')]
 MODEL = ['tests/model/%s.c' % name for name in ('model', 'model_device', 'model_driver')]
 
 
@@ -133,12 +137,13 @@ def compiled(tree, program, file, store):
     sources = {'tests/%s.c' % program: None}
     sources.update({source: None for source in MODEL} if name in NEEDS_MODEL else {})
     sources.update({source: None for source in SOURCES})
+    sources.update({source: None for source in QUEUE} if name in NEEDS_QUEUE else {})
     objects = []
     for source in sources:
         changed = source == file or file.endswith('.h') and source not in MODEL
         stored = os.path.join(store, source.replace('/', '_') + ''.join(flavour) + '.o')
         out = os.path.join(tree, os.path.basename(stored)) if changed else stored
-        path = os.path.join(tree, source) if source in SOURCES else source
+        path = os.path.join(tree, source) if source in SOURCES + QUEUE else source
         if not os.path.exists(out):
             part = out + '.%d' % threading.get_ident()
             if not compile_object(tree, path, flavour, part):
@@ -183,6 +188,7 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument('--list', action='store_true')
     options.add_argument('--only', action='append')
+    options.add_argument('--function', action='append')
     options.add_argument('--sample', type=int, default=1)
     options.add_argument('--jobs', type=int, default=os.cpu_count())
     options = options.parse_args()
@@ -195,6 +201,7 @@ def main():
             parts = [part.strip() for part in line.split(' | ')]
             explained[parts[0], parts[1], ' | '.join(parts[2:-2]), parts[-2]] = parts[-1]
     found = [(file,) + mutant for file in options.only or FILES for mutant in mutants(file, open(file).read())]
+    found = [mutant for mutant in found if not options.function or mutant[3] in options.function]
     found = found[::options.sample]
     if options.list:
         for file, number, new, function, code, what in found:
