@@ -16,8 +16,10 @@
  * A sandbox is a micro-VM without a kernel of its own (backend "kvm") or a confined process
  * (backend "process"); the same guest file runs on both. Sandboxes share nothing. Each is used by
  * one thread at a time and may be handed from thread to thread: while one is inside of a function,
- * those of another return HALO_EBUSY and do nothing. After a fork a sandbox stays the parent's; in
- * the child its functions return HALO_ESTATE, and halo_close closes what the child has of it.
+ * those of another that return an error return HALO_EBUSY and do nothing; the few that return none
+ * (halo_errmsg, halo_stats, halo_close, …) are for whoever knows that no other is inside. After a
+ * fork a sandbox stays the parent's; in the child its functions return HALO_ESTATE, and halo_close
+ * closes what the child has of it.
  *
  * No function prints, exits or installs a signal handler. Those that open a sandbox or run its
  * guest block SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN and SIGTTOU for their own thread meanwhile, and put
@@ -276,9 +278,13 @@ int halo_call_start(struct halo_sandbox *box, struct halo_future *future, int fu
  *   HALO_EDEADLOCK  not before the function returns that waits here, or the guest waits for a
  *                   stream whose other end is the caller; it stays in flight
  *   HALO_EDEPTH     waits inside calls inside waits, too deep; it stays in flight
+ *   HALO_EBUSY      another thread is inside of the sandbox; it stays in flight, and its answer may
+ *                   be taken in there: wait again
+ *   HALO_ESTALE     it was given up
  *
  * or what halo_run returns for a guest that was ended: then it has ended for every call in flight.
- * The answers to other calls that come meanwhile are taken in.
+ * The answers to other calls that come meanwhile are taken in. Threads that share a sandbox look
+ * at a future only when this has returned something else than HALO_EBUSY.
  */
 int halo_wait(struct halo_future *future, int64_t timeout_ns);
 
@@ -292,9 +298,9 @@ int halo_wait(struct halo_future *future, int64_t timeout_ns);
 int halo_poll(struct halo_sandbox *box, int64_t timeout_ns);
 
 /*
- * Free what the future holds. A call in flight is given up: its answer will be thrown away. Needed
- * after every call that has a result of text or bytes, and for one that is given up; fine after
- * all.
+ * Free what the future holds, on any thread. A call in flight is given up, where no other thread is
+ * inside of the sandbox: its answer will be thrown away. Needed after every call that has a result
+ * of text or bytes, and for one that is given up; fine after all.
  */
 void halo_future_free(struct halo_future *future);
 

@@ -9,8 +9,9 @@
 #include <stdint.h>
 
 struct halo_budget {
-    uint64_t max, used;
-    uint64_t holders; /* blocks, and the sandbox */
+    uint64_t max;
+    uint64_t used;    /* threads that give blocks back change it, */
+    uint64_t holders; /* and this: blocks, and the sandbox */
 };
 
 /* NULL where there is no memory. */

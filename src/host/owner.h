@@ -50,6 +50,21 @@ static inline int halo__owner_take(struct halo_owner *owner, struct halo_words *
     return 0;
 }
 
+/*
+ * A future is finished by whoever owns the sandbox, and may be waited for by another thread: that
+ * one looks at this word alone before it owns the sandbox, or has seen it set.
+ */
+static inline void halo__owner_tell(bool *is_done)
+{
+    __atomic_store_n(is_done, true, __ATOMIC_RELEASE); /* pairs with halo__owner_was_told's */
+}
+
+static inline bool halo__owner_was_told(const bool *is_done)
+{
+    /* Acquire pairs with the release of halo__owner_tell: what was written before is seen. */
+    return __atomic_load_n(is_done, __ATOMIC_ACQUIRE);
+}
+
 static inline void halo__owner_release(struct halo_owner *owner)
 {
     if (--owner->depth == 0)

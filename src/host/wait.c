@@ -173,17 +173,16 @@ static int failed(struct halo_sandbox *box, const struct halo_future *future, co
 
 int halo_wait(struct halo_future *future, int64_t timeout_ns)
 {
-    const struct halo_calls *calls = future->calls;
     struct halo_sandbox *box;
     const char *name;
     int64_t deadline;
     int error;
 
-    if (future->done)
+    if (halo__owner_was_told(&future->done)) /* perhaps by another thread */
         return future->error;
-    if (!calls) /* another thread is just taking the answer in */
-        return HALO_EBUSY;
-    box = calls->box;
+    if (!future->calls) /* it was given up */
+        return HALO_ESTALE;
+    box = future->calls->box;
     error = halo__box_enter(box);
     if (error)
         return error;

@@ -112,6 +112,106 @@ static void two_threads_at_once_harm_nobody(void **state)
     echo("echo.i32", halo_i32(5));
 }
 
+/* One call that two threads wait for, the one as soon as the other. */
+static unsigned char long_bytes[1000]; /* more than a future holds itself */
+static struct halo_future shared;
+static pthread_barrier_t ready;
+
+static void *wait_for_shared(void *nothing)
+{
+    int error;
+
+    (void)nothing;
+    pthread_barrier_wait(&ready);
+    while ((error = halo_wait(&shared, HALO_FOREVER)) == HALO_EBUSY)
+        continue;
+    return (void *)(intptr_t)(error == 0 && shared.done && shared.result.len == 1000);
+}
+
+/* Both have the answer, whoever has taken it in; any of them frees it, and what it held is free. */
+static void two_threads_wait_for_one_future(void **state)
+{
+    const struct halo_value value = {.type = HALO_BYTES, .bytes = long_bytes, .len = 1000};
+    pthread_t threads[2];
+
+    (void)state;
+    assert_int_equal(pthread_barrier_init(&ready, NULL, 2), 0);
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(halo_call_start(box, &shared,
+                                         function("echo.bytes", FN(HALO_BYTES, HALO_BYTES)), &value,
+                                         1),
+                         0);
+        for (int t = 0; t < 2; t++)
+            assert_int_equal(pthread_create(&threads[t], NULL, wait_for_shared, NULL), 0);
+        for (int t = 0; t < 2; t++) {
+            void *good;
+
+            pthread_join(threads[t], &good);
+            assert_non_null(good);
+        }
+        halo_future_free(&shared);
+        assert_int_equal(halo_wait(&shared, 0), 0); /* it is done for good */
+    }
+    pthread_barrier_destroy(&ready);
+}
+
+static int echo_bytes; /* its number */
+
+static void *hold_and_free(void *calls)
+{
+    const struct halo_value value = {.type = HALO_BYTES, .bytes = long_bytes, .len = 1000};
+
+    for (int i = 0; i < *(int *)calls; i++) {
+        struct halo_future mine;
+        int error = halo_call_start(box, &mine, echo_bytes, &value, 1);
+
+        while (!error && (error = halo_wait(&mine, HALO_FOREVER)) == HALO_EBUSY)
+            error = 0;
+        if (error && error != HALO_EBUSY)
+            return (void *)-1;
+        if (!error && mine.result.len != 1000)
+            return (void *)-2;
+        if (!error)
+            halo_future_free(&mine); /* while the other thread is inside */
+    }
+    return NULL;
+}
+
+/* COST-01: what two threads hold and free at once is counted right: as much can be held after. */
+static void what_threads_free_is_counted(void **state)
+{
+    struct halo_options options = way_options(state);
+    pthread_t threads[2];
+    int calls = 1000;
+
+    halo_close(box);
+    options.held_max = 4000; /* two results of theirs, and the arguments of none */
+    open_file(functions, options);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
+    echo_bytes = function("echo.bytes", FN(HALO_BYTES, HALO_BYTES));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, hold_and_free, &calls), 0);
+    for (int i = 0; i < 2; i++) {
+        void *wrong;
+
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+}
+
+/* A call that was given up has no answer to wait for. */
+static void a_call_that_was_given_up_is_stale(void **state)
+{
+    const struct halo_value value = halo_i32(1);
+
+    (void)state;
+    assert_int_equal(
+        halo_call_start(box, &future, function("echo.i32", FN(HALO_I32, HALO_I32)), &value, 1), 0);
+    halo_future_free(&future);
+    assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_ESTALE);
+    echo("echo.i32", halo_i32(5));
+}
+
 /* --- A fork ----------------------------------------------------------------------------------- */
 
 /* What a fork is told; its exit code is the number of the line that was wrong. */
@@ -174,6 +274,9 @@ int main(int argc, char **argv)
     static const struct way_test tests[] = {
         TEST(two_threads_in_one_sandbox_are_told_so),
         RINGS(two_threads_at_once_harm_nobody),
+        TEST(two_threads_wait_for_one_future),
+        RINGS(what_threads_free_is_counted),
+        TEST(a_call_that_was_given_up_is_stale),
         TEST(host_07_a_fork_is_told_and_harms_nothing),
     };
 

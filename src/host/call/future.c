@@ -4,14 +4,14 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include "../owner.h"
 #include "call.h"
 
 void halo__future_finish(struct halo_future *future, int error, const char *text)
 {
-    future->calls = NULL;
     future->error = error;
     future->text = text;
-    future->done = true;
+    halo__owner_tell(&future->done); /* the last: whoever waits for it may have it back now */
 }
 
 static void append(struct halo_calls *calls, struct halo_future *future)
@@ -145,10 +145,12 @@ struct halo_future *halo__future_find(const struct halo_calls *calls, uint32_t r
 
 void halo_future_free(struct halo_future *future)
 {
-    if (future->calls && future->request)
-        future->calls->in_flight[future->request % HALO_NUMBERS] = NULL;
-    else if (future->calls)
-        halo__future_unlink(future->calls, future);
+    if (!halo__owner_was_told(&future->done) && future->calls) {
+        if (future->request)
+            future->calls->in_flight[future->request % HALO_NUMBERS] = NULL;
+        else
+            halo__future_unlink(future->calls, future);
+    }
     future->calls = NULL;
     halo__budget_give(future->memory);
     future->memory = NULL;
