@@ -117,12 +117,16 @@ struct halo_options {
      */
     bool strict;
     /*
-     * What the guest may cost its host: 0, or bytes. All that the host holds for it at a time by
-     * calls (arguments while they are served, results until halo_future_free, answers that are kept
-     * until they are fetched), and all that calls copy at one exit of the guest. What goes beyond
-     * is an error of that call: HALO_ENOMEM, HALO_ESIZE. (Streams have their windows: at most
-     * HALO_WINDOW_BYTES each way go through one at an exit, and nothing of it is held but 64 KiB
-     * where an end can only block.)
+     * What the guest may cost its host: 0, or bytes.
+     *
+     * held_max: all that the host holds for it at a time. That is of calls their arguments while
+     * they are served, results until halo_future_free and answers that are kept until they are
+     * fetched; of streams 64 KiB for each way of an end that can only block. What goes beyond is
+     * HALO_ENOMEM for that call; such a stream goes on when there is room again.
+     *
+     * exit_max: all that calls copy at one exit of the guest; what goes beyond is HALO_ESIZE for
+     * that call. After as much as that of streams, and one window (HALO_WINDOW_BYTES), the deadline
+     * is looked at, before they go on.
      */
     uint64_t held_max;       /* HALO_HELD_DEFAULT */
     uint64_t exit_max;       /* HALO_EXIT_DEFAULT */

@@ -10,8 +10,10 @@ static int panic(struct halo_loop *loop, uint64_t address, uint64_t len)
     uint32_t shown = len < HALO_PANIC_MAX ? (uint32_t)len : HALO_PANIC_MAX;
     struct halo_span span;
 
-    if (shown == 0 || halo_memory_span(&loop->port->memory, (struct halo_gpa){address}, shown,
-                                       HALO_MAY_READ, &span) != HALO_SPAN_OK)
+    if (shown == 0 ||
+        halo_memory_span(&loop->port->memory, (struct halo_gpa){address}, shown, HALO_MAY_READ,
+                         &span) != HALO_SPAN_OK ||
+        !halo__port_touch(loop->port, span.base, shown))
         return halo__fail(loop->words, HALO_EPANIC, "the guest panicked without a message");
     halo_shm_copy_in(text, span.base, shown);
     text[shown] = '\0';
@@ -54,10 +56,11 @@ static int drain(struct halo_loop *loop)
 /* Something may come of itself: by a descriptor, or by looking again. */
 static bool is_waited_for(const struct halo_loop *loop)
 {
-    return loop->poller.armed_count > 0 || loop->poller.again;
+    return loop->poller.armed_count > 0 || loop->poller.again || loop->port->has_more;
 }
 
-/* Sleep until a descriptor that is waited for is ready, or it is time to look. */
+/* Sleep until a descriptor that is waited for is ready, or it is time to look; that is now where a
+ * service only stopped to have the deadline looked at. */
 static int wait(struct halo_loop *loop)
 {
     int64_t until = loop->deadline;
@@ -65,6 +68,10 @@ static int wait(struct halo_loop *loop)
 
     if (halo__now() >= until)
         return HALO_ETIMEDOUT;
+    if (loop->port->has_more) {
+        look(loop);
+        return 0;
+    }
     if (loop->watch && loop->watch_next < until)
         until = loop->watch_next;
     if (loop->wake && loop->wake < until && loop->poller.urgent_count == 0)

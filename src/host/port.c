@@ -39,6 +39,7 @@ int halo__port_init(struct halo_port *port, struct halo_words *words,
     for (uint32_t i = 0; i < config->region_count; i++)
         port->regions[i] = config->regions[i];
     port->memory = (struct halo_memory){port->regions, config->region_count};
+    port->ram = config->ram;
     port->unsent = config->unsent;
     port->work_max = config->work_max ? config->work_max : UINT64_MAX;
     port->on_stacks = config->on_stacks;
@@ -95,9 +96,71 @@ static const char *route(const struct halo_port *port, enum halo_queue_index que
     return to->service ? to->service->take(to->self, request) : "a message of unknown kind";
 }
 
+bool halo__port_touch_across(struct halo_port *port, const struct halo_extent *extents,
+                             uint32_t count, uint64_t offset, size_t len)
+{
+    bool is_there = true;
+
+    for (uint32_t i = 0; i < count && len > 0 && is_there; i++) {
+        const uint64_t skip = offset < extents[i].len ? offset : extents[i].len;
+        const uint64_t here = extents[i].len - skip;
+        const size_t part = here < len ? (size_t)here : len;
+
+        is_there = halo__port_touch(
+            port, halo_extent_at(&port->queues[HALO_QUEUE_G2H], &extents[i]) + skip, part);
+        offset -= skip;
+        len -= part;
+    }
+    return is_there;
+}
+
+/* Small buffers, and nearly all are, have their memory found at once, for all that is read and
+ * written there; of a large one no more is to be found than what will be touched. */
+__attribute__((noinline)) static bool find_small(struct halo_port *port,
+                                                 const struct halo_extent *extents, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (extents[i].len > HALO_RAM_PIECE ||
+            !halo__port_touch(port, halo_extent_at(&port->queues[HALO_QUEUE_G2H], &extents[i]),
+                              extents[i].len))
+            return false;
+    }
+    return true;
+}
+
+/* Whether there is memory for all that a request names. */
+static inline bool is_there(struct halo_port *port, const struct halo_parked *parked)
+{
+    const uint32_t count = (uint32_t)parked->readable_count + parked->writable_count;
+    const struct halo_ram *ram = port->ram;
+
+    for (uint32_t i = 0; i < count && ram; i++) {
+        const struct halo_extent *extent = &parked->extents[i];
+        const uint64_t offset =
+            (uint64_t)(port->regions[extent->region].host - ram->host) + extent->offset;
+
+        if (offset % HALO_RAM_PIECE + extent->len > HALO_RAM_PIECE ||
+            !ram->found[offset / HALO_RAM_PIECE])
+            return find_small(port, parked->extents, count);
+    }
+    return true;
+}
+
+/* Its header, judged; `room` is what an answer needs at least. */
+static const char *parse(struct halo_port *port, struct halo_request *request, uint64_t room)
+{
+    const struct halo_parked *parked = &request->parked;
+
+    if (!request->is_there &&
+        !halo__port_touch_across(port, parked->extents, parked->readable_count, 0,
+                                 sizeof(request->message)))
+        return HALO_NOT_THERE;
+    return halo__request_parse(&port->queues[HALO_QUEUE_G2H], request, room);
+}
+
 static const char *take_request(struct halo_port *port, struct halo_request *request)
 {
-    const char *why = halo__request_parse(&port->queues[HALO_QUEUE_G2H], request, HALO_ANSWER_MIN);
+    const char *why = parse(port, request, HALO_ANSWER_MIN);
 
     port->requests_taken++;
     return why ? why : route(port, HALO_QUEUE_G2H, request);
@@ -111,7 +174,7 @@ static const char *take_posted(struct halo_port *port, struct halo_request *post
     if (posted->parked.is_inline)
         return "a compact message of unknown kind"; /* RPC-06 */
     if (posted->parked.readable_len > 0) {
-        why = halo__request_parse(&port->queues[HALO_QUEUE_H2G], posted, 0);
+        why = parse(port, posted, 0);
         if (!why)
             why = route(port, HALO_QUEUE_H2G, posted);
     }
@@ -148,6 +211,7 @@ static const char *take_lap(struct halo_port *port, enum halo_queue_index queue,
 
         halo_receiver_park(receiver, &received, &request->parked);
         request->done = 0;
+        request->is_there = is_there(port, &request->parked);
         why = queue == HALO_QUEUE_G2H ? take_request(port, request) : take_posted(port, request);
         if (why || port->closed || --left == 0)
             return why;
@@ -157,9 +221,19 @@ static const char *take_lap(struct halo_port *port, enum halo_queue_index queue,
     return NULL;
 }
 
+/* Nothing was understood where the host had no memory to look at it. */
 static int refuse(const struct halo_port *port, const char *why)
 {
+    if (port->host_failed)
+        return port->host_failed;
     return halo__fail(port->words, HALO_EPOISONED, "the guest sent %s", why);
+}
+
+/* Streams may move as many bytes again as one exit may cost. */
+static void begin_moves(struct halo_port *port)
+{
+    port->moved = 0;
+    port->has_more = false;
 }
 
 int halo__port_drain(struct halo_port *port)
@@ -168,6 +242,7 @@ int halo__port_drain(struct halo_port *port)
     const char *why = NULL;
     int error = 0;
 
+    begin_moves(port);
     if (!port->on_stacks) {
         why = take_lap(port, HALO_QUEUE_H2G, &error);
         if (!why && !error && !port->closed)
@@ -190,7 +265,7 @@ int halo__port_pop(struct halo_port *port)
         halo__stack_pop(&port->stacks[HALO_STACK_G2H], &port->stacks[HALO_STACK_H2G], &request);
 
     if (!why)
-        why = halo__request_parse(&port->queues[HALO_QUEUE_G2H], &request, HALO_ANSWER_MIN);
+        why = parse(port, &request, HALO_ANSWER_MIN);
     if (!why) {
         const bool is_answer = request.message.kind < HALO_KIND_COUNT &&
                                port->routes[HALO_QUEUE_H2G][request.message.kind].service;
@@ -280,10 +355,10 @@ int halo__port_send(struct halo_port *port)
 
     for (uint32_t i = 0; i < port->service_count && !why; i++)
         why = port->services[i].service->send(port->services[i].self);
-    if (why)
+    if (why && !port->host_failed)
         return halo__fail(port->words, HALO_EPOISONED, "the guest left %s", why);
     halo__port_publish(port);
-    return 0;
+    return port->host_failed;
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */
@@ -292,6 +367,7 @@ void halo__port_halt(struct halo_port *port)
 {
     int error = 0;
 
+    begin_moves(port);
     if (!port->halted && port->open && !port->on_stacks) {
         port->halted = true;
         (void)take_lap(port, HALO_QUEUE_G2H, &error); /* as far as it can be understood */

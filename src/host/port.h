@@ -14,6 +14,7 @@
 #define HALO_SRC_PORT_H
 
 #include "error.h"
+#include "machine/ram.h"
 #include "service.h"
 #include "stack.h"
 
@@ -33,6 +34,7 @@ struct halo_port {
     struct halo_words *words;
     struct halo_region regions[HALO_PORT_REGIONS_MAX];
     struct halo_memory memory;               /* what the guest may name */
+    struct halo_ram *ram;                    /* where that lies; NULL: it is there as a whole */
     const HALO_SHARED unsigned char *unsent; /* its lines of struct halo_unsent, or NULL */
     struct halo_receiver queues[HALO_QUEUE_COUNT];
     struct halo_device_chain chains[HALO_QUEUE_COUNT][HALO_PORT_SIZE_MAX];
@@ -58,6 +60,8 @@ struct halo_port {
     uint32_t serving; /* functions of the host's that the guest has called, and that go on */
     uint64_t requests_taken;
     uint64_t work, work_max; /* bytes that calls have copied since the guest last ran */
+    uint64_t moved;          /* and bytes that streams have, up to about as many */
+    bool has_more;           /* a service stopped there, and goes on at the next drain */
     int host_failed; /* an error with words: a service lacks something of the host's to go on */
 };
 
@@ -67,6 +71,7 @@ struct halo_port_config {
     struct halo_ring_place places[HALO_QUEUE_COUNT];
     const HALO_SHARED unsigned char *unsent;
     uint32_t features; /* ring extensions that are on */
+    struct halo_ram *ram;
     struct {
         HALO_SHARED unsigned char *base;
         uint64_t len, offset; /* in the first region */
@@ -123,22 +128,65 @@ static inline bool halo__port_may_copy(struct halo_port *port, uint64_t len)
     return true;
 }
 
+/*
+ * Whether a stream may move bytes yet, or has to leave it to the next drain, so that the deadline
+ * is looked at in between: COST-02.
+ */
+static inline bool halo__port_may_move(struct halo_port *port)
+{
+    if (port->moved < port->work_max)
+        return true;
+    port->has_more = true;
+    return false;
+}
+
 /* --- For services ----------------------------------------------------------------------------- */
 
-/* Copy bytes of the readable part to private memory; they are known to be there. */
-static inline void halo__request_read(const struct halo_port *port,
-                                      const struct halo_request *request, uint64_t offset, void *to,
-                                      size_t len)
+/*
+ * Before the host touches bytes of guest memory: whether there is memory for them. Where there is
+ * none, the guest is ended at the end of the drain, as an error of the host's. COST-03.
+ */
+static inline bool halo__port_touch(struct halo_port *port, const HALO_SHARED unsigned char *at,
+                                    size_t len)
 {
-    (void)halo_parked_read(&port->queues[HALO_QUEUE_G2H], &request->parked, offset, to, len);
+    if (!port->ram || halo__ram_touch(port->ram, at, len) == 0)
+        return true;
+    port->host_failed = HALO_ENOMEM;
+    return false;
+}
+
+/* The same for bytes at an offset of a request's buffers. */
+bool halo__port_touch_across(struct halo_port *port, const struct halo_extent *extents,
+                             uint32_t count, uint64_t offset, size_t len);
+
+/* What cannot be understood where there is no memory for it: host_failed comes before these words.
+ */
+#define HALO_NOT_THERE "what the host has no memory to look at"
+
+/* Copy bytes of the readable part to private memory; they are known to be in it. False where there
+ * is no memory for them. */
+__attribute__((warn_unused_result)) static inline bool
+halo__request_read(struct halo_port *port, const struct halo_request *request, uint64_t offset,
+                   void *to, size_t len)
+{
+    const struct halo_parked *parked = &request->parked;
+
+    if (!request->is_there &&
+        !halo__port_touch_across(port, parked->extents, parked->readable_count, offset, len))
+        return false;
+    (void)halo_parked_read(&port->queues[HALO_QUEUE_G2H], parked, offset, to, len);
+    return true;
 }
 
 /* Copy bytes to the writable part; there is room for them. */
-static inline void halo__request_write(const struct halo_port *port,
-                                       const struct halo_request *request, uint64_t offset,
-                                       const void *from, size_t len)
+static inline void halo__request_write(struct halo_port *port, const struct halo_request *request,
+                                       uint64_t offset, const void *from, size_t len)
 {
-    (void)halo_parked_write(&port->queues[HALO_QUEUE_G2H], &request->parked, offset, from, len);
+    const struct halo_parked *parked = &request->parked;
+
+    if (request->is_there || halo__port_touch_across(port, parked->extents + parked->readable_count,
+                                                     parked->writable_count, offset, len))
+        (void)halo_parked_write(&port->queues[HALO_QUEUE_G2H], parked, offset, from, len);
 }
 
 /*

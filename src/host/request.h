@@ -21,6 +21,7 @@ struct halo_request {
     uint64_t done;      /* bytes of a stream that were moved so far */
     uint64_t pushed_at; /* with stacks: where its answer begins on the other; 0: a chain */
     uint16_t next;      /* see struct halo_fifo */
+    bool is_there;      /* there is memory for all that it names */
 };
 
 /*

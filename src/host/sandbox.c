@@ -18,6 +18,7 @@ static int make_port(struct halo_sandbox *box, const struct halo_options *option
         .unsent = ram + (layout->save - HALO_RAM_BASE) + offsetof(struct halo_save, unsent),
         .on_stacks = options->transport == HALO_TRANSPORT_STACK,
         .work_max = options->exit_max ? options->exit_max : HALO_EXIT_DEFAULT,
+        .ram = &box->machine.ram,
     };
     int error = 0;
 
@@ -69,7 +70,8 @@ static int open_program(struct halo_sandbox **result, const struct halo_program 
         error = halo__fail(&box->words, HALO_ENOMEM, "no memory");
     box->calls.deferred_len_max = box->machine.layout.sizes.deferred_len;
     box->calls.deferred_max = box->machine.layout.sizes.deferred_max;
-    halo__streams_init(&box->streams, &box->port, &box->loop.poller, &box->words);
+    halo__streams_init(&box->streams, &box->port, &box->loop.poller, box->calls.budget,
+                       &box->words);
     if (!error)
         error = halo__machine_create(&box->machine);
     halo__signals_return(&signals);

@@ -30,6 +30,7 @@ const char *halo__stack_post(struct halo_stack *to, struct halo_request *post)
         return "a stack whose end is not within it";
     *post = (struct halo_request){
         .pushed_at = top,
+        .is_there = true, /* as both stacks are */
         .parked = {.writable_count = 1,
                    .writable_len = (uint32_t)free,
                    .extents = {extent(to, top, free)}},

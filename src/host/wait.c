@@ -271,6 +271,12 @@ static int run_for(struct halo_sandbox *box, uint32_t handle, enum halo_way way,
     return timed_out(box, "the guest", missing, true);
 }
 
+/* What the host's program is going to touch: its length, or HALO_ENOMEM. */
+static int64_t lend(struct halo_sandbox *box, const struct halo_span *span)
+{
+    return halo__port_touch(&box->port, span->base, span->len) ? (int64_t)span->len : HALO_ENOMEM;
+}
+
 /* The next bytes that the guest has written: their length, 0 at the end, or an error. */
 static int64_t peek(struct halo_sandbox *box, uint32_t handle, struct halo_span *span,
                     int64_t deadline)
@@ -283,8 +289,10 @@ static int64_t peek(struct halo_sandbox *box, uint32_t handle, struct halo_span 
         if (gone)
             return gone;
         got = halo__direct_peek(&box->streams, stream, span);
+        if (got == HALO_DIRECT_END)
+            return error;
         if (got)
-            return got == HALO_DIRECT_END ? error : (int64_t)span->len;
+            return lend(box, span);
         if (error || box->loop.state == HALO_STATE_ENDED)
             return error ? error : box->loop.error;
         error = run_for(box, handle, HALO_OUT, deadline);
@@ -348,7 +356,7 @@ static int64_t wait_for_room(struct halo_sandbox *box, uint32_t handle, struct h
     }
     if (got != 1)
         return halo__fail(&box->words, HALO_EIO, "nobody reads stream 0x%x any more", handle);
-    return (int64_t)span->len;
+    return lend(box, span);
 }
 
 /* Room for the guest to read: its length, or an error. */
@@ -362,7 +370,7 @@ static int64_t reserve(struct halo_sandbox *box, uint32_t handle, struct halo_sp
     if (error)
         return error;
     got = halo__direct_reserve(&box->streams, stream, span);
-    return got == 1 ? (int64_t)span->len : wait_for_room(box, handle, span, deadline, got);
+    return got == 1 ? lend(box, span) : wait_for_room(box, handle, span, deadline, got);
 }
 
 int64_t halo_stream_reserve(struct halo_sandbox *box, uint32_t handle, void **room,

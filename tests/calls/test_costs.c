@@ -7,7 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #define MIB (1u << 20)
 
@@ -81,12 +84,27 @@ static uint32_t take_answers(struct halo_future *futures, uint32_t count, uint32
     return good;
 }
 
+/* Of this process, in MiB. */
+static long resident(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    long all = 0, pages = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld %ld", &all, &pages), 2);
+    fclose(file);
+    return pages * sysconf(_SC_PAGESIZE) / MIB;
+}
+
+/* What is held, the guest's own 16 MiB, and room for what the allocator keeps; not 2400 MiB. */
 static void cost_01_answers_that_are_held_are_bounded(void **state)
 {
     static struct halo_future futures[150];
+    const long before = resident();
 
     open_guest(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
     assert_int_equal(take_answers(futures, 150, 16 * MIB - 4096), 4);
+    assert_in_range(resident() - before, 64, 64 + 16 + 40);
     for (int i = 0; i < 150; i++)
         halo_future_free(&futures[i]);
     assert_int_equal(take_answers(futures, 5, 16 * MIB - 4096), 4); /* there is room again */
@@ -107,13 +125,19 @@ static void cost_01_the_bound_is_the_hosts_choice(void **state)
     halo_future_free(&futures[0]);
 }
 
-static uint32_t served_of(uint32_t count, uint32_t len)
+static int run_calls(uint32_t count, uint32_t len, struct halo_future *future)
 {
     static const struct halo_signature type = HALO_FN(HALO_U32, HALO_U32, HALO_U32);
+
+    return halo_call(box, future, halo_lookup(box, "calls", &type), HALO_FOREVER, halo_u32(count),
+                     halo_u32(len));
+}
+
+static uint32_t served_of(uint32_t count, uint32_t len)
+{
     struct halo_future future;
 
-    if (halo_call(box, &future, halo_lookup(box, "calls", &type), HALO_FOREVER, halo_u32(count),
-                  halo_u32(len)))
+    if (run_calls(count, len, &future))
         fail_msg("%s", halo_errmsg(box));
     assert_int_equal(future.result.u32, taken);
     return future.result.u32;
@@ -148,6 +172,86 @@ static void cost_03_memory_that_is_not_there_is_an_error(void **state)
     assert_non_null(strstr(halo_errmsg(box), "Cannot allocate memory"));
 }
 
+/* What the guest names, and never touched, is asked for before the host touches it. */
+static void cost_03_memory_that_lacks_later_is_an_error(void **state)
+{
+    struct halo_future future;
+
+    open_guest(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    assert_int_equal(answer(&future, 100), 0); /* its buffers are there */
+    no_memory = true;
+    assert_int_equal(answer(&future, 1 * MIB), HALO_ENOMEM);
+    assert_non_null(strstr(halo_errmsg(box), "there is no memory for"));
+    halo_future_free(&future);
+    close_guest(state);
+    open_guest(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    no_memory = true;
+    assert_int_equal(run_calls(1, 1 * MIB, &future), HALO_ENOMEM);
+    assert_int_equal(taken, 0);
+    assert_non_null(strstr(halo_errmsg(box), "there is no memory for"));
+}
+
+/* --- A limit of memory around the host ---------------------------------------------------------
+ */
+
+/* Into a group of a limit, where nobody is killed: who touches what is not there sleeps for ever.
+ * False where there are no such groups to be had. */
+static bool limit_memory(const char *group)
+{
+    static const struct {
+        const char *file, *text;
+    } settings[] = {
+        {"memory.limit_in_bytes", "16777216"}, {"memory.oom_control", "1"}, {"tasks", "0"}};
+
+    if (mkdir(group, 0700) < 0)
+        return false;
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        char path[200];
+        int fd;
+
+        (void)snprintf(path, sizeof(path), "%s/%s", group, settings[i].file);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, settings[i].text, strlen(settings[i].text)) < 0)
+            return false;
+        close(fd);
+    }
+    return true;
+}
+
+/* 16 MiB that were never touched: there is not as much. */
+static int read_beyond_the_limit(void **state)
+{
+    struct halo_future future;
+    int error;
+
+    open_guest(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    error = answer(&future, 16 * MIB - 4096);
+    return error == HALO_ENOMEM && strstr(halo_errmsg(box), "there is no memory for") ? 0 : 1;
+}
+
+static void cost_03_a_limit_around_the_host_is_an_error(void **state)
+{
+    char group[100];
+    int status = 0;
+    pid_t host;
+
+    (void)snprintf(group, sizeof(group), "/sys/fs/cgroup/memory/halo-test-%d", (int)getpid());
+    host = fork();
+    if (host == 0)
+        _exit(limit_memory(group) ? read_beyond_the_limit(state) : 77);
+    for (int i = 0; waitpid(host, &status, WNOHANG) == 0; i++) {
+        if (i == 1000) /* of 10 ms: it sleeps */
+            kill(host, SIGKILL);
+        usleep(10000);
+    }
+    while (rmdir(group) < 0 && errno == EBUSY) /* the guest's processes are ending */
+        usleep(10000);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        print_message("no group of processes with a limit of memory can be had here\n");
+    else
+        assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -156,6 +260,8 @@ int main(void)
         RINGS(cost_02_what_one_exit_copies_is_bounded),
         RINGS(cost_01_arguments_are_held_while_they_are_served),
         TEST(cost_03_memory_that_is_not_there_is_an_error),
+        RINGS(cost_03_memory_that_lacks_later_is_an_error),
+        RINGS(cost_03_a_limit_around_the_host_is_an_error),
     };
 
     return run_every_way("costs", tests, sizeof(tests) / sizeof(tests[0]), NULL, close_guest);

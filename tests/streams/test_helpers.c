@@ -30,7 +30,8 @@ static void wait_in_kernel(const struct iovec *iov, int count)
     pthread_mutex_unlock(&kernel);
     for (int i = 0; i < count; i++) {
         for (size_t at = 0; at < iov[i].iov_len; at++)
-            looked_at += 1 + ((volatile unsigned char *)iov[i].iov_base)[at];
+            __atomic_fetch_add(&looked_at, 1 + ((volatile unsigned char *)iov[i].iov_base)[at],
+                               __ATOMIC_SEQ_CST);
     }
 }
 
@@ -145,7 +146,7 @@ static void assert_left_behind(const char *stream)
 
 static void hold(void)
 {
-    looked_at = 0;
+    __atomic_store_n(&looked_at, 0, __ATOMIC_SEQ_CST);
     pthread_mutex_lock(&kernel);
     __atomic_store_n(&holds, true, __ATOMIC_SEQ_CST);
 }
@@ -170,8 +171,25 @@ static void time_05_a_write_that_the_kernel_holds_is_left_behind(void **state)
     offer("out", halo_end_fd(out), HALO_OUT);
     hold();
     assert_left_behind("the kernel has not answered for stream 0x4");
-    assert_true(looked_at >= sizeof(bytes));
+    assert_true(__atomic_load_n(&looked_at, __ATOMIC_SEQ_CST) >= sizeof(bytes));
     close(out);
+}
+
+/* The memory that such a thread works on is held for the guest, and is bounded with all else. */
+static void cost_01_what_helpers_hold_is_bounded(void **state)
+{
+    const char *const args[] = {"streams", "filter"};
+    struct halo_options options = way_options(state);
+    int code;
+
+    options.args = args;
+    options.arg_count = 2;
+    options.held_max = 1000;
+    assert_int_equal(halo_open(&box, GUEST, &options), 0);
+    offer("in", halo_end_given(eventfd(1, EFD_CLOEXEC)), HALO_IN);
+    offer("out", halo_end_host(), HALO_OUT);
+    assert_int_equal(halo_run(box, LIMIT, &code), HALO_ETIMEDOUT);
+    assert_non_null(strstr(halo_errmsg(box), "held_max"));
 }
 
 int main(void)
@@ -179,6 +197,7 @@ int main(void)
     static const struct way_test tests[] = {
         RINGS(only_ends_that_would_wait_have_threads),
         RINGS(a_thread_blocks_all_signals_and_ends_with_its_stream),
+        RINGS(cost_01_what_helpers_hold_is_bounded),
         RINGS(time_05_a_read_that_the_kernel_holds_is_left_behind),
         RINGS(time_05_a_write_that_the_kernel_holds_is_left_behind),
     };

@@ -151,6 +151,54 @@ static void what_goes_out_after_the_end_can_be_watched(void **state)
     close(out[1]);
 }
 
+/* --- What an exit may cost -------------------------------------------------------------------- */
+
+static int64_t read_slowly(void *context, void *to, size_t len)
+{
+    usleep(20000);
+    memset(to, 'x', len);
+    ++*(uint32_t *)context;
+    return (int64_t)len;
+}
+
+/* A window of reads takes 0.6 s; the deadline is looked at after as much as an exit may move. */
+static void cost_02_what_streams_move_in_one_exit_is_bounded(void **state)
+{
+    static const struct halo_end_functions slow = {.read = read_slowly};
+    const char *const args[] = {"streams", "filter"};
+    struct halo_options options = way_options(state);
+    uint32_t reads = 0;
+    int code;
+
+    options.args = args;
+    options.arg_count = 2;
+    options.exit_max = 1;
+    assert_int_equal(halo_open(&box, GUEST, &options), 0);
+    offer("in", halo_end_functions(&slow, &reads, -1), HALO_IN);
+    offer("out", halo_end_host(), HALO_OUT);
+    assert_int_equal(halo_run(box, 100000000, &code), HALO_ETIMEDOUT);
+    assert_in_range(reads, 1, 12);
+}
+
+/* And however little that is, all of it goes through. */
+static void cost_02_a_small_bound_only_takes_turns(void **state)
+{
+    unsigned char *from = pattern(LEN), *to = calloc(1, LEN);
+    const char *const args[] = {"streams", "filter"};
+    struct halo_options options = way_options(state);
+
+    options.args = args;
+    options.arg_count = 2;
+    options.exit_max = 1;
+    assert_int_equal(halo_open(&box, GUEST, &options), 0);
+    offer("in", halo_end_memory(from, LEN, NULL, 0), HALO_IN);
+    offer("out", halo_end_memory(NULL, 0, to, LEN), HALO_OUT);
+    assert_ends();
+    assert_memory_equal(from, to, LEN);
+    free(from);
+    free(to);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -159,6 +207,8 @@ int main(void)
         RINGS(str_08_a_blocked_stream_starves_nobody),
         RINGS(connections_are_accepted),
         RINGS(a_long_wait_can_be_watched),
+        RINGS(cost_02_what_streams_move_in_one_exit_is_bounded),
+        RINGS(cost_02_a_small_bound_only_takes_turns),
         RINGS(what_goes_out_after_the_end_can_be_watched),
     };
 

@@ -15,6 +15,7 @@ static inline void port_box_open(struct halo_port *port, struct halo_words *word
     memset(port, 0, sizeof(*port));
     port->words = words;
     port->open = true;
+    port->work_max = UINT64_MAX;
     port->regions[0].host = halo_shm_share((void *)(uintptr_t)PORT_BOX_FIRST);
     port->regions[0].len = UINT64_MAX;
     port->memory = (struct halo_memory){port->regions, 1};

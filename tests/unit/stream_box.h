@@ -2,6 +2,7 @@
 #ifndef STREAM_BOX_H
 #define STREAM_BOX_H
 
+#include "../../src/host/budget.h"
 #include "../../src/host/stream/stream.h"
 #include "port_box.h"
 
@@ -13,6 +14,7 @@ struct stream_box {
     struct halo_words words;
     struct halo_port port;
     struct halo_poller poller;
+    struct halo_budget *budget;
     struct halo_streams streams;
     uint16_t ids; /* of requests, so far */
     uint32_t serial;
@@ -37,13 +39,17 @@ static inline struct stream_box *stream_box_open(void)
         abort();
     box->serial = ++serial;
     port_box_open(&box->port, &box->words);
-    halo__streams_init(&box->streams, &box->port, &box->poller, &box->words);
+    box->budget = halo__budget_new(1u << 20);
+    if (!box->budget)
+        abort();
+    halo__streams_init(&box->streams, &box->port, &box->poller, box->budget, &box->words);
     return box;
 }
 
 static inline void stream_box_close(struct stream_box *box)
 {
     halo__streams_free(&box->streams);
+    halo__budget_close(box->budget);
     halo__poller_free(&box->poller);
     free(box);
 }

@@ -92,6 +92,25 @@ static void rpc_09_what_is_kept_is_found_in_any_order(void **state)
     assert_int_equal(box.calls.deferred_bytes, 0);
 }
 
+/* What would be copied beyond the bound of an exit is kept, for the next one. */
+static void cost_02_fetches_of_one_exit_are_bounded(void **state)
+{
+    uint32_t tickets[3];
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        tickets[i] = text_of(1000, 500).ticket;
+    box.port.work = 0;
+    box.port.work_max = 2100;
+    assert_fetched(tickets[0]);
+    assert_fetched(tickets[1]);
+    assert_null(call_box_serve(&box, message, fetch(tickets[2], 0), 64, 2000));
+    assert_int_equal(call_box_kind(&box, 2000), HALO_KIND_ERROR);
+    box.port.work = 0; /* the guest has run */
+    assert_fetched(tickets[2]);
+    box.port.work_max = UINT64_MAX;
+}
+
 static void rpc_03_a_fetch_that_is_malformed_is_refused(void **state)
 {
     const struct halo_deferred deferred = text_of(1000, 500);
@@ -146,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(rpc_05_rpc_09_an_answer_that_does_not_fit_is_fetched_once),
         TEST(rpc_09_what_is_kept_is_found_in_any_order),
+        TEST(cost_02_fetches_of_one_exit_are_bounded),
         TEST(rpc_03_a_fetch_that_is_malformed_is_refused),
         TEST(res_04_no_more_is_kept_than_the_limit),
         TEST(rpc_05_a_result_above_the_limit_is_an_error),

@@ -296,6 +296,13 @@ static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **stat
         assert_int_equal(fetch(deferred.ticket ^ 1u << bit, ROOM, &code), HALO_KIND_ERROR);
         assert_int_equal(code, HALO_ESTALE);
     }
+    c.port.work = 0; /* COST-02: as often as the bound of an exit allows */
+    c.port.work_max = 2 * deferred.length;
+    for (int turn = 0; turn < 3; turn++)
+        assert_int_equal(fetch(deferred.ticket, ROOM, &code),
+                         turn < 2 ? HALO_KIND_ANSWER : HALO_KIND_ERROR);
+    assert_int_equal(code, HALO_ESIZE);
+    c.port.work_max = UINT64_MAX;
     halo_future_free(&future);
     assert_int_equal(fetch(deferred.ticket, ROOM, &code), HALO_KIND_ERROR);
     assert_int_equal(code, HALO_ESTALE);

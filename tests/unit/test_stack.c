@@ -61,11 +61,11 @@ static void the_last_one_pushed_is_popped_first(void **state)
     push("second");
     assert_null(halo__stack_pop(&from, &to, &request));
     assert_int_equal(request.parked.readable_len, 6);
-    halo__request_read(&port, &request, 0, text, 6);
+    assert_true(halo__request_read(&port, &request, 0, text, 6));
     assert_string_equal(text, "second");
     assert_null(halo__stack_pop(&from, &to, &request));
     assert_int_equal(request.parked.readable_len, 13);
-    halo__request_read(&port, &request, 0, text, 13);
+    assert_true(halo__request_read(&port, &request, 0, text, 13));
     assert_string_equal(text, "first message");
     assert_non_null(halo__stack_pop(&from, &to, &request));
 }

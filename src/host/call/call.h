@@ -164,7 +164,7 @@ void halo__payload(struct halo_payload *payload, uint32_t function, const struct
                    uint32_t count);
 
 /* Write it behind the message header of a request's writable part, which has room for it. */
-void halo__payload_write(const struct halo_payload *payload, const struct halo_port *port,
+void halo__payload_write(const struct halo_payload *payload, struct halo_port *port,
                          const struct halo_request *request);
 
 /* An answer with an error in an envelope, for which every request of a call has room. */

@@ -157,7 +157,8 @@ const char *halo__deferred_fetch(struct halo_calls *calls, struct halo_request *
         return "a fetch that is malformed";
     if (request->parked.writable_len < HALO_CALL_ROOM_MIN)
         return "a fetch without room for its answer";
-    halo__request_read(calls->port, request, HALO_PAYLOAD, &fetch, sizeof(fetch));
+    if (!halo__request_read(calls->port, request, HALO_PAYLOAD, &fetch, sizeof(fetch)))
+        return HALO_NOT_THERE;
     if (fetch.reserved != 0)
         return "a message with a reserved field that is not zero";
     if (fetch.ticket & HALO_TICKET_CALL)

@@ -89,7 +89,8 @@ static const char *take_error(const struct halo_calls *calls, struct halo_future
 
     if (len > sizeof(future->bytes))
         return "an error that is malformed";
-    halo__request_read(calls->port, answer, HALO_PAYLOAD, future->bytes, len);
+    if (!halo__request_read(calls->port, answer, HALO_PAYLOAD, future->bytes, len))
+        return HALO_NOT_THERE;
     if (halo__decode_error(future->bytes, len, &code, &text) || (code < 0 && !may_refuse(code)))
         return "an error that is malformed";
     future->code = code > 0 ? code : 0;
@@ -122,7 +123,8 @@ static const char *take_result(const struct halo_calls *calls, struct halo_futur
             return NULL;
         }
     }
-    halo__request_read(calls->port, answer, HALO_PAYLOAD, bytes, len);
+    if (!halo__request_read(calls->port, answer, HALO_PAYLOAD, bytes, len))
+        return HALO_NOT_THERE;
     if (halo__payload_result(bytes, len, (enum halo_type)exported->signature.types[0],
                              &future->result)) {
         future->result = halo_void();

@@ -9,7 +9,7 @@ void halo__payload(struct halo_payload *payload, uint32_t function, const struct
     payload->wire_len = halo__payload_put(payload->wire, function, values, count, &payload->len);
 }
 
-void halo__payload_write(const struct halo_payload *payload, const struct halo_port *port,
+void halo__payload_write(const struct halo_payload *payload, struct halo_port *port,
                          const struct halo_request *request)
 {
     uint64_t at = HALO_PAYLOAD + payload->wire_len;

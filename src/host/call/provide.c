@@ -199,7 +199,8 @@ const char *halo__greeting_take(struct halo_calls *calls, struct halo_request *r
         return "a second greeting";
     if (len < sizeof(hello) || len > HELLO_MAX)
         return "a greeting that is too short or too long";
-    halo__request_read(calls->port, request, HALO_PAYLOAD, &hello, sizeof(hello));
+    if (!halo__request_read(calls->port, request, HALO_PAYLOAD, &hello, sizeof(hello)))
+        return HALO_NOT_THERE;
     if (hello.import_count > HALO_FUNCTIONS_MAX || hello.export_count > HALO_FUNCTIONS_MAX)
         return "a greeting with too many functions";
     if (request->parked.writable_len < HALO_PAYLOAD + hello.import_count * sizeof(indices[0]))
@@ -212,10 +213,11 @@ const char *halo__greeting_take(struct halo_calls *calls, struct halo_request *r
                                               "no memory for the list of functions of the guest");
         return NULL;
     }
-    halo__request_read(calls->port, request, HALO_PAYLOAD + sizeof(hello), bytes,
-                       (size_t)len - sizeof(hello));
-    why = read_greeting(calls, (struct greeting){bytes, (size_t)len - sizeof(hello)}, &hello,
-                        indices);
+    why = HALO_NOT_THERE;
+    if (halo__request_read(calls->port, request, HALO_PAYLOAD + sizeof(hello), bytes,
+                           (size_t)len - sizeof(hello)))
+        why = read_greeting(calls, (struct greeting){bytes, (size_t)len - sizeof(hello)}, &hello,
+                            indices);
     free(bytes);
     if (why)
         return why;

@@ -197,7 +197,10 @@ static const char *call_with(struct halo_call *call, unsigned char *envelope, si
         memory = take_memory(call, raw);
         if (!memory)
             return NULL;
-        halo__request_read(call->calls->port, request, raw_at, memory, (size_t)raw);
+        if (!halo__request_read(call->calls->port, request, raw_at, memory, (size_t)raw)) {
+            halo__budget_give(memory);
+            return HALO_NOT_THERE;
+        }
         error = halo__place_raw(memory, args, signature->arg_count);
     }
     if (!error)
@@ -219,11 +222,13 @@ static const char *serve_message(struct halo_calls *calls, struct halo_request *
 
     if (request->message.length < sizeof(head))
         return "a call shorter than its header";
-    halo__request_read(calls->port, request, HALO_PAYLOAD, &head, sizeof(head));
+    if (!halo__request_read(calls->port, request, HALO_PAYLOAD, &head, sizeof(head)))
+        return HALO_NOT_THERE;
     if (head.envelope_len > HALO_ENVELOPE_MAX ||
         !halo__call_head_is_valid(&head, request->message.length))
         return "a call with a malformed envelope";
-    halo__request_read(calls->port, request, at, envelope, head.envelope_len);
+    if (!halo__request_read(calls->port, request, at, envelope, head.envelope_len))
+        return HALO_NOT_THERE;
     at += head.envelope_len;
     if (halo__decode_function(envelope, head.envelope_len, &function, &used))
         return "a call that is malformed";

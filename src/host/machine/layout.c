@@ -14,13 +14,9 @@
  */
 #define _GNU_SOURCE
 #include "machine.h"
-#include "../descriptor.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #define POOL_LEAST (2ull << 20) /* where nobody chooses: a quarter of guest memory, in these */
 #define POOL_MOST (4ull << 20)
@@ -87,39 +83,6 @@ int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64
 }
 
 /* --- Memory ----------------------------------------------------------------------------------- */
-
-static int make_ram(struct halo_machine *machine, uint64_t len)
-{
-    void *host;
-
-    machine->ram.fd = halo__fd_high(memfd_create("halo-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (machine->ram.fd < 0)
-        return halo__fail(machine->words, HALO_EHOST, "cannot make guest memory: %s",
-                          strerror(errno));
-    /* Sealed at its size: nobody can shorten it and have the host die of SIGBUS. */
-    if (ftruncate(machine->ram.fd, (off_t)len) < 0 ||
-        fcntl(machine->ram.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-        return halo__fail(machine->words, HALO_EHOST, "cannot size guest memory: %s",
-                          strerror(errno));
-    host = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, machine->ram.fd, 0);
-    if (host == MAP_FAILED)
-        return halo__fail(machine->words, HALO_ENOMEM, "cannot map %llu bytes of guest memory: %s",
-                          (unsigned long long)len, strerror(errno));
-    machine->ram.host = halo_shm_share(host);
-    machine->ram.len = len;
-    return 0;
-}
-
-int halo__layout_reserve(struct halo_machine *machine, uint64_t address, uint64_t len)
-{
-    if (len == 0 ||
-        fallocate(machine->ram.fd, 0, (off_t)(address - HALO_RAM_BASE), (off_t)len) == 0 ||
-        (errno != ENOMEM && errno != ENOSPC)) /* a kernel or a filter that does not do it */
-        return 0;
-    return halo__fail(machine->words, HALO_ENOMEM,
-                      "there is no memory for %llu KiB of guest memory: %s",
-                      (unsigned long long)(len + 1023) >> 10, strerror(errno));
-}
 
 /* Bytes of both queues; of the one whose size the guest's file decides, as many as it may want. */
 static uint64_t queue_bytes(const struct halo_sizes *sizes, enum halo_queue_index queue)
@@ -259,7 +222,7 @@ int halo__layout_begin(struct halo_machine *machine, const struct halo_options *
     choose_sizes(&machine->layout.sizes, len);
     error = check_sizes(machine, len);
     if (!error)
-        error = make_ram(machine, len);
+        error = halo__ram_make(&machine->ram, machine->words, len);
     if (error)
         return error;
     choose_places(machine, options, args_len);
@@ -439,6 +402,12 @@ static int place_stack(struct halo_machine *machine, uint64_t len)
     return 0;
 }
 
+/* Memory that the host touches all the time. */
+static int find(struct halo_machine *machine, uint64_t address, uint64_t len)
+{
+    return halo__ram_find(&machine->ram, address - HALO_RAM_BASE, len);
+}
+
 int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options)
 {
     struct halo_layout *layout = &machine->layout;
@@ -459,8 +428,9 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
             error = halo__layout_add(machine, ranges[i]);
     }
     if (!error)
-        error = halo__layout_reserve(machine, layout->ring,
-                                     HALO_RAM_BASE + machine->ram.len - layout->ring);
+        error = find(machine, layout->ring, HALO_RAM_BASE + machine->ram.len - layout->ring);
+    for (uint32_t i = 0; i < HALO_STACK_COUNT && !error; i++)
+        error = find(machine, layout->stacks[i].base, layout->stacks[i].len);
     return error ? error : write_boot_page(machine, options);
 }
 

@@ -193,8 +193,8 @@ static int load_segment(struct halo_machine *machine, const char *path,
     }
     if (segment->p_flags & PF_X)
         range.prot |= HALO_PROT_EXEC;
-    error = halo__layout_reserve(machine, range.base,
-                                 segment->p_vaddr + segment->p_filesz - range.base);
+    error = halo__ram_find(&machine->ram, range.base - HALO_RAM_BASE,
+                           segment->p_vaddr + segment->p_filesz - range.base);
     if (error)
         return error;
     range.most = range.prot;

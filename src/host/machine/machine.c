@@ -85,8 +85,5 @@ void halo__machine_close(struct halo_machine *machine)
 {
     if (machine->backend)
         machine->backend->destroy(machine);
-    if (machine->ram.host)
-        munmap(halo_shm_expose(machine->ram.host), machine->ram.len);
-    if (machine->ram.fd >= 0)
-        close(machine->ram.fd);
+    halo__ram_free(&machine->ram);
 }

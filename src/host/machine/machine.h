@@ -2,6 +2,7 @@
  * A machine: what runs a guest. It knows memory, registers and how to enter and leave, and no
  * queue.
  *
+ *     ram.c       a memory file, and what of it is there
  *     loader.c    an ELF file            -> bytes in guest memory, and the ranges that they need
  *     layout.c    ranges, boot page      -> one picture of guest memory for every backend
  *     kvm.c, process.c                   -> run the guest until it leaves, and say why
@@ -18,6 +19,7 @@
 #include <halo/halo.h>
 #include <halo/ring.h>
 #include "../error.h"
+#include "ram.h"
 
 enum halo_prot {
     HALO_PROT_READ = 1,
@@ -60,13 +62,6 @@ struct halo_layout {
     struct halo_sizes sizes;
     /* What the guest can take: the largest queue to the host, and a queue to the guest. */
     uint32_t ring_max, calls_min, calls_max;
-};
-
-/* Guest memory as the host sees it. */
-struct halo_ram {
-    int fd;
-    uint64_t len;
-    HALO_SHARED unsigned char *host; /* HALO_RAM_BASE is at host[0] */
 };
 
 /* Why a guest was left. */
@@ -185,9 +180,6 @@ void halo__layout_doorbell(struct halo_machine *machine);
 /* Where the doorbell's page leads to a guest's own code for system calls, rcx and all being set. */
 uint64_t halo__layout_syscall_way(const struct halo_layout *layout);
 int halo__layout_add(struct halo_machine *machine, struct halo_range range);
-/* Have the kernel find the memory that the host itself is going to touch, at an address, or say
- * that there is none: touched without, it would be SIGBUS. 0, or HALO_ENOMEM. COST-03. */
-int halo__layout_reserve(struct halo_machine *machine, uint64_t address, uint64_t len);
 /* May the guest have this protection? 0, or a negative errno of Linux. */
 int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64_t len,
                          uint64_t prot);

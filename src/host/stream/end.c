@@ -108,13 +108,16 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static int64_t memory_read(struct halo_stream *stream, const struct iovec *iov, int count)
+static int64_t memory_read(struct halo_streams *streams, struct halo_stream *stream,
+                           const struct iovec *iov, int count)
 {
     int64_t total = 0;
 
     for (int i = 0; i < count; i++) {
         const size_t part = least(iov[i].iov_len, stream->from_len - (size_t)stream->in_at);
 
+        if (!halo__stream_touch(streams, &iov[i], part))
+            return -ENOMEM;
         halo_shm_copy_out(halo_shm_share(iov[i].iov_base), stream->from + stream->in_at, part);
         stream->in_at += (int64_t)part;
         total += (int64_t)part;
@@ -122,13 +125,16 @@ static int64_t memory_read(struct halo_stream *stream, const struct iovec *iov, 
     return total;
 }
 
-static int64_t memory_write(struct halo_stream *stream, const struct iovec *iov, int count)
+static int64_t memory_write(struct halo_streams *streams, struct halo_stream *stream,
+                            const struct iovec *iov, int count)
 {
     int64_t total = 0;
 
     for (int i = 0; i < count; i++) {
         const size_t part = least(iov[i].iov_len, stream->to_max - (size_t)stream->out_at);
 
+        if (!halo__stream_touch(streams, &iov[i], part))
+            return -ENOMEM;
         halo_shm_copy_in(stream->to + stream->out_at, halo_shm_share(iov[i].iov_base), part);
         stream->out_at += (int64_t)part;
         total += (int64_t)part;
@@ -142,17 +148,21 @@ static int64_t sane(int64_t n, size_t len)
     return n > (int64_t)len || n < -4095 ? -EIO : n;
 }
 
-static int64_t functions_move(struct halo_stream *stream, const struct iovec *iov, int count,
-                              bool write)
+static int64_t functions_move(struct halo_streams *streams, struct halo_stream *stream,
+                              const struct iovec *iov, int count, bool write)
 {
     const struct halo_end_functions *functions = stream->functions;
     int64_t total = 0;
 
     for (int i = 0; i < count; i++) {
         const size_t len = iov[i].iov_len;
-        int64_t n = sane(write ? functions->write(stream->context, iov[i].iov_base, len)
-                               : functions->read(stream->context, iov[i].iov_base, len),
-                         len);
+        int64_t n;
+
+        if (!halo__stream_touch(streams, &iov[i], len))
+            return -ENOMEM;
+        n = sane(write ? functions->write(stream->context, iov[i].iov_base, len)
+                       : functions->read(stream->context, iov[i].iov_base, len),
+                 len);
 
         if (write && n == 0)
             n = -EIO;
@@ -172,9 +182,9 @@ int64_t halo__end_read(struct halo_streams *streams, struct halo_stream *stream,
     case HALO_END_FD:
         return halo__fd_move(streams, stream, iov, count, false);
     case HALO_END_MEMORY:
-        return memory_read(stream, iov, count);
+        return memory_read(streams, stream, iov, count);
     case HALO_END_FUNCTIONS:
-        return functions_move(stream, iov, count, false);
+        return functions_move(streams, stream, iov, count, false);
     default:
         return -EAGAIN;
     }
@@ -187,9 +197,9 @@ int64_t halo__end_write(struct halo_streams *streams, struct halo_stream *stream
     case HALO_END_FD:
         return halo__fd_move(streams, stream, iov, count, true);
     case HALO_END_MEMORY:
-        return memory_write(stream, iov, count);
+        return memory_write(streams, stream, iov, count);
     case HALO_END_FUNCTIONS:
-        return functions_move(stream, iov, count, true);
+        return functions_move(streams, stream, iov, count, true);
     default:
         return -EAGAIN;
     }

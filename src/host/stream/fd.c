@@ -293,15 +293,17 @@ static int64_t file_move(struct halo_streams *streams, struct halo_stream *strea
     return n;
 }
 
-/* Between the guest's buffers and one piece of memory of `len` bytes. */
-static size_t copy(const struct iovec *iov, int count, unsigned char *memory, size_t len,
-                   bool write)
+/* Between the guest's buffers and one piece of memory of `len` bytes: how many. */
+static size_t copy(struct halo_streams *streams, const struct iovec *iov, int count,
+                   unsigned char *memory, size_t len, bool write)
 {
     size_t done = 0;
 
     for (int i = 0; i < count && done < len; i++) {
         const size_t part = iov[i].iov_len < len - done ? iov[i].iov_len : len - done;
 
+        if (!halo__stream_touch(streams, &iov[i], part))
+            break;
         if (write)
             halo_shm_copy_in(memory + done, halo_shm_share(iov[i].iov_base), part);
         else
@@ -345,17 +347,23 @@ static int64_t helper_move(struct halo_streams *streams, struct halo_stream *str
             return -EAGAIN;
         }
     }
-    own.iov_base = halo__helper_bounce(helper);
+    own.iov_base = halo__helper_bounce(helper, streams->budget);
+    if (!own.iov_base) {
+        halo__stream_stopped(streams, stream,
+                             "the host has no memory for it, or holds held_max for this guest");
+        return -EAGAIN;
+    }
     if (flow->have > 0) {
-        part = copy(iov, count, (unsigned char *)own.iov_base + flow->from, flow->have, false);
+        part = copy(streams, iov, count, (unsigned char *)own.iov_base + flow->from, flow->have,
+                    false);
         flow->from += part;
         flow->have -= part;
         return (int64_t)part;
     }
     if (own.iov_len > HALO_HELPER_BOUNCE)
         own.iov_len = HALO_HELPER_BOUNCE;
-    if (write)
-        (void)copy(iov, count, own.iov_base, own.iov_len, true);
+    if (write && copy(streams, iov, count, own.iov_base, own.iov_len, true) < own.iov_len)
+        return -ENOMEM;
     flow->stale = false;
     halo__helper_give(helper, &own, 1, 0, *at, write);
     return -EAGAIN;

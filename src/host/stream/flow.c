@@ -238,7 +238,8 @@ void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *st
 {
     struct halo_request *request;
 
-    while (!stream->in.blocked && (request = halo__flow_first(streams, &stream->in))) {
+    while (!stream->in.blocked && (request = halo__flow_first(streams, &stream->in)) &&
+           halo__port_may_move(streams->port)) {
         const int64_t n = read_some(streams, stream);
 
         if (n == -EAGAIN) {
@@ -247,6 +248,7 @@ void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *st
             halo__stream_fail(streams, request, (int)-n);
             halo__flow_pop(streams, &stream->in);
         } else {
+            streams->port->moved += (uint64_t)n;
             share_out(streams, stream, (uint64_t)n);
         }
     }
@@ -336,6 +338,8 @@ void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *s
             stream->out.blocked = true;
             break;
         }
+        if (!halo__port_may_move(streams->port))
+            break;
         n = halo__end_write(streams, stream, iov, gather(streams, stream, &stream->out, iov));
         if (n == -EAGAIN) {
             stream->out.blocked = true;
@@ -344,6 +348,7 @@ void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *s
             halo__stream_fail(streams, request, (int)-n);
             halo__flow_pop(streams, &stream->out);
         } else {
+            streams->port->moved += (uint64_t)n;
             account(streams, stream, (uint64_t)n);
         }
     }

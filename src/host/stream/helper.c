@@ -25,7 +25,7 @@ struct halo_helper {
     int count;
     int64_t offset, result;
     struct iovec iov[HALO_HELPER_PARTS];
-    unsigned char bounce[HALO_HELPER_BOUNCE];
+    unsigned char *bounce; /* or NULL */
 };
 
 /* --- The thread ------------------------------------------------------------------------------- */
@@ -58,6 +58,12 @@ static int64_t move(const struct halo_helper *helper)
     return n;
 }
 
+static void discard(struct halo_helper *helper)
+{
+    halo__budget_give(helper->bounce);
+    free(helper);
+}
+
 static void leave(void *self)
 {
     struct halo_helper *helper = self;
@@ -70,7 +76,7 @@ static void leave(void *self)
     pthread_cond_signal(&helper->changed);
     pthread_mutex_unlock(&helper->mutex);
     if (abandoned)
-        free(helper);
+        discard(helper);
 }
 
 static void *work(void *self)
@@ -150,8 +156,12 @@ struct halo_helper *halo__helper_start(int fd, int ready)
     return NULL;
 }
 
-unsigned char *halo__helper_bounce(struct halo_helper *helper)
+unsigned char *halo__helper_bounce(struct halo_helper *helper, struct halo_budget *budget)
 {
+    if (!helper->bounce)
+        helper->bounce = halo__budget_take(budget, HALO_HELPER_BOUNCE); /* COST-01 */
+    if (!helper->bounce)
+        errno = ENOMEM;
     return helper->bounce;
 }
 
@@ -215,7 +225,7 @@ bool halo__helper_stop(struct halo_helper *helper)
     pthread_mutex_unlock(&helper->mutex);
     if (gone) {
         pthread_join(helper->thread, NULL);
-        free(helper);
+        discard(helper);
     }
     return gone;
 }

@@ -12,6 +12,7 @@
 #ifndef HALO_SRC_HOST_STREAM_HELPER_H
 #define HALO_SRC_HOST_STREAM_HELPER_H
 
+#include "../budget.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,8 +29,11 @@ struct halo_helper;
  */
 struct halo_helper *halo__helper_start(int fd, int ready);
 
-/* The descriptor may wait for what others do, so that guest memory must not be lent to it. */
-unsigned char *halo__helper_bounce(struct halo_helper *helper);
+/*
+ * Memory of its own, from the budget, where the descriptor may wait for what others do, so that
+ * guest memory must not be lent to it. NULL with errno.
+ */
+unsigned char *halo__helper_bounce(struct halo_helper *helper, struct halo_budget *budget);
 
 /* Begin a move, without the first `skip` bytes; from an offset, or -1. None is under way. */
 void halo__helper_give(struct halo_helper *helper, const struct iovec *iov, int count, size_t skip,

@@ -17,7 +17,8 @@ static const char *take_open(struct halo_streams *streams, struct halo_request *
         return "a malformed name of a stream";
     if (request->parked.writable_len < HALO_PAYLOAD + sizeof(opened))
         return "a request without room for its answer";
-    halo__request_read(streams->port, request, HALO_PAYLOAD, name, len);
+    if (!halo__request_read(streams->port, request, HALO_PAYLOAD, name, len))
+        return HALO_NOT_THERE;
     name[len] = '\0';
     stream = strlen(name) == len ? halo__stream_named(streams, name) : NULL;
     if (!stream) {
@@ -36,8 +37,9 @@ static const char *parse(const struct halo_streams *streams, struct halo_request
 
     if (request->parked.readable_len < HALO_STREAM_HEAD) /* DEV-18 */
         return "a stream request shorter than its header";
-    halo__request_read(streams->port, request, HALO_PAYLOAD, &request->stream,
-                       sizeof(request->stream)); /* TOC-04 */
+    if (!halo__request_read(streams->port, request, HALO_PAYLOAD, &request->stream,
+                            sizeof(request->stream))) /* TOC-04 */
+        return HALO_NOT_THERE;
     if (request->message.kind != HALO_KIND_STREAM_WRITE &&
         request->parked.readable_len != HALO_STREAM_HEAD) /* STR-07 */
         return "a stream request with data";

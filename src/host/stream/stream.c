@@ -143,10 +143,12 @@ static const struct halo_service service = {
 };
 
 void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
-                        struct halo_poller *poller, struct halo_words *words)
+                        struct halo_poller *poller, struct halo_budget *budget,
+                        struct halo_words *words)
 {
     streams->port = port;
     streams->poller = poller;
+    streams->budget = budget;
     streams->words = words;
     for (uint32_t i = 0; i < HALO_STREAMS_MAX; i++)
         streams->at[i].fd = streams->at[i].polled.fd = -1;

@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <halo/stream.h>
+#include <sys/uio.h>
 #include "../poller.h"
 #include "../port.h"
 
@@ -80,6 +81,7 @@ struct halo_streams {
     struct halo_port *port;
     struct halo_poller *poller;
     struct halo_words *words;
+    struct halo_budget *budget; /* of all that is held for the guest */
     struct halo_stream at[HALO_STREAMS_MAX];
     uint32_t used;      /* places behind are free, and were never used */
     uint32_t next;      /* where to look for a free place: each rests before it is used again */
@@ -93,7 +95,8 @@ struct halo_streams {
 
 /* With stacks there are no streams for the guest: they are not attached to the port. */
 void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
-                        struct halo_poller *poller, struct halo_words *words);
+                        struct halo_poller *poller, struct halo_budget *budget,
+                        struct halo_words *words);
 
 /* False where the kernel may still use guest memory, for a thread that had to be left behind. */
 bool halo__streams_free(struct halo_streams *streams);
@@ -122,6 +125,13 @@ static inline bool halo__is_shortage(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
            error == ENOSPC || error == EAGAIN;
+}
+
+/* Before the host itself touches bytes that a guest's request names: halo__port_touch. */
+static inline bool halo__stream_touch(struct halo_streams *streams, const struct iovec *iov,
+                                      size_t len)
+{
+    return halo__port_touch(streams->port, halo_shm_share(iov->iov_base), len);
 }
 
 /* Let ends go on that nobody watches: when the guest is next run from outside. */

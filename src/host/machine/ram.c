@@ -1,0 +1,63 @@
+/* Guest memory, and what of it is there: see ram.h. */
+#define _GNU_SOURCE
+#include "ram.h"
+#include "../descriptor.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int halo__ram_make(struct halo_ram *ram, struct halo_words *words, uint64_t len)
+{
+    void *host;
+
+    ram->words = words;
+    ram->fd = halo__fd_high(memfd_create("halo-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (ram->fd < 0)
+        return halo__fail(words, HALO_EHOST, "cannot make guest memory: %s", strerror(errno));
+    /* Sealed at its size: nobody can shorten it and have the host die of SIGBUS. */
+    if (ftruncate(ram->fd, (off_t)len) < 0 ||
+        fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return halo__fail(words, HALO_EHOST, "cannot size guest memory: %s", strerror(errno));
+    host = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, ram->fd, 0);
+    if (host == MAP_FAILED)
+        return halo__fail(words, HALO_ENOMEM, "cannot map %llu bytes of guest memory: %s",
+                          (unsigned long long)len, strerror(errno));
+    ram->host = halo_shm_share(host);
+    ram->len = len;
+    ram->found = calloc((len + HALO_RAM_PIECE - 1) / HALO_RAM_PIECE, 1);
+    return ram->found ? 0 : halo__fail(words, HALO_ENOMEM, "no memory");
+}
+
+void halo__ram_free(struct halo_ram *ram)
+{
+    free(ram->found);
+    if (ram->host)
+        munmap(halo_shm_expose(ram->host), ram->len);
+    if (ram->fd >= 0)
+        close(ram->fd);
+}
+
+int halo__ram_find(struct halo_ram *ram, uint64_t offset, uint64_t len)
+{
+    if (len == 0)
+        return 0;
+    for (uint64_t i = offset / HALO_RAM_PIECE; i <= (offset + len - 1) / HALO_RAM_PIECE; i++) {
+        const uint64_t left = ram->len - i * HALO_RAM_PIECE,
+                       piece = left < HALO_RAM_PIECE ? left : HALO_RAM_PIECE;
+
+        if (ram->found[i])
+            continue;
+        /* Another error is of a kernel, or a filter, that does not do it: as if we had not asked.
+         */
+        if (fallocate(ram->fd, 0, (off_t)(i * HALO_RAM_PIECE), (off_t)piece) < 0 &&
+            (errno == ENOMEM || errno == ENOSPC))
+            return halo__fail(ram->words, HALO_ENOMEM,
+                              "there is no memory for %llu KiB of guest memory: %s",
+                              (unsigned long long)(len + 1023) >> 10, strerror(errno));
+        ram->found[i] = true;
+    }
+    return 0;
+}

@@ -1,0 +1,46 @@
+/*
+ * Guest memory as the host sees it: a memory file, which the kernel fills page by page when it is
+ * first touched. Where there is no memory left, whoever touches one that is not there yet dies of
+ * SIGBUS, or sleeps until there is some. So the host asks for a page before it touches it, which
+ * may be refused: COST-03.
+ */
+#ifndef HALO_SRC_MACHINE_RAM_H
+#define HALO_SRC_MACHINE_RAM_H
+
+#include <halo/shm.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "../error.h"
+
+#define HALO_RAM_PIECE_SHIFT 14 /* it is asked for in pieces of 16 KiB */
+#define HALO_RAM_PIECE (1ull << HALO_RAM_PIECE_SHIFT)
+
+struct halo_ram {
+    int fd;
+    uint64_t len;
+    HALO_SHARED unsigned char *host; /* HALO_RAM_BASE is at host[0] */
+    unsigned char *found;            /* for each piece: it is there */
+    struct halo_words *words;
+};
+
+/* Make it, all zero. 0, HALO_EHOST or HALO_ENOMEM, with words; free it in any case. */
+int halo__ram_make(struct halo_ram *ram, struct halo_words *words, uint64_t len);
+void halo__ram_free(struct halo_ram *ram);
+
+/* Have the kernel find so much memory at an offset. 0, or HALO_ENOMEM, with words. */
+int halo__ram_find(struct halo_ram *ram, uint64_t offset, uint64_t len);
+
+/* The same for bytes that the host is going to touch, which lie in guest memory. */
+static inline int halo__ram_touch(struct halo_ram *ram, const HALO_SHARED unsigned char *at,
+                                  size_t len)
+{
+    const uint64_t offset = (uint64_t)(at - ram->host);
+
+    /* Of what lies in one piece, and that is nearly all, no more is looked at. */
+    if (offset % HALO_RAM_PIECE + len <= HALO_RAM_PIECE && ram->found[offset / HALO_RAM_PIECE])
+        return 0;
+    return halo__ram_find(ram, offset, len);
+}
+
+#endif
