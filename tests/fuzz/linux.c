@@ -5,141 +5,13 @@
  * files: each is made of Linux, too, in a folder of its own, and both say the same.
  */
 #define _GNU_SOURCE
-#include "../../src/guest/linux/linux.h"
-#include <errno.h>
+#include "linux_host.h"
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ARENA_LEN (1u << 20)
-#define SEGMENT_LEN (8 * LINUX_PAGE) /* of it, at its end: memory that the program has anyway */
 #define FILES 6u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static const uint8_t *at;
-static size_t left;
-static bool is_over;
-static unsigned char *arena;
-static struct linux_table table;
-
-static uint8_t pick(void)
-{
-    if (left == 0)
-        return 0;
-    left--;
-    return *at++;
-}
-
-/* --- The host --------------------------------------------------------------------------------- */
-
-static int64_t read_stream(void *context, uint32_t handle, void *to, size_t len)
-{
-    (void)context;
-    (void)handle;
-    if (len > 100)
-        len = 100;
-    memset(to, 'r', len);
-    return (int64_t)len;
-}
-
-static int64_t write_stream(void *context, uint32_t handle, const void *from, size_t len)
-{
-    volatile unsigned char sum = 0;
-
-    (void)context;
-    (void)handle;
-    for (size_t i = 0; i < len; i++)
-        sum = (unsigned char)(sum + ((const unsigned char *)from)[i]);
-    return (int64_t)len;
-}
-
-static bool readable(void *context, uint32_t handle, int64_t wait_ns)
-{
-    (void)context;
-    (void)handle;
-    return wait_ns > 0;
-}
-
-static void now(void *context, int64_t *monotonic_ns, int64_t *real_ns)
-{
-    (void)context;
-    *monotonic_ns = 1000000;
-    *real_ns = 2000000000000000000;
-}
-
-static void sleep_(void *context, int64_t ns)
-{
-    (void)context;
-    if (ns <= 0)
-        abort();
-}
-
-static void set_fs(void *context, uint64_t base)
-{
-    (void)context;
-    (void)base;
-}
-
-static void halt(void *context, int code)
-{
-    (void)context;
-    if (code < 0 || code > 255)
-        abort();
-    is_over = true;
-}
-
-static int64_t protect(void *context, uint64_t base, uint64_t len, int prot)
-{
-    (void)context;
-    if (prot & PROT_EXEC)
-        return -EACCES;
-    if (mprotect((void *)(uintptr_t)base, len, prot))
-        abort();
-    return 0;
-}
-
-static const struct linux_host host = {
-    .protect = protect,
-    .read = read_stream,
-    .write = write_stream,
-    .readable = readable,
-    .now = now,
-    .sleep = sleep_,
-    .set_fs = set_fs,
-    .halt = halt,
-};
-
-static void begin(void)
-{
-    uint64_t seed[4] = {1, 2, 3, 4};
-
-    if (!arena) { /* with nothing before it and behind it */
-        unsigned char *all =
-            mmap(NULL, ARENA_LEN + 2 * LINUX_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-        arena = all + LINUX_PAGE;
-        if (all == MAP_FAILED || mprotect(arena, ARENA_LEN, PROT_READ | PROT_WRITE))
-            abort();
-    }
-    if (mprotect(arena, ARENA_LEN, PROT_READ | PROT_WRITE))
-        abort();
-    memset(arena, 0, ARENA_LEN);
-    is_over = false;
-    linux_init(&table, &host, arena, ARENA_LEN - SEGMENT_LEN, seed);
-    linux_add_range(&table, (uint64_t)(uintptr_t)arena + ARENA_LEN - SEGMENT_LEN, SEGMENT_LEN,
-                    true);
-}
-
-static int64_t call(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
-{
-    return linux_call(&table, number, (const uint64_t[6]){a, b, c, d, 0, 0});
-}
 
 /* --- Any call --------------------------------------------------------------------------------- */
 
@@ -210,20 +82,6 @@ static uint64_t name_of(uint8_t which, char *native, size_t room, uint64_t memor
     return memory;
 }
 
-static int64_t native(long result)
-{
-    return result < 0 ? -errno : result;
-}
-
-static void same(const char *what, int64_t ours, int64_t theirs)
-{
-    if (ours == theirs)
-        return;
-    (void)fprintf(stderr, "ERROR: %s: the table says %lld, Linux %lld\n", what, (long long)ours,
-                  (long long)theirs);
-    abort();
-}
-
 struct both {
     int64_t ours;
     int theirs;
@@ -242,7 +100,7 @@ static void one_file_call(struct both *fd, uint64_t memory)
     unsigned char theirs[256];
     char path[128], other[128];
     const uint64_t ours = memory + 1024, second = memory + 512;
-    const uint8_t what = pick() % 14;
+    const uint8_t what = pick() % 17;
     const uint64_t name = name_of(pick(), path, sizeof(path), memory);
     const uint64_t len = pick();
     const int64_t offset = (int64_t)pick() * 7;
@@ -252,7 +110,7 @@ static void one_file_call(struct both *fd, uint64_t memory)
     switch (what) {
     case 0: {
         const int opened = open(path, flag | O_CLOEXEC, 0644);
-        const int64_t result = call(SYS_open, name, (uint64_t)flag, 0644, 0);
+        const int64_t result = call(SYS_open, name, (uint64_t)(flag | O_CLOEXEC), 0644, 0);
 
         same("open", result < 0 ? result : 0, opened < 0 ? -errno : 0);
         if (opened >= 0) {
@@ -326,9 +184,29 @@ static void one_file_call(struct both *fd, uint64_t memory)
         }
         break;
     }
+    case 13: {
+        static const int commands[] = {F_GETFD, F_SETFD, F_SETFL, F_GETFL};
+        const int command = commands[len % 4], argument = (int)(offset % 2) * O_APPEND;
+
+        same("fcntl", call(SYS_fcntl, (uint64_t)fd->ours, (uint64_t)command, (uint64_t)argument, 0),
+             native(syscall(SYS_fcntl, fd->theirs, command, argument)) &
+                 ~(int64_t)(command == F_GETFL ? 0100000 /* O_LARGEFILE */ : 0));
+        break;
+    }
+    case 14:
+        same("chmod", call(SYS_chmod, name, len * 3 % 01000 | 0700, 0, 0),
+             native(chmod(path, (mode_t)(len * 3 % 01000 | 0700))));
+        break;
+    case 15: {
+        const uint64_t flags_at = len % 2 ? AT_REMOVEDIR : 0;
+
+        same("unlinkat", call(SYS_unlinkat, (uint64_t)AT_FDCWD, name, flags_at, 0),
+             native(unlinkat(AT_FDCWD, path, (int)flags_at)));
+        break;
+    }
     default: {
         const int duplicate = fcntl(fd->theirs, F_DUPFD_CLOEXEC, 0);
-        const int64_t result = call(SYS_dup, (uint64_t)fd->ours, 0, 0, 0);
+        const int64_t result = call(SYS_fcntl, (uint64_t)fd->ours, F_DUPFD_CLOEXEC, 0, 0);
 
         same("dup", result < 0 ? result : 0, duplicate < 0 ? -errno : 0);
         if (duplicate >= 0) {
@@ -380,7 +258,7 @@ static void file_calls(void)
         (void)snprintf(path, sizeof(path), "%s/a", folder);
         fds[i].theirs = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         memcpy((void *)(uintptr_t)memory, "/tmp/a", 7);
-        fds[i].ours = call(SYS_open, memory, O_RDWR | O_CREAT, 0644, 0);
+        fds[i].ours = call(SYS_open, memory, O_RDWR | O_CREAT | O_CLOEXEC, 0644, 0);
     }
     while (left > 0)
         one_file_call(&fds[pick() % 3], memory);

@@ -50,6 +50,12 @@ static uint64_t page_of(const struct linux_table *table, uint64_t base)
     return (base - table->base) / LINUX_PAGE;
 }
 
+/* On this processor what is writable can be read. */
+static int prot_of(uint64_t arg)
+{
+    return (int)(arg & PAGE_WRITE ? PAGE_READ | PAGE_WRITE : arg & PAGE_READ);
+}
+
 void linux_memory_init(struct linux_table *table, void *base, uint64_t len)
 {
     const uint64_t count = len / LINUX_PAGE, own = count_of(count);
@@ -300,7 +306,7 @@ int64_t linux_mmap(struct linux_table *table, const uint64_t *args)
 {
     const uint64_t base = args[0], len = args[1], flags = args[3];
     const uint64_t count = count_of(len), type = flags & MAP_TYPE_;
-    const int prot = (int)(args[2] & (PAGE_READ | PAGE_WRITE));
+    const int prot = prot_of(args[2]);
     uint64_t page;
     int64_t error;
 
@@ -433,7 +439,7 @@ static int64_t protect_ranges(struct linux_table *table, uint64_t base, uint64_t
         struct linux_range *range = &table->ranges[i];
 
         if (range->base >= base && range->base - base < len)
-            range->prot = (unsigned)prot & (PAGE_READ | PAGE_WRITE);
+            range->prot = (unsigned)prot_of(prot);
     }
     return error;
 }
@@ -441,7 +447,7 @@ static int64_t protect_ranges(struct linux_table *table, uint64_t base, uint64_t
 int64_t linux_mprotect(struct linux_table *table, const uint64_t *args)
 {
     const uint64_t base = args[0], count = count_of(args[1]);
-    const int prot = (int)(args[2] & (PAGE_READ | PAGE_WRITE));
+    const int prot = prot_of(args[2]);
     bool is_so = true;
     uint64_t page;
     int64_t error;

@@ -241,6 +241,8 @@ int64_t linux_rt_sigaction(struct linux_table *table, const uint64_t *args)
     if (args[1]) {
         new.mask &= ~UNBLOCKABLE;
         table->actions[signal] = new;
+        if (new.handler == 1 || (new.handler == 0 && (IGNORED_BY_DEFAULT & BIT(signal))))
+            table->pending &= ~BIT(signal); /* even where it is blocked */
     }
     return args[2] ? linux_give(table, args[2], &old, sizeof(old)) : 0;
 }

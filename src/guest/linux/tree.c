@@ -218,6 +218,7 @@ int64_t linux_chdir(struct linux_table *table, const uint64_t *args)
 int64_t linux_readlink(struct linux_table *table, const uint64_t *args)
 {
     char path[LINUX_PATH_MAX];
+    const struct linux_file *file;
     bool is_dir;
     int64_t error;
 
@@ -226,7 +227,10 @@ int64_t linux_readlink(struct linux_table *table, const uint64_t *args)
     error = linux_tree_resolve(table, args[0], path, &is_dir);
     if (error)
         return error;
-    return linux_tree_find(table, path) ? -L_EINVAL : -L_ENOENT;
+    file = linux_tree_find(table, path);
+    if (!file)
+        return linux_tree_device(path) && !is_dir ? -L_EINVAL : -L_ENOENT;
+    return is_dir && !file->is_directory ? -L_ENOTDIR : -L_EINVAL;
 }
 
 int64_t linux_umask(struct linux_table *table, const uint64_t *args)
@@ -245,7 +249,9 @@ int64_t linux_chmod(struct linux_table *table, const uint64_t *args)
     struct linux_file *file = error ? NULL : linux_tree_find(table, path);
 
     if (!file)
-        return error ? error : -L_ENOENT;
+        return error ? error : linux_tree_device(path) && !is_dir ? 0 : -L_ENOENT;
+    if (is_dir && !file->is_directory)
+        return -L_ENOTDIR;
     file->mode = args[1] & 07777;
     return 0;
 }
