@@ -77,6 +77,7 @@ build-bench: $(BUILD)/build.ninja
 test-qemu: all
 	@tools/deps build qemu
 	@tests/qemu/run $(BUILD)
+	@tests/qemu/run $(BUILD) libc
 
 deps:
 	@tools/deps build
