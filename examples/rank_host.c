@@ -22,27 +22,29 @@ static int load(struct ranking *ranking, const char *path, const struct halo_opt
     static const struct halo_signature print = HALO_FN(HALO_VOID, HALO_I64);
     int error = halo_open(&ranking->box, path, options);
 
-    if (error)
-        return error;
-    (void)halo_attach(ranking->box, HALO_STDOUT, halo_end_fd(1));
-    error = halo_serve_begin(ranking->box, HALO_FOREVER);
+    if (!error)
+        error = halo_attach(ranking->box, HALO_STDOUT, halo_end_fd(1));
+    if (!error)
+        error = halo_serve_begin(ranking->box, HALO_FOREVER);
     if (error)
         return error;
     ranking->add = halo_lookup(ranking->box, "rank.add", &add);
+    if (ranking->add < 0)
+        return ranking->add;
     ranking->count = halo_lookup(ranking->box, "rank.count", &add);
+    if (ranking->count < 0)
+        return ranking->count;
     ranking->print = halo_lookup(ranking->box, "rank.print", &print);
-    return ranking->add < 0 || ranking->count < 0 || ranking->print < 0 ? HALO_ENAME : 0;
+    return ranking->print < 0 ? ranking->print : 0;
 }
 
-/* Call one function, and say what it said where it failed. */
+/* Call one function. Where it fails, halo_errmsg has its words, fit for a terminal. */
 static int call(struct ranking *ranking, int function, struct halo_value arg, int64_t *result)
 {
     struct halo_future future;
     const int error = halo_call(ranking->box, &future, function, HALO_FOREVER, arg);
 
-    if (error)
-        fprintf(stderr, "rank_host: %s\n", future.text);
-    else
+    if (!error)
         *result = future.result.i64;
     halo_future_free(&future);
     return error;
@@ -64,7 +66,8 @@ static int run(struct ranking *ranking, const char *word)
         error = call(ranking, ranking->count, halo_str(word), &more);
         if (!error)
             printf("%" PRId64 " of %" PRId64 " words are '%s'\n", more, words, word);
-        fflush(stdout); /* before the plug-in's last words */
+        (void)fflush(
+            stdout); /* before the plug-in's last words; main looks whether it was written */
     }
     return error;
 }
@@ -73,7 +76,7 @@ int main(int argc, char **argv)
 {
     struct halo_options options;
     struct ranking ranking;
-    int error, code, at = 1;
+    int error, code = 0, at = 1;
 
     memset(&options, 0, sizeof(options));
     memset(&ranking, 0, sizeof(ranking));
@@ -86,12 +89,17 @@ int main(int argc, char **argv)
         return 2;
     }
     error = load(&ranking, argv[at], &options);
-    if (error)
-        fprintf(stderr, "rank_host: %s\n", halo_errmsg(ranking.box));
-    else
+    if (!error)
         error = run(&ranking, at + 1 < argc ? argv[at + 1] : NULL);
     if (!error) /* there are no more calls: its destructors run, and it ends */
         error = halo_run(ranking.box, HALO_FOREVER, &code);
+    if (error)
+        fprintf(stderr, "rank_host: %s\n", halo_errmsg(ranking.box));
     halo_close(ranking.box);
-    return error ? 1 : 0;
+    if (ferror(stdin) || fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "rank_host: %s\n",
+                ferror(stdin) ? "the text cannot be read" : "standard output cannot be written");
+        return 1;
+    }
+    return error || code ? 1 : 0;
 }
