@@ -497,7 +497,7 @@ static inline bool halo_device_retire_chain(struct halo_device *device, struct h
     if (!HALO_PLAIN_PATH || id >= device->ids)
         return false;
     record = &device->chains[id];
-    if (record->token != token.word || record->limit || written > record->capacity)
+    if (record->token != token.word || record->slots == 0 || written > record->capacity)
         return false;
     halo_device_put_used(device, record,
                          (written ? written | HALO_META_WRITE : 0) | (uint64_t)id << 32);
@@ -518,7 +518,7 @@ static inline bool halo_device_retire_word(struct halo_device *device, struct ha
     if (id >= device->ids)
         return false;
     record = &device->chains[id];
-    if (record->token != token.word || record->limit || !record->is_inline)
+    if (record->token != token.word || record->slots == 0 || !record->is_inline)
         return false;
     halo_shm_stage_addr(device->used.desc, word);
     halo_device_put_used(device, record,

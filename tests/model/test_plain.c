@@ -11,11 +11,12 @@
 
 #define LEN_MAX 100u /* of two or three buffers */
 #define TOKENS 64u
+#define HELD_MAX 8u
 
 static struct pair *plain, *walk;
 static uint64_t seed;
 static uint32_t features; /* the ring's extensions that are on */
-static uint64_t seen[6];  /* polls of a device by result; then used entries */
+static uint64_t seen[8];  /* polls of a device by result; used entries; pairs; inline requests */
 
 static uint32_t pick(uint32_t below)
 {
@@ -48,18 +49,25 @@ static void restart(struct pair *p)
     assert_int_equal(halo_driver_extend(&p->driver, features), 0);
 }
 
+static uint16_t held[HELD_MAX]; /* ids that came back and are held */
+static uint32_t held_count;
+
 static void restart_both(void)
 {
     restart(plain);
     restart(walk);
+    held_count = 0;
     walk->device.ids = 0;
     walk->driver.ids = 0;
 }
 
 static void same_rings(void)
 {
-    assert_memory_equal(plain->memory, walk->memory, plain->memory_len);
+    if (plain->size <= 256 || pick(64) == 0)
+        assert_memory_equal(plain->memory, walk->memory, plain->memory_len);
     assert_int_equal(halo_driver_room(&plain->driver), halo_driver_room(&walk->driver));
+    assert_int_equal(plain->driver.held, walk->driver.held);
+    assert_int_equal(plain->driver.free_id, walk->driver.free_id);
     assert_int_equal(halo_device_in_flight(&plain->device), halo_device_in_flight(&walk->device));
     assert_true(plain->device.unannounced == walk->device.unannounced);
     assert_true(plain->driver.unannounced == walk->driver.unannounced);
@@ -131,9 +139,8 @@ static void write_both(uint32_t slot, uint32_t phase, bool for_driver)
     static const uint32_t lens[] = {8, 1, 0, LEN_MAX, LEN_MAX + 1, UINT32_MAX};
     const uint32_t sound = pick(24);
     const uint32_t extra = sound ? pick(2) * WRITE : pick(65536) & pick(65536) & ~(AVAIL | 0x8000u);
-    const uint32_t inside = features && !for_driver && pick(5) == 0
-                                ? HALO_DESC_INLINE | pick(15) << HALO_DESC_INLINE_LEN
-                                : 0;
+    const uint32_t len_bits = for_driver ? 0 : pick(15) << HALO_DESC_INLINE_LEN;
+    const uint32_t inside = features && pick(5) == 0 ? HALO_DESC_INLINE | len_bits : 0;
     uint64_t addr = sound ? (plain->size % 4 == 3 && pick(2) ? ROM_BASE : RAM_BASE) + pick(1000)
                           : addrs[pick(6)];
     const uint32_t len = !sound ? lens[pick(6)] : for_driver && pick(5) ? 0 : 1 + pick(64);
@@ -166,8 +173,11 @@ static void both_take(void)
 
     assert_int_equal(halo_device_poll(&walk->device, &walk->chain, walk->spans, max), got);
     seen[got == 1 ? 0 : got == 0 ? 1 : got == HALO_EREJECT ? 2 : 3]++;
-    if (got == 1)
+    if (got == 1) {
         same_chain(&plain->chain, &walk->chain);
+        seen[6] += plain->chain.readable_count == 1 && plain->chain.writable_count == 1;
+        seen[7] += plain->chain.is_inline && plain->chain.slots == 1;
+    }
     if (got == HALO_EREJECT) {
         assert_int_equal(plain->chain.reject, walk->chain.reject);
         assert_true(plain->chain.bad_addr.value == walk->chain.bad_addr.value);
@@ -245,6 +255,20 @@ static void both_complete(void)
                      halo_device_complete(&walk->device, done.token, done.written));
 }
 
+/* There is one way alone for it, which asks for an id below `ids`. */
+static void both_complete_inline(void)
+{
+    const struct halo_done done = any_done();
+    const uint32_t len = pick(HALO_INLINE_ANSWER_MAX + 2), ids = walk->device.ids;
+    int got;
+
+    walk->device.ids = plain->device.ids;
+    got = halo_device_complete_inline(&walk->device, done.token, "an answer", len);
+    walk->device.ids = ids;
+    assert_int_equal(halo_device_complete_inline(&plain->device, done.token, "an answer", len),
+                     got);
+}
+
 static void both_rewind(void)
 {
     const struct halo_token token = tokens[(token_count + TOKENS - 1) % TOKENS];
@@ -263,6 +287,35 @@ static int add_by_steps(struct halo_driver *driver, const struct halo_buf *buf, 
         return error;
     halo_driver_put(driver, &put, buf->addr, buf->len, writable ? WRITE : 0);
     return halo_driver_commit(driver, &put, 1, writable ? buf->len : 0, 0);
+}
+
+/* An id is left for each chain that is added: there are as many ids as slots. */
+static void release(void)
+{
+    while (held_count > 0 && plain->driver.free_slots <= held_count + 8) {
+        held_count--;
+        halo_driver_release(&plain->driver, held[held_count]);
+        halo_driver_release(&walk->driver, held[held_count]);
+    }
+}
+
+/* The pair, and the inline request, of a caller who has seen to it that there is room. */
+static void both_add_short(void)
+{
+    const struct halo_buf bufs[2] = {{RAM_BASE + pick(9), 1 + pick(70)}, {RAM_BASE, 1 + pick(9)}};
+    const uint32_t len = pick(HALO_INLINE_REQUEST_MAX + 1), writable = pick(2);
+
+    if (plain->driver.free_slots < 2)
+        return;
+    if (features)
+        assert_int_equal(
+            halo_driver_add_words(&plain->driver, halo_inline_words("a short text", len), len,
+                                  bufs[1].addr, writable ? bufs[1].len : 0),
+            halo_driver_add_inline(&walk->driver, "a short text", len, &bufs[1], writable));
+    else
+        assert_int_equal(halo_driver_add_pair(&plain->driver, bufs[0].addr, bufs[0].len,
+                                              bufs[1].addr, bufs[1].len),
+                         halo_driver_add(&walk->driver, bufs, 1, 1));
 }
 
 static void both_add(void)
@@ -338,6 +391,26 @@ static void both_reap(void)
     same_violation(&plain->driver.violation, &walk->driver.violation);
 }
 
+static void both_reap_held(void)
+{
+    struct halo_used a = {0}, b = {0};
+    const int got = halo_driver_poll_held(&plain->driver, &a);
+
+    assert_int_equal(halo_driver_poll(&walk->driver, &b), got);
+    seen[got == 1 ? 4 : 5] += got != 0;
+    same_violation(&plain->driver.violation, &walk->driver.violation);
+    if (got != 1)
+        return;
+    halo_driver_hold(&walk->driver, b.id);
+    assert_true(a.id == b.id && a.len == b.len && a.kind == b.kind && a.word == b.word);
+    if (held_count < HELD_MAX) {
+        held[held_count++] = a.id;
+    } else {
+        halo_driver_release(&plain->driver, a.id);
+        halo_driver_release(&walk->driver, a.id);
+    }
+}
+
 static void both_publish(void)
 {
     if (pick(2)) {
@@ -359,6 +432,23 @@ static void both_decide(void)
                      halo_device_should_notify(&walk->device));
     assert_int_equal(halo_driver_should_kick(&plain->driver),
                      halo_driver_should_kick(&walk->driver));
+}
+
+static void both_send(void)
+{
+    release();
+    if (pick(3) == 0)
+        both_add_short();
+    else
+        pick(4) ? both_add() : both_submit();
+}
+
+static void both_collect(void)
+{
+    if (pick(2))
+        both_reap_held();
+    else
+        pick(3) ? both_reap() : both_reap_batch();
 }
 
 /* Steps of a device before a hostile driver, or of a driver before a hostile device. */
@@ -383,10 +473,8 @@ static void run(uint32_t size, uint32_t steps, bool device)
             if (device)
                 write_both(pick(8) ? at.slot : (at.slot + 1) % size, halo_cursor_available(at),
                            false);
-            else if (pick(4))
-                both_add();
             else
-                both_submit();
+                both_send();
             break;
         case 2:
             if (!device)
@@ -398,11 +486,13 @@ static void run(uint32_t size, uint32_t steps, bool device)
             if (device)
                 pick(3) ? both_take() : both_take_batch();
             else
-                pick(3) ? both_reap() : both_reap_batch();
+                both_collect();
             break;
         case 4:
-        case 5:
             pick(4) ? both_complete() : both_finish();
+            break;
+        case 5:
+            pick(2) ? both_complete() : both_complete_inline();
             break;
         case 6:
             both_publish();
@@ -427,13 +517,16 @@ static void the_plain_paths_do_what_the_walk_does(void **state)
         run(size, 40000, true);
         run(size, 40000, false);
     }
-    run(255, 20000, true);
-    run(256, 20000, true);
-    run(256, 20000, false);
+    for (int device = 0; device < 2; device++) {
+        run(255, 20000, device);
+        run(256, 20000, device);
+        run(32768, 20000, device);
+        run(32767, 20000, device);
+    }
     printf("             %llu taken, %llu empty, %llu rejected, %llu broken; %llu, %llu broken\n",
            (unsigned long long)seen[0], (unsigned long long)seen[1], (unsigned long long)seen[2],
            (unsigned long long)seen[3], (unsigned long long)seen[4], (unsigned long long)seen[5]);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 8; i++)
         assert_true(seen[i] > 1000);
 }
 
