@@ -1,9 +1,36 @@
 /* poll and readv on standard input, at their edges. */
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/select.h>
 #include <sys/uio.h>
 #include <time.h>
+
+static void by_select(void)
+{
+    struct timeval time = {10, 0}, soon = {0, 20000};
+    fd_set in, out;
+    int got;
+
+    FD_ZERO(&in);
+    FD_ZERO(&out);
+    FD_SET(0, &in);
+    got = select(1, &in, NULL, NULL, &time);
+    printf("%d %d %d\n", got, FD_ISSET(0, &in), time.tv_sec > 0);
+    FD_SET(1, &out);
+    FD_SET(2, &out);
+    got = select(FD_SETSIZE, NULL, &out, &in, NULL);
+    printf("%d %d %d\n", got, FD_ISSET(1, &out), FD_ISSET(0, &in));
+    FD_SET(1, &out);
+    printf("%d %d\n", select(1, NULL, &out, NULL, &soon), FD_ISSET(1, &out) != 0);
+    printf("%d\n", select(0, NULL, NULL, NULL, &soon));
+    FD_SET(40, &in);
+    printf("%d", select(41, &in, NULL, NULL, &time));
+    printf(" %d\n", errno);
+    printf("%d", select(-1, NULL, NULL, NULL, &time));
+    printf(" %d\n", errno);
+}
 
 int main(void)
 {
@@ -28,5 +55,6 @@ int main(void)
     got = poll(both, 2, -1);
     printf("%d %x %x\n", got, (unsigned)both[0].revents, (unsigned)both[1].revents);
     printf("%d\n", nanosleep(&time, NULL));
+    by_select();
     return 0;
 }

@@ -99,8 +99,8 @@ int64_t linux_now(struct linux_table *table);
 
 linux_function linux_brk, linux_mmap, linux_munmap, linux_mremap, linux_madvise, linux_mprotect;
 linux_function linux_read, linux_write, linux_readv, linux_writev, linux_pread, linux_pwrite,
-    linux_poll, linux_ppoll, linux_lseek, linux_ioctl, linux_fcntl, linux_close, linux_dup,
-    linux_dup2, linux_dup3, linux_fstat;
+    linux_poll, linux_ppoll, linux_select, linux_pselect, linux_lseek, linux_ioctl, linux_fcntl,
+    linux_close, linux_dup, linux_dup2, linux_dup3, linux_fstat;
 linux_function linux_open_path, linux_openat, linux_stat, linux_newfstatat, linux_access,
     linux_faccessat, linux_unlink, linux_unlinkat, linux_mkdir, linux_chdir, linux_getdents,
     linux_rmdir, linux_rename, linux_ftruncate, linux_truncate, linux_fsync, linux_getcwd,

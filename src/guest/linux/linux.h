@@ -6,7 +6,8 @@
  *     table.c      numbers and functions; what is unknown is ENOSYS, and counted
  *     memory.c     which memory the program has: brk, mmap and their kin, and every pointer's check
  *     descriptors.c  numbers of open files
- *     streams.c    read, write, poll, and what both streams and files have
+ *     streams.c    read, write, and what both streams and files have
+ *     poll.c       waiting for them: poll, select
  *     tree.c       names of files in memory, and their directories
  *     files.c      files in memory: their bytes, and what they are
  *     time.c       clocks and sleep
