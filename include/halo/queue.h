@@ -44,6 +44,19 @@ struct halo_notifier {
     void *context;
 };
 
+/*
+ * When to wake it. `hold` is asked by a flush that made something visible, before the ring is, and
+ * sees the counters: where it returns true the notification is held back, and may so serve more
+ * than one batch. It goes out, where the ring still says that it must, with the next flush, which
+ * does not ask; or earlier, with the first call that finds nothing to take, or that waits. So who
+ * sleeps by other means polls or flushes before. Without `hold` nothing is held back; with it the
+ * notifier's `notify` is needed. What is said of calls from inside `notify` holds here, too.
+ */
+struct halo_notify_policy {
+    bool (*hold)(void *context, const struct halo_queue_stats *stats);
+    void *context;
+};
+
 /* Deadlines are times of the program's own clock, for its own `wait` to understand. */
 #define HALO_DEADLINE_NOW 0u           /* never sleep */
 #define HALO_DEADLINE_NEVER UINT64_MAX /* sleep for as long as it takes */

@@ -35,6 +35,8 @@ struct halo_receiver {
     struct halo_device device;
     uint32_t in_flight_max; /* most requests taken and not answered */
     bool notifying;         /* inside the notifier */
+    bool holding;           /* a notification is held back */
+    struct halo_notify_policy policy;
     struct halo_notifier notifier;
     struct halo_queue_stats stats;
 };
@@ -46,6 +48,7 @@ struct halo_receiver_config {
     uint64_t len_max;                 /* most bytes of one request and its answer, below 2^32 */
     uint32_t features;                /* HALO_FEATURE_…, the same ones as the sender */
     uint32_t in_flight_max;           /* most requests taken and not answered; 0: the ring's size */
+    struct halo_notify_policy policy; /* when to notify; may be none */
     struct halo_notifier notifier;
 };
 
@@ -355,7 +358,7 @@ int halo_receiver_rewind(struct halo_receiver *receiver, struct halo_received *r
 
 /*
  * Make all completions visible, and notify the sender where it asked for that. Returns 1 where it
- * had to be notified, 0 where not, HALO_EBROKEN or HALO_EBUSY.
+ * had to be notified, 0 where not or config->policy holds that back, HALO_EBROKEN or HALO_EBUSY.
  */
 int halo_receiver_flush(struct halo_receiver *receiver);
 

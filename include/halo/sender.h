@@ -96,6 +96,8 @@ struct halo_sender {
     uint32_t answered, first_answered, last_answered; /* answers to be polled, oldest first */
     bool notifying;                                   /* inside the notifier */
     bool waiting;                                     /* inside a function that waits */
+    bool holding;                                     /* a notification is held back */
+    struct halo_notify_policy policy;
     struct halo_notifier notifier;
     struct halo_waiter waiter;
     struct halo_queue_stats stats;
@@ -108,11 +110,12 @@ struct halo_sender_config {
     void *slots;                    /* for short messages, aligned to 64; NULL with none */
     uint32_t slot_count; /* of HALO_SLOT_LEN bytes each; where more requests are in use than there
                             are slots, the others take buffers */
-    uint64_t address_delta; /* what a device adds to a pointer of ours: 0 in a guest */
-    uint32_t features;      /* HALO_FEATURE_…, the same ones as the receiver */
-    uint32_t request_count; /* most requests in flight and answers not freed, 1 to 65535;
-                               no more than the ring's size are ever used */
-    uint32_t part_count;    /* most buffers of all those, 1 to 65535 */
+    uint64_t address_delta;           /* what a device adds to a pointer of ours: 0 in a guest */
+    uint32_t features;                /* HALO_FEATURE_…, the same ones as the receiver */
+    uint32_t request_count;           /* most requests in flight and answers not freed, 1 to 65535;
+                                         no more than the ring's size are ever used */
+    uint32_t part_count;              /* most buffers of all those, 1 to 65535 */
+    struct halo_notify_policy policy; /* when to notify; may be none */
     struct halo_notifier notifier;
     struct halo_waiter waiter; /* only for the functions that take a deadline */
 };
@@ -222,7 +225,8 @@ int halo_sender_request(struct halo_sender *sender, const void *bytes, size_t le
 
 /*
  * Make everything that was submitted visible, and notify the device where it asked for that.
- * Returns 1 where it had to be notified, 0 where not, HALO_EBROKEN or HALO_EBUSY.
+ * Returns 1 where it had to be notified, 0 where not or config->policy holds that back,
+ * HALO_EBROKEN or HALO_EBUSY.
  */
 int halo_sender_flush(struct halo_sender *sender);
 

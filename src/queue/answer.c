@@ -23,6 +23,8 @@ int halo_sender_reclaim(struct halo_sender *sender)
     if (sender->notifying)
         return HALO_EBUSY;
     got = harvest(sender);
+    if (sender->holding)
+        (void)halo__sender_release(sender);
     return got < 0 ? got : (int)sender->answered;
 }
 
@@ -39,6 +41,8 @@ static int wait_once(struct halo_sender *sender, uint64_t deadline)
 
     if (got < 0)
         return got;
+    if (sender->holding)
+        (void)halo__sender_release(sender);
     got = harvest(sender);
     if (got != 0)
         return got < 0 ? got : 0;
@@ -151,6 +155,13 @@ static __attribute__((noinline)) int poll_waiting(struct halo_sender *sender,
     return 1;
 }
 
+/* Nothing has come. */
+static __attribute__((noinline)) int poll_nothing(struct halo_sender *sender)
+{
+    (void)halo__sender_release(sender);
+    return 0;
+}
+
 /* The rest, with a used entry that was loaded. */
 static __attribute__((noinline)) int poll_loaded(struct halo_sender *sender,
                                                  struct halo_answer *answer, uint64_t meta)
@@ -183,7 +194,7 @@ int halo_sender_poll(struct halo_sender *sender, struct halo_answer *answer)
     halo_driver_check(driver);
     meta = halo_shm_load_meta(driver->used.desc);
     if ((meta ^ driver->used.phase) & HALO_META_PHASE)
-        return 0; /* DRV-11 */
+        return sender->holding ? poll_nothing(sender) : 0; /* DRV-11 */
     if (!halo_driver_take_held(driver, &used, meta))
         return poll_loaded(sender, answer, meta);
     request = &sender->requests[used.id];
@@ -229,8 +240,11 @@ int halo_sender_take(struct halo_sender *sender, struct halo_token token,
     if (request->state == HALO_REQUEST_IN_FLIGHT) {
         int got = harvest(sender);
 
-        if (request->state == HALO_REQUEST_IN_FLIGHT)
+        if (request->state == HALO_REQUEST_IN_FLIGHT) {
+            if (sender->holding)
+                (void)halo__sender_release(sender);
             return got < 0 ? got : 0;
+        }
     }
     forget_answer(sender, halo_token_id(token));
     hand_out(sender, halo_token_id(token), answer);
@@ -414,6 +428,7 @@ int halo_sender_reset(struct halo_sender *sender)
     }
     (void)halo_driver_init(&sender->driver, &place, sender->driver.chains);
     (void)halo_driver_extend(&sender->driver, features);
+    sender->holding = false;
     hold_kept(sender);
     return 0;
 }

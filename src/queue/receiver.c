@@ -6,11 +6,12 @@ int halo_receiver_init(struct halo_receiver *receiver, const struct halo_receive
 {
     struct halo_receiver result = {
         .in_flight_max = config->in_flight_max ? config->in_flight_max : config->place.size,
+        .policy = config->policy,
         .notifier = config->notifier,
     };
     int error;
 
-    if (!halo_features_valid(config->features))
+    if (!halo_features_valid(config->features) || (config->policy.hold && !config->notifier.notify))
         return HALO_EINVAL;
     error =
         halo_device_init(&result.device, &config->place, config->memory, chains, config->len_max);
@@ -18,6 +19,33 @@ int halo_receiver_init(struct halo_receiver *receiver, const struct halo_receive
         return error;
     (void)halo_device_extend(&result.device, config->features);
     *receiver = result;
+    return 0;
+}
+
+/* --- Notifying -------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) int notify(struct halo_receiver *receiver)
+{
+    receiver->stats.notifications++;
+    if (receiver->notifier.notify) {
+        receiver->notifying = true;
+        receiver->notifier.notify(receiver->notifier.context, &receiver->stats);
+        receiver->notifying = false;
+    }
+    return 1;
+}
+
+/* Send the notification that was held back, where it is still due. Returns whether it was. */
+static int release(struct halo_receiver *receiver)
+{
+    receiver->holding = false;
+    return halo_device_should_notify(&receiver->device) ? notify(receiver) : 0;
+}
+
+/* Nothing has come. */
+static __attribute__((noinline)) int poll_nothing(struct halo_receiver *receiver)
+{
+    (void)release(receiver);
     return 0;
 }
 
@@ -105,7 +133,7 @@ int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *req
     if (HALO_PLAIN_PATH && word >> 48 == HALO_DESC_NEXT && device->room > 1) /* not if latched */
         return poll_pair(receiver, request, spans, span_max, meta);
     if (word & HALO_META_PHASE)
-        return 0;
+        return receiver->holding ? poll_nothing(receiver) : 0;
     if (HALO_PLAIN_PATH && halo_device_is_inline(device, halo_meta_flags(word)) && device->room > 0)
         return poll_inline(receiver, request, spans, span_max, meta);
     return poll_any(receiver, request, spans, span_max, meta);
@@ -316,15 +344,15 @@ int halo_receiver_rewind(struct halo_receiver *receiver, struct halo_received *r
     return 0;
 }
 
-static __attribute__((noinline)) int notify(struct halo_receiver *receiver)
+/* The decision of a flush, of which a policy may hold back one of two in a row. */
+static __attribute__((noinline)) int decide(struct halo_receiver *receiver)
 {
-    receiver->stats.notifications++;
-    if (receiver->notifier.notify) {
-        receiver->notifying = true;
-        receiver->notifier.notify(receiver->notifier.context, &receiver->stats);
-        receiver->notifying = false;
-    }
-    return 1;
+    if (receiver->holding || receiver->device.unannounced == 0)
+        return release(receiver);
+    receiver->notifying = true;
+    receiver->holding = receiver->policy.hold(receiver->policy.context, &receiver->stats);
+    receiver->notifying = false;
+    return receiver->holding ? 0 : release(receiver);
 }
 
 int halo_receiver_flush(struct halo_receiver *receiver)
@@ -335,6 +363,8 @@ int halo_receiver_flush(struct halo_receiver *receiver)
         return HALO_EBROKEN;
     receiver->stats.batches += receiver->device.staged > 0;
     halo_device_publish(&receiver->device);
+    if (receiver->policy.hold)
+        return decide(receiver);
     return halo_device_should_notify(&receiver->device) ? notify(receiver) : 0;
 }
 

@@ -18,6 +18,7 @@ int halo_sender_init(struct halo_sender *sender, const struct halo_sender_config
         .free_parts = parts,
         .first_answered = NONE,
         .last_answered = NONE,
+        .policy = config->policy,
         .notifier = config->notifier,
         .waiter = config->waiter,
     };
@@ -26,7 +27,7 @@ int halo_sender_init(struct halo_sender *sender, const struct halo_sender_config
     if (error || requests == 0 || config->request_count > NONE || parts == 0 || parts > NONE ||
         !config->provider || (!config->slots && config->slot_count > 0) ||
         (uintptr_t)config->slots % 64 || !memory || (uintptr_t)memory % 8 ||
-        !halo_features_valid(config->features))
+        !halo_features_valid(config->features) || (config->policy.hold && !config->notifier.notify))
         return HALO_EINVAL;
     result.requests = (struct halo_sender_request *)(void *)at;
     at += requests * sizeof(*result.requests);
@@ -493,6 +494,23 @@ static __attribute__((noinline)) int notify(struct halo_sender *sender)
     return 1;
 }
 
+int halo__sender_release(struct halo_sender *sender)
+{
+    sender->holding = false;
+    return halo_driver_should_kick(&sender->driver) ? notify(sender) : 0;
+}
+
+/* The decision of a flush, of which a policy may hold back one of two in a row. */
+static __attribute__((noinline)) int decide(struct halo_sender *sender)
+{
+    if (sender->holding || sender->driver.unannounced == 0)
+        return halo__sender_release(sender);
+    sender->notifying = true;
+    sender->holding = sender->policy.hold(sender->policy.context, &sender->stats);
+    sender->notifying = false;
+    return sender->holding ? 0 : halo__sender_release(sender);
+}
+
 int halo_sender_flush(struct halo_sender *sender)
 {
     if (sender->notifying)
@@ -501,5 +519,7 @@ int halo_sender_flush(struct halo_sender *sender)
         return HALO_EBROKEN;
     sender->stats.batches += sender->driver.staged > 0;
     halo_driver_publish(&sender->driver);
+    if (sender->policy.hold)
+        return decide(sender);
     return halo_driver_should_kick(&sender->driver) ? notify(sender) : 0;
 }

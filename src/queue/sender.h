@@ -27,6 +27,9 @@
 
 #define NONE UINT16_MAX /* no request, no part */
 
+/* Send the notification that was held back, where it is still due. Returns whether it was. */
+int halo__sender_release(struct halo_sender *sender);
+
 /* --- Parts ------------------------------------------------------------------------------------ */
 
 /* Give one part's memory back to whom it belongs, and the part itself. Returns the next one. */
