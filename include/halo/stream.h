@@ -84,7 +84,7 @@ static inline struct halo_end halo__end(enum halo_end_kind kind, int fd)
  * A file, pipe, socket or terminal. The stream has a duplicate of the descriptor: the caller may
  * close its own at once. Its flags are not changed, but for a listening socket, which becomes
  * non-blocking: reading from that accepts connections, and gives the guest their handles, uint32_t
- * each, as many as there are and fit.
+ * each, as many as there are and fit. One of Halo's own is refused.
  */
 static inline struct halo_end halo_end_fd(int fd)
 {
@@ -95,8 +95,8 @@ static inline struct halo_end halo_end_fd(int fd)
 }
 
 /*
- * The same for a descriptor that is given away: it is closed as the caller's, and what it is open
- * for is nobody else's. Where the guest ends its writes, a socket that was given is shut down; one
+ * The same for a descriptor that is given away: it is the caller's no more, and what it is open for
+ * is nobody else's. Where the guest ends its writes, a socket that was given is shut down; one
  * that others hold goes on for them.
  */
 static inline struct halo_end halo_end_given(int fd)

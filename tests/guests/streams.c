@@ -250,6 +250,26 @@ static void pour(void)
     check(halo_stream_write_start(&future, HALO_STDOUT, much, sizeof(much)) == 0, "no write");
 }
 
+/* Reads so many streams, closes the first half of them, and waits for the others. */
+static void quit_half(uint32_t count)
+{
+    static unsigned char bytes[100][8];
+    static struct halo_future reads[100];
+    static uint32_t handles[100];
+
+    for (uint32_t i = 0; i < count; i++) {
+        const char name[] = {'s', (char)('0' + i / 10), (char)('0' + i % 10), 0};
+
+        handles[i] = opened(name);
+        halo_stream_read_start(&reads[i], handles[i], bytes[i], sizeof(bytes[i]));
+    }
+    (void)halo_poll(); /* all are asked for */
+    for (uint32_t i = 0; i < count / 2; i++)
+        halo_stream_close(handles[i]);
+    while (halo_poll())
+        continue;
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
@@ -275,6 +295,9 @@ int main(int argc, char **argv)
         break;
     case 'f':
         filter(opened("in"), opened("out"));
+        break;
+    case 'h':
+        quit_half(number(argv[2]));
         break;
     case 'l':
         lines();

@@ -1,7 +1,7 @@
 /*
  * Threads that wait in the kernel for a stream: who has some, that they leave the host's signals
  * alone, and that nobody waits for one that the kernel does not let go of. That kernel is played by
- * readv and writev here, which wait for a lock, and cannot be cancelled there.
+ * readv, writev, fstatfs and close here, which wait for a lock, and cannot be cancelled there.
  */
 #define _GNU_SOURCE
 #include "box.h"
@@ -10,7 +10,10 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #define LIMIT 300000000ll  /* of a run, in ns */
@@ -47,6 +50,37 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
     return count > 0 ? write(fd, iov->iov_base, iov->iov_len) : 0;
 }
 
+static int far_fd = -1;
+static bool far_away;          /* every file is of a file system that is answered by others */
+static uint32_t asked, closes; /* of it, on the thread that runs the test */
+
+int statx(int fd, const char *path, int flags, unsigned mask, struct statx *st)
+{
+    const int result = (int)syscall(SYS_statx, fd, path, flags, mask, st);
+
+    if (far_away) {
+        asked += !(flags & AT_STATX_DONT_SYNC);
+        st->stx_attributes_mask = 0;
+    }
+    return result;
+}
+
+int fstatfs(int fd, struct statfs *fs)
+{
+    asked += far_away && gettid() == getpid();
+    wait_in_kernel(NULL, 0);
+    return (int)syscall(SYS_fstatfs, fd, fs);
+}
+
+int close(int fd)
+{
+    if (fd == far_fd) {
+        closes += gettid() == getpid();
+        wait_in_kernel(NULL, 0);
+    }
+    return (int)syscall(SYS_close, fd);
+}
+
 /* Helpers of this process; or only those that block all signals that can be blocked. */
 static uint32_t helpers(bool blocked)
 {
@@ -79,17 +113,30 @@ static uint32_t helpers(bool blocked)
     return count;
 }
 
+/* They go away by themselves. */
+static void let_go(void)
+{
+    if (__atomic_exchange_n(&holds, false, __ATOMIC_SEQ_CST))
+        pthread_mutex_unlock(&kernel);
+    close_box();
+    while (helpers(false) > 0)
+        usleep(1000);
+}
+
 static void open_guest(void **state, const char *mode)
 {
-    const char *const args[] = {"streams", mode};
+    const char *const args[] = {"streams", mode, "100"};
 
-    open_box(state, args, 2);
+    open_box(state, args, 3);
 }
 
 static int close_guest(void **state)
 {
     (void)state;
-    close_box();
+    let_go();
+    far_away = false;
+    far_fd = -1;
+    asked = closes = 0;
     return 0;
 }
 
@@ -138,10 +185,7 @@ static void assert_left_behind(const char *stream)
     halo_close(box);
     box = NULL;
     assert_true(now() - start < BOUND);
-    __atomic_store_n(&holds, false, __ATOMIC_SEQ_CST);
-    pthread_mutex_unlock(&kernel);
-    while (helpers(false) > 0) /* it goes away by itself */
-        usleep(1000);
+    let_go();
 }
 
 static void hold(void)
@@ -192,6 +236,85 @@ static void cost_01_what_helpers_hold_is_bounded(void **state)
     assert_non_null(strstr(halo_errmsg(box), "held_max"));
 }
 
+/* However many there are, of which the guest closes some: all together take no longer. */
+static void time_05_many_that_the_kernel_holds_are_left_behind_at_once(void **state)
+{
+    char name[] = "s00";
+    int64_t start;
+    int code;
+
+    open_guest(state, "half");
+    for (; name[1] <= '9'; name[1]++) {
+        for (name[2] = '0'; name[2] <= '9'; name[2]++)
+            offer(name, halo_end_given(eventfd(0, EFD_CLOEXEC)), HALO_IN);
+    }
+    hold();
+    start = now();
+    assert_int_equal(halo_run(box, LIMIT, &code), HALO_ETIMEDOUT);
+    assert_true(helpers(false) >= 100); /* and those that close */
+    halo_close(box);
+    box = NULL;
+    assert_true(now() - start < BOUND);
+    let_go();
+}
+
+/* --- What is asked of a descriptor when it is connected --------------------------------------- */
+
+/* A file system that does not answer what it is: its file is moved by a helper like all that may
+ * wait, and nothing that it is asked is asked by the caller. */
+static void time_06_a_file_system_that_does_not_answer_does_not_hold_who_connects(void **state)
+{
+    const int file = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    int64_t start;
+
+    open_guest(state, "filter");
+    far_away = true;
+    far_fd = file;
+    hold();
+    start = now();
+    offer("in", halo_end_given(file), HALO_IN);
+    assert_true(now() - start < BOUND);
+    assert_int_equal(asked, 0);
+    offer("out", halo_end_host(), HALO_OUT);
+    assert_left_behind("the kernel has not answered for stream 0x3");
+    assert_int_equal(closes, 0);
+}
+
+/* One that has a standard number has to be closed there. */
+static void time_06_a_close_that_waits_does_not_hold_who_gives(void **state)
+{
+    const int file = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600), kept = dup(0);
+    int64_t start;
+
+    open_guest(state, "filter");
+    assert_int_equal(dup2(file, 0), 0);
+    close(file);
+    far_away = true;
+    far_fd = 0;
+    hold();
+    start = now();
+    offer("in", halo_end_given(0), HALO_IN);
+    close_box();
+    assert_true(now() - start < BOUND);
+    assert_int_equal(closes, 0);
+    let_go();
+    far_fd = -1;
+    assert_int_equal(dup2(kept, 0), 0);
+    close(kept);
+}
+
+/* Where nobody has to be asked a thread is not made either. */
+static void a_local_file_is_known_at_once(void **state)
+{
+    const int file = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+    open_guest(state, "filter");
+    hold();
+    offer("in", halo_end_given(file), HALO_IN);
+    assert_int_equal(helpers(false), 0);
+    let_go();
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -200,6 +323,10 @@ int main(void)
         RINGS(cost_01_what_helpers_hold_is_bounded),
         RINGS(time_05_a_read_that_the_kernel_holds_is_left_behind),
         RINGS(time_05_a_write_that_the_kernel_holds_is_left_behind),
+        RINGS(time_05_many_that_the_kernel_holds_are_left_behind_at_once),
+        RINGS(time_06_a_file_system_that_does_not_answer_does_not_hold_who_connects),
+        RINGS(time_06_a_close_that_waits_does_not_hold_who_gives),
+        RINGS(a_local_file_is_known_at_once),
     };
 
     return run_every_way("helpers", tests, sizeof(tests) / sizeof(tests[0]), NULL, close_guest);

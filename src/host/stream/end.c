@@ -46,7 +46,8 @@ static int connect_functions(struct halo_stream *stream, const struct halo_end *
     return stream->polled.fd < 0 ? HALO_EHOST : 0;
 }
 
-int halo__end_connect(struct halo_stream *stream, const struct halo_end *end)
+int halo__end_connect(struct halo_streams *streams, struct halo_stream *stream,
+                      const struct halo_end *end)
 {
     int error = 0;
 
@@ -54,7 +55,7 @@ int halo__end_connect(struct halo_stream *stream, const struct halo_end *end)
     stream->kind = end->kind;
     switch (end->kind) {
     case HALO_END_FD:
-        error = halo__fd_connect(stream, end);
+        error = halo__fd_connect(streams, stream, end);
         break;
     case HALO_END_FUNCTIONS:
         error = connect_functions(stream, end);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/major.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +17,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
-#include <sys/vfs.h>
-#include <termios.h>
 #include <unistd.h>
 #include "../descriptor.h"
 #include "helper.h"
@@ -29,8 +28,33 @@
 #define CIFS_SUPER_MAGIC 0xff534d42
 #endif
 
-/* File systems whose files are answered by somebody else: a daemon, a server, a driver. */
-static bool is_remote(int fd)
+/*
+ * What a descriptor is, as the kernel has it: a file system whose files are answered by somebody
+ * else (a daemon, a server) is not asked. 0, or -1 with errno.
+ */
+static int look_at(int fd, struct statx *st)
+{
+    struct stat old;
+
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, st) == 0)
+        return 0;
+    if (fstat(fd, &old) < 0) /* before Linux 4.11, or under a filter that does not know statx */
+        return -1;
+    *st = (struct statx){.stx_mode = (uint16_t)old.st_mode,
+                         .stx_ino = old.st_ino,
+                         .stx_rdev_major = major(old.st_rdev),
+                         .stx_rdev_minor = minor(old.st_rdev),
+                         .stx_dev_major = major(old.st_dev),
+                         .stx_dev_minor = minor(old.st_dev)};
+    return 0;
+}
+
+/*
+ * Whether the files of its file system are answered by somebody else. One that knows of an inode
+ * whether it is immutable keeps inodes itself. The others are asked what they are, by a thread;
+ * those that do not answer soon are remote.
+ */
+static bool is_remote(int fd, const struct statx *st)
 {
     static const uint32_t remote[] = {
         FUSE_SUPER_MAGIC,   NFS_SUPER_MAGIC,     SMB_SUPER_MAGIC,  CIFS_SUPER_MAGIC,
@@ -38,101 +62,151 @@ static bool is_remote(int fd)
         AFS_FS_MAGIC,       CODA_SUPER_MAGIC,    PROC_SUPER_MAGIC, SYSFS_MAGIC,
         CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,    TRACEFS_MAGIC,
         SECURITYFS_MAGIC,   BINDERFS_SUPER_MAGIC};
-    struct statfs fs;
+    int64_t type;
 
-    if (fstatfs(fd, &fs) < 0)
-        return true;
+    if (st->stx_attributes_mask & STATX_ATTR_IMMUTABLE)
+        return false;
+    type = halo__helper_ask(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++) {
-        if ((uint32_t)fs.f_type == remote[i])
+        if ((uint32_t)type == remote[i])
             return true;
     }
-    return false;
+    return type < 0;
 }
 
 /*
  * One of Halo's own, of whatever sandbox: given to a guest, its memory could be written as a file,
- * code and all. And what is no stream of bytes at all, as Halo's others are not.
+ * code and all. That memory is known by its name, too, for it can be opened once more.
  */
 bool halo__fd_is_own(int fd)
 {
-    static const char *const own[] = {"/memfd:halo-",       "/dev/kvm",
-                                      "anon_inode:kvm",     "anon_inode:seccomp",
-                                      "anon_inode:[pidfd]", "anon_inode:[eventpoll]"};
-    const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL; /* those of guest memory */
-    char path[32], name[64] = "";
+    static const char memory[] = "/memfd:halo-";
+    char path[32], name[sizeof(memory)] = "";
 
+    if (halo__fd_is_marked(fd))
+        return true;
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    if (readlink(path, name, sizeof(name) - 1) < 0) /* no /proc */
-        return fcntl(fd, F_GET_SEALS) == seals;
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-        if (strncmp(name, own[i], strlen(own[i])) == 0)
-            return true;
-    }
-    return false;
+    return readlink(path, name, sizeof(name) - 1) > 0 && strcmp(name, memory) == 0;
 }
 
 /* What never waits: null, zero, full, urandom; and what cannot be read or written at all. */
-static bool never_waits(const struct stat *st)
+static bool never_waits(const struct statx *st)
 {
-    const unsigned number = minor(st->st_rdev);
+    const unsigned number = st->stx_rdev_minor;
 
-    return S_ISDIR(st->st_mode) || (S_ISCHR(st->st_mode) && major(st->st_rdev) == 1 &&
-                                    (number == 3 || number == 5 || number == 7 || number == 9));
+    return S_ISDIR(st->stx_mode) || (S_ISCHR(st->stx_mode) && st->stx_rdev_major == 1 &&
+                                     (number == 3 || number == 5 || number == 7 || number == 9));
 }
 
-/* A terminal that is found again by opening it: not the master's side, which would be another. */
-static bool is_slave_terminal(int fd)
+static bool is_same(const struct statx *a, const struct statx *b)
 {
-    unsigned number;
+    return a->stx_ino == b->stx_ino && a->stx_dev_major == b->stx_dev_major &&
+           a->stx_dev_minor == b->stx_dev_minor && a->stx_rdev_major == b->stx_rdev_major &&
+           a->stx_rdev_minor == b->stx_rdev_minor;
+}
 
-    return isatty(fd) && ioctl(fd, TIOCGPTN, &number) < 0;
+/*
+ * A terminal that is found again by opening it: not the master's side, which would be another, nor
+ * /dev/tty. By its number, for its driver may be somebody who does not answer.
+ */
+static bool is_slave_terminal(const struct statx *st)
+{
+    const unsigned number = st->stx_rdev_major;
+
+    return S_ISCHR(st->stx_mode) && (number == TTY_MAJOR || (number >= UNIX98_PTY_SLAVE_MAJOR &&
+                                                             number < UNIX98_PTY_SLAVE_MAJOR + 8));
+}
+
+/* A pipe; one with a name lies in a file system, which may be asked when it is opened. */
+static bool is_near_pipe(int fd, const struct statx *st)
+{
+    char path[32], name[5];
+
+    if (!S_ISFIFO(st->stx_mode))
+        return false;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return (readlink(path, name, sizeof(name)) == sizeof(name) &&
+            memcmp(name, "pipe:", sizeof(name)) == 0) ||
+           !is_remote(fd, st);
 }
 
 /*
  * The same pipe or terminal once more, non-blocking, as a description of our own: the flags of the
  * one that we were given are also those of others. -1 where that cannot be had.
  */
-static int open_again(int fd, const struct stat *st)
+static int open_again(int fd, const struct statx *st)
 {
     const int flags = fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_DIRECT);
-    struct stat found;
+    struct statx found;
     char path[32];
     int again;
 
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     again = halo__fd_high(open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
-    if (again >= 0 && (fstat(again, &found) < 0 || found.st_dev != st->st_dev ||
-                       found.st_ino != st->st_ino || found.st_rdev != st->st_rdev)) {
+    if (again >= 0 && (look_at(again, &found) < 0 || !is_same(&found, st))) {
         close(again);
         again = -1;
     }
     return again;
 }
 
-static enum halo_manner manner_of(int fd, const struct stat *st, int *again)
+static enum halo_manner manner_of(int fd, const struct statx *st, int *again)
 {
-    if (S_ISSOCK(st->st_mode))
+    const mode_t mode = st->stx_mode;
+
+    if (S_ISSOCK(mode))
         return HALO_MANNER_SOCKET;
     if (never_waits(st))
         return HALO_MANNER_MEMORY;
-    if ((S_ISREG(st->st_mode) || S_ISBLK(st->st_mode)) && !is_remote(fd))
+    if ((S_ISREG(mode) || S_ISBLK(mode)) && !is_remote(fd, st))
         return HALO_MANNER_FILE;
-    if (S_ISFIFO(st->st_mode) || (S_ISCHR(st->st_mode) && is_slave_terminal(fd)))
+    if (is_near_pipe(fd, st) || is_slave_terminal(st))
         *again = open_again(fd, st);
     return *again >= 0 ? HALO_MANNER_NONBLOCK : HALO_MANNER_HELPER;
 }
 
 /* --- Connecting ------------------------------------------------------------------------------- */
 
-int halo__fd_connect(struct halo_stream *stream, const struct halo_end *end)
+/*
+ * End a helper: in time, or it is left behind. Where one was, the others are hardly waited for: the
+ * kernel may hold any number of them.
+ */
+static bool stop_helper(struct halo_streams *streams, struct halo_helper *helper)
+{
+    const int64_t patience = HALO_HELPER_PATIENCE / (streams->left_behind ? 50 : 1);
+    const bool gone = halo__helper_stop(helper, patience);
+
+    streams->left_behind |= !gone;
+    return gone;
+}
+
+/* Close what may wait even then: a FUSE daemon hears of every close. */
+static void close_far(struct halo_streams *streams, int fd)
+{
+    struct halo_helper *helper = halo__helper_start(fd, -1);
+
+    if (helper)
+        (void)stop_helper(streams, helper);
+}
+
+/* A descriptor of the stream's own; one that was given is that, unless it is a standard one. */
+static int own_fd(const struct halo_end *end)
+{
+    if (!end->given || end->fd <= STDERR_FILENO)
+        return fcntl(end->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return fcntl(end->fd, F_SETFD, FD_CLOEXEC) < 0 ? -1 : end->fd;
+}
+
+int halo__fd_connect(struct halo_streams *streams, struct halo_stream *stream,
+                     const struct halo_end *end)
 {
     socklen_t len = sizeof(int);
     int listens = 0, again = -1;
-    struct stat st;
+    struct statx st;
 
-    if (fstat(end->fd, &st) < 0)
+    if (look_at(end->fd, &st) < 0)
         return HALO_EINVAL;
-    if (end->offset >= 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+    if (end->offset >= 0 && !S_ISREG(st.stx_mode) && !S_ISBLK(st.stx_mode))
         return HALO_EINVAL;
     stream->manner = manner_of(end->fd, &st, &again);
     stream->polled.is_urgent = stream->manner == HALO_MANNER_FILE;
@@ -140,13 +214,15 @@ int halo__fd_connect(struct halo_stream *stream, const struct halo_end *end)
     if (stream->manner == HALO_MANNER_SOCKET &&
         getsockopt(end->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0)
         stream->is_listener = listens != 0;
-    stream->fd = again >= 0 ? again : fcntl(end->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    stream->fd = again >= 0 ? again : own_fd(end);
     if (stream->fd < 0)
         return HALO_EHOST;
     if (stream->manner == HALO_MANNER_SOCKET || stream->manner == HALO_MANNER_NONBLOCK)
         stream->polled.fd = stream->fd;
     stream->in_at = stream->out_at = end->offset;
-    if (end->given)
+    if (end->given && stream->fd != end->fd && stream->manner == HALO_MANNER_HELPER)
+        close_far(streams, end->fd);
+    else if (end->given && stream->fd != end->fd)
         close(end->fd);
     return 0;
 }
@@ -177,17 +253,14 @@ void halo__fd_close(struct halo_streams *streams, struct halo_stream *stream)
 
     halo__poller_forget(streams->poller, &stream->polled);
     for (int i = 0; i < 2; i++) {
-        if (flows[i]->helper && !halo__helper_stop(flows[i]->helper) && lends)
+        if (flows[i]->helper && !stop_helper(streams, flows[i]->helper) && lends)
             streams->memory_lent = true;
         flows[i]->helper = NULL;
     }
     if (stream->polled.fd >= 0 && stream->polled.fd != stream->fd)
         close(stream->polled.fd);
     if (stream->fd >= 0 && stream->manner == HALO_MANNER_HELPER) {
-        struct halo_helper *closes = halo__helper_start(stream->fd, -1);
-
-        if (closes)
-            (void)halo__helper_stop(closes);
+        close_far(streams, stream->fd);
     } else if (stream->fd >= 0 && stream->manner == HALO_MANNER_SOCKET && stream->is_given) {
         close_given_socket(stream->fd);
     } else if (stream->fd >= 0) {

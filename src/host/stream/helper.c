@@ -7,11 +7,17 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #define STACK_LEN (64u << 10)
-#define PATIENCE_NS 50000000 /* for a thread that was told to end */
+
+enum job {
+    JOB_READ,
+    JOB_WRITE,
+    JOB_ASK, /* what file system it lies in */
+};
 
 struct halo_helper {
     pthread_t thread;
@@ -21,7 +27,7 @@ struct halo_helper {
     bool gone;      /* it touches nothing any more but this, to free it */
     bool abandoned; /* and nobody else does */
     int fd, ready;
-    bool write;
+    enum job job;
     int count;
     int64_t offset, result;
     struct iovec iov[HALO_HELPER_PARTS];
@@ -30,21 +36,28 @@ struct halo_helper {
 
 /* --- The thread ------------------------------------------------------------------------------- */
 
-static ssize_t try(const struct halo_helper *helper)
+static int64_t try(const struct halo_helper *helper)
 {
     const struct iovec *iov = helper->iov;
     const int fd = helper->fd, count = helper->count;
+    struct statfs fs;
 
-    if (helper->write)
+    switch (helper->job) {
+    case JOB_READ:
+        return helper->offset < 0 ? readv(fd, iov, count) : preadv(fd, iov, count, helper->offset);
+    case JOB_WRITE:
         return helper->offset < 0 ? writev(fd, iov, count)
                                   : pwritev(fd, iov, count, helper->offset);
-    return helper->offset < 0 ? readv(fd, iov, count) : preadv(fd, iov, count, helper->offset);
+    default:
+        return fstatfs(fd, &fs) < 0 ? -1 : (int64_t)(uint32_t)fs.f_type;
+    }
 }
 
 /* It can be cancelled here and nowhere else, so that nothing is held then. */
 static int64_t move(const struct halo_helper *helper)
 {
-    struct pollfd pollfd = {.fd = helper->fd, .events = helper->write ? POLLOUT : POLLIN};
+    struct pollfd pollfd = {.fd = helper->fd,
+                            .events = helper->job == JOB_WRITE ? POLLOUT : POLLIN};
     int64_t n;
 
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
@@ -100,6 +113,7 @@ static void *work(void *self)
         if (helper->state == HALO_HELPER_BUSY) { /* else nobody asks any more */
             helper->result = n;
             helper->state = HALO_HELPER_DONE;
+            pthread_cond_signal(&helper->changed); /* for halo__helper_ask */
             (void)!write(helper->ready, &(uint64_t){1}, sizeof(uint64_t));
         }
     }
@@ -165,6 +179,13 @@ unsigned char *halo__helper_bounce(struct halo_helper *helper, struct halo_budge
     return helper->bounce;
 }
 
+static void begin(struct halo_helper *helper, enum job job)
+{
+    helper->job = job;
+    helper->state = HALO_HELPER_BUSY;
+    pthread_cond_signal(&helper->changed);
+}
+
 void halo__helper_give(struct halo_helper *helper, const struct iovec *iov, int count, size_t skip,
                        int64_t offset, bool write)
 {
@@ -181,9 +202,7 @@ void halo__helper_give(struct halo_helper *helper, const struct iovec *iov, int 
             helper->iov[helper->count++] = part;
     }
     helper->offset = offset;
-    helper->write = write;
-    helper->state = HALO_HELPER_BUSY;
-    pthread_cond_signal(&helper->changed);
+    begin(helper, write ? JOB_WRITE : JOB_READ);
     pthread_mutex_unlock(&helper->mutex);
 }
 
@@ -201,20 +220,34 @@ enum halo_helper_state halo__helper_take(struct halo_helper *helper, int64_t *re
     return state;
 }
 
-bool halo__helper_stop(struct halo_helper *helper)
+void halo__helper_leave(struct halo_helper *helper)
 {
-    struct timespec until;
-    bool gone;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += PATIENCE_NS;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&helper->mutex);
     if (helper->state == HALO_HELPER_BUSY && can_cancel)
         pthread_cancel(helper->thread);
     helper->state = HALO_HELPER_LEAVING;
     pthread_cond_signal(&helper->changed);
+    pthread_mutex_unlock(&helper->mutex);
+}
+
+static struct timespec time_in(int64_t ns)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    ns += time.tv_nsec;
+    time.tv_sec += ns / 1000000000;
+    time.tv_nsec = ns % 1000000000;
+    return time;
+}
+
+bool halo__helper_stop(struct halo_helper *helper, int64_t patience)
+{
+    const struct timespec until = time_in(patience);
+    bool gone;
+
+    halo__helper_leave(helper);
+    pthread_mutex_lock(&helper->mutex);
     while (!helper->gone &&
            pthread_cond_timedwait(&helper->changed, &helper->mutex, &until) != ETIMEDOUT)
         continue;
@@ -228,4 +261,24 @@ bool halo__helper_stop(struct halo_helper *helper)
         discard(helper);
     }
     return gone;
+}
+
+int64_t halo__helper_ask(int fd)
+{
+    const struct timespec until = time_in(HALO_HELPER_PATIENCE);
+    struct halo_helper *helper = fd < 0 ? NULL : halo__helper_start(fd, -1);
+    int64_t type = -ETIMEDOUT;
+    int late = 0;
+
+    if (!helper)
+        return -errno;
+    pthread_mutex_lock(&helper->mutex);
+    begin(helper, JOB_ASK);
+    while (helper->state == HALO_HELPER_BUSY && !late)
+        late = pthread_cond_timedwait(&helper->changed, &helper->mutex, &until);
+    if (helper->state == HALO_HELPER_DONE)
+        type = helper->result;
+    pthread_mutex_unlock(&helper->mutex);
+    (void)halo__helper_stop(helper, late ? 0 : HALO_HELPER_PATIENCE);
+    return type;
 }

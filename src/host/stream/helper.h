@@ -6,6 +6,8 @@
  *     the thread   readv, writev        for as long as it takes; then the event descriptor is ready
  *     the stream   halo__helper_take    what came of it
  *
+ * What a file system is has to be asked of it, too (halo__helper_ask).
+ *
  * The thread blocks all signals, for those are the host's. One that the kernel does not let go of
  * when it is stopped is left behind, and frees what it holds when it returns.
  */
@@ -49,10 +51,20 @@ enum halo_helper_state {
 /* What it is doing. Where it is done, `result` is what came of it, and it is idle from now on. */
 enum halo_helper_state halo__helper_take(struct halo_helper *helper, int64_t *result);
 
+/* Tell it to end, whatever it does. */
+void halo__helper_leave(struct halo_helper *helper);
+
 /*
- * End it, whatever it does, and have it close its descriptor. False where the kernel does not let
- * go of it: what was given to it may still be used.
+ * That, and have it close its descriptor, for so many nanoseconds. False where the kernel does not
+ * let go of it: what was given to it may still be used.
  */
-bool halo__helper_stop(struct halo_helper *helper);
+bool halo__helper_stop(struct halo_helper *helper, int64_t patience);
+#define HALO_HELPER_PATIENCE 50000000
+
+/*
+ * The type of a descriptor's file system, or a negative errno: -ETIMEDOUT where it does not answer
+ * in time, by a thread of its own. The descriptor is closed, there.
+ */
+int64_t halo__helper_ask(int fd);
 
 #endif

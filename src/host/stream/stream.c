@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "../deadline.h"
+#include "helper.h"
 #include "stream.h"
 
 static const char *take(void *self, struct halo_request *request)
@@ -159,6 +160,12 @@ void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
 
 bool halo__streams_free(struct halo_streams *streams)
 {
+    for (uint32_t i = 0; i < streams->used; i++) { /* so that they end beside each other */
+        if (streams->at[i].in.helper)
+            halo__helper_leave(streams->at[i].in.helper);
+        if (streams->at[i].out.helper)
+            halo__helper_leave(streams->at[i].out.helper);
+    }
     for (uint32_t i = 0; i < streams->used; i++) {
         if (streams->at[i].kind)
             halo__end_release(streams, &streams->at[i]);

@@ -89,7 +89,8 @@ struct halo_streams {
     bool unflushed;     /* a host's write fills a buffer in part */
     bool halted;        /* the guest runs no more */
     char shortage[160]; /* what the host's system lacks, as far as it was last seen; or "" */
-    bool memory_lent;   /* to a thread that the kernel does not let go of */
+    bool left_behind;   /* a thread that the kernel does not let go of */
+    bool memory_lent;   /* to such a thread */
     struct halo_stream_stats total;
 };
 
@@ -224,7 +225,8 @@ int halo__stream_close(struct halo_streams *streams, uint32_t handle);
 /* --- Ends: end.c ------------------------------------------------------------------------------ */
 
 /* Connect a stream that is free. 0, or HALO_EINVAL, HALO_EHOST. */
-int halo__end_connect(struct halo_stream *stream, const struct halo_end *end);
+int halo__end_connect(struct halo_streams *streams, struct halo_stream *stream,
+                      const struct halo_end *end);
 
 /* A connection that was accepted. */
 void halo__end_connect_socket(struct halo_stream *stream, int fd);
@@ -259,7 +261,8 @@ void halo__end_arm(struct halo_streams *streams, struct halo_stream *stream);
 bool halo__fd_is_own(int fd);
 
 /* As halo__end_connect; and a connection that was accepted. */
-int halo__fd_connect(struct halo_stream *stream, const struct halo_end *end);
+int halo__fd_connect(struct halo_streams *streams, struct halo_stream *stream,
+                     const struct halo_end *end);
 void halo__fd_connect_socket(struct halo_stream *stream, int fd);
 
 /* Close it; or end what is written, where it is the stream's alone. */

@@ -57,6 +57,7 @@ struct halo_stream *halo__stream_named(struct halo_streams *streams, const char 
 static int connect(struct halo_streams *streams, struct halo_stream *stream,
                    const struct halo_end *end, uint32_t ways)
 {
+    const bool has_fd = end->kind == HALO_END_FD || end->kind == HALO_END_FUNCTIONS;
     const char *why = NULL;
     int error = HALO_EINVAL;
 
@@ -65,16 +66,16 @@ static int connect(struct halo_streams *streams, struct halo_stream *stream,
         return halo__fail(streams->words, HALO_EINVAL,
                           "the end of a stream has no function to %s with",
                           ways & HALO_IN && !end->functions->read ? "read" : "write");
-    if (end->kind == HALO_END_FD && halo__fd_is_own(end->fd))
-        why = "it is one of Halo's own, or no stream of bytes";
+    if (has_fd && end->fd >= 0 && halo__fd_is_own(end->fd))
+        why = "it is one of Halo's own";
     else if (end->kind == HALO_END_FD && end->offset >= 0 && fcntl(end->fd, F_GETFL) & O_APPEND &&
              fcntl(end->fd, F_GETFD) >= 0)
         why = "it is open for appending, so it has no offsets to write at";
     else
-        error = halo__end_connect(stream, end);
+        error = halo__end_connect(streams, stream, end);
     if (!error)
         return 0;
-    if (end->kind != HALO_END_FD)
+    if (end->kind != HALO_END_FD && !why)
         return halo__fail(streams->words, error, "the end of a stream is none");
     if (!why)
         why = end->offset >= 0 ? "it has no offsets, or is not open" : strerror(errno);
