@@ -240,7 +240,7 @@ static void cost_03_a_limit_around_the_host_is_an_error(void **state)
     if (host == 0)
         _exit(limit_memory(group) ? read_beyond_the_limit(state) : 77);
     for (int i = 0; waitpid(host, &status, WNOHANG) == 0; i++) {
-        if (i == 1000) /* of 10 ms: it sleeps */
+        if (i == 6000) /* of 10 ms: it sleeps */
             kill(host, SIGKILL);
         usleep(10000);
     }
