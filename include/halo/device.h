@@ -321,7 +321,7 @@ static inline int halo_device_take_pair(struct halo_device *device, struct halo_
     const struct halo_device_plain *plain = &device->plain;
     const uint64_t rest = 2; /* two slots, not inline, not rejected: see halo_device_take_buffer */
     const uint64_t word = halo_shm_load_meta(second.desc) ^ second.phase;
-    const uint64_t id = (word ^ HALO_META_WRITE) >> 32;
+    const uint32_t id = halo_bare_id(word ^ HALO_META_WRITE);
     const uint32_t len = halo_meta_len(meta), room = halo_meta_len(word);
     struct halo_device_chain *record;
     struct halo_desc loaded = {0, word ^ second.phase};

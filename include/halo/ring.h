@@ -341,13 +341,19 @@ static inline struct halo_at halo_at_move(struct halo_at at, const struct halo_r
 #define HALO_PLAIN_PATH 1
 #endif
 
+/* Of a word from which phase and flags were taken out: its id, and no id where others were set. */
+static inline uint32_t halo_bare_id(uint64_t word)
+{
+    return (uint32_t)(word >> 32);
+}
+
 /*
  * Of a word with the phase taken out (meta ^ phase): its id where its other flags are none, or
  * WRITE alone. Any other flag, and a wrong phase, makes it a number that is no id.
  */
 static inline uint32_t halo_plain_id(uint64_t word)
 {
-    return (uint32_t)((word & ~HALO_META_WRITE) >> 32);
+    return halo_bare_id(word & ~HALO_META_WRITE);
 }
 
 /* Length and WRITE of a word. */

@@ -42,13 +42,16 @@ static uint16_t any_id(void)
 /* The id in a word that can be anything can be anything. So Eva can follow each id on its own. */
 #define halo_meta_id halo_meta_id_of
 #define halo_plain_id halo_plain_id_of
+#define halo_bare_id halo_bare_id_of
 #define halo_token_id halo_token_id_of
 #include <halo/ring.h>
 #undef halo_meta_id
 #undef halo_plain_id
+#undef halo_bare_id
 #undef halo_token_id
 #define halo_meta_id(meta) any_id()
 #define halo_plain_id(word) any_id()
+#define halo_bare_id(word) any_id()
 #define halo_token_id(token) any_id()
 
 const struct halo_desc halo_ring_latched;
@@ -57,14 +60,17 @@ static struct halo_desc desc[SIZE];
 static struct halo_event driver_event, device_event;
 static const struct halo_ring_place place = {desc, &driver_event, &device_event, SIZE};
 
-/* The same place as the hot paths keep it, with the flags of available or of used descriptors. */
-static struct halo_at any_at(bool used)
+/*
+ * A place there in any lap, with the flags of available or of used descriptors. A cursor that moves
+ * by more than one slot needs each slot to be followed on its own: how many are left is computed
+ * from it, and Eva does not know of two values that one goes with the other.
+ */
+static struct halo_at any_at(uint32_t slot, bool used)
 {
     const uint64_t phase = used ? HALO_META_PHASE : (uint64_t)HALO_DESC_AVAIL << 48;
-    struct halo_at at = {(struct halo_desc *)place.desc + choose(SIZE - 1), phase};
+    const struct halo_at at = {(struct halo_desc *)place.desc + slot,
+                               phase ^ within(1) * HALO_META_PHASE};
 
-    if (choose(1))
-        at.phase ^= HALO_META_PHASE;
     return at;
 }
 

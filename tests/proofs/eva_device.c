@@ -1,6 +1,7 @@
 /*
  * The device: from every state in which it can be, with whatever it reads, each operation makes no
- * run-time error and leaves such a state again. SIZE is the ring's.
+ * run-time error and leaves such a state again. SIZE is the ring's. OPERATION is the only one that
+ * is tried, where it is given: of a larger ring all together take too long.
  */
 #include "eva.h"
 
@@ -31,7 +32,17 @@ static void check(void)
     demand(at_is_sound(device.published));
 }
 
-static void begin(void)
+/* Any generation; what is asked of it are its lower bits. */
+static uint64_t any_token(uint32_t id, bool is_free)
+{
+    return (any >> 17 << 17) + (is_free ? HALO_TOKEN_FREE : 0) + id;
+}
+
+/*
+ * A cursor that the operation moves is followed slot by slot; of the others all slots are one
+ * state.
+ */
+static void begin(bool takes, bool completes)
 {
     uint32_t slots = 0;
 
@@ -44,7 +55,7 @@ static void begin(void)
         const bool is_plain = count == 1 && choose(1);
 
         chains[id].capacity = (uint32_t)any;
-        chains[id].token = count ? (any & ~(uint64_t)HALO_TOKEN_FREE) : (any | HALO_TOKEN_FREE);
+        chains[id].token = any_token(id, count == 0);
         chains[id].limit = is_plain ? 1 + (any & (HALO_META_WRITE | UINT32_MAX)) : 0;
         chains[id].slots = (uint16_t)(is_plain ? 0 : count);
         chains[id].is_inline = (uint16_t)any;
@@ -55,10 +66,10 @@ static void begin(void)
     device.room = SIZE - slots - device.staged;
     device.unannounced = any;
     device.batch_meta = any;
-    device.newest = (uint16_t)choose(SIZE - 1);
-    device.avail = any_at(false);
-    device.used = any_at(true);
-    device.published = any_at(true);
+    device.newest = (uint16_t)(takes ? choose(SIZE - 1) : within(SIZE - 1));
+    device.avail = any_at(takes ? choose(SIZE - 1) : within(SIZE - 1), false);
+    device.used = any_at(completes ? choose(SIZE - 1) : within(SIZE - 1), true);
+    device.published = any_at(within(SIZE - 1), true);
     halo_device_memory_changed(&device);
     if (choose(1)) {
         device.violation.reason = HALO_BROKEN_TORN;
@@ -87,8 +98,14 @@ int main(void)
     struct halo_chain chain;
     struct halo_token token;
 
-    begin();
-    switch (choose(9)) {
+#ifdef OPERATION
+    const uint32_t op = OPERATION;
+#else
+    const uint32_t op = choose(9);
+#endif
+
+    begin(op == 0 || op == 6, op == 0 || op == 1 || op == 7 || op == 8); /* 0: what is rejected */
+    switch (op) {
     case 0:
         if (halo_device_poll(&device, &chain, spans, SPANS) == 1)
             serve(&chain, spans);

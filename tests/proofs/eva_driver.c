@@ -1,6 +1,7 @@
 /*
  * The driver: from every state in which it can be, with whatever it reads, each operation makes no
- * run-time error and leaves such a state again. SIZE is the ring's.
+ * run-time error and leaves such a state again. SIZE is the ring's; OPERATION, where it is given,
+ * the only one that is tried.
  */
 #include "eva.h"
 
@@ -78,9 +79,9 @@ static bool begin(void)
         last = id;
     }
     (void)halo_driver_extend(&driver, within(HALO_FEATURES_ALL + 1));
-    driver.avail = any_at(false);
-    driver.published = any_at(false);
-    driver.used = any_at(true);
+    driver.avail = any_at(within(SIZE - 1), false);
+    driver.published = any_at(within(SIZE - 1), false);
+    driver.used = any_at(choose(SIZE - 1), true);
     driver.batch_meta = any;
     driver.unannounced = any;
     driver.failed = within(SIZE);
@@ -116,7 +117,11 @@ int main(void)
         bufs[i] = (struct halo_buf){any, (uint32_t)any};
     if (!begin())
         return 0;
+#ifdef OPERATION
+    switch (OPERATION) {
+#else
     switch (choose(9)) {
+#endif
     case 0:
         readable = any_count();
         halo_driver_add(&driver, bufs, readable, any_count());
