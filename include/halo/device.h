@@ -430,13 +430,11 @@ int halo_device_refuse_word(const struct halo_device *device, struct halo_token 
 
 /*
  * Write the used entry of a chain in flight, which may be so: `meta` has everything but the phase.
- * With an extension its word was staged before.
+ * With an extension its word was staged before. The slots that it had are the caller's to count.
  */
-static inline void halo_device_put_used(struct halo_device *device,
-                                        struct halo_device_chain *record, uint64_t meta)
+static inline void halo_device_stage_used(struct halo_device *device,
+                                          struct halo_device_chain *record, uint64_t meta)
 {
-    const uint32_t slots = halo_device_chain_slots(record);
-
     meta |= device->used.phase;
     if (device->staged == 0)
         device->batch_meta = meta;
@@ -444,6 +442,15 @@ static inline void halo_device_put_used(struct halo_device *device,
         halo_shm_stage_meta(device->used.desc, meta);
     record->token |= HALO_TOKEN_FREE;
     record->limit = 0;
+}
+
+/* The same for a chain of any number of slots. */
+static inline void halo_device_put_used(struct halo_device *device,
+                                        struct halo_device_chain *record, uint64_t meta)
+{
+    const uint32_t slots = halo_device_chain_slots(record);
+
+    halo_device_stage_used(device, record, meta);
     record->slots = 0;
     device->staged += slots;
     device->used = halo_at_advance(device->used, slots, &device->place, device->end);
@@ -461,7 +468,6 @@ static inline int halo_device_complete(struct halo_device *device, struct halo_t
     const uint32_t id = halo_token_id(token);
     const uint64_t body = written ? written | HALO_META_WRITE : 0;
     struct halo_device_chain *record;
-    uint64_t meta;
 
     halo_device_check(device);
     if (!HALO_PLAIN_PATH || id >= device->ids)
@@ -470,13 +476,7 @@ static inline int halo_device_complete(struct halo_device *device, struct halo_t
     /* Below the limit: it is a plain chain in flight, which has room for that, and one slot. */
     if (record->token != token.word || body >= record->limit)
         return halo_device_retire(device, token, written, 0, 0);
-    meta = body | (uint64_t)id << 32 | device->used.phase;
-    if (device->staged == 0)
-        device->batch_meta = meta;
-    else
-        halo_shm_stage_meta(device->used.desc, meta);
-    record->token |= HALO_TOKEN_FREE;
-    record->limit = 0;
+    halo_device_stage_used(device, record, body | (uint64_t)id << 32);
     device->staged++;
     device->used = halo_at_step(device->used, &device->place, device->end);
     return 0;

@@ -169,6 +169,17 @@ static inline int halo_driver_begin(const struct halo_driver *driver, uint32_t t
     return 0;
 }
 
+/* Write flags, id and length of a descriptor; those of the batch's first one are withheld. */
+static inline void halo_driver_stage_meta(struct halo_driver *driver,
+                                          HALO_SHARED struct halo_desc *desc, uint64_t meta,
+                                          bool withhold)
+{
+    if (withhold)
+        driver->batch_meta = meta;
+    else
+        halo_shm_stage_meta(desc, meta);
+}
+
 static inline void halo_driver_put(struct halo_driver *driver, struct halo_driver_put *put,
                                    uint64_t addr, uint32_t len, uint32_t flags)
 {
@@ -176,10 +187,7 @@ static inline void halo_driver_put(struct halo_driver *driver, struct halo_drive
     HALO_SHARED struct halo_desc *desc = put->at.desc;
 
     halo_shm_stage_addr(desc, addr);
-    if (put->withhold)
-        driver->batch_meta = meta;
-    else
-        halo_shm_stage_meta(desc, meta);
+    halo_driver_stage_meta(driver, desc, meta, put->withhold);
     put->withhold = false;
     put->at = halo_at_step(put->at, &driver->place, driver->end);
 }
@@ -221,10 +229,7 @@ static inline int halo_driver_add_plain(struct halo_driver *driver, uint64_t add
     HALO_SHARED struct halo_desc *desc = driver->avail.desc;
 
     halo_shm_stage_addr(desc, addr);
-    if (driver->staged == 0)
-        driver->batch_meta = meta;
-    else
-        halo_shm_stage_meta(desc, meta);
+    halo_driver_stage_meta(driver, desc, meta, driver->staged == 0);
     driver->free_id = chain->next;
     chain->limit = body + 1;
     chain->batch = driver->batch;
@@ -275,10 +280,7 @@ static inline int halo_driver_add_pair(struct halo_driver *driver, uint64_t read
 
     halo_driver_check(driver);
     halo_shm_stage_addr(first.desc, readable);
-    if (driver->staged == 0)
-        driver->batch_meta = meta;
-    else
-        halo_shm_stage_meta(first.desc, meta);
+    halo_driver_stage_meta(driver, first.desc, meta, driver->staged == 0);
     halo_shm_stage_addr(second.desc, writable);
     halo_shm_stage_meta(second.desc,
                         writable_len | HALO_META_WRITE | (uint64_t)id << 32 | second.phase);

@@ -163,8 +163,8 @@ static __attribute__((noinline)) int poll_nothing(struct halo_sender *sender)
 }
 
 /* The rest, with a used entry that was loaded. */
-static __attribute__((noinline)) int poll_loaded(struct halo_sender *sender,
-                                                 struct halo_answer *answer, uint64_t meta)
+static __attribute__((noinline)) int poll_any_loaded(struct halo_sender *sender,
+                                                     struct halo_answer *answer, uint64_t meta)
 {
     struct halo_used used;
     const int got = halo_driver_take_any_held(&sender->driver, &used, meta);
@@ -196,7 +196,7 @@ int halo_sender_poll(struct halo_sender *sender, struct halo_answer *answer)
     if ((meta ^ driver->used.phase) & HALO_META_PHASE)
         return sender->holding ? poll_nothing(sender) : 0; /* DRV-11 */
     if (!halo_driver_take_held(driver, &used, meta))
-        return poll_loaded(sender, answer, meta);
+        return poll_any_loaded(sender, answer, meta);
     request = &sender->requests[used.id];
     if (request->part_count > 0)
         return poll_parts(sender, answer, used);

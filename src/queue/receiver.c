@@ -43,7 +43,7 @@ static int release(struct halo_receiver *receiver)
 }
 
 /* Nothing has come. */
-static __attribute__((noinline)) int poll_nothing(struct halo_receiver *receiver)
+static __attribute__((noinline)) int take_nothing(struct halo_receiver *receiver)
 {
     (void)release(receiver);
     return 0;
@@ -133,7 +133,7 @@ int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *req
     if (HALO_PLAIN_PATH && word >> 48 == HALO_DESC_NEXT && device->room > 1) /* not if latched */
         return poll_pair(receiver, request, spans, span_max, meta);
     if (word & HALO_META_PHASE)
-        return receiver->holding ? poll_nothing(receiver) : 0;
+        return receiver->holding ? take_nothing(receiver) : 0;
     if (HALO_PLAIN_PATH && halo_device_is_inline(device, halo_meta_flags(word)) && device->room > 0)
         return poll_inline(receiver, request, spans, span_max, meta);
     return poll_any(receiver, request, spans, span_max, meta);
@@ -345,7 +345,7 @@ int halo_receiver_rewind(struct halo_receiver *receiver, struct halo_received *r
 }
 
 /* The decision of a flush, of which a policy may hold back one of two in a row. */
-static __attribute__((noinline)) int decide(struct halo_receiver *receiver)
+static __attribute__((noinline)) int hold_or_notify(struct halo_receiver *receiver)
 {
     if (receiver->holding || receiver->device.unannounced == 0)
         return release(receiver);
@@ -364,7 +364,7 @@ int halo_receiver_flush(struct halo_receiver *receiver)
     receiver->stats.batches += receiver->device.staged > 0;
     halo_device_publish(&receiver->device);
     if (receiver->policy.hold)
-        return decide(receiver);
+        return hold_or_notify(receiver);
     return halo_device_should_notify(&receiver->device) ? notify(receiver) : 0;
 }
 

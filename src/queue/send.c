@@ -483,7 +483,7 @@ int halo_sender_request(struct halo_sender *sender, const void *bytes, size_t le
     return request_by_steps(sender, bytes, len, answer_len, context, token, false);
 }
 
-static __attribute__((noinline)) int notify(struct halo_sender *sender)
+static __attribute__((noinline)) int kick(struct halo_sender *sender)
 {
     sender->stats.notifications++;
     if (sender->notifier.notify) {
@@ -497,11 +497,11 @@ static __attribute__((noinline)) int notify(struct halo_sender *sender)
 int halo__sender_release(struct halo_sender *sender)
 {
     sender->holding = false;
-    return halo_driver_should_kick(&sender->driver) ? notify(sender) : 0;
+    return halo_driver_should_kick(&sender->driver) ? kick(sender) : 0;
 }
 
 /* The decision of a flush, of which a policy may hold back one of two in a row. */
-static __attribute__((noinline)) int decide(struct halo_sender *sender)
+static __attribute__((noinline)) int hold_or_kick(struct halo_sender *sender)
 {
     if (sender->holding || sender->driver.unannounced == 0)
         return halo__sender_release(sender);
@@ -520,6 +520,6 @@ int halo_sender_flush(struct halo_sender *sender)
     sender->stats.batches += sender->driver.staged > 0;
     halo_driver_publish(&sender->driver);
     if (sender->policy.hold)
-        return decide(sender);
-    return halo_driver_should_kick(&sender->driver) ? notify(sender) : 0;
+        return hold_or_kick(sender);
+    return halo_driver_should_kick(&sender->driver) ? kick(sender) : 0;
 }

@@ -194,37 +194,54 @@ static void cost_03_memory_that_lacks_later_is_an_error(void **state)
 /* --- A limit of memory around the host ---------------------------------------------------------
  */
 
-/* Into a group of a limit, where nobody is killed: who touches what is not there sleeps for ever.
- * False where there are no such groups to be had. */
+static bool write_setting(const char *group, const char *file, const char *text)
+{
+    char path[200];
+    int fd;
+    bool written;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", group, file);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    close(fd);
+    return written;
+}
+
+/* Into a group where nobody is killed: who touches what is not there sleeps for ever. False where
+ * there are no such groups to be had. */
+static bool join(const char *group)
+{
+    return mkdir(group, 0700) == 0 && write_setting(group, "memory.oom_control", "1") &&
+           write_setting(group, "tasks", "0");
+}
+
+/* From now on there are 8 MiB more than what is in use. */
 static bool limit_memory(const char *group)
 {
-    static const struct {
-        const char *file, *text;
-    } settings[] = {
-        {"memory.limit_in_bytes", "16777216"}, {"memory.oom_control", "1"}, {"tasks", "0"}};
+    char path[200], text[32];
+    unsigned long long used = 0;
+    FILE *file;
+    int got;
 
-    if (mkdir(group, 0700) < 0)
+    (void)snprintf(path, sizeof(path), "%s/memory.usage_in_bytes", group);
+    file = fopen(path, "re");
+    if (!file)
         return false;
-    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-        char path[200];
-        int fd;
-
-        (void)snprintf(path, sizeof(path), "%s/%s", group, settings[i].file);
-        fd = open(path, O_WRONLY | O_CLOEXEC);
-        if (fd < 0 || write(fd, settings[i].text, strlen(settings[i].text)) < 0)
-            return false;
-        close(fd);
-    }
-    return true;
+    got = fscanf(file, "%llu", &used);
+    fclose(file);
+    (void)snprintf(text, sizeof(text), "%llu", used + 8 * MIB);
+    return got == 1 && write_setting(group, "memory.limit_in_bytes", text);
 }
 
 /* 16 MiB that were never touched: there is not as much. */
-static int read_beyond_the_limit(void **state)
+static int read_beyond_the_limit(void **state, const char *group)
 {
     struct halo_future future;
     int error;
 
     open_guest(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    if (!limit_memory(group))
+        return 2;
     error = answer(&future, 16 * MIB - 4096);
     return error == HALO_ENOMEM && strstr(halo_errmsg(box), "there is no memory for") ? 0 : 1;
 }
@@ -238,7 +255,7 @@ static void cost_03_a_limit_around_the_host_is_an_error(void **state)
     (void)snprintf(group, sizeof(group), "/sys/fs/cgroup/memory/halo-test-%d", (int)getpid());
     host = fork();
     if (host == 0)
-        _exit(limit_memory(group) ? read_beyond_the_limit(state) : 77);
+        _exit(join(group) ? read_beyond_the_limit(state, group) : 77);
     for (int i = 0; waitpid(host, &status, WNOHANG) == 0; i++) {
         if (i == 6000) /* of 10 ms: it sleeps */
             kill(host, SIGKILL);

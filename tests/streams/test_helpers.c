@@ -50,9 +50,10 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
     return count > 0 ? write(fd, iov->iov_base, iov->iov_len) : 0;
 }
 
-static int far_fd = -1;
-static bool far_away;          /* every file is of a file system that is answered by others */
-static uint32_t asked, closes; /* of it, on the thread that runs the test */
+/* Helpers look at these, too. */
+static _Atomic int far_fd = -1;
+static _Atomic bool far_away; /* every file is of a file system that is answered by others */
+static _Atomic uint32_t asked, closes; /* of it, on the thread that runs the test */
 
 int statx(int fd, const char *path, int flags, unsigned mask, struct statx *st)
 {
@@ -136,7 +137,8 @@ static int close_guest(void **state)
     let_go();
     far_away = false;
     far_fd = -1;
-    asked = closes = 0;
+    asked = 0;
+    closes = 0;
     return 0;
 }
 

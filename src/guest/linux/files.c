@@ -228,15 +228,6 @@ static int64_t stat_path(struct linux_table *table, const char *path, bool is_di
     return give_stat(table, address, 0, file);
 }
 
-int64_t linux_stat(struct linux_table *table, const uint64_t *args)
-{
-    char path[LINUX_PATH_MAX];
-    bool is_dir;
-    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
-
-    return error ? error : stat_path(table, path, is_dir, args[1]);
-}
-
 int64_t linux_newfstatat(struct linux_table *table, const uint64_t *args)
 {
     char path[LINUX_PATH_MAX];
@@ -248,6 +239,13 @@ int64_t linux_newfstatat(struct linux_table *table, const uint64_t *args)
         return linux_fstat(table, (const uint64_t[]){args[0], args[2]});
     error = linux_tree_resolve_at(table, args, path, &is_dir);
     return error ? error : stat_path(table, path, is_dir, args[2]);
+}
+
+int64_t linux_stat(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t at[] = {(uint64_t)LINUX_AT_FDCWD, args[0], args[1], 0};
+
+    return linux_newfstatat(table, at);
 }
 
 /* --- Length and rights ------------------------------------------------------------------------ */

@@ -86,20 +86,28 @@ int64_t linux_tree_resolve(struct linux_table *table, uint64_t address, char *pa
     return resolve(table, table->folder, address, path, is_dir);
 }
 
-int64_t linux_tree_resolve_at(struct linux_table *table, const uint64_t *args, char *path,
-                              bool *is_dir)
+/* What a descriptor leads to, or NULL, is a directory that is still there: 0, or why not. */
+static int64_t check_directory(const struct linux_open *open)
 {
-    const struct linux_open *open = linux_open_of(table, args[0]);
-
-    if ((int32_t)args[0] == LINUX_AT_FDCWD ||
-        (linux_may_read(table, args[1], 1) && *(const char *)(uintptr_t)args[1] == '/'))
-        return linux_tree_resolve(table, args[1], path, is_dir);
     if (!open)
         return -L_EBADF;
     if (open->kind != LINUX_FILE || !open->file->is_directory)
         return -L_ENOTDIR;
-    if (!open->file->is_linked)
-        return -L_ENOENT;
+    return open->file->is_linked ? 0 : -L_ENOENT;
+}
+
+int64_t linux_tree_resolve_at(struct linux_table *table, const uint64_t *args, char *path,
+                              bool *is_dir)
+{
+    const struct linux_open *open = linux_open_of(table, args[0]);
+    int64_t error;
+
+    if ((int32_t)args[0] == LINUX_AT_FDCWD ||
+        (linux_may_read(table, args[1], 1) && *(const char *)(uintptr_t)args[1] == '/'))
+        return linux_tree_resolve(table, args[1], path, is_dir);
+    error = check_directory(open);
+    if (error)
+        return error;
     return resolve(table, open->file->path, args[1], path, is_dir);
 }
 
@@ -170,15 +178,6 @@ static int64_t access_path(struct linux_table *table, const char *path, bool is_
     return (mode & 1) && !file->is_directory && !(file->mode & 0111) ? -L_EACCES : 0;
 }
 
-int64_t linux_access(struct linux_table *table, const uint64_t *args)
-{
-    char path[LINUX_PATH_MAX];
-    bool is_dir;
-    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
-
-    return error ? error : access_path(table, path, is_dir, args[1]);
-}
-
 int64_t linux_faccessat(struct linux_table *table, const uint64_t *args)
 {
     char path[LINUX_PATH_MAX];
@@ -186,6 +185,13 @@ int64_t linux_faccessat(struct linux_table *table, const uint64_t *args)
     const int64_t error = linux_tree_resolve_at(table, args, path, &is_dir);
 
     return error ? error : access_path(table, path, is_dir, args[2]);
+}
+
+int64_t linux_access(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t at[] = {(uint64_t)LINUX_AT_FDCWD, args[0], args[1]};
+
+    return linux_faccessat(table, at);
 }
 
 int64_t linux_getcwd(struct linux_table *table, const uint64_t *args)
@@ -298,14 +304,11 @@ int64_t linux_getdents(struct linux_table *table, const uint64_t *args)
 {
     enum { DIRECTORY = 4, REGULAR = 8, NAME = 19 };
     struct linux_open *open = linux_open_of(table, args[0]);
+    const int64_t error = check_directory(open);
     uint64_t done = 0;
 
-    if (!open)
-        return -L_EBADF;
-    if (open->kind != LINUX_FILE || !open->file->is_directory)
-        return -L_ENOTDIR;
-    if (!open->file->is_linked)
-        return -L_ENOENT;
+    if (error)
+        return error;
     for (; open->offset < (int64_t)LINUX_FILES + 2; open->offset++) {
         const struct linux_file *file =
             open->offset < 2 ? open->file : &table->files[open->offset - 2];
@@ -353,24 +356,6 @@ static int64_t remove_path(struct linux_table *table, const char *path, bool is_
     return 0;
 }
 
-int64_t linux_unlink(struct linux_table *table, const uint64_t *args)
-{
-    char path[LINUX_PATH_MAX];
-    bool is_dir;
-    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
-
-    return error ? error : remove_path(table, path, is_dir, false);
-}
-
-int64_t linux_rmdir(struct linux_table *table, const uint64_t *args)
-{
-    char path[LINUX_PATH_MAX];
-    bool is_dir;
-    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
-
-    return error ? error : remove_path(table, path, is_dir, true);
-}
-
 int64_t linux_unlinkat(struct linux_table *table, const uint64_t *args)
 {
     char path[LINUX_PATH_MAX];
@@ -381,6 +366,20 @@ int64_t linux_unlinkat(struct linux_table *table, const uint64_t *args)
         return -L_EINVAL;
     error = linux_tree_resolve_at(table, args, path, &is_dir);
     return error ? error : remove_path(table, path, is_dir, (args[2] & AT_REMOVEDIR_) != 0);
+}
+
+int64_t linux_unlink(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t at[] = {(uint64_t)LINUX_AT_FDCWD, args[0], 0};
+
+    return linux_unlinkat(table, at);
+}
+
+int64_t linux_rmdir(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t at[] = {(uint64_t)LINUX_AT_FDCWD, args[0], AT_REMOVEDIR_};
+
+    return linux_unlinkat(table, at);
 }
 
 int64_t linux_mkdir(struct linux_table *table, const uint64_t *args)

@@ -42,22 +42,27 @@ void halo__ram_free(struct halo_ram *ram)
 
 int halo__ram_find(struct halo_ram *ram, uint64_t offset, uint64_t len)
 {
-    if (len == 0)
-        return 0;
-    for (uint64_t i = offset / HALO_RAM_PIECE; i <= (offset + len - 1) / HALO_RAM_PIECE; i++) {
-        const uint64_t left = ram->len - i * HALO_RAM_PIECE,
-                       piece = left < HALO_RAM_PIECE ? left : HALO_RAM_PIECE;
+    const uint64_t end = (offset + len + HALO_RAM_PIECE - 1) / HALO_RAM_PIECE;
+    uint64_t next;
 
-        if (ram->found[i])
+    for (uint64_t piece = offset / HALO_RAM_PIECE; len > 0 && piece < end; piece = next) {
+        const uint64_t from = piece * HALO_RAM_PIECE;
+        uint64_t to;
+
+        next = piece + 1;
+        if (ram->found[piece])
             continue;
-        /* Another error is of a kernel, or a filter, that does not do it: as if we had not asked.
-         */
-        if (fallocate(ram->fd, 0, (off_t)(i * HALO_RAM_PIECE), (off_t)piece) < 0 &&
+        while (next < end && !ram->found[next])
+            next++;
+        to = next * HALO_RAM_PIECE < ram->len ? next * HALO_RAM_PIECE : ram->len;
+        /* At once, for where it fails the kernel takes back what it has found. Another error is of
+         * a kernel, or a filter, that does not do it: as if we had not asked. */
+        if (fallocate(ram->fd, 0, (off_t)from, (off_t)(to - from)) < 0 &&
             (errno == ENOMEM || errno == ENOSPC))
             return halo__fail(ram->words, HALO_ENOMEM,
                               "there is no memory for %llu KiB of guest memory: %s",
                               (unsigned long long)(len + 1023) >> 10, strerror(errno));
-        ram->found[i] = true;
+        memset(ram->found + piece, true, next - piece);
     }
     return 0;
 }
