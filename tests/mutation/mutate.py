@@ -105,6 +105,8 @@ def mutants(file, text):
             function = None
         if not function or not line.strip():
             continue
+        if re.match(r'\s*halo_(device|driver)_check\(\w+\);', line):  # nothing, but in a checking build
+            continue
         shown = ' '.join(line.split())
         for at, end, new, what in changes(line):
             yield number, lines[number][:at] + new + lines[number][end:], function, shown, what
