@@ -70,6 +70,20 @@ struct halo_pool {
 int halo_pool_init(struct halo_pool *pool, void *base, uint32_t buf_len, uint32_t count,
                    uint32_t *next);
 
+/*
+ * What must hold between two operations: looked at before those that change anything, in a build
+ * with -Dchecks=true (HALO_CHECKS), which stops the program where it does not hold. Otherwise it is
+ * nothing.
+ */
+#ifdef HALO_CHECKS
+void halo_pool_check(const struct halo_pool *pool);
+#else
+static inline void halo_pool_check(const struct halo_pool *pool)
+{
+    (void)pool;
+}
+#endif
+
 /* Bytes of each buffer. */
 static inline uint32_t halo_pool_buf_len(const struct halo_pool *pool)
 {
@@ -80,6 +94,7 @@ static inline void *halo_pool_take(struct halo_pool *pool, enum halo_holder hold
 {
     const uint32_t index = pool->free_head;
 
+    halo_pool_check(pool);
     if (pool->free_count == 0)
         return (void *)0;
     pool->free_head = pool->next[index];
@@ -99,6 +114,7 @@ static inline int halo_pool_put(struct halo_pool *pool, const void *buf, enum ha
 {
     const uint64_t index = halo_pool_index(pool, buf);
 
+    halo_pool_check(pool);
     if (index >= pool->count || pool->base + (index << pool->shift) != buf)
         return HALO_EINVAL;
     if (pool->next[index] != HALO_POOL_TAKEN - (uint32_t)holder)

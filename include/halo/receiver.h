@@ -60,6 +60,20 @@ int halo_receiver_init(struct halo_receiver *receiver, const struct halo_receive
                        struct halo_device_chain *chains);
 
 /*
+ * What must hold between two operations: looked at before those that change anything, in a build
+ * with -Dchecks=true (HALO_CHECKS), which stops the program where it does not hold. Otherwise it is
+ * nothing.
+ */
+#ifdef HALO_CHECKS
+void halo_receiver_check(const struct halo_receiver *receiver);
+#else
+static inline void halo_receiver_check(const struct halo_receiver *receiver)
+{
+    (void)receiver;
+}
+#endif
+
+/*
  * A request that was taken, until it is completed. It may be copied and kept; its spans are the
  * caller's array, to be kept with it.
  */
@@ -325,6 +339,7 @@ static inline int halo_receiver_answered(struct halo_receiver *receiver, int err
 static inline int halo_receiver_answer(struct halo_receiver *receiver,
                                        const struct halo_parked *parked, uint32_t len)
 {
+    halo_receiver_check(receiver);
     if (receiver->notifying)
         return HALO_EBUSY;
     if (halo_device_retire_chain(&receiver->device, parked->token, len))
@@ -337,6 +352,7 @@ static inline int halo_receiver_answer_inline(struct halo_receiver *receiver,
                                               const struct halo_parked *parked, const void *bytes,
                                               uint32_t len)
 {
+    halo_receiver_check(receiver);
     if (receiver->notifying)
         return HALO_EBUSY;
     return halo_receiver_answered(

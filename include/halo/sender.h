@@ -134,6 +134,20 @@ struct halo_sender_config {
 int halo_sender_init(struct halo_sender *sender, const struct halo_sender_config *config,
                      void *memory);
 
+/*
+ * What must hold between two operations: looked at before those that change anything, in a build
+ * with -Dchecks=true (HALO_CHECKS), which stops the program where it does not hold. Otherwise it is
+ * nothing.
+ */
+#ifdef HALO_CHECKS
+void halo_sender_check(const struct halo_sender *sender);
+#else
+static inline void halo_sender_check(const struct halo_sender *sender)
+{
+    (void)sender;
+}
+#endif
+
 /* --- Building a request ----------------------------------------------------------------------- */
 
 /* A request that is being built. Its fields are private. Any number may be open at a time. */

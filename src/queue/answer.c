@@ -20,6 +20,7 @@ int halo_sender_reclaim(struct halo_sender *sender)
 {
     int got;
 
+    halo_sender_check(sender);
     if (sender->notifying)
         return HALO_EBUSY;
     got = harvest(sender);
@@ -87,6 +88,7 @@ int halo_sender_wait(struct halo_sender *sender, uint64_t deadline)
 {
     uint32_t in_flight = sender->stats.in_flight;
 
+    halo_sender_check(sender);
     if (sender->waiting || sender->notifying)
         return HALO_EBUSY;
     while (sender->answered == 0 && in_flight > 0 && sender->stats.in_flight == in_flight) {
@@ -189,6 +191,7 @@ int halo_sender_poll(struct halo_sender *sender, struct halo_answer *answer)
     struct halo_used used;
     uint64_t meta;
 
+    halo_sender_check(sender);
     if (sender->notifying || sender->answered > 0)
         return poll_waiting(sender, answer);
     halo_driver_check(driver);
@@ -233,6 +236,7 @@ int halo_sender_take(struct halo_sender *sender, struct halo_token token,
 {
     const struct halo_sender_request *request = find_request(sender, token);
 
+    halo_sender_check(sender);
     if (sender->notifying)
         return HALO_EBUSY;
     if (!request || request->state == HALO_REQUEST_TAKEN || request->state == HALO_REQUEST_LOST)
@@ -344,6 +348,7 @@ int halo_answer_free(struct halo_sender *sender, struct halo_answer *answer)
 {
     struct halo_sender_request *request = find_request(sender, answer->token);
 
+    halo_sender_check(sender);
     if (sender->notifying)
         return HALO_EBUSY;
     if (!request || request->state != HALO_REQUEST_TAKEN)
@@ -376,6 +381,7 @@ struct halo_queue_stats halo_sender_stats(const struct halo_sender *sender)
 
 int halo_sender_stop(struct halo_sender *sender)
 {
+    halo_sender_check(sender);
     if (sender->notifying)
         return HALO_EBUSY;
     halo_driver_stop(&sender->driver);
@@ -384,10 +390,12 @@ int halo_sender_stop(struct halo_sender *sender)
 
 int halo_sender_fail(struct halo_sender *sender, struct halo_token *token, uint64_t *context)
 {
-    uint16_t id;
-    int got = halo_driver_fail(&sender->driver, &id);
     struct halo_sender_request *request;
+    uint16_t id;
+    int got;
 
+    halo_sender_check(sender);
+    got = halo_driver_fail(&sender->driver, &id);
     if (got <= 0)
         return got;
     request = &sender->requests[id];
@@ -415,6 +423,7 @@ int halo_sender_reset(struct halo_sender *sender)
     const struct halo_ring_place place = sender->driver.place;
     const uint32_t features = sender->driver.features;
 
+    halo_sender_check(sender);
     if (sender->notifying)
         return HALO_EBUSY;
     if (!sender->driver.violation.reason)

@@ -125,6 +125,7 @@ int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *req
     struct halo_device *device = &receiver->device;
     uint64_t meta, word;
 
+    halo_receiver_check(receiver);
     if (receiver->notifying || receiver->stats.in_flight >= receiver->in_flight_max)
         return refuse(receiver);
     halo_device_check(device);
@@ -312,6 +313,7 @@ int halo_receiver_complete(struct halo_receiver *receiver, struct halo_received 
     struct halo_device *device = &receiver->device;
     const uint64_t len = request->answer_len;
 
+    halo_receiver_check(receiver);
     if (receiver->notifying)
         return HALO_EBUSY;
     if (!request->open)
@@ -331,6 +333,7 @@ int halo_receiver_rewind(struct halo_receiver *receiver, struct halo_received *r
 {
     int error;
 
+    halo_receiver_check(receiver);
     if (receiver->notifying)
         return HALO_EBUSY;
     if (!request->open)
@@ -357,6 +360,7 @@ static __attribute__((noinline)) int hold_or_notify(struct halo_receiver *receiv
 
 int halo_receiver_flush(struct halo_receiver *receiver)
 {
+    halo_receiver_check(receiver);
     if (receiver->notifying)
         return HALO_EBUSY;
     if (receiver->device.violation.reason)

@@ -77,6 +77,7 @@ static int may_add(const struct halo_send *send, bool writable)
 {
     if (!send->sender)
         return HALO_ESTATE;
+    halo_sender_check(send->sender);
     if (send->sender->notifying)
         return HALO_EBUSY;
     if (!writable && (send->writable_count > 0 || send->is_inline))
@@ -300,9 +301,11 @@ int halo_send_inline(struct halo_send *send, const void *bytes, uint32_t len)
 
 void halo_send_drop(struct halo_send *send)
 {
-    if (send->sender)
+    if (send->sender) {
+        halo_sender_check(send->sender);
         (void)free_some(send->sender, send->first,
                         (uint32_t)send->readable_count + send->writable_count);
+    }
     send->sender = NULL;
 }
 
@@ -363,6 +366,7 @@ int halo_send_submit(struct halo_send *send, uint64_t context, struct halo_token
 
     if (!sender)
         return HALO_ESTATE;
+    halo_sender_check(sender);
     if (sender->notifying)
         return HALO_EBUSY;
     error = halo_driver_begin(&sender->driver, total, &put);
@@ -473,6 +477,7 @@ int halo_sender_request(struct halo_sender *sender, const void *bytes, size_t le
 {
     const uint32_t features = sender->driver.features;
 
+    halo_sender_check(sender);
     if (len <= HALO_INLINE_REQUEST_MAX && features & HALO_FEATURE_INLINE_REQUEST) {
         if (answer_len <= HALO_INLINE_ANSWER_MAX && features & HALO_FEATURE_INLINE_ANSWER)
             return request_word(sender, bytes, len, context, token);
@@ -513,6 +518,7 @@ static __attribute__((noinline)) int hold_or_kick(struct halo_sender *sender)
 
 int halo_sender_flush(struct halo_sender *sender)
 {
+    halo_sender_check(sender);
     if (sender->notifying)
         return HALO_EBUSY;
     if (sender->driver.violation.reason)

@@ -5,6 +5,7 @@
  *     answer.c    the sender: answers, waiting, the end of a queue
  *     receiver.c  the device's end: reading requests, writing answers
  *     parked.c    requests that wait there for long, with no pointer in them
+ *     check.c     what holds between any two operations, in a build with -Dchecks=true
  *     exported.c  the inline functions of all public headers of the library, for other languages
  *
  * This header is what the sender's two files share. Neither end may assume anything of the other's

@@ -1,4 +1,4 @@
-"""Break the ring library in one place at a time and see whether a test notices: mutate.py [OPTIONS]
+"""Break the ring, the pools and the queue in one place at a time and see whether a test notices: mutate.py [OPTIONS]
 
     --list            print the mutants, run nothing
     --only FILE       mutate this file alone; may be repeated
@@ -25,7 +25,9 @@ import tempfile
 import threading
 
 FILES = ['include/halo/shm.h', 'include/halo/ring.h', 'include/halo/driver.h', 'include/halo/device.h',
-         'include/halo/draft.h', 'src/ring/ring.c', 'src/ring/driver.c', 'src/ring/device.c', 'src/pool/pool.c']
+         'include/halo/draft.h', 'src/ring/ring.c', 'src/ring/driver.c', 'src/ring/device.c', 'src/pool/pool.c',
+         'include/halo/sender.h', 'include/halo/receiver.h', 'src/queue/sender.h', 'src/queue/send.c',
+         'src/queue/answer.c', 'src/queue/receiver.c', 'src/queue/parked.c']
 # Test programs, those that notice most and soonest first; then commands, which take longer.
 PROGRAMS = ['unit/test_device', 'unit/test_driver', 'unit/test_batch', 'unit/test_event', 'unit/test_reject', 'unit/test_rewind',
             'unit/test_giving_up', 'unit/test_ring', 'unit/test_span', 'unit/test_place_at', 'unit/test_draft',
@@ -33,9 +35,14 @@ PROGRAMS = ['unit/test_device', 'unit/test_driver', 'unit/test_batch', 'unit/tes
             'unit/test_answer_writing', 'unit/test_plain_request', 'model/test_accesses', 'unit/test_life_cycle', 'model/test_small_scope',
             'model/test_against_model', 'model/test_plain', 'model/test_arm_after', 'unit/test_resume', 'model/test_state_space', 'model/test_every_load',
             'model/test_interleavings']
+# The same for the files of the queue alone, which has no memory orders of its own.
+QUEUE_PROGRAMS = ['unit/test_' + name for name in (
+    'slots', 'answers', 'receiver', 'answer_writing', 'plain_request', 'sender', 'sender_end', 'sender_waits', 'policy',
+    'parked', 'buffers')] + ['model/test_queue_random']
 COMMANDS = [['tests/binaries/run', '--sources'], ['tests/relacy/run', '--sources']]
 TEST_FLAVOUR = ('accesses', 'every_load', 'interleavings')
-NEEDS_QUEUE = ('slots', 'answers', 'receiver', 'answer_writing', 'plain_request')
+NEEDS_QUEUE = ('slots', 'answers', 'receiver', 'answer_writing', 'plain_request', 'sender', 'sender_end', 'sender_waits',
+               'policy', 'parked', 'queue_random')
 NEEDS_MODEL = ('arm_after', 'small_scope', 'against_model', 'every_load')
 
 TOKEN = re.compile(r'[A-Za-z_]\w*|0x[0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|->|\+\+|--|<<=|>>=|<<|>>|[<>=!+\-*/%&|^]=|&&|\|\||.')
@@ -106,7 +113,7 @@ def mutants(file, text):
             function = None
         if not function or not line.strip():
             continue
-        if re.match(r'\s*halo_(device|driver)_check\(\w+\);', line):  # nothing, but in a checking build
+        if re.match(r'\s*halo_(device|driver|pool|sender|receiver)_check\(\w+\);', line):  # nothing, but in a checking build
             continue
         shown = ' '.join(line.split())
         for at, end, new, what in changes(line):
@@ -123,6 +130,10 @@ def mutants(file, text):
 SOURCES = ['src/ring/ring.c', 'src/ring/driver.c', 'src/ring/device.c', 'src/ring/error.c', 'src/pool/pool.c']
 QUEUE = ['src/queue/%s.c' % name for name in ('send', 'answer', 'receiver', 'parked')]
 MODEL = ['tests/model/%s.c' % name for name in ('model', 'model_device', 'model_driver')]
+
+
+def is_queue(file):
+    return file.startswith('src/queue/') or file in ('include/halo/sender.h', 'include/halo/receiver.h')
 
 
 def compile_object(tree, source, flavour, out):
@@ -169,7 +180,7 @@ def killer(job):
         lines = open(path).read().split('\n')
         lines[number] = new
         open(path, 'w').write('\n'.join(lines))
-        for program in PROGRAMS:
+        for program in QUEUE_PROGRAMS if is_queue(file) else PROGRAMS:
             test = compiled(tree, program, file, store)
             if not test:
                 return None
@@ -179,7 +190,7 @@ def killer(job):
                 return program
             if done.returncode != 0:
                 return program
-        for command in commands:
+        for command in [] if is_queue(file) else commands:
             if subprocess.run(command + [tree], capture_output=True).returncode != 0:
                 return command[0]
         return ''
