@@ -3,7 +3,7 @@
 BUILD ?= build
 HALO = $(BUILD)/src/halo
 
-.PHONY: all run test verify soak fuzz peers bench bench-count build-bench clean deps deps-test \
+.PHONY: all run test verify soak fuzz peers bench bench-neighbours bench-compare bench-count build-bench clean deps deps-test \
 	test-qemu format install uninstall configure-prefix deb
 
 all: $(BUILD)/build.ninja
@@ -59,10 +59,27 @@ peers: deps all
 	@tools/deps peers
 	@tests/peers/linux $(BUILD)
 
-# How fast Halo is, beside its neighbours: a table, and build/bench.json. PATTERN=ring takes some rows.
-# `tools/deps neighbours` installs those neighbours that come as packages.
-bench: deps build-bench
-	@$(BUILD)/bench/halo-bench --json $(BUILD)/bench.json $(PATTERN)
+# How fast Halo is, beside its neighbours: a table, build/bench.json, and pictures of it in
+# build/bench.svg. PATTERN=ring takes the rows whose names begin so. Neighbours that are packages are
+# installed; where that cannot be, the run says which are absent.
+bench: deps bench-neighbours build-bench
+	@$(BUILD)/bench/halo-bench --json $(BUILD)/bench.json \
+		$(if $(COMMIT),--commit $(COMMIT)) $(PATTERN)
+	@bench/plot $(BUILD)/bench.json $(BUILD)/bench.svg
+
+COMMIT = $(shell git describe --always --dirty 2>/dev/null)
+
+bench-neighbours:
+	@tools/deps neighbours >/dev/null 2>&1 || true
+
+# Two runs, row by row, with what is noise: make bench-compare A.json B.json
+runs = $(if $(filter bench-compare,$(MAKECMDGOALS)),$(filter %.json,$(MAKECMDGOALS)))
+bench-compare:
+	@bench/compare $(runs)
+
+.PHONY: $(sort $(runs))
+$(sort $(runs)):
+	@:
 
 # Instructions for each operation, which repeat where times do not. With clang:
 # CC=clang make bench-count BUILD=build-clang

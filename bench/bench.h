@@ -79,10 +79,17 @@ void bench_remark(const char *words);
 /* What was remarked since it was last asked; "" for nothing. */
 const char *bench_remarked(void);
 
+/* Wait until no other run of this program goes on, on this machine: they would measure each other.
+ */
+void bench_alone(void);
+
 /* Whether this process may use two cores; where it may not, nothing below works. */
 bool bench_two_cores(void);
 
-/* Stay on the first of these cores from here on. */
+/* The two cores that are used, the idlest first; -1 for one that there is not. */
+const int *bench_cores(void);
+
+/* Stay on the core that was idlest from here on. */
 void bench_stay(void);
 
 /*

@@ -104,28 +104,9 @@ bool bench_stopped(void)
     return __atomic_load_n(&lines.stop, __ATOMIC_RELAXED);
 }
 
-/* The first two cores that this process was given. */
-static const size_t *cores(void)
-{
-    static size_t found[2];
-    static int count = -1;
-    cpu_set_t set;
-
-    if (count >= 0)
-        return count == 2 ? found : NULL;
-    count = 0;
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return NULL;
-    for (size_t cpu = 0; cpu < CPU_SETSIZE && count < 2; cpu++) {
-        if (CPU_ISSET(cpu, &set))
-            found[count++] = cpu;
-    }
-    return count == 2 ? found : NULL;
-}
-
 bool bench_two_cores(void)
 {
-    return cores() != NULL;
+    return bench_cores()[1] >= 0;
 }
 
 static void pin(int which)
@@ -133,14 +114,14 @@ static void pin(int which)
     cpu_set_t set;
 
     CPU_ZERO(&set);
-    CPU_SET(cores()[which], &set);
+    CPU_SET((size_t)bench_cores()[which], &set);
     bench_must(pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0,
                "a thread cannot be kept on its core");
 }
 
 void bench_stay(void)
 {
-    if (bench_two_cores())
+    if (bench_cores()[0] >= 0)
         pin(0);
 }
 

@@ -2,15 +2,19 @@
 #include "bench.h"
 #include "machine.h"
 #include "report.h"
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char usage[] =
-    "usage: halo bench [OPTIONS] [PATTERN]   measure the rows whose names contain PATTERN\n"
+    "usage: halo bench [OPTIONS] [PATTERN...]   measure rows: the one of that name, or those "
+    "whose\n"
+    "                                          names begin so\n"
     "\n"
-    "  --json FILE      write the results to FILE, too\n"
-    "  --quick          a fifth of the samples\n"
+    "  --json FILE      write the results to FILE, too, each as it comes\n"
+    "  --commit NAME    what is measured, for that file\n"
+    "  --quick          a fifth of the time\n"
     "  --list           only the names of the rows, and their neighbours\n"
     "  --count ROW N    N operations of one row and nothing else, for an instruction counter;\n"
     "                   its guest runs as a part of this process, unconfined\n"
@@ -18,7 +22,7 @@ static const char usage[] =
     "\n"
     "Times are ns for one operation, rates GB/s. `ratio` is how many times better than the\n"
     "neighbour Halo is: above 1 it is ahead. `floor` is what handing two cache lines to the other\n"
-    "core and back cost around the samples.\n";
+    "core and back cost around the samples. A row takes five seconds, or what 11 samples take.\n";
 
 static const struct bench_row *const files[] = {bench_ring_rows, bench_pool_rows, bench_queue_rows,
                                                 bench_call_rows, bench_stream_rows};
@@ -70,23 +74,58 @@ static int count(const char *name, const char *number)
     return misused("there is no row '%s'; --list tells which there are", name);
 }
 
-static int run(const char *pattern, const char *json, int samples)
+/* Whether some row has exactly this name. */
+static bool is_row(const char *name)
+{
+    for (size_t f = 0; f < FILES; f++) {
+        for (const struct bench_row *row = files[f]; row->name; row++) {
+            if (strcmp(row->name, name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Whether one of the patterns takes this row; where there are none, all rows are taken. */
+static bool takes(const char *const *patterns, int count, const struct bench_row *row)
+{
+    for (int i = 0; i < count; i++) {
+        if (is_row(patterns[i]) ? strcmp(row->name, patterns[i]) == 0
+                                : strncmp(row->name, patterns[i], strlen(patterns[i])) == 0)
+            return true;
+    }
+    return count == 0;
+}
+
+struct options {
+    const char *patterns[16];
+    int pattern_count;
+    const char *json, *commit;
+    double seconds;
+};
+
+static int run(const struct options *options)
 {
     struct report report;
-    int matching = 0;
 
-    for (size_t f = 0; f < FILES; f++) {
-        for (const struct bench_row *row = files[f]; row->name; row++)
-            matching += strstr(row->name, pattern) != NULL;
+    for (int i = 0; i < options->pattern_count; i++) { /* before an older file is overwritten */
+        bool any = false;
+
+        for (size_t f = 0; f < FILES; f++) {
+            for (const struct bench_row *row = files[f]; row->name; row++)
+                any = any || takes(&options->patterns[i], 1, row);
+        }
+        if (!any)
+            return misused("no row's name begins with '%s'; --list tells which there are",
+                           options->patterns[i]);
     }
-    if (matching == 0) /* before a file from last time is overwritten */
-        return misused("no row's name contains '%s'; --list tells which there are", pattern);
-    if (!report_open(&report, json, samples))
+    bench_alone();
+    if (!report_open(&report, options->json, options->commit, options->seconds))
         return 1;
     bench_stay();
     for (size_t f = 0; f < FILES; f++) {
         for (const struct bench_row *row = files[f]; row->name; row++) {
-            if (strstr(row->name, pattern))
+            if (takes(options->patterns, options->pattern_count, row))
                 report_row(&report, row);
         }
     }
@@ -95,8 +134,7 @@ static int run(const char *pattern, const char *json, int samples)
 
 int main(int argc, char **argv)
 {
-    const char *pattern = NULL, *json = NULL;
-    int samples = REPORT_SAMPLES;
+    struct options options = {.seconds = REPORT_SECONDS};
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
@@ -108,22 +146,24 @@ int main(int argc, char **argv)
             puts(report_compiler);
             return 0;
         } else if (strcmp(argv[i], "--quick") == 0) {
-            samples = REPORT_SAMPLES / 5;
-        } else if (strcmp(argv[i], "--json") == 0) {
-            if (++i == argc)
-                return misused("%s needs the name of a file", "--json");
-            json = argv[i];
+            options.seconds = REPORT_SECONDS / 5;
+        } else if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "--commit") == 0) {
+            const char **const word = argv[i][2] == 'j' ? &options.json : &options.commit;
+
+            if (i + 1 == argc)
+                return misused("%s needs a name behind it", argv[i]);
+            *word = argv[++i];
         } else if (strcmp(argv[i], "--count") == 0) {
             if (i + 3 != argc)
                 return misused("%s needs a row and a number, and nothing else", "--count");
             return count(argv[i + 1], argv[i + 2]);
         } else if (argv[i][0] == '-') {
             return misused("there is no option '%s'", argv[i]);
-        } else if (pattern) {
-            return misused("one pattern is enough; what is '%s'?", argv[i]);
+        } else if (options.pattern_count == 16) {
+            return misused("16 patterns are enough; what is '%s'?", argv[i]);
         } else {
-            pattern = argv[i];
+            options.patterns[options.pattern_count++] = argv[i];
         }
     }
-    return run(pattern ? pattern : "", json, samples);
+    return run(&options);
 }

@@ -125,6 +125,11 @@ static void rpc64(uint64_t n)
     rpc(n, 1, 64, 0);
 }
 
+static void rpc64_batch8(uint64_t n)
+{
+    rpc(n / 8, 8, 64, 0);
+}
+
 static void rpc64_batch32(uint64_t n)
 {
     rpc(n / 32, 32, 64, 0);
@@ -163,6 +168,11 @@ static void rpc256k(uint64_t n)
 static double rpc64_sample(void)
 {
     return bench_timed(rpc64, 800);
+}
+
+static double rpc64_batch8_sample(void)
+{
+    return bench_timed(rpc64_batch8, 800);
 }
 
 static double rpc64_batch32_sample(void)
@@ -221,8 +231,12 @@ const struct bench_row bench_queue_rows[] = {
      .sample = rpc64_sample,
      .count = rpc64,
      .neighbours = {{"two pipes", pipe64_sample, NULL}}},
+    {.name = "queue.rpc64.batch8",
+     .what = "the same in batches of 8",
+     .sample = rpc64_batch8_sample,
+     .neighbours = {{"two pipes", pipe64_sample, NULL}}},
     {.name = "queue.rpc64.batch32",
-     .what = "the same in batches of 32",
+     .what = "in batches of 32",
      .sample = rpc64_batch32_sample,
      .count = rpc64_batch32,
      .neighbours = {{"two pipes", pipe64_sample, NULL}}},

@@ -99,9 +99,29 @@ static void batch64(uint64_t operations)
     work(operations / BATCH, BATCH);
 }
 
+static void batch4(uint64_t operations)
+{
+    work(operations / 4, 4);
+}
+
+static void batch16(uint64_t operations)
+{
+    work(operations / 16, 16);
+}
+
 static double single_sample(void)
 {
     return bench_timed(single, 1000);
+}
+
+static double batch4_sample(void)
+{
+    return bench_timed(batch4, 1600);
+}
+
+static double batch16_sample(void)
+{
+    return bench_timed(batch16, 1600);
 }
 
 static double batch64_sample(void)
@@ -170,8 +190,10 @@ const struct bench_row bench_ring_rows[] = {
                     {"rte_ring, there and back", bench_rte_single, bench_rte_absent},
                     {"io_uring, a request that does nothing", bench_uring_nop,
                      bench_uring_absent}}},
+    {.name = "ring.batch4", .what = "the same in batches of 4", .sample = batch4_sample},
+    {.name = "ring.batch16", .what = "in batches of 16", .sample = batch16_sample},
     {.name = "ring.batch64",
-     .what = "the same in batches of 64",
+     .what = "in batches of 64",
      .sample = batch64_sample,
      .count = batch64,
      .neighbours = {{"Linux's packed driver, batches of 32", bench_linux_batch32,

@@ -1,8 +1,11 @@
 /*
  * Streams whose other end is memory, which functions of ours copy from and to where a row says no
  * other: what a guest reads, writes, or reads and writes again, in requests of so many bytes.
- * Beside them one copy of the same bytes between memory of the same size, a pipe, and a socket. The
- * backend is KVM where there is one. Starting and ending the guest is not in it.
+ * Beside them one copy of as many bytes, between the same places of the host's memory and buffers
+ * of the same size; a pipe, and a socket. Each goes on in the host's memory where the last one was,
+ * through all of it, so that nobody finds it in a cache. The backend is KVM where there is one.
+ * Starting and ending the guest is not in it, nor a first window of requests, in which pages are
+ * touched for the first time.
  */
 #define _GNU_SOURCE
 #include "bench.h"
@@ -16,10 +19,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FAR_LEN (64u << 20)     /* a host's data: more than any cache of a core's holds */
-#define RING_LEN (32u * 65536u) /* a guest's buffers */
+#define FAR_LEN (64u << 20) /* a host's data: more than any cache of a core's holds */
+#define DEPTH 32u           /* requests of a guest's in flight, each with a buffer */
+#define RING_LEN (DEPTH * 65536u)
+
+/* Bytes of a slice, by the length of a request. */
+#define BYTES_512 (1u << 20)
+#define BYTES_4K (8u << 20)
+#define BYTES_64K (32u << 20)
 
 static unsigned char *far_from, *far_to, *near;
+static size_t far_in, far_out; /* where reading and writing are in the host's memory */
 static struct halo_stats before, after;
 static double cpu_before, cpu_after;
 
@@ -97,7 +107,7 @@ static int64_t write_far(void *context, const void *from, size_t len)
 
 static struct way {
     const char *mode;
-    size_t len;
+    size_t len, bytes;      /* of a request, of a slice */
     enum halo_end_kind end; /* NONE: functions */
     bool is_process;
 } way;
@@ -123,38 +133,40 @@ static struct halo_end make_end(size_t *at)
 static void be_reader(struct halo_sandbox *box, uint64_t total)
 {
     const void *bytes;
+    const uint64_t first = DEPTH * way.len;
     uint64_t done = 0;
-    size_t at = 0;
     int64_t n;
 
     while ((n = halo_stream_peek(box, HALO_STDOUT, &bytes, HALO_FOREVER)) > 0) {
-        if (done == 0)
+        if (done == first)
             measure_from_here(box);
-        (void)write_far(&at, bytes, (size_t)n);
+        (void)write_far(&far_out, bytes, (size_t)n);
         done += (uint64_t)n;
-        if (done == total)
+        if (done == first + total)
             measure_to_here(box);
     }
+    bench_must(done == first + total, "the guest wrote other bytes than it was asked for");
     if (n < 0)
         bench_fail(halo_errmsg(box));
 }
 
 static void be_writer(struct halo_sandbox *box, uint64_t total)
 {
+    const uint64_t first = DEPTH * way.len;
     uint64_t done = 0;
-    size_t at = 0;
     void *room;
     int64_t n;
 
     while ((n = halo_stream_reserve(box, HALO_STDIN, &room, HALO_FOREVER)) > 0) {
-        if (done == 0)
+        if (done == first)
             measure_from_here(box);
-        (void)read_far(&at, room, (size_t)n);
+        (void)read_far(&far_in, room, (size_t)n);
         bench_must(halo_stream_commit(box, HALO_STDIN, (size_t)n) == 0, "cannot write");
         done += (uint64_t)n;
-        if (done == total)
+        if (done == first + total)
             measure_to_here(box);
     }
+    bench_must(done == first + total, "the guest read other bytes than it was asked for");
     if (n != HALO_EIO)
         bench_fail(halo_errmsg(box));
 }
@@ -162,7 +174,6 @@ static void be_writer(struct halo_sandbox *box, uint64_t total)
 static void run_guest(uint64_t operations)
 {
     static const struct halo_signature mark = HALO_FN(HALO_VOID);
-    size_t in = 0, out = 0;
     char len[24], total[24], words[64];
     const char *const name = way.end == HALO_END_HOST ? "host" : "streams";
     const char *const args[] = {name, way.mode, len, total};
@@ -181,8 +192,9 @@ static void run_guest(uint64_t operations)
     (void)snprintf(total, sizeof(total), "%" PRIu64, operations * way.len);
     bench_must(halo_open(&box, BENCH_STREAMS, &options) == 0, "cannot open the guest");
     if (halo_provide(box, "begin", &mark, begin, NULL) ||
-        halo_provide(box, "end", &mark, end, NULL) || halo_attach(box, HALO_STDIN, make_end(&in)) ||
-        halo_attach(box, HALO_STDOUT, make_end(&out)))
+        halo_provide(box, "end", &mark, end, NULL) ||
+        halo_attach(box, HALO_STDIN, make_end(&far_in)) ||
+        halo_attach(box, HALO_STDOUT, make_end(&far_out)))
         bench_fail(halo_errmsg(box));
     if (way.end == HALO_END_HOST)
         (way.mode[0] == 'r' ? be_writer : be_reader)(box, operations * way.len);
@@ -196,74 +208,82 @@ static void run_guest(uint64_t operations)
 }
 
 /* A sample of so many bytes, moved in this way. */
-#define SAMPLE(name, bytes, ...)                                   \
-    static const struct way name##_way = {__VA_ARGS__};            \
-    static void name##_work(uint64_t n)                            \
-    {                                                              \
-        way = name##_way;                                          \
-        run_guest(n);                                              \
-    }                                                              \
-    static double name(void)                                       \
-    {                                                              \
-        return bench_timed(name##_work, (bytes) / name##_way.len); \
+#define SAMPLE(name, bytes_, ...)                                           \
+    static const struct way name##_way = {.bytes = bytes_, __VA_ARGS__};    \
+    static void name##_work(uint64_t n)                                     \
+    {                                                                       \
+        way = name##_way;                                                   \
+        run_guest(n);                                                       \
+    }                                                                       \
+    static double name(void)                                                \
+    {                                                                       \
+        return bench_timed(name##_work, name##_way.bytes / name##_way.len); \
     }
 
-SAMPLE(read512, 1u << 20, .mode = "read", .len = 512)
-SAMPLE(read4k, 8u << 20, .mode = "read", .len = 4096)
-SAMPLE(read64k, 32u << 20, .mode = "read", .len = 65536)
-SAMPLE(read64k_process, 32u << 20, .mode = "read", .len = 65536, .is_process = true)
-SAMPLE(read64k_memory, 32u << 20, .mode = "read", .len = 65536, .end = HALO_END_MEMORY)
-SAMPLE(read512_host, 1u << 20, .mode = "read", .len = 512, .end = HALO_END_HOST)
-SAMPLE(read64k_host, 32u << 20, .mode = "read", .len = 65536, .end = HALO_END_HOST)
-SAMPLE(write512, 1u << 20, .mode = "write", .len = 512)
-SAMPLE(write4k, 8u << 20, .mode = "write", .len = 4096)
-SAMPLE(write64k, 32u << 20, .mode = "write", .len = 65536)
-SAMPLE(write64k_process, 32u << 20, .mode = "write", .len = 65536, .is_process = true)
-SAMPLE(write64k_memory, 32u << 20, .mode = "write", .len = 65536, .end = HALO_END_MEMORY)
-SAMPLE(write512_host, 1u << 20, .mode = "write", .len = 512, .end = HALO_END_HOST)
-SAMPLE(write64k_host, 32u << 20, .mode = "write", .len = 65536, .end = HALO_END_HOST)
-SAMPLE(filter512, 1u << 20, .mode = "filter", .len = 512)
-SAMPLE(filter4k, 8u << 20, .mode = "filter", .len = 4096)
-SAMPLE(filter64k, 32u << 20, .mode = "filter", .len = 65536)
-SAMPLE(filter64k_process, 32u << 20, .mode = "filter", .len = 65536, .is_process = true)
-SAMPLE(gather512, 32u << 20, .mode = "gather", .len = 512)
+SAMPLE(read512, BYTES_512, .mode = "read", .len = 512)
+SAMPLE(read4k, BYTES_4K, .mode = "read", .len = 4096)
+SAMPLE(read64k, BYTES_64K, .mode = "read", .len = 65536)
+SAMPLE(read64k_process, BYTES_64K, .mode = "read", .len = 65536, .is_process = true)
+SAMPLE(read64k_memory, BYTES_64K, .mode = "read", .len = 65536, .end = HALO_END_MEMORY)
+SAMPLE(read512_host, BYTES_512, .mode = "read", .len = 512, .end = HALO_END_HOST)
+SAMPLE(read64k_host, BYTES_64K, .mode = "read", .len = 65536, .end = HALO_END_HOST)
+SAMPLE(write512, BYTES_512, .mode = "write", .len = 512)
+SAMPLE(write4k, BYTES_4K, .mode = "write", .len = 4096)
+SAMPLE(write64k, BYTES_64K, .mode = "write", .len = 65536)
+SAMPLE(write64k_process, BYTES_64K, .mode = "write", .len = 65536, .is_process = true)
+SAMPLE(write64k_memory, BYTES_64K, .mode = "write", .len = 65536, .end = HALO_END_MEMORY)
+SAMPLE(write512_host, BYTES_512, .mode = "write", .len = 512, .end = HALO_END_HOST)
+SAMPLE(write64k_host, BYTES_64K, .mode = "write", .len = 65536, .end = HALO_END_HOST)
+SAMPLE(filter512, BYTES_512, .mode = "filter", .len = 512)
+SAMPLE(filter4k, BYTES_4K, .mode = "filter", .len = 4096)
+SAMPLE(filter64k, BYTES_64K, .mode = "filter", .len = 65536)
+SAMPLE(filter64k_process, BYTES_64K, .mode = "filter", .len = 65536, .is_process = true)
+SAMPLE(gather512, BYTES_64K, .mode = "gather", .len = 512)
 
 /* --- Neighbours ------------------------------------------------------------------------------- */
 
-/* One copy of each byte, between memory of these sizes. */
-static void copy(unsigned char *to, size_t to_len, const unsigned char *from, size_t from_len,
-                 uint64_t operations)
+/* Where the next request has its bytes in the host's memory, of which `*at` is how far one is. */
+static unsigned char *next_far(unsigned char *memory, size_t *at)
 {
-    const size_t len = way.len;
+    if (*at + way.len > FAR_LEN)
+        *at = 0;
+    *at += way.len;
+    return memory + *at - way.len;
+}
 
+/* The buffer of request `i`. */
+static unsigned char *buffer(uint64_t i)
+{
+    return near + i % DEPTH * way.len;
+}
+
+/* One copy of each byte: from the host's memory or a buffer, to the host's memory or a buffer. */
+static void copy(bool from_far, bool to_far, uint64_t operations)
+{
+    make_memory();
+    bench_begin();
     for (uint64_t i = 0; i < operations; i++) {
-        memcpy(to + i * len % to_len, from + i * len % from_len, len);
+        const unsigned char *from = from_far ? next_far(far_from, &far_in) : buffer(i);
+
+        memcpy(to_far ? next_far(far_to, &far_out) : buffer(i), from, way.len);
         __asm__ volatile("" : : : "memory");
     }
+    bench_end();
 }
 
 static void copy_in(uint64_t operations)
 {
-    make_memory();
-    bench_begin();
-    copy(near, RING_LEN, far_from, FAR_LEN, operations);
-    bench_end();
+    copy(true, false, operations);
 }
 
 static void copy_out(uint64_t operations)
 {
-    make_memory();
-    bench_begin();
-    copy(far_to, FAR_LEN, near, RING_LEN, operations);
-    bench_end();
+    copy(false, true, operations);
 }
 
 static void copy_far(uint64_t operations)
 {
-    make_memory();
-    bench_begin();
-    copy(far_to, FAR_LEN, far_from, FAR_LEN, operations);
-    bench_end();
+    copy(true, true, operations);
 }
 
 static int ends[2]; /* written, read */
@@ -276,10 +296,10 @@ static void through(uint64_t operations)
     make_memory();
     bench_begin();
     for (uint64_t i = 0; i < operations; i++) {
-        bench_must(write(ends[0], far_from + i * len % FAR_LEN, len) == (ssize_t)len,
+        bench_must(write(ends[0], next_far(far_from, &far_in), len) == (ssize_t)len,
                    "cannot write");
         for (size_t done = 0; done < len;) {
-            const ssize_t n = read(ends[1], near + i * len % RING_LEN + done, len - done);
+            const ssize_t n = read(ends[1], buffer(i) + done, len - done);
 
             bench_must(n > 0, "cannot read");
             done += (size_t)n;
@@ -298,21 +318,21 @@ static void twice(uint64_t operations)
     make_memory();
     bench_begin();
     for (uint64_t i = 0; i < operations; i++) {
-        unsigned char *at = near + i * len % RING_LEN;
+        unsigned char *at = buffer(i);
 
-        bench_must(write(ends[0], far_from + i * len % FAR_LEN, len) == (ssize_t)len &&
+        bench_must(write(ends[0], next_far(far_from, &far_in), len) == (ssize_t)len &&
                        read(ends[1], at, len) == (ssize_t)len &&
                        write(second[0], at, len) == (ssize_t)len &&
-                       read(second[1], far_to + i * len % FAR_LEN, len) == (ssize_t)len,
+                       read(second[1], next_far(far_to, &far_out), len) == (ssize_t)len,
                    "a pipe failed");
     }
     bench_end();
 }
 
-static double neighbour(void (*work)(uint64_t), size_t len)
+static double neighbour(void (*work)(uint64_t), size_t len, size_t bytes)
 {
     way.len = len;
-    return bench_timed(work, (16u << 20) / len);
+    return bench_timed(work, bytes / len);
 }
 
 static void make_pipe(int *pair)
@@ -330,29 +350,29 @@ static void close_pair(const int *pair)
     close(pair[1]);
 }
 
-static double pipe_of(size_t len)
+static double pipe_of(size_t len, size_t bytes)
 {
     double ns;
 
     make_pipe(ends);
-    ns = neighbour(through, len);
+    ns = neighbour(through, len, bytes);
     close_pair(ends);
     return ns;
 }
 
-static double two_pipes_of(size_t len)
+static double two_pipes_of(size_t len, size_t bytes)
 {
     double ns;
 
     make_pipe(ends);
     make_pipe(second);
-    ns = neighbour(twice, len);
+    ns = neighbour(twice, len, bytes);
     close_pair(ends);
     close_pair(second);
     return ns;
 }
 
-static double socket_of(size_t len)
+static double socket_of(size_t len, size_t bytes)
 {
     const int room = 1 << 20;
     double ns;
@@ -360,28 +380,31 @@ static double socket_of(size_t len)
     bench_must(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 &&
                    setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) == 0,
                "no socket");
-    ns = neighbour(through, len);
+    ns = neighbour(through, len, bytes);
     close_pair(ends);
     return ns;
 }
 
-#define NEIGHBOUR(name, function, argument, len) \
-    static double name(void)                     \
-    {                                            \
-        return function(argument len);           \
+/* Neighbours of rows with requests of `len` bytes and slices of `bytes`. */
+#define NEIGHBOUR(name, ...) \
+    static double name(void) \
+    {                        \
+        return __VA_ARGS__;  \
     }
-#define COMMA ,
-#define NEIGHBOURS(suffix, len)                                  \
-    NEIGHBOUR(copy_in_##suffix, neighbour, copy_in COMMA, len)   \
-    NEIGHBOUR(copy_out_##suffix, neighbour, copy_out COMMA, len) \
-    NEIGHBOUR(copy_far_##suffix, neighbour, copy_far COMMA, len) \
-    NEIGHBOUR(pipe_##suffix, pipe_of, , len)                     \
-    NEIGHBOUR(two_pipes_##suffix, two_pipes_of, , len)           \
-    NEIGHBOUR(socket_##suffix, socket_of, , len)
+#define NEIGHBOURS(suffix, len, bytes)                            \
+    NEIGHBOUR(copy_in_##suffix, neighbour(copy_in, len, bytes))   \
+    NEIGHBOUR(copy_out_##suffix, neighbour(copy_out, len, bytes)) \
+    NEIGHBOUR(copy_far_##suffix, neighbour(copy_far, len, bytes)) \
+    NEIGHBOUR(pipe_##suffix, pipe_of(len, bytes))                 \
+    NEIGHBOUR(two_pipes_##suffix, two_pipes_of(len, bytes))       \
+    NEIGHBOUR(socket_##suffix, socket_of(len, bytes))
 
-NEIGHBOURS(512, 512)
-NEIGHBOURS(4k, 4096)
-NEIGHBOURS(64k, 65536)
+NEIGHBOURS(512, 512, BYTES_512)
+NEIGHBOURS(4k, 4096, BYTES_4K)
+NEIGHBOURS(64k, 65536, BYTES_64K)
+NEIGHBOUR(copy_out_gather, neighbour(copy_out, 512, BYTES_64K))
+NEIGHBOUR(pipe_gather, pipe_of(512, BYTES_64K))
+NEIGHBOUR(socket_gather, socket_of(512, BYTES_64K))
 
 #define ROW(name_, what_, sample_, bytes_, ...)                                           \
     {                                                                                     \
@@ -431,8 +454,8 @@ const struct bench_row bench_stream_rows[] = {
     COUNTED("stream.write512.host", "its end is the host's program", write512_host, 512,
             {"memcpy", copy_out_512, NULL}),
     COUNTED("stream.gather512", "512 B at a time through a writer", gather512, 512,
-            {"memcpy", copy_out_512, NULL}, {"pipe", pipe_512, NULL},
-            {"unix socket", socket_512, NULL}),
+            {"memcpy", copy_out_gather, NULL}, {"pipe", pipe_gather, NULL},
+            {"unix socket", socket_gather, NULL}),
     COUNTED("stream.filter64k", "a guest writes what it reads, two copies", filter64k, 65536,
             {"one memcpy", copy_far_64k, NULL}, {"pipe", pipe_64k, NULL},
             {"unix socket", socket_64k, NULL}, {"two pipes", two_pipes_64k, NULL}),

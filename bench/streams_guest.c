@@ -6,8 +6,9 @@
  *     filter LEN TOTAL    writes what it reads, from where it lies
  *     gather LEN TOTAL    writes LEN bytes at a time through a writer
  *
- * It calls a function of the host's before and after that, but where its name is "host": then its
- * host is the other end, and measures.
+ * Before that it does the same with one window of requests, so that every page is there and every
+ * path was taken. It calls a function of the host's before and after what counts, but where its
+ * name is "host": then its host is the other end, and measures.
  */
 #include <halo/guest.h>
 
@@ -34,24 +35,25 @@ static uint64_t number(const char *digits)
     return value;
 }
 
-/* So many bytes one way, and in order. */
+/* So many bytes one way, and in order; at least a window of them. */
 static void move(bool reading, size_t len, uint64_t total)
 {
     const uint32_t handle = reading ? HALO_STDIN : HALO_STDOUT;
     int (*const start)(struct halo_future *, uint32_t, void *, size_t) =
         reading ? halo_stream_read_start
                 : (int (*)(struct halo_future *, uint32_t, void *, size_t))halo_stream_write_start;
-    uint64_t done = 0;
+    uint64_t started = 0, done = 0;
 
-    for (uint32_t i = 0; i < DEPTH; i++)
+    for (uint32_t i = 0; i < DEPTH; i++, started += len)
         start(&reads[i], handle, bufs + i * len, len);
     for (uint32_t i = 0; done < total; i = (i + 1) % DEPTH) {
         must(halo_wait(&reads[i]) == 0 && reads[i].result.len == len);
         done += len;
-        start(&reads[i], handle, bufs + i * len, len);
+        if (started < total) {
+            start(&reads[i], handle, bufs + i * len, len);
+            started += len;
+        }
     }
-    for (uint32_t i = 0; i < DEPTH; i++)
-        must(halo_wait(&reads[i]) == 0);
 }
 
 /* Half of the buffers are being read into while the others are written. */
@@ -122,6 +124,7 @@ int main(int argc, char **argv)
     bufs = malloc(2 * DEPTH * len);
     must(bufs != NULL);
     memset(bufs, 'x', 2 * DEPTH * len); /* all of it is there */
+    work(argv[1][0], len, DEPTH * len);
     if (tells)
         tell(&begin);
     work(argv[1][0], len, number(argv[3]));

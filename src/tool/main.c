@@ -11,7 +11,7 @@ static const char usage[] =
     "usage: halo run [OPTIONS] GUEST [ARGS]   run a guest program\n"
     "       halo call [OPTIONS] GUEST [FUNCTION [VALUES]]\n"
     "                                          call a function of a guest, or list them\n"
-    "       halo bench [OPTIONS] [PATTERN]     measure Halo on this machine\n"
+    "       halo bench [OPTIONS] [PATTERN...]  measure Halo on this machine\n"
     "       halo --help | --version\n"
     "\n"
     "`halo run --help`, `halo call --help` and `halo bench --help` list the options.\n";
