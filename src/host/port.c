@@ -114,34 +114,33 @@ bool halo__port_touch_across(struct halo_port *port, const struct halo_extent *e
     return is_there;
 }
 
-/* Small buffers, and nearly all are, have their memory found at once, for all that is read and
- * written there; of a large one no more is to be found than what will be touched. */
-__attribute__((noinline)) static bool find_small(struct halo_port *port,
-                                                 const struct halo_extent *extents, uint32_t count)
+/*
+ * Buffers up to so long, and nearly all are, have their memory found at once, for all that is read
+ * and written there; of a longer one no more is to be found than what will be touched.
+ */
+#define FOUND_AT_ONCE (8 * HALO_RAM_PIECE)
+
+__attribute__((noinline)) static bool find_all(struct halo_port *port,
+                                               const struct halo_span *spans, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (extents[i].len > HALO_RAM_PIECE ||
-            !halo__port_touch(port, halo_extent_at(&port->queues[HALO_QUEUE_G2H], &extents[i]),
-                              extents[i].len))
+        if (spans[i].len > FOUND_AT_ONCE || !halo__port_touch(port, spans[i].base, spans[i].len))
             return false;
     }
     return true;
 }
 
 /* Whether there is memory for all that a request names. */
-static inline bool is_there(struct halo_port *port, const struct halo_parked *parked)
+static inline bool is_there(struct halo_port *port, const struct halo_span *spans, uint32_t count)
 {
-    const uint32_t count = (uint32_t)parked->readable_count + parked->writable_count;
     const struct halo_ram *ram = port->ram;
 
-    for (uint32_t i = 0; i < count && ram; i++) {
-        const struct halo_extent *extent = &parked->extents[i];
-        const uint64_t offset =
-            (uint64_t)(port->regions[extent->region].host - ram->host) + extent->offset;
-
-        if (offset % HALO_RAM_PIECE + extent->len > HALO_RAM_PIECE ||
-            !ram->found[offset / HALO_RAM_PIECE])
-            return find_small(port, parked->extents, count);
+    if (!ram)
+        return true;
+    for (uint32_t i = 0; i < count; i++) {
+        if (spans[i].len > FOUND_AT_ONCE ||
+            !halo__ram_has(ram, (uint64_t)(spans[i].base - ram->host), spans[i].len))
+            return find_all(port, spans, count);
     }
     return true;
 }
@@ -211,7 +210,8 @@ static const char *take_lap(struct halo_port *port, enum halo_queue_index queue,
 
         halo_receiver_park(receiver, &received, &request->parked);
         request->done = 0;
-        request->is_there = is_there(port, &request->parked);
+        request->is_there =
+            is_there(port, spans, received.chain.readable_count + received.chain.writable_count);
         why = queue == HALO_QUEUE_G2H ? take_request(port, request) : take_posted(port, request);
         if (why || port->closed || --left == 0)
             return why;

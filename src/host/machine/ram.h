@@ -28,6 +28,19 @@ struct halo_ram {
 int halo__ram_make(struct halo_ram *ram, struct halo_words *words, uint64_t len);
 void halo__ram_free(struct halo_ram *ram);
 
+/* Whether all of so much memory at an offset below its length is known to be there. */
+static inline bool halo__ram_has(const struct halo_ram *ram, uint64_t offset, uint64_t len)
+{
+    const uint64_t end = (offset + len + HALO_RAM_PIECE - 1) / HALO_RAM_PIECE;
+    uint64_t piece = offset / HALO_RAM_PIECE;
+
+    while (ram->found[piece]) {
+        if (++piece >= end)
+            return true;
+    }
+    return false;
+}
+
 /* Have the kernel find so much memory at an offset. 0, or HALO_ENOMEM, with words. */
 int halo__ram_find(struct halo_ram *ram, uint64_t offset, uint64_t len);
 
@@ -37,10 +50,7 @@ static inline int halo__ram_touch(struct halo_ram *ram, const HALO_SHARED unsign
 {
     const uint64_t offset = (uint64_t)(at - ram->host);
 
-    /* Of what lies in one piece, and that is nearly all, no more is looked at. */
-    if (offset % HALO_RAM_PIECE + len <= HALO_RAM_PIECE && ram->found[offset / HALO_RAM_PIECE])
-        return 0;
-    return halo__ram_find(ram, offset, len);
+    return halo__ram_has(ram, offset, len) ? 0 : halo__ram_find(ram, offset, len);
 }
 
 #endif

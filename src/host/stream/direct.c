@@ -17,6 +17,22 @@ int halo__direct_find(struct halo_streams *streams, uint32_t handle, enum halo_w
     return 0;
 }
 
+/* The next bytes behind the first `offset` ones, as far as they lie together. */
+static struct halo_span next_span(const struct halo_streams *streams,
+                                  const struct halo_extent *extents, uint32_t count,
+                                  uint64_t offset)
+{
+    const struct halo_receiver *queue = &streams->port->queues[HALO_QUEUE_G2H];
+
+    for (; count > 0; count--, extents++) {
+        if (offset < extents->len)
+            return (struct halo_span){halo_extent_at(queue, extents) + offset,
+                                      extents->len - (size_t)offset};
+        offset -= extents->len;
+    }
+    return (struct halo_span){NULL, 0};
+}
+
 /* --- What the guest writes -------------------------------------------------------------------- */
 
 void halo__direct_consume(struct halo_streams *streams, struct halo_stream *stream, uint64_t len)
@@ -50,8 +66,8 @@ int halo__direct_peek(struct halo_streams *streams, struct halo_stream *stream,
     if (!request)
         *span = stream->unsent;
     else
-        (void)halo_parked_readable(&streams->port->queues[HALO_QUEUE_G2H], &request->parked,
-                                   HALO_STREAM_HEAD + request->done, UINT64_MAX, span, 1);
+        *span = next_span(streams, request->parked.extents, request->parked.readable_count,
+                          HALO_STREAM_HEAD + request->done);
     stream->lent = span->len;
     return 1;
 }
@@ -84,8 +100,8 @@ int halo__direct_reserve(struct halo_streams *streams, struct halo_stream *strea
         return HALO_DIRECT_END;
     if (!request)
         return 0;
-    (void)halo_parked_writable(&streams->port->queues[HALO_QUEUE_G2H], &request->parked,
-                               HALO_PAYLOAD + request->done, UINT64_MAX, span, 1);
+    *span = next_span(streams, request->parked.extents + request->parked.readable_count,
+                      request->parked.writable_count, HALO_PAYLOAD + request->done);
     return 1;
 }
 

@@ -97,10 +97,11 @@ void halo__flow_finish_read(struct halo_streams *streams, struct halo_stream *st
 void halo__flow_finish_write(struct halo_streams *streams, struct halo_stream *stream)
 {
     struct halo_request *request = halo__flow_first(streams, &stream->out);
-    const struct halo_stream_written written = {(uint32_t)weight(request)};
+    const uint64_t len = weight(request);
+    const struct halo_stream_written written = {(uint32_t)len};
 
     halo__stream_answer(streams, request, HALO_KIND_ANSWER, &written, sizeof(written));
-    halo__flow_pop(streams, &stream->out);
+    remove_first(streams, &stream->out, request, len);
 }
 
 void halo__flow_cancel(struct halo_streams *streams, struct halo_stream *stream,
@@ -192,17 +193,18 @@ static int gather(struct halo_streams *streams, struct halo_stream *stream, stru
     const struct halo_request *request = halo__flow_first(streams, flow);
     int count = 0;
 
+    streams->are_there = true;
     for (uint32_t left = halo__end_batch(stream);
          request && request->message.kind != HALO_KIND_STREAM_CLOSE && left > 0 &&
          count + (int)HALO_PARKED_EXTENTS <= HALO_FLOW_PARTS;
          left--) {
         const struct halo_parked *parked = &request->parked;
+        const bool in = flow == &stream->in;
 
-        count += flow == &stream->in
-                     ? iovecs(iov + count, queue, parked->extents + parked->readable_count,
-                              parked->writable_count, HALO_PAYLOAD + request->done)
-                     : iovecs(iov + count, queue, parked->extents, parked->readable_count,
-                              HALO_STREAM_HEAD + request->done);
+        count += iovecs(iov + count, queue, parked->extents + (in ? parked->readable_count : 0),
+                        in ? parked->writable_count : parked->readable_count,
+                        (in ? HALO_PAYLOAD : HALO_STREAM_HEAD) + request->done);
+        streams->are_there = streams->are_there && request->is_there;
         request =
             request->next ? &streams->port->requests[HALO_QUEUE_G2H][request->next - 1] : NULL;
     }
@@ -295,6 +297,7 @@ static void write_unsent(struct halo_streams *streams, struct halo_stream *strea
 {
     struct halo_span *unsent = &stream->unsent;
 
+    streams->are_there = false;
     while (!stream->out.blocked && unsent->len > 0 && stream->kind != HALO_END_HOST) {
         const struct iovec iov = {halo_shm_expose(unsent->base), unsent->len};
         const int64_t n = halo__end_write(streams, stream, &iov, 1);

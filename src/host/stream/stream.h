@@ -88,6 +88,7 @@ struct halo_streams {
     uint32_t requests;  /* in all flows together */
     bool unflushed;     /* a host's write fills a buffer in part */
     bool halted;        /* the guest runs no more */
+    bool are_there;     /* there is memory for all that is being moved */
     char shortage[160]; /* what the host's system lacks, as far as it was last seen; or "" */
     bool left_behind;   /* a thread that the kernel does not let go of */
     bool memory_lent;   /* to such a thread */
@@ -132,7 +133,8 @@ static inline bool halo__is_shortage(int error)
 static inline bool halo__stream_touch(struct halo_streams *streams, const struct iovec *iov,
                                       size_t len)
 {
-    return halo__port_touch(streams->port, halo_shm_share(iov->iov_base), len);
+    return streams->are_there ||
+           halo__port_touch(streams->port, halo_shm_share(iov->iov_base), len);
 }
 
 /* Let ends go on that nobody watches: when the guest is next run from outside. */
