@@ -32,3 +32,20 @@ HALO_EXPORT(answer, "answer", HALO_BYTES, HALO_U32)
     check(args[0].u32 <= LEN, "too long");
     halo_return(call, halo_bytes(bytes, args[0].u32));
 }
+
+/* So many bytes of a stream, to or from memory that nobody has touched: how many it were. */
+HALO_EXPORT(move, "move", HALO_U32, HALO_U32, HALO_BOOL)
+{
+    struct halo_future future;
+    const uint32_t len = args[0].u32;
+    uint32_t moved;
+    int error;
+
+    check(len <= LEN, "too long");
+    error = args[1].boolean ? halo_stream_write_start(&future, HALO_STDOUT, bytes, len)
+                            : halo_stream_read_start(&future, HALO_STDIN, bytes, len);
+    check(error == 0 && halo_wait(&future) == 0, "cannot move");
+    moved = (uint32_t)future.result.len;
+    halo_future_free(&future);
+    halo_return(call, halo_u32(moved));
+}
