@@ -217,6 +217,9 @@ def main():
     found = [(file,) + mutant for file in options.only or FILES for mutant in mutants(file, open(file).read())]
     found = [mutant for mutant in found if not options.function or mutant[3] in options.function]
     found = found[::options.sample]
+    if options.sample > 1 and not options.list:
+        # What is explained takes longest, for nothing kills it, and of a sample does not count.
+        found = [mutant for mutant in found if (mutant[0],) + tuple(mutant[3:6]) not in explained]
     if options.list:
         for file, number, new, function, code, what in found:
             print('%s:%d %s | %s | %s' % (file, number + 1, function, code, what))
