@@ -20,12 +20,15 @@ static struct halo_parked ask(struct queue *q, const char *text, uint64_t room)
     return park(q);
 }
 
+/* Longer than two large buffers. */
+static const char long_text[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+                                "0123456789abcdefghijklmnopqrstuvwxyz"
+                                "0123456789abcdefghijklmnopqrstuvwxyz"
+                                "0123456789abcdefghijklmnopqrstuvwxyz";
+
 static void a_parked_request_is_read_at_any_offset(void **state)
 {
-    const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz" /* longer than two large buffers */
-                        "0123456789abcdefghijklmnopqrstuvwxyz"
-                        "0123456789abcdefghijklmnopqrstuvwxyz"
-                        "0123456789abcdefghijklmnopqrstuvwxyz";
+    const char *const text = long_text;
     struct queue *q = *state;
     const struct halo_parked parked = ask(q, text, 20);
     char got[192];
@@ -33,8 +36,8 @@ static void a_parked_request_is_read_at_any_offset(void **state)
     assert_true(parked.readable_count > 2);
     assert_int_equal(parked.readable_len, strlen(text));
     assert_int_equal(parked.writable_len >= 20, 1);
-    for (size_t at = 0; at <= sizeof(text) + 2; at++) {
-        for (size_t len = 0; len <= sizeof(text) + 2; len++) {
+    for (size_t at = 0; at <= sizeof(long_text) + 2; at++) {
+        for (size_t len = 0; len <= sizeof(long_text) + 2; len++) {
             const size_t left = at < strlen(text) ? strlen(text) - at : 0;
             const size_t want = len < left ? len : left;
 
@@ -68,13 +71,13 @@ static void a_parked_request_is_answered_with_what_was_written_anywhere(void **s
 
 static void its_spans_are_the_bytes_between_two_offsets(void **state)
 {
-    const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    const char *const text = long_text;
     struct queue *q = *state;
     const struct halo_parked parked = ask(q, text, 80);
     struct halo_span spans[8];
 
     for (uint64_t at = 0; at < strlen(text); at++) {
-        for (uint64_t limit = 0; limit < 48; limit++) {
+        for (uint64_t limit = 0; limit < sizeof(long_text) + 8; limit++) {
             const uint64_t left = strlen(text) - at, want = limit < left ? limit : left;
             const uint32_t count = halo_parked_readable(&q->receiver, &parked, at, limit, spans, 8);
             size_t done = 0;

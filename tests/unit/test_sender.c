@@ -54,6 +54,18 @@ static void the_largest_counts_are_fine(void **state)
 
 /* --- Building --------------------------------------------------------------------------------- */
 
+/* Records, parts and chains lie one behind the other. */
+static void a_start_writes_no_part_over_a_chain(void **state)
+{
+    struct queue *q = *state;
+
+    for (uint32_t id = 0; id < RING; id++) {
+        assert_int_equal(q->sender.driver.chains[id].limit, 0);
+        assert_int_equal(q->sender.driver.chains[id].batch, 0);
+        assert_int_equal(halo_driver_chain_slots(&q->sender.driver.chains[id]), 0);
+    }
+}
+
 static void a_request_and_its_answer_cross(void **state)
 {
     struct queue *q = *state;
@@ -63,10 +75,14 @@ static void a_request_and_its_answer_cross(void **state)
     assert_int_equal(halo_sender_flush(&q->sender), 1);
     assert_int_equal(q->notified_receiver, 1);
     assert_int_equal(halo_sender_flush(&q->sender), 0);
+    assert_int_equal(q->sender.stats.batches, 1);
+    assert_int_equal(q->sender.stats.notifications, 1);
     queue_serve(q, "2+2", "4");
     assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 0);
     assert_int_equal(halo_receiver_flush(&q->receiver), 1);
     assert_int_equal(q->notified_sender, 1);
+    assert_int_equal(q->receiver.stats.batches, 1);
+    assert_int_equal(q->receiver.stats.notifications, 1);
     assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
     assert_int_equal(q->answer.context, '2');
     assert_int_equal(halo_token_id(q->answer.token), halo_token_id(token));
@@ -158,11 +174,13 @@ static void writes_fill_the_buffer_that_is_there(void **state)
     assert_int_equal(halo_send_write(&send, "0123456789", 10), 0); /* exactly full */
     assert_int_equal(q->sender.free_parts, PARTS - 1);
     assert_int_equal(halo_send_write(&send, "x", 1), 0);
+    assert_int_equal(halo_send_write(&send, "y", 1), 0); /* into what the last one has left */
+    assert_int_equal(q->sender.free_parts, PARTS - 2);
     assert_int_equal(halo_send_write(&send, "0123456789abcdefghijk", 21), 0);
     assert_int_equal(q->sender.free_parts, PARTS - 3);
     assert_int_equal(halo_send_submit(&send, 1, NULL), 0);
     halo_sender_flush(&q->sender);
-    queue_serve(q, "abcdef0123456789x0123456789abcdefghijk", "");
+    queue_serve(q, "abcdef0123456789xy0123456789abcdefghijk", "");
     halo_receiver_flush(&q->receiver);
     queue_expect(q, "");
     assert_queue_idle(q);
@@ -519,6 +537,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_config_that_breaks_its_rules_is_refused),
         TEST(the_largest_counts_are_fine),
+        TEST(a_start_writes_no_part_over_a_chain),
         TEST(a_request_and_its_answer_cross),
         TEST(long_messages_are_cut_into_buffers),
         TEST(an_answer_is_read_in_any_pieces),

@@ -138,6 +138,31 @@ static void a_token_is_waited_for(void **state)
                      0); /* nothing to wait for */
 }
 
+static void answer_once(struct queue *q)
+{
+    q->in_notifier = NULL; /* answering notifies, too */
+    queue_serve_all(q);
+}
+
+static void what_comes_by_waiting_is_handed_out(void **state)
+{
+    struct queue *q = *state;
+    struct halo_token token = queue_ask(q, "a", 8);
+
+    q->in_notifier = answer_once; /* with the flush */
+    assert_int_equal(halo_sender_take_wait(&q->sender, token, HALO_DEADLINE_NEVER, &q->answer), 1);
+    assert_answer(q, "a!");
+    assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
+
+    token = queue_ask(q, "b", 8);
+    q->receive_result = true; /* with what the other queue had */
+    q->in_receive = queue_serve_all;
+    assert_int_equal(halo_sender_take_wait(&q->sender, token, HALO_DEADLINE_NEVER, &q->answer), 1);
+    assert_answer(q, "b!");
+    assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
+    assert_int_equal(q->waited, 0);
+}
+
 static void waiting_for_records_that_only_the_program_can_free_ends(void **state)
 {
     struct queue *q = *state;
@@ -253,6 +278,7 @@ int main(void)
         TEST(submit_waits_for_room),
         TEST(nobody_sleeps_while_there_is_something_to_do),
         TEST(a_token_is_waited_for),
+        TEST(what_comes_by_waiting_is_handed_out),
         TEST(waiting_for_records_that_only_the_program_can_free_ends),
         TEST(nobody_waits_inside_a_wait),
         TEST(without_a_waiter_there_is_no_waiting),

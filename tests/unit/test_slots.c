@@ -82,6 +82,50 @@ static void numbers_without_a_slot_take_buffers(void **state)
     assert_queue_idle(q);
 }
 
+/* Up to the last number, and up to the last byte. */
+static void what_fits_a_slot_takes_no_buffer(void **state)
+{
+    static const char text[HALO_SLOT_MESSAGE + 1] = "a";
+    struct queue *q = *state;
+
+    q->slot_count = REQUESTS;
+    queue_start(q, 0);
+    for (uint32_t i = 0; i < RING / 2; i++)
+        assert_int_equal(
+            halo_sender_request(&q->sender, text, HALO_SLOT_MESSAGE, HALO_SLOT_MESSAGE, i, NULL),
+            0);
+    assert_int_equal(q->sender.free_parts, PARTS);
+    assert_int_equal(halo_sender_stop(&q->sender), 0);
+
+    queue_start(q, HALO_FEATURE_INLINE_REQUEST);
+    assert_int_equal(halo_sender_request(&q->sender, text, 8, HALO_SLOT_MESSAGE, 0, NULL), 0);
+    assert_int_equal(q->sender.free_parts, PARTS);
+    assert_int_equal(halo_sender_request(&q->sender, text, 8, HALO_SLOT_MESSAGE + 1, 0, NULL), 0);
+    assert_true(q->sender.free_parts < PARTS);
+
+    queue_start(q, 0);
+    assert_int_equal(halo_sender_request(&q->sender, text, HALO_SLOT_MESSAGE + 1, 8, 0, NULL), 0);
+    assert_true(q->sender.free_parts < PARTS);
+    queue_start(q, 0);
+    assert_int_equal(halo_sender_request(&q->sender, text, 8, HALO_SLOT_MESSAGE + 1, 0, NULL), 0);
+    assert_true(q->sender.free_parts < PARTS);
+}
+
+static void the_last_number_has_its_slot(void **state)
+{
+    struct queue *q = *state;
+
+    q->slot_count = REQUESTS;
+    queue_start(q, 0);
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        queue_ask(q, "x", 2);
+        assert_int_equal(q->sender.free_parts, PARTS);
+        halo_sender_flush(&q->sender);
+        queue_serve_all(q);
+        assert_int_equal(halo_sender_reclaim(&q->sender), (int)i + 1);
+    }
+}
+
 static void a_reset_leaves_kept_answers_their_numbers(void **state)
 {
     struct queue *q = *state;
@@ -194,6 +238,10 @@ static void dev_22_a_short_way_takes_no_more_than_there_is_room_for(void **state
             /* The last one of this lap, or the first one of the next. */
             desc[taken % RING].meta = halo_meta(1, 7, kind ? HALO_DESC_INLINE : HALO_DESC_NEXT) |
                                       (taken < RING ? (uint64_t)HALO_DESC_AVAIL << 48 : available);
+            if (taken < RING) { /* what would be the second one of a pair is the next lap's */
+                desc[taken].addr = desc[0].addr = (uintptr_t)q->pool;
+                desc[0].meta = halo_meta(1, 7, HALO_DESC_WRITE) | available;
+            }
             if (taken < RING && kind) {
                 assert_int_equal(queue_take(q), 1);
                 continue;
@@ -247,6 +295,8 @@ int main(void)
         cmocka_unit_test(a_word_has_the_first_byte_lowest_and_nothing_of_the_others),
         TEST(slots_that_are_misplaced_are_refused),
         TEST(numbers_without_a_slot_take_buffers),
+        TEST(what_fits_a_slot_takes_no_buffer),
+        TEST(the_last_number_has_its_slot),
         TEST(a_reset_leaves_kept_answers_their_numbers),
         TEST(an_answer_of_another_sender_is_stale),
         TEST(inline_bytes_are_read_in_pieces_and_not_after_the_end),
