@@ -111,6 +111,57 @@ static void what_fits_a_slot_takes_no_buffer(void **state)
     assert_true(q->sender.free_parts < PARTS);
 }
 
+/* In a slot where it fits, else in one piece of lent memory. */
+static void ask_of_length(struct queue *q, const unsigned char *text, size_t len)
+{
+    unsigned char *const there = q->slots + (REQUESTS - 1) * HALO_SLOT_LEN, *const back =
+                                                                                there -
+                                                                                HALO_SLOT_LEN;
+    struct halo_send send;
+
+    if (len <= HALO_SLOT_MESSAGE) {
+        assert_int_equal(halo_sender_request(&q->sender, text, len, len, 0, NULL), 0);
+        return;
+    }
+    memcpy(there, text, len);
+    halo_send_begin(&send, &q->sender);
+    assert_int_equal(halo_send_lend_readable(&send, there, (uint32_t)len), 0);
+    assert_int_equal(halo_send_lend_writable(&send, back, (uint32_t)len), 0);
+    assert_int_equal(halo_send_submit(&send, 0, NULL), 0);
+}
+
+/* Short copies and long ones, there and back. */
+static void messages_of_every_length_arrive_whole(void **state)
+{
+    unsigned char text[HALO_COPY_SHORT + 20], got[HALO_COPY_SHORT + 21];
+    struct queue *q = *state;
+
+    q->slot_count = REQUESTS;
+    queue_start(q, 0);
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (unsigned char)(i * 11 + 3);
+    for (size_t len = 1; len <= sizeof(text); len++) {
+        memset(q->slots, 0xee, sizeof(q->slots));
+        ask_of_length(q, text, len);
+        halo_sender_flush(&q->sender);
+        assert_int_equal(queue_take(q), 1);
+        memset(got, 0xee, sizeof(got));
+        assert_int_equal(halo_received_read(&q->request, got, sizeof(got)), len);
+        assert_memory_equal(got, text, len);
+        assert_int_equal(got[len], 0xee);
+        assert_int_equal(halo_received_write(&q->request, text, len), len);
+        assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+        halo_receiver_flush(&q->receiver);
+        assert_int_equal(halo_sender_poll(&q->sender, &q->answer), 1);
+        memset(got, 0xee, sizeof(got));
+        assert_int_equal(halo_answer_read(&q->sender, &q->answer, got, sizeof(got)), len);
+        assert_memory_equal(got, text, len);
+        assert_int_equal(got[len], 0xee);
+        assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
+    }
+    assert_queue_idle(q);
+}
+
 static void the_last_number_has_its_slot(void **state)
 {
     struct queue *q = *state;
@@ -219,6 +270,18 @@ static void an_inline_answer_after_the_end_is_refused(void **state)
 }
 
 /* One descriptor is left, or none, because what was completed is not published. */
+static void a_request_that_was_completed_takes_no_answer(void **state)
+{
+    struct queue *q = *state;
+
+    queue_start(q, HALO_FEATURES_ALL);
+    queue_ask(q, "a", 8);
+    halo_sender_flush(&q->sender);
+    assert_int_equal(queue_take(q), 1);
+    assert_int_equal(halo_receiver_complete(&q->receiver, &q->request), 0);
+    assert_int_equal(halo_received_write(&q->request, "b", 1), HALO_ESTALE);
+}
+
 static void dev_22_a_short_way_takes_no_more_than_there_is_room_for(void **state)
 {
     const uint64_t available = (uint64_t)HALO_DESC_USED << 48; /* on the second lap */
@@ -296,11 +359,13 @@ int main(void)
         TEST(slots_that_are_misplaced_are_refused),
         TEST(numbers_without_a_slot_take_buffers),
         TEST(what_fits_a_slot_takes_no_buffer),
+        TEST(messages_of_every_length_arrive_whole),
         TEST(the_last_number_has_its_slot),
         TEST(a_reset_leaves_kept_answers_their_numbers),
         TEST(an_answer_of_another_sender_is_stale),
         TEST(inline_bytes_are_read_in_pieces_and_not_after_the_end),
         TEST(an_inline_answer_after_the_end_is_refused),
+        TEST(a_request_that_was_completed_takes_no_answer),
         TEST(dev_22_a_short_way_takes_no_more_than_there_is_room_for),
         TEST(used_entries_that_break_a_rule_latch_the_sender),
     };
