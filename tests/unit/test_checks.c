@@ -1,4 +1,7 @@
 /* A build with the checks stops at the first operation after an invariant was broken. */
+#ifndef HALO_CHECKS
+#error "without HALO_CHECKS nothing is looked at"
+#endif
 #include "queue_fixture.h"
 #include <signal.h>
 #include <sys/resource.h>
