@@ -116,8 +116,8 @@ struct halo_boot {
     uint64_t stack_len;
     uint64_t deferred_len; /* of answers that do not fit: what the host keeps, in bytes */
     uint32_t deferred_max; /* and how many of them */
-    uint32_t reserved_too;
-    uint64_t protect; /* code: see HALO_PROTECT_OFFSET */
+    uint32_t spare_max;    /* HALO_SPARE_MAX where a read may have spare bytes */
+    uint64_t protect;      /* code: see HALO_PROTECT_OFFSET */
     uint64_t unused[3];
 };
 
@@ -145,6 +145,7 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, seed) == 224, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, stack_low) == 256, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, deferred_len) == 272, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, deferred_max) == 280, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, spare_max) == 284, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, protect) == 288, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 320, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
@@ -347,10 +348,14 @@ enum halo_way {
 HALO_STATIC_ASSERT(HALO_STREAMS_MAX * 2 * HALO_MOVE_SLOTS <= HALO_QUEUE_SIZE_MAX / 4 * 3,
                    "what may wait for ever leaves room for what may not");
 
+#define HALO_SPARE_MAX 3u
+
 struct halo_stream_request {
     uint32_t handle;
     /*
-     * Of a read or a write 0. CANCEL: which ways' requests end now, with ECANCELED. CLOSE: HALO_OUT
+     * Of a write 0. READ: how many of the last bytes of its room are left alone, at most
+     * HALO_SPARE_MAX and fewer than the room: there has to be room for an error, and a read may ask
+     * for less. CANCEL: which ways' requests end now, with ECANCELED. CLOSE: HALO_OUT
      * for no more writes, which the other end sees as the end of the stream; with HALO_IN, too, the
      * handle is at once no longer valid, and reads in flight are cancelled.
      */

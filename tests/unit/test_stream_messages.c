@@ -82,7 +82,9 @@ static void str_07_rpc_06_every_other_header_is_refused(void **state)
 
             if (kind == HALO_KIND_STREAM_OPEN)
                 continue;
-            if (kind == HALO_KIND_STREAM_READ || kind == HALO_KIND_STREAM_WRITE)
+            if (kind == HALO_KIND_STREAM_READ) /* STR-09 */
+                good = ways <= HALO_SPARE_MAX;
+            if (kind == HALO_KIND_STREAM_WRITE)
                 good = ways == 0;
             if (kind == HALO_KIND_STREAM_CANCEL)
                 good = ways >= 1 && ways <= 3;
@@ -360,6 +362,42 @@ static void memory_ends_where_it_ends(void **state)
     assert_int_equal(stats->bytes_out, 24);
 }
 
+/* Bytes of the room that a read does not ask for: no end puts anything there. */
+static void str_09_spare_bytes_are_left_alone(void **state)
+{
+    struct halo_stream *stream = &box->streams.at[host & 0xffff];
+    struct halo_span span;
+    uint32_t handle;
+
+    (void)state;
+    assert_int_equal(
+        stream_box_offer(box, NULL, halo_end_memory("0123456789", 10, NULL, 0), HALO_IN, &handle),
+        0);
+    for (uint32_t spare = HALO_SPARE_MAX; spare > 0; spare--) { /* 1, 2 and 3 bytes */
+        memset(wire.room, 0xee, sizeof(wire.room));
+        assert_null(stream_box_send(box, &wire, HALO_KIND_STREAM_READ, handle, spare, 0, 12));
+        stream_box_serve(box);
+        assert_int_equal(stream_box_answer(&wire).length, 4 - spare);
+        assert_memory_equal(wire.room + 8 + 4 - spare, "\xee\xee\xee", spare);
+        assert_null(stream_box_send(box, &wire, HALO_KIND_STREAM_READ, host, spare, 0, 12));
+        assert_int_equal(stream->in.bytes, 4 - spare);
+        assert_int_equal(halo__direct_reserve(&box->streams, stream, &span), 1);
+        assert_true(span.len <= 4 - spare);
+        assert_int_not_equal(halo__direct_commit(&box->streams, stream, 5 - spare), 0);
+        assert_int_equal(halo__direct_commit(&box->streams, stream, 4 - spare), 0);
+        assert_int_equal(stream_box_answer(&wire).length, 4 - spare);
+        assert_int_equal(stream->in.bytes, 0);
+    }
+    assert_null(stream_box_send(box, &wire, HALO_KIND_STREAM_READ, handle, 0, 0, 12));
+    stream_box_serve(box);
+    assert_memory_equal(wire.room + 8, "6789", 4);
+    assert_null(stream_box_send(box, &wire, HALO_KIND_STREAM_READ, host, 3, 0, 12));
+    assert_null(ask(&wires[0], HALO_KIND_STREAM_CANCEL, host, HALO_IN));
+    assert_int_equal(stream_box_errno(&wire), ECANCELED); /* for which there is room */
+    assert_non_null(
+        stream_box_send(box, &wire, HALO_KIND_STREAM_READ, handle, HALO_SPARE_MAX + 1, 0, 64));
+}
+
 /* A function that lies about what it did. */
 static int64_t said;
 
@@ -499,6 +537,7 @@ int main(void)
         TEST(names_are_found_or_not),
         TEST(offers_that_are_none_are_refused),
         TEST(memory_ends_where_it_ends),
+        TEST(str_09_spare_bytes_are_left_alone),
         TEST(functions_are_believed_no_further_than_can_be_true),
         TEST(a_blocked_end_delays_only_its_own),
         TEST(a_closed_stream_is_watched_no_more),

@@ -18,7 +18,7 @@
                           */
 #define SLOW_NS 20000000 /* output is not held back longer than this, if there is more */
 
-/* The least that a read may ask for: what was read too much of standard input waits here. */
+/* A short read, or what poll has asked for: what came too much of standard input waits here. */
 static struct {
     unsigned char bytes[sizeof(struct halo_stream_error)];
     uint32_t at, len;
@@ -85,7 +85,14 @@ static int64_t result(int error, int32_t os_error)
     return error ? -(int64_t)(os_error > 0 ? os_error : EIO_) : 0;
 }
 
-/* What came of a request for the least: it waits in `ahead`. */
+/* Ask for so few bytes that there has to be more room than that. */
+static void ask_ahead(uint32_t handle, size_t len)
+{
+    (void)halo__stream_read_few(&ahead.future, handle, ahead.bytes, (uint32_t)len);
+    ahead.is_asked = true;
+}
+
+/* What came of it waits in `ahead`. */
 static int64_t take_ahead(void)
 {
     const int error = halo_wait(&ahead.future);
@@ -119,8 +126,7 @@ static int64_t read_stream(void *context, uint32_t handle, void *to, size_t len)
         return got < 0 ? got : give_ahead(to, len);
     }
     if (len < sizeof(ahead.bytes)) {
-        (void)halo_stream_read_start(&ahead.future, handle, ahead.bytes, sizeof(ahead.bytes));
-        ahead.is_asked = true;
+        ask_ahead(handle, len);
         got = take_ahead();
         return got < 0 ? got : give_ahead(to, len);
     }
@@ -159,8 +165,7 @@ static bool readable(void *context, uint32_t handle, int64_t wait_ns)
     if (ahead.at < ahead.len)
         return true;
     if (!ahead.is_asked)
-        (void)halo_stream_read_start(&ahead.future, handle, ahead.bytes, sizeof(ahead.bytes));
-    ahead.is_asked = true;
+        ask_ahead(handle, 1);
     now(NULL, &from, &real);
     for (;; was_asked = true) {
         if (halo_ready(&ahead.future))

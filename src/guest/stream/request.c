@@ -161,7 +161,9 @@ static bool answered(struct halo_op *op, struct halo_answer *answer)
         (void)halo_answer_read(&halo__port, answer, &error, sizeof(error));
         fail(future, error.error);
     } else if (future->kind == HALO_KIND_STREAM_READ) {
-        future->result.len = message.length <= future->length ? message.length : future->length;
+        const uint32_t most = future->length - future->room;
+
+        future->result.len = message.length <= most ? message.length : most;
     }
     future->done = true;
     return false;
@@ -332,7 +334,7 @@ static void wait_for_window(uint32_t handle, bool is_write, uint32_t len)
 }
 
 static int start_checked(struct halo_future *future, enum halo_kind kind, uint32_t handle,
-                         const void *buf, size_t len)
+                         uint32_t spare, const void *buf, size_t len)
 {
     int error = len == 0 || len > HALO_WINDOW_BYTES ? HALO_EINVAL : 0;
 
@@ -347,19 +349,27 @@ static int start_checked(struct halo_future *future, enum halo_kind kind, uint32
         return error;
     }
     wait_for_window(handle, kind == HALO_KIND_STREAM_WRITE, (uint32_t)len);
-    (void)start(future, (struct halo_op){answered}, kind, handle, 0, buf, (uint32_t)len);
+    (void)start(future, (struct halo_op){answered}, kind, handle, spare, buf, (uint32_t)len);
     return 0;
 }
 
 int halo_stream_read_start(struct halo_future *future, uint32_t handle, void *to, size_t len)
 {
-    return start_checked(future, HALO_KIND_STREAM_READ, handle, to, len);
+    return start_checked(future, HALO_KIND_STREAM_READ, handle, 0, to, len);
+}
+
+int halo__stream_read_few(struct halo_future *future, uint32_t handle, void *to, uint32_t len)
+{
+    const uint32_t room = sizeof(struct halo_stream_error);
+
+    return start_checked(future, HALO_KIND_STREAM_READ, handle,
+                         halo_boot_page()->spare_max >= HALO_SPARE_MAX ? room - len : 0, to, room);
 }
 
 int halo_stream_write_start(struct halo_future *future, uint32_t handle, const void *from,
                             size_t len)
 {
-    return start_checked(future, HALO_KIND_STREAM_WRITE, handle, from, len);
+    return start_checked(future, HALO_KIND_STREAM_WRITE, handle, 0, from, len);
 }
 
 /* --- Ends and cancels ------------------------------------------------------------------------- */

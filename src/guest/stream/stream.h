@@ -41,6 +41,12 @@ void halo__stream_send_unsent(void);
 void halo__stream_cancel(uint32_t handle, uint32_t ways);
 void halo__stream_close(uint32_t handle, uint32_t ways);
 
+/*
+ * Read 1 to 4 bytes; `to` has room for 4, which are read whatever was asked for where the host
+ * cannot leave some alone.
+ */
+int halo__stream_read_few(struct halo_future *future, uint32_t handle, void *to, uint32_t len);
+
 /* The error for an errno of the end's, as far as this library has words for it. */
 int halo__stream_error(int32_t os_error);
 

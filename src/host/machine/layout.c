@@ -271,6 +271,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .stack_len = layout->stack_len,
         .deferred_len = layout->sizes.deferred_len,
         .deferred_max = layout->sizes.deferred_max,
+        .spare_max = HALO_SPARE_MAX,
         .protect = layout->syscall_entry ? layout->doorbell + HALO_PROTECT_OFFSET : 0,
     };
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};

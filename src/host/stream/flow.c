@@ -31,7 +31,7 @@ static uint64_t weight(const struct halo_request *request)
 {
     switch (request->message.kind) {
     case HALO_KIND_STREAM_READ:
-        return request->parked.writable_len - HALO_PAYLOAD;
+        return halo__flow_room(request);
     case HALO_KIND_STREAM_WRITE:
         return request->parked.readable_len - HALO_STREAM_HEAD;
     default:
@@ -125,22 +125,24 @@ void halo__flow_cancel(struct halo_streams *streams, struct halo_stream *stream,
 
 #define HALO_FLOW_PARTS 64 /* most buffers of one move */
 
-/* Extents behind the first `skip` bytes, as the operating system wants them: how many. */
+/* `len` bytes of extents behind the first `skip`, as the operating system wants them: how many. */
 static int iovecs(struct iovec *iov, const struct halo_receiver *queue,
-                  const struct halo_extent *extents, uint32_t count, uint64_t skip)
+                  const struct halo_extent *extents, uint64_t skip, uint64_t len)
 {
     int n = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
-        const struct halo_extent *extent = &extents[i];
+    for (const struct halo_extent *extent = extents; len > 0; extent++) {
+        uint64_t part;
 
         if (skip >= extent->len) {
             skip -= extent->len;
             continue;
         }
-        iov[n++] = (struct iovec){halo_shm_expose(halo_extent_at(queue, extent) + skip),
-                                  extent->len - (size_t)skip};
+        part = extent->len - skip < len ? extent->len - skip : len;
+        iov[n++] =
+            (struct iovec){halo_shm_expose(halo_extent_at(queue, extent) + skip), (size_t)part};
         skip = 0;
+        len -= part;
     }
     return n;
 }
@@ -202,8 +204,8 @@ static int gather(struct halo_streams *streams, struct halo_stream *stream, stru
         const bool in = flow == &stream->in;
 
         count += iovecs(iov + count, queue, parked->extents + (in ? parked->readable_count : 0),
-                        in ? parked->writable_count : parked->readable_count,
-                        (in ? HALO_PAYLOAD : HALO_STREAM_HEAD) + request->done);
+                        (in ? HALO_PAYLOAD : HALO_STREAM_HEAD) + request->done,
+                        weight(request) - request->done);
         streams->are_there = streams->are_there && request->is_there;
         request =
             request->next ? &streams->port->requests[HALO_QUEUE_G2H][request->next - 1] : NULL;

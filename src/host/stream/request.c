@@ -45,7 +45,8 @@ static const char *parse(const struct halo_streams *streams, struct halo_request
         return "a stream request with data";
     ways = request->stream.ways;
     switch (request->message.kind) {
-    case HALO_KIND_STREAM_READ:
+    case HALO_KIND_STREAM_READ: /* STR-09 */
+        return ways <= HALO_SPARE_MAX ? NULL : "a read with more spare bytes than there may be";
     case HALO_KIND_STREAM_WRITE:
         return ways == 0 ? NULL : "a message with a reserved field that is not zero";
     case HALO_KIND_STREAM_CANCEL:

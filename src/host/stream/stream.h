@@ -183,6 +183,12 @@ const char *halo__stream_take(struct halo_streams *streams, struct halo_request 
 /* Readable bytes of a write before its data. */
 #define HALO_STREAM_HEAD (sizeof(struct halo_message) + sizeof(struct halo_stream_request))
 
+/* How many bytes a read asks for: its room, but for what it says is spare. */
+static inline uint64_t halo__flow_room(const struct halo_request *request)
+{
+    return request->parked.writable_len - HALO_PAYLOAD - request->stream.ways;
+}
+
 /* The first request, or NULL. */
 static inline struct halo_request *halo__flow_first(const struct halo_streams *streams,
                                                     const struct halo_flow *flow)
