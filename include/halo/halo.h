@@ -137,7 +137,9 @@ struct halo_options {
 #define HALO_EXIT_DEFAULT (256ull << 20)
 
 /*
- * Load the guest file `path` and create a sandbox for it; nothing of the guest runs yet.
+ * Load the guest file `path` and create a sandbox for it; nothing of the guest runs yet. There is
+ * no time limit: the file is opened and read on the calling thread, for as long as its file system
+ * takes. One that may never answer (FUSE, a network) is to be copied first.
  *
  * Returns 0, or
  *   HALO_EFILE   the file cannot be opened or read, or is not a regular file

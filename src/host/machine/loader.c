@@ -157,10 +157,13 @@ static int check_place(struct halo_machine *machine, const char *path, const Elf
         return halo__fail(machine->words, HALO_EGUEST,
                           "%s: its program and data, to address 0x%llx, and what else is in guest "
                           "memory need %llu MiB, and it has %llu: more of it (ram_len, --memory) "
-                          "helps, or linking it at 0x%llx (halo-cc does)",
+                          "helps%s",
                           path, (unsigned long long)(segment->p_vaddr + segment->p_memsz),
                           (unsigned long long)((need + mib - 1) / mib),
-                          (unsigned long long)(machine->ram.len / mib), HALO_PROGRAM_BASE);
+                          (unsigned long long)(machine->ram.len / mib),
+                          segment->p_memsz > layout->limit - HALO_PROGRAM_BASE
+                              ? ""
+                              : ", or linking it lower (halo-cc does)");
     }
     return 0;
 }
