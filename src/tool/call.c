@@ -323,6 +323,18 @@ static int call_each(struct halo_sandbox *box, const struct tool_options *option
     return code;
 }
 
+/* No more calls: the guest runs to its end, and what its C library holds of its output goes out. */
+static int end(struct halo_sandbox *box, const struct tool_options *options, int code)
+{
+    int ended;
+    const int error = halo_run(box, options->timeout_ns, &ended);
+
+    if (!error)
+        return code;
+    fprintf(stderr, "halo call: %s\n", halo_errmsg(box));
+    return code ? code : tool_exit_code(error, 0);
+}
+
 static void print_stats(const struct halo_sandbox *box)
 {
     struct halo_stats stats;
@@ -377,6 +389,8 @@ int tool_call(int argc, char **argv)
     }
     if (options.stats && !error)
         print_stats(box);
+    if (!error && optind + 1 < argc && (code == 0 || code == TOOL_EXIT_FAILED))
+        code = end(box, &options, code);
     halo_close(box);
     if (fflush(stdout) == EOF) {
         fprintf(stderr, "halo call: standard output: %s\n", strerror(errno));
