@@ -103,7 +103,7 @@ def mutants(file, text):
     function = None
     name = ''
     for number, line in enumerate(code):
-        match = re.match(r'[^\s#].*?\b(\w+)\(', re.sub(r'__attribute__\(\(\w+\)\)', '', line))
+        match = re.match(r'(?=[^\s#]).*?\b(\w+)\(', re.sub(r'__attribute__\(\(\w+\)\)\s*', '', line))
         if match and not line.rstrip().endswith(';'):
             name = match.group(1)
         if line.startswith('{'):
