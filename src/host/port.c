@@ -114,17 +114,16 @@ bool halo__port_touch_across(struct halo_port *port, const struct halo_extent *e
     return is_there;
 }
 
-/*
- * Buffers up to so long, and nearly all are, have their memory found at once, for all that is read
- * and written there; of a longer one no more is to be found than what will be touched.
- */
-#define FOUND_AT_ONCE (8 * HALO_RAM_PIECE)
+/* Of buffers up to so long, and nearly all are, all is looked for before they are used. */
+#define LOOKED_AT (8 * HALO_RAM_PIECE)
 
-__attribute__((noinline)) static bool find_all(struct halo_port *port,
-                                               const struct halo_span *spans, uint32_t count)
+/* Small ones have their memory found at once, for all that is read and written there; of a larger
+ * one no more is to be found than what will be touched. */
+__attribute__((noinline)) static bool find_small(struct halo_port *port,
+                                                 const struct halo_span *spans, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (spans[i].len > FOUND_AT_ONCE || !halo__port_touch(port, spans[i].base, spans[i].len))
+        if (spans[i].len > HALO_RAM_PIECE || !halo__port_touch(port, spans[i].base, spans[i].len))
             return false;
     }
     return true;
@@ -138,9 +137,9 @@ static inline bool is_there(struct halo_port *port, const struct halo_span *span
     if (!ram)
         return true;
     for (uint32_t i = 0; i < count; i++) {
-        if (spans[i].len > FOUND_AT_ONCE ||
+        if (spans[i].len > LOOKED_AT ||
             !halo__ram_has(ram, (uint64_t)(spans[i].base - ram->host), spans[i].len))
-            return find_all(port, spans, count);
+            return find_small(port, spans, count);
     }
     return true;
 }
