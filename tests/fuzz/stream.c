@@ -50,7 +50,8 @@ static uint32_t count_flow(const struct stream_box *box, const struct halo_flow 
         if (r->message.kind == HALO_KIND_STREAM_CLOSE)
             continue;
         moves++;
-        bytes += writes ? r->parked.readable_len - HALO_STREAM_HEAD : r->parked.writable_len - 8;
+        bytes += writes ? r->parked.readable_len - HALO_STREAM_HEAD
+                        : r->parked.writable_len - 8 - r->stream.ways; /* what is spare */
     }
     if (count != flow->count || bytes != flow->bytes || moves > HALO_WINDOW_REQUESTS ||
         bytes > HALO_WINDOW_BYTES)
