@@ -132,6 +132,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "queue_calls: %s\n", halo_strerror(error));
         return 1;
     }
-    printf("%" PRIu64 " calls, %" PRIu64 " exits, sum of squares %" PRIu64 "\n", count, exits, sum);
+    if (printf("%" PRIu64 " calls, %" PRIu64 " exits, sum of squares %" PRIu64 "\n", count, exits,
+               sum) < 0 ||
+        fflush(stdout) != 0) {
+        perror("queue_calls");
+        return 1;
+    }
     return 0;
 }
