@@ -2,6 +2,7 @@
  * What holds of a pool between any two operations, looked at before those that change anything in a
  * build with -Dchecks=true. Without the option this is nothing.
  */
+#include "../ring/check.h"
 #include <halo/pool.h>
 #include <stdbool.h>
 
@@ -39,9 +40,8 @@ void halo_pool_check(const struct halo_pool *pool)
             at = pool->next[at];
         }
     }
-    if (!holds || listed.count != is_free.count || listed.sum != is_free.sum ||
-        listed.squares != is_free.squares)
-        __builtin_trap();
+    HOLDS(holds && listed.count == is_free.count && listed.sum == is_free.sum &&
+          listed.squares == is_free.squares);
 }
 
 #endif

@@ -4,16 +4,11 @@
  * Only private state is looked at. Requests that are being built are the program's and not known
  * here, so that parts of theirs may be missing from a sum. Without the option all this is nothing.
  */
+#include "../ring/check.h"
 #include "sender.h"
 #include <halo/receiver.h>
 
 #ifdef HALO_CHECKS
-
-#define HOLDS(condition)      \
-    do {                      \
-        if (!(condition))     \
-            __builtin_trap(); \
-    } while (0)
 
 /* Records are looked at each time where there are few, and once in a while where there are many. */
 static bool is_due(const struct halo_queue_stats *stats, uint32_t records)

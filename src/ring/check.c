@@ -4,16 +4,11 @@
  * elsewhere. Only private state is looked at, never shared memory. Without the option all this is
  * nothing.
  */
+#include "check.h"
 #include <halo/device.h>
 #include <halo/driver.h>
 
 #ifdef HALO_CHECKS
-
-#define HOLDS(condition)      \
-    do {                      \
-        if (!(condition))     \
-            __builtin_trap(); \
-    } while (0)
 
 /* A cursor on a descriptor of the table, with a phase of its kind. */
 static void check_at(struct halo_at at, const struct halo_ring_place *place, bool is_used)

@@ -254,7 +254,8 @@ static int find(const struct halo_sandbox *box, const char *wanted,
         if (strcmp(name, wanted) == 0)
             return (int)i + 1;
     }
-    fprintf(stderr, "halo call: the guest exports no '%s'; without a function its name is listed\n",
+    fprintf(stderr,
+            "halo call: the guest exports no '%s'; 'halo call GUEST' alone lists what it does\n",
             wanted);
     return 0;
 }
@@ -273,8 +274,8 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
     if (!function)
         return TOOL_EXIT_USAGE;
     if (count - 1 != signature.arg_count) {
-        fprintf(stderr, "halo call: %s is %s, with %u values\n", words[0],
-                halo_signature_text(&signature, text), signature.arg_count);
+        fprintf(stderr, "halo call: %s is %s: %u values are needed, %u are there\n", words[0],
+                halo_signature_text(&signature, text), signature.arg_count, count - 1);
         return TOOL_EXIT_USAGE;
     }
     for (uint32_t i = 0; i < signature.arg_count && !code; i++)
@@ -326,13 +327,12 @@ static int call_each(struct halo_sandbox *box, const struct tool_options *option
 /* No more calls: the guest runs to its end, and what its C library holds of its output goes out. */
 static int end(struct halo_sandbox *box, const struct tool_options *options, int code)
 {
-    int ended;
+    int ended = 0;
     const int error = halo_run(box, options->timeout_ns, &ended);
 
-    if (!error)
-        return code;
-    fprintf(stderr, "halo call: %s\n", halo_errmsg(box));
-    return code ? code : tool_exit_code(error, 0);
+    if (error)
+        fprintf(stderr, "halo call: %s\n", halo_errmsg(box));
+    return code ? code : tool_exit_code(error, ended);
 }
 
 static void print_stats(const struct halo_sandbox *box)
