@@ -195,6 +195,20 @@ HALO_EXPORT(spin, "spin", HALO_I32, HALO_U64)
     halo_return(call, halo_i32(7));
 }
 
+static int code; /* that the program ends with once its calls are over */
+
+HALO_EXPORT(end_with, "end_with", HALO_VOID, HALO_I32)
+{
+    code = args[0].i32;
+    halo_return(call, halo_void());
+}
+
+int main(void)
+{
+    halo_serve();
+    return code;
+}
+
 HALO_EXPORT(crash, "crash", HALO_VOID)
 {
     __asm__ volatile("ud2");
