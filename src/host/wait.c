@@ -86,7 +86,7 @@ static int stuck(struct halo_sandbox *box, const char *what)
 }
 
 /* What has not come in time, and where the guest is meanwhile. */
-static int timed_out(struct halo_sandbox *box, const char *who, const char *missing, bool goes_on)
+static int timed_out(struct halo_sandbox *box, const char *who, const char *missing)
 {
     const char *state = "the guest waits for its host";
     uint64_t rip = 0;
@@ -95,7 +95,7 @@ static int timed_out(struct halo_sandbox *box, const char *who, const char *miss
         state = box->streams.shortage;
     else if (box->loop.is_inside) {
         state = "the guest runs";
-        rip = box->machine.backend->where(&box->machine, goes_on);
+        rip = box->machine.backend->where(&box->machine);
     }
     if (!rip)
         return halo__fail(&box->words, HALO_ETIMEDOUT, "%s %s within the time limit: %s", who,
@@ -191,7 +191,7 @@ int halo_wait(struct halo_future *future, int64_t timeout_ns)
     if (!error)
         error = run_until(box, is_done, future, deadline, true);
     if (error == HALO_ETIMEDOUT)
-        error = timed_out(box, name, "has not answered", true);
+        error = timed_out(box, name, "has not answered");
     if (future->done) {
         if (box->calls.reported < box->calls.answered)
             box->calls.reported++; /* this one needs no halo_poll any more */
@@ -218,7 +218,7 @@ static int poll_calls(struct halo_sandbox *box, int64_t timeout_ns)
             return 0;
         error = run_until(box, some_came, NULL, deadline, true);
         if (error == HALO_ETIMEDOUT)
-            error = timed_out(box, "no call", "was answered", true);
+            error = timed_out(box, "no call", "was answered");
     }
     came = (int)(calls->answered - calls->reported);
     calls->reported = calls->answered;
@@ -268,7 +268,7 @@ static int run_for(struct halo_sandbox *box, uint32_t handle, enum halo_way way,
         return error;
     (void)snprintf(missing, sizeof(missing), "has not %s stream 0x%x",
                    way == HALO_IN ? "read" : "written to", handle);
-    return timed_out(box, "the guest", missing, true);
+    return timed_out(box, "the guest", missing);
 }
 
 /* What the host's program is going to touch: its length, or HALO_ENOMEM. */
@@ -467,7 +467,7 @@ static int serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
         error = step(box);
     leave(box, &run);
     if (error == HALO_ETIMEDOUT)
-        return timed_out(box, "the guest", "has not come to serve calls", true);
+        return timed_out(box, "the guest", "has not come to serve calls");
     if (!error && box->loop.state == HALO_STATE_ENDED)
         return halo__fail(&box->words, HALO_ESTATE,
                           "the guest ended with exit code %d and serves no calls",
@@ -508,7 +508,7 @@ static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_co
         const struct halo_stream *asked = halo__streams_asked(&box->streams);
 
         if (!asked)
-            timed_out(box, "the guest was stopped: it", "did not end", false);
+            timed_out(box, "the guest was stopped: it", "did not end");
         else
             halo__fail(
                 &box->words, error,

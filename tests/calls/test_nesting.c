@@ -1,7 +1,7 @@
 /* Calls inside of calls: the guest calls back, and a main program is called while it waits. */
 #include "functions.h"
+#include "../host/guest_process.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <time.h>
 
@@ -211,44 +211,20 @@ static void a_wait_inside_a_function_has_its_own_deadline(void **state)
     assert_int_equal(future.result.i64, 8);
 }
 
-/* Processes of guests that are stopped. */
-static int stopped_guests(void)
-{
-    DIR *dir = opendir("/proc");
-    struct dirent *entry;
-    int count = 0;
-
-    while ((entry = readdir(dir))) {
-        char name[300], exe[64] = "", stat[256] = "";
-        FILE *file;
-
-        (void)snprintf(name, sizeof(name), "/proc/%s/exe", entry->d_name);
-        if (readlink(name, exe, sizeof(exe) - 1) < 0 || !strstr(exe, "halo-guest"))
-            continue;
-        (void)snprintf(name, sizeof(name), "/proc/%s/stat", entry->d_name);
-        file = fopen(name, "r");
-        if (file && fgets(stat, sizeof(stat), file))
-            count += strstr(stat, ") T ") != NULL;
-        if (file)
-            fclose(file);
-    }
-    closedir(dir);
-    return count;
-}
-
 static void a_guest_stands_still_between_waits(void **state)
 {
     const struct halo_value forever = {.type = HALO_U64, .u64 = UINT64_MAX};
     const struct halo_options options = way_options(state);
-    const int before = stopped_guests();
 
     assert_int_equal(halo_open(&box, functions, &options), 0);
     assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
     assert_int_equal(
         halo_call_start(box, &future, function("spin", FN(HALO_I32, HALO_U64)), &forever, 1), 0);
     assert_int_equal(halo_wait(&future, SECONDS / 100), HALO_ETIMEDOUT);
-    /* In a VM nobody runs it; a process has to be stopped, which takes the kernel a moment. */
-    for (int i = 0; options.backend == HALO_BACKEND_PROCESS && stopped_guests() == before; i++) {
+    /* In a VM nobody runs it; a process has to go to sleep, which takes the kernel a moment. */
+    for (int i = 0; options.backend == HALO_BACKEND_PROCESS &&
+                    process_state(process_guest_of(getpid())) != 'S';
+         i++) {
         assert_true(i < 10000);
         usleep(1000);
     }

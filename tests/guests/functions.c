@@ -195,6 +195,57 @@ HALO_EXPORT(spin, "spin", HALO_I32, HALO_U64)
     halo_return(call, halo_i32(7));
 }
 
+/*
+ * Spins with these flags and a number of its own in every register and in the red zone; `after` is
+ * what they are then.
+ */
+void steady(uint64_t turns, uint64_t *after, uint64_t flags);
+
+__asm__(".pushsection .text\n"
+        ".globl steady\n"
+        "steady:\n"
+        "    push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n push %rsi\n"
+        "    push %rdx\n popf\n"
+        "    mov %rdi, %rcx\n"
+        "    mov $100, %eax\n mov $101, %ebx\n mov $102, %edx\n mov $103, %esi\n"
+        "    mov $104, %edi\n mov $105, %ebp\n mov $106, %r8d\n mov $107, %r9d\n"
+        "    mov $108, %r10d\n mov $109, %r11d\n mov $110, %r12d\n mov $111, %r13d\n"
+        "    mov $112, %r14d\n mov $113, %r15d\n"
+        ".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+        "    movq $115 + \\i, -8 - 8 * \\i(%rsp)\n"
+        "    movq -8 - 8 * \\i(%rsp), %xmm\\i\n"
+        ".endr\n"
+        "1:  lea -1(%rcx), %rcx\n"
+        "    jrcxz 2f\n"
+        "    jmp 1b\n"
+        "2:  mov (%rsp), %rcx\n"
+        "    mov %rax, (%rcx)\n mov %rbx, 8(%rcx)\n mov %rdx, 16(%rcx)\n mov %rsi, 24(%rcx)\n"
+        "    mov %rdi, 32(%rcx)\n mov %rbp, 40(%rcx)\n mov %r8, 48(%rcx)\n mov %r9, 56(%rcx)\n"
+        "    mov %r10, 64(%rcx)\n mov %r11, 72(%rcx)\n mov %r12, 80(%rcx)\n"
+        "    mov %r13, 88(%rcx)\n mov %r14, 96(%rcx)\n mov %r15, 104(%rcx)\n"
+        ".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+        "    mov -8 - 8 * \\i(%rsp), %rax\n"
+        "    mov %rax, 120 + 8 * \\i(%rcx)\n"
+        "    movq %xmm\\i, 248 + 8 * \\i(%rcx)\n"
+        ".endr\n"
+        "    pushf\n pop 112(%rcx)\n"
+        "    push $2\n popf\n"
+        "    pop %rsi\n pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
+        "    ret\n"
+        ".popsection\n");
+
+/* How many of them are not what they were. */
+HALO_EXPORT(keep, "keep", HALO_I32, HALO_U64, HALO_U64)
+{
+    uint64_t after[47];
+    int lost = 0;
+
+    steady(args[0].u64, after, args[1].u64);
+    for (uint64_t i = 0; i < 47; i++)
+        lost += after[i] != (i == 14 ? args[1].u64 : i < 31 ? 100 + i : 84 + i);
+    halo_return(call, halo_i32(lost));
+}
+
 static int code; /* that the program ends with once its calls are over */
 
 HALO_EXPORT(end_with, "end_with", HALO_VOID, HALO_I32)

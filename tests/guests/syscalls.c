@@ -2,7 +2,8 @@
  * A guest that answers its own system calls, with the number and a thousand: its exit code is 7
  * where each comes to it, those with the number of the process backend's doorbell among them. With
  * the argument "forge" it looks in what the kernel left on the child's stack for signals for the
- * word of a fault report, and rings its host with it.
+ * word of a fault report, and rings its host with it; with "forge-later" it makes no system call
+ * before, but is long enough at it for its host to stop it.
  */
 #include "answer.h"
 #include <halo/guest.h>
@@ -29,12 +30,17 @@ static uint64_t find_word(void)
     return at[-3];
 }
 
-static void forge(void)
+static void forge(bool later)
 {
     const unsigned char *at = (const unsigned char *)0x600000000000ull;
     register uint64_t r9 __asm__("r9");
 
-    call(1);
+    if (later) {
+        for (volatile long i = 0; i < 300000000; i++)
+            continue;
+    } else {
+        call(1);
+    }
     r9 = find_word();
     while (at[0] != 0x0f || at[1] != 0x05)
         at++;
@@ -46,7 +52,7 @@ int main(int argc, char **argv)
     static const long numbers[] = {0, 1, 219, 231, 0x100, 0x4a10, 0x40000000};
 
     if (argc > 1 && argv[1][0] == 'f')
-        forge();
+        forge(argv[1][5] == '-');
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         if (call(numbers[i]) != numbers[i] + 1000)
             return 10 + (int)i;

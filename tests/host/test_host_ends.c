@@ -12,24 +12,40 @@
 
 #include <cmocka.h>
 
+static void await_state(pid_t process, char state)
+{
+    for (int i = 0; process_state(process) != state; i++) {
+        must(i < 1000);
+        usleep(1000);
+    }
+}
+
 /* Run the guest for a moment and tell its process id through the pipe. */
-static void hold_guest(const int *pipe, int64_t timeout_ns)
+static pid_t hold_guest(const int *pipe, int64_t timeout_ns)
 {
     struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
     const pid_t guest = process_guest_of(getpid());
 
     must(guest > 0);
     must(halo_serve_begin(box, timeout_ns) == HALO_ETIMEDOUT);
-    for (int i = 0; process_state(guest) != 'T'; i++) { /* the signal has been sent */
-        must(i < 1000);
-        usleep(1000);
-    }
+    await_state(guest, 'S'); /* it stands in its doorbell */
     must(write(pipe[1], &guest, sizeof(guest)) == sizeof(guest));
+    return guest;
 }
 
+static void waiting_guest_host(void *argument)
+{
+    (void)hold_guest(argument, 50 * MS);
+    raise(SIGKILL);
+}
+
+/* As is one that did not say in time where it is. */
 static void stopped_guest_host(void *argument)
 {
-    hold_guest(argument, 50 * MS);
+    const pid_t guest = hold_guest(argument, 50 * MS);
+
+    must(kill(guest, SIGSTOP) == 0);
+    await_state(guest, 'T');
     raise(SIGKILL);
 }
 
@@ -38,7 +54,7 @@ static void forking_host(void *argument)
     const int *pipe = argument;
     pid_t child;
 
-    hold_guest(pipe, 50 * MS);
+    (void)hold_guest(pipe, 50 * MS);
     child = fork();
     if (child == 0) {
         pause();
@@ -67,13 +83,13 @@ static void running_host(void *argument)
 
 static void execing_host(void *argument)
 {
-    hold_guest(argument, 50 * MS);
+    (void)hold_guest(argument, 50 * MS);
     execl("/bin/sleep", "sleep", "3", (char *)NULL);
 }
 
 static void leaving_host(void *argument)
 {
-    hold_guest(argument, 50 * MS);
+    (void)hold_guest(argument, 50 * MS);
     exit(0);
 }
 
@@ -116,6 +132,7 @@ static void expect_no_guest(void (*host)(void *argument), bool has_fork)
 static void host_05_a_guest_that_is_stopped_by_a_time_limit_ends_with_its_host(void **state)
 {
     (void)state;
+    expect_no_guest(waiting_guest_host, false);
     expect_no_guest(stopped_guest_host, false);
     expect_no_guest(leaving_host, false);
 }

@@ -130,11 +130,13 @@ static void host_11_nothing_of_the_guest_runs_before_the_host_runs_it(void **sta
 static void forged(void *argument)
 {
     const char *const mode = argument;
-    const char *const guest = strcmp(mode, "forge") == 0 ? syscalls : trouble;
+    const bool is_stopped = strcmp(mode, "forge-later") == 0;
+    const char *const guest = is_stopped || strcmp(mode, "forge") == 0 ? syscalls : trouble;
     struct halo_sandbox *box;
     int code;
 
     must(open_guest(&box, HALO_BACKEND_PROCESS, guest, mode) == 0);
+    must(!is_stopped || halo_serve_begin(box, 10 * MS) == HALO_ETIMEDOUT);
     must(halo_run(box, 20000 * MS, &code) == HALO_EPOISONED);
     must(strstr(halo_errmsg(box), "unknown 0x101") && !halo_fault(box));
     halo_close(box);
@@ -146,6 +148,7 @@ static void host_09_a_guest_cannot_forge_its_fault_report(void **state)
     in_host(forged, (void *)(uintptr_t) "forged-report");
     in_host(forged, (void *)(uintptr_t) "stolen-report");
     in_host(forged, (void *)(uintptr_t) "forge");
+    in_host(forged, (void *)(uintptr_t) "forge-later");
 }
 
 static void host_of_system_calls(void *argument)
@@ -205,21 +208,20 @@ static void host_09_what_the_child_was_told_is_wiped(void **state)
         in_host(host_that_reads_the_child, NULL);
 }
 
-/* Before its guest was stopped, or after. */
+/* Before its guest stood at a time limit, or after; or it was stopped otherwise meanwhile. */
 static void host_that_gives_up_root(void *argument)
 {
-    const bool has_stopped = argument != NULL;
+    const char *const when = argument;
     struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
     const pid_t guest = process_guest_of(getpid());
     int error, code;
 
-    if (has_stopped)
+    if (*when)
         must(halo_serve_begin(box, 50 * MS) == HALO_ETIMEDOUT);
+    if (*when == 's')
+        must(kill(guest, SIGSTOP) == 0);
     must(geteuid() != 0 || setresuid(1234, 1234, 1234) == 0);
-    if (!has_stopped)
-        error = halo_serve_begin(box, 50 * MS);
-    else
-        error = halo_run(box, guest && kill(guest, 0) == 0 ? 50 * MS : HALO_FOREVER, &code);
+    error = *when ? halo_run(box, 50 * MS, &code) : halo_serve_begin(box, 50 * MS);
     must(error == HALO_ETIMEDOUT || error == HALO_EFAULT);
     halo_close(box);
     must(process_await_gone(guest));
@@ -229,8 +231,29 @@ static void host_that_gives_up_root(void *argument)
 static void host_10_a_host_that_gives_up_root_still_ends_its_guest(void **state)
 {
     (void)state;
-    in_host(host_that_gives_up_root, NULL);
+    in_host(host_that_gives_up_root, (void *)(uintptr_t) "");
+    in_host(host_that_gives_up_root, (void *)(uintptr_t) "at a limit");
     in_host(host_that_gives_up_root, (void *)(uintptr_t) "stopped");
+}
+
+/* It cannot say where it is, and is stopped by the host, too; a later run lets it go on. */
+static void host_of_a_stopped_guest(void *argument)
+{
+    struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "exit-7");
+    int code;
+
+    (void)argument;
+    must(kill(process_guest_of(getpid()), SIGSTOP) == 0);
+    must(halo_serve_begin(box, 50 * MS) == HALO_ETIMEDOUT);
+    must(strstr(halo_errmsg(box), "the guest runs") && !strstr(halo_errmsg(box), "0x"));
+    must(halo_run(box, HALO_FOREVER, &code) == 0 && code == 7);
+    halo_close(box);
+}
+
+static void host_11_a_guest_that_somebody_stopped_goes_on_when_it_is_run(void **state)
+{
+    (void)state;
+    in_host(host_of_a_stopped_guest, NULL);
 }
 
 static int open_strict(struct halo_sandbox **box)
@@ -299,6 +322,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(host_09_a_system_call_of_the_guests_own_rings_no_doorbell),
         cmocka_unit_test(host_09_what_the_child_was_told_is_wiped),
         cmocka_unit_test(host_10_a_host_that_gives_up_root_still_ends_its_guest),
+        cmocka_unit_test(host_11_a_guest_that_somebody_stopped_goes_on_when_it_is_run),
         cmocka_unit_test(host_10_where_it_is_strict_there_are_all_namespaces_or_no_guest),
     };
 

@@ -453,11 +453,10 @@ static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_e
     return 0;
 }
 
-static uint64_t kvm_where(struct halo_machine *machine, bool goes_on)
+static uint64_t kvm_where(struct halo_machine *machine)
 {
     const struct kvm_state *state = machine->state;
 
-    (void)goes_on;
     return state->run->s.regs.regs.rip;
 }
 

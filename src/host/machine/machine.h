@@ -103,9 +103,8 @@ struct halo_backend {
     void (*leave)(struct halo_machine *machine);
     /* Run until the guest leaves or the deadline passes. */
     int (*run)(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit);
-    /* Where a guest is that was interrupted, as the processor says, or 0: that cannot be had, as
-     * perhaps not of one that is to go on. */
-    uint64_t (*where)(struct halo_machine *machine, bool goes_on);
+    /* Where a guest is that was interrupted, or 0: it did not say. To be shown, and no more. */
+    uint64_t (*where)(struct halo_machine *machine);
     /* After a HALO_EXIT_PROTECT: do it, where `refusal` is 0, and tell the guest. */
     int (*protect)(struct halo_machine *machine, const struct halo_exit *exit, int refusal);
     void (*destroy)(struct halo_machine *machine);

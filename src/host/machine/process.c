@@ -108,10 +108,54 @@ static void read_death(struct process_state *state, struct halo_exit *exit)
                        end.how == PROCESS_EXITED ? "exit code" : "signal", end.number);
 }
 
-/* At its time limit the guest stands still, or, where it cannot be made to, ends. */
-static void stop(struct process_state *state, struct halo_exit *exit)
+#define WHERE_NS 100000000 /* for a guest to say where it is */
+
+/* The child says where its guest is, and stands in that doorbell: perhaps later than it was asked.
+ */
+static bool says_where(const struct halo_machine *machine)
 {
+    struct process_state *state = machine->state;
+    const struct seccomp_data *call = &state->notified.data;
+
+    if (call->nr != CHILD_DOORBELL_SYSCALL || call->args[0] != CHILD_DOORBELL_WHERE ||
+        call->instruction_pointer == machine->layout.doorbell + CHILD_DOORBELL_END)
+        return false;
+    state->where = call->args[1];
+    state->asked = false;
+    return true;
+}
+
+/* Until it says so. What it rang before was interrupted by the signal, and rings again later. */
+static bool await_where(const struct halo_machine *machine)
+{
+    struct process_state *state = machine->state;
+    const int64_t deadline = halo__now() + WHERE_NS;
+    struct pollfd pollfd = {.fd = state->listener, .events = POLLIN};
+    int heard;
+
+    while (halo__now() < deadline) {
+        if (poll(&pollfd, 1, halo__poll_timeout(deadline)) <= 0)
+            continue;
+        heard = halo__process_hear(state);
+        if (heard < 0 || pollfd.revents & POLLHUP)
+            return false;
+        if (heard && says_where(machine))
+            return true;
+        state->owes_answer = false;
+    }
+    return false;
+}
+
+/* At its time limit the guest stands still, or, where it cannot be made to, ends. */
+static void stop(const struct halo_machine *machine, struct halo_exit *exit)
+{
+    struct process_state *state = machine->state;
+
     exit->kind = HALO_EXIT_TIMEOUT;
+    state->where = 0;
+    state->asked = state->asked || signal_child(state, CHILD_STOP) == 0;
+    if (state->asked && await_where(machine))
+        return;
     state->stopped = true;
     if (has_signalled(state, SIGSTOP))
         return;
@@ -182,7 +226,7 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
         int heard = 0;
 
         if (halo__now() >= deadline) {
-            stop(state, exit);
+            stop(machine, exit);
             return 0;
         }
         if (poll(pollfds, 2, halo__poll_timeout(deadline)) < 0 && errno != EINTR)
@@ -192,8 +236,9 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
             if (heard < 0)
                 return failed(machine, "cannot hear the guest's doorbell");
         }
-        if (heard && halo__process_is_own(state, CHILD_DOORBELL_READY)) {
-            answer(state); /* again, for somebody stopped and continued it meanwhile */
+        /* Again, for somebody stopped and continued it meanwhile; or too late. */
+        if (heard && (halo__process_is_own(state, CHILD_DOORBELL_READY) || says_where(machine))) {
+            answer(state);
             continue;
         }
         if (heard) {
@@ -207,24 +252,11 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
     }
 }
 
-#define WHERE_NS 100000000 /* for a guest to say where it is */
-
-/*
- * Its registers are nobody's but its own: a signal has its fault handler tell them, from which
- * there is no way back.
- */
-static uint64_t process_where(struct halo_machine *machine, bool goes_on)
+static uint64_t process_where(struct halo_machine *machine)
 {
-    struct process_state *state = machine->state;
-    struct pollfd pollfd = {.fd = state->listener, .events = POLLIN};
-    const int64_t deadline = halo__now() + WHERE_NS;
+    const struct process_state *state = machine->state;
 
-    if (goes_on || state->owes_answer || !has_signalled(state, SIGTRAP))
-        return 0;
-    if (!has_signalled(state, SIGCONT) || poll(&pollfd, 1, halo__poll_timeout(deadline)) <= 0 ||
-        halo__process_hear(state) <= 0 || !halo__process_is_own(state, CHILD_DOORBELL_FAULT))
-        return 0;
-    return state->notified.data.args[3];
+    return state->where;
 }
 
 const struct halo_backend halo__process = {

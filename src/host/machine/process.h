@@ -15,7 +15,9 @@ struct process_state {
     int listener;  /* of its doorbell */
     uint64_t word; /* tells the doorbells of its handler from the guest's */
     bool has_ended;
-    bool stopped;
+    bool stopped;     /* by SIGSTOP, for it did not say in time where it is */
+    bool asked;       /* where it is, and it has not said so */
+    uint64_t where;   /* it was at its last time limit, as it says; or 0 */
     bool owes_answer; /* the guest stands in its doorbell, notification `notified.id` */
     bool continues;   /* the answer is that the kernel goes on with the call */
     int refusal;      /* the call's result: 0, or a negative errno */

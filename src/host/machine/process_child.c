@@ -26,6 +26,9 @@
 #define ALTERNATE_STACK_LEN 65536
 #define NOBODY 65534
 
+#define TEXT_OF(value) #value
+#define TEXT(value) TEXT_OF(value)
+
 extern unsigned char child_start[], child_end[];
 
 static struct child_setup setup;
@@ -63,51 +66,93 @@ static void on_fault(int signal, siginfo_t *info, struct ucontext *context)
 }
 
 /*
- * A system call of the guest's, which the filter has made a signal: go to the guest's own code for
- * it, with all registers as they were, and rcx the address behind the instruction. It never returns
- * to the kernel: sigreturn stays forbidden. Where it leads is in memory that the guest can write,
- * and could be any place at which the guest can arrive by itself.
+ * Two signals after which the guest goes on, with all registers as the frame on the alternate stack
+ * has them. They never return to the kernel: sigreturn stays forbidden. Where they lead is in
+ * memory that the guest can write, and could be any place at which the guest can arrive by itself.
+ *
+ * A system call, which the filter has made a signal: on to the guest's own code for it, with rcx
+ * the address behind the instruction. And CHILD_STOP: tell the host where the guest is, and stand
+ * there until it answers. That one may come again while one of the two goes back; then it stands
+ * once more for the frame which that was at, since stacks of frames would have no end.
  *
  * Offsets of struct ucontext; in fpstate 464 says whether more than FXSAVE's part is there, and 472
- * which.
+ * which. NT, with which iret fails, is cleared before; what the frame has comes by iret.
  */
 __attribute__((visibility("hidden"))) void on_syscall(int signal, siginfo_t *info,
                                                       struct ucontext *context);
+__attribute__((visibility("hidden"))) void on_stop(int signal, siginfo_t *info,
+                                                   struct ucontext *context);
 
-__asm__(".globl on_syscall\n"
-        ".hidden on_syscall\n"
+__asm__(".globl on_syscall, on_stop\n"
+        ".hidden on_syscall, on_stop\n"
         "on_syscall:\n"
-        "    lea 40(%rdx), %rsi\n"
-        "    mov 184(%rsi), %rdi\n"
-        "    cmpl $0x46505853, 464(%rdi)\n"
-        "    jne 1f\n"
-        "    mov 472(%rdi), %eax\n"
-        "    mov 476(%rdi), %edx\n"
-        "    xrstor64 (%rdi)\n"
-        "    jmp 2f\n"
-        "1:  fxrstor64 (%rdi)\n"
-        "2:  mov (%rsi), %r8\n"
-        "    mov 8(%rsi), %r9\n"
-        "    mov 16(%rsi), %r10\n"
-        "    mov 32(%rsi), %r12\n"
-        "    mov 40(%rsi), %r13\n"
-        "    mov 48(%rsi), %r14\n"
-        "    mov 56(%rsi), %r15\n"
-        "    mov 64(%rsi), %rdi\n"
-        "    mov 80(%rsi), %rbp\n"
-        "    mov 88(%rsi), %rbx\n"
-        "    mov 96(%rsi), %rdx\n"
-        "    mov 104(%rsi), %rax\n"
-        "    mov 120(%rsi), %rsp\n"
-        "    mov 128(%rsi), %rcx\n"
-        "    mov 72(%rsi), %rsi\n"
-        "    jmp *syscall_way(%rip)\n");
+        "    mov 168(%rdx), %rax\n"
+        "    mov %rax, 152(%rdx)\n"
+        "    mov syscall_way(%rip), %rax\n"
+        "    mov %rax, 168(%rdx)\n"
+        "    mov %rdx, frame(%rip)\n"
+        "    jmp go_back\n"
+        "on_stop:\n"
+        "    mov 168(%rdx), %rsi\n"
+        "    lea ring(%rip), %rax\n"
+        "    sub %rax, %rsi\n"
+        "    cmp $(gone_back - ring), %rsi\n"
+        "    jae 1f\n"
+        "    mov frame(%rip), %rdx\n"
+        "    lea -8(%rdx), %rsp\n"
+        "1:  mov %rdx, frame(%rip)\n"
+        "    mov 168(%rdx), %rsi\n"
+        "    mov $" TEXT(
+            CHILD_DOORBELL_WHERE) ", %edi\n"
+                                  "    mov $" TEXT(
+                                      CHILD_DOORBELL_SYSCALL) ", %eax\n"
+                                                              "ring:\n"
+                                                              "    syscall\n"
+                                                              "go_back:\n"
+                                                              "    lea 40(%rdx), %rsi\n"
+                                                              "    mov 184(%rsi), %rdi\n"
+                                                              "    cmpl $0x46505853, 464(%rdi)\n"
+                                                              "    jne 1f\n"
+                                                              "    mov 472(%rdi), %eax\n"
+                                                              "    mov 476(%rdi), %edx\n"
+                                                              "    xrstor64 (%rdi)\n"
+                                                              "    jmp 2f\n"
+                                                              "1:  fxrstor64 (%rdi)\n"
+                                                              "2:  push $2\n"
+                                                              "    popf\n"
+                                                              "    movzwl 150(%rsi), %eax\n"
+                                                              "    push %rax\n" /* ss, rsp, flags,
+                                                                                   cs, rip */
+                                                              "    push 120(%rsi)\n"
+                                                              "    push 136(%rsi)\n"
+                                                              "    movzwl 144(%rsi), %eax\n"
+                                                              "    push %rax\n"
+                                                              "    push 128(%rsi)\n"
+                                                              "    mov (%rsi), %r8\n"
+                                                              "    mov 8(%rsi), %r9\n"
+                                                              "    mov 16(%rsi), %r10\n"
+                                                              "    mov 24(%rsi), %r11\n"
+                                                              "    mov 32(%rsi), %r12\n"
+                                                              "    mov 40(%rsi), %r13\n"
+                                                              "    mov 48(%rsi), %r14\n"
+                                                              "    mov 56(%rsi), %r15\n"
+                                                              "    mov 64(%rsi), %rdi\n"
+                                                              "    mov 80(%rsi), %rbp\n"
+                                                              "    mov 88(%rsi), %rbx\n"
+                                                              "    mov 96(%rsi), %rdx\n"
+                                                              "    mov 104(%rsi), %rax\n"
+                                                              "    mov 112(%rsi), %rcx\n"
+                                                              "    mov 72(%rsi), %rsi\n"
+                                                              "    iretq\n"
+                                                              "gone_back:\n");
 
 uint64_t syscall_way __attribute__((used, visibility("hidden")));
+uint64_t frame __attribute__((used, visibility("hidden")));
 
 _Static_assert(offsetof(struct ucontext, uc_mcontext) == 40, "of on_syscall");
 _Static_assert(offsetof(struct sigcontext, fpstate) == 184, "of on_syscall");
 _Static_assert(offsetof(struct sigcontext, rip) == 128, "of on_syscall");
+_Static_assert(offsetof(struct sigcontext, ss) == 150, "of on_syscall");
 
 static void map_guest(void)
 {
@@ -141,11 +186,15 @@ static void catch_faults(void)
     /* One inside of its own handler, as where the doorbell does not ring, is the end. */
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER;
     require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGSYS, (long)&action, 0, 8, 0, 0));
-    action.sa_flags |= SA_NODEFER;
+    /* These lead back to the guest, who must not find the word. A doorbell that is rung meanwhile
+     * rings again. */
+    action.sa_restorer = 0;
+    action.sa_flags |= SA_NODEFER | SA_RESTART;
+    action.sa_handler = (__sighandler_t)(void (*)(void))on_stop;
+    require(CHILD_FAULTS, call6(__NR_rt_sigaction, CHILD_STOP, (long)&action, 0, 8, 0, 0));
     if (setup.syscall_way) {
         syscall_way = setup.syscall_way;
         action.sa_handler = (__sighandler_t)(void (*)(void))on_syscall;
-        action.sa_restorer = 0; /* this handler leads back to the guest, who must not find it */
         require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGSYS, (long)&action, 0, 8, 0, 0));
     }
 }
