@@ -56,7 +56,7 @@ static void factor(unsigned depth)
 
     if (depth == DEPTH_MAX) {
         problem = "the expression is too deep";
-    } else if ((first >= '0' && first <= '9') || first == '.') {
+    } else if ((first >= '0' && first <= '9') || (first == '.' && at[1] >= '0' && at[1] <= '9')) {
         number();
     } else if (first == 'x' || first == 'y') {
         at++;

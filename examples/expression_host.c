@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "visible.h"
+#include "hosts.h"
 
 #define BATCH 128
 
@@ -61,23 +61,17 @@ int main(int argc, char **argv)
     uint64_t rows = 1000000, batch = BATCH;
     struct halo_stats stats;
     double total = 0;
-    int error, function = 0, first = 1;
+    int error = 0, function = 0, first = 1;
 
-    for (; argc > first + 1 && strncmp(argv[first], "--", 2) == 0; first += 2) {
-        if (strcmp(argv[first], "--backend") == 0)
-            options.backend =
-                strcmp(argv[first + 1], "kvm") == 0 ? HALO_BACKEND_KVM : HALO_BACKEND_PROCESS;
-        else
-            options.transport =
-                strcmp(argv[first + 1], "stack") == 0 ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING;
-    }
-    if (argc < first + 2) {
+    for (; !error && argc > first + 1 && strncmp(argv[first], "--", 2) == 0; first += 2)
+        error = take_option(&options, argv[first], argv[first + 1]);
+    if (!error && argc == first + 3)
+        error = take_number(argv[first + 2], UINT64_MAX, &rows);
+    if (error || argc < first + 2 || argc > first + 3) {
         fprintf(stderr, "usage: expression_host [--backend kvm|process] [--transport ring|stack] "
                         "GUEST EXPRESSION [ROWS]\n");
         return 2;
     }
-    if (argc > first + 2)
-        rows = strtoull(argv[first + 2], NULL, 10);
     if (options.transport == HALO_TRANSPORT_STACK)
         batch = 1; /* stacks hold one call at a time */
 

@@ -21,6 +21,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "hosts.h"
 
 struct follow {
     const char *path;
@@ -28,33 +29,36 @@ struct follow {
     int changes; /* inotify: something in its directory has changed */
     int signals;
     int either; /* readable where one of them is */
+    int error;  /* an errno that the log cannot be followed for, or 0 */
 };
 
-/* The file that has the name now, where that is another. Returns whether it is. */
-static bool open_next(struct follow *follow)
+/* The file that has the name now, where that is another: 1, 0 where it is not, or -errno. */
+static int open_next(struct follow *follow)
 {
     struct stat named, open_one;
 
     if (stat(follow->path, &named) < 0)
-        return false; /* between two names: it will come */
+        return errno == ENOENT ? 0 : -errno; /* between two names: it will come */
     if (follow->fd >= 0 && fstat(follow->fd, &open_one) == 0 && named.st_ino == open_one.st_ino &&
         named.st_dev == open_one.st_dev) {
-        if (lseek(follow->fd, 0, SEEK_CUR) <= named.st_size)
-            return false;
-        return lseek(follow->fd, 0, SEEK_SET) == 0; /* it was cut, and begins again */
+        const off_t at = lseek(follow->fd, 0, SEEK_CUR);
+
+        if (at >= 0 && at <= named.st_size)
+            return 0;
+        return lseek(follow->fd, 0, SEEK_SET) == 0 ? 1 : -errno; /* it was cut, and begins again */
     }
     if (follow->fd >= 0)
         close(follow->fd);
     follow->fd = open(follow->path, O_RDONLY | O_CLOEXEC);
-    return follow->fd >= 0;
+    return follow->fd >= 0 ? 1 : errno == ENOENT ? 0 : -errno;
 }
 
-/* The guest's input. What changed is forgotten first, then looked at: no change is missed. */
-static int64_t read_log(void *context, void *to, size_t len)
+/* The next of the log. What changed is forgotten first, then looked at: no change is missed. */
+static int64_t look(struct follow *follow, void *to, size_t len)
 {
-    struct follow *follow = context;
     struct signalfd_siginfo signal;
     char events[4096];
+    int opened;
 
     while (read(follow->changes, events, sizeof(events)) > 0)
         continue;
@@ -63,10 +67,24 @@ static int64_t read_log(void *context, void *to, size_t len)
 
         if (n != 0)
             return n < 0 ? -errno : n;
-    } while (open_next(follow));
+        opened = open_next(follow);
+        if (opened < 0)
+            return opened;
+    } while (opened);
     if (read(follow->signals, &signal, sizeof(signal)) > 0)
         return 0; /* the end */
     return -EAGAIN;
+}
+
+/* The guest's input. */
+static int64_t read_log(void *context, void *to, size_t len)
+{
+    struct follow *follow = context;
+    const int64_t n = look(follow, to, len);
+
+    if (n < 0 && n != -EAGAIN)
+        follow->error = (int)-n;
+    return n;
 }
 
 static bool watch(struct follow *follow)
@@ -79,12 +97,13 @@ static bool watch(struct follow *follow)
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
     follow->fd = -1;
+    follow->error = 0;
     follow->signals = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     follow->changes = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     follow->either = epoll_create1(EPOLL_CLOEXEC);
-    good = copy && follow->signals >= 0 && follow->changes >= 0 && follow->either >= 0 &&
+    good = copy && sigprocmask(SIG_BLOCK, &signals, NULL) == 0 && follow->signals >= 0 &&
+           follow->changes >= 0 && follow->either >= 0 &&
            inotify_add_watch(follow->changes, dirname(copy),
                              IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM) >= 0 &&
            epoll_ctl(follow->either, EPOLL_CTL_ADD, follow->changes, &event) == 0 &&
@@ -100,14 +119,14 @@ int main(int argc, char **argv)
     const char *args[2] = {"grep", NULL};
     struct follow follow;
     struct halo_sandbox *box;
-    int error, code = 0;
+    int error = 0, code = 0;
 
     if (argc == 6 && strcmp(argv[1], "--backend") == 0) {
-        options.backend = strcmp(argv[2], "process") == 0 ? HALO_BACKEND_PROCESS : HALO_BACKEND_KVM;
+        error = choose_backend(&options, argv[2]);
         argv += 2;
         argc -= 2;
     }
-    if (argc != 4) {
+    if (error || argc != 4) {
         fputs("usage: follow_host [--backend kvm|process] grep.halo LOG PATTERN\n", stderr);
         return 2;
     }
@@ -126,7 +145,9 @@ int main(int argc, char **argv)
         error = halo_attach(box, HALO_STDOUT, halo_end_fd(1));
     if (!error)
         error = halo_run(box, HALO_FOREVER, &code);
-    if (error)
+    if (follow.error)
+        fprintf(stderr, "follow_host: %s: %s\n", follow.path, strerror(follow.error));
+    else if (error)
         fprintf(stderr, "follow_host: %s\n", halo_errmsg(box));
     halo_close(box);
     return error ? 2 : code;

@@ -36,7 +36,7 @@ static void write_number(unsigned long number)
 
 int main(int argc, char **argv)
 {
-    const bool numbered = argc == 3 && memcmp(argv[1], "-n", 3) == 0;
+    const bool numbered = argc == 3 && strlen(argv[1]) == 2 && memcmp(argv[1], "-n", 2) == 0;
     struct halo_reader in;
     unsigned long number = 0;
     size_t len, word_len;

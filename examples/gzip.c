@@ -142,7 +142,7 @@ static int run_to_end(z_stream *z, struct halo_reader *in, bool expands)
 
 int main(int argc, char **argv)
 {
-    const bool expands = argc == 2 && memcmp(argv[1], "-d", 3) == 0;
+    const bool expands = argc == 2 && strlen(argv[1]) == 2 && memcmp(argv[1], "-d", 2) == 0;
     static z_stream z;
     struct halo_reader in;
     int result;

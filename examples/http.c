@@ -195,8 +195,11 @@ int main(int argc, char **argv)
     uint32_t listener, handles[16];
     struct halo_future accepted;
 
-    for (const char *at = argc > 1 ? argv[1] : ""; *at >= '0' && *at <= '9'; at++)
+    for (const char *at = argc > 1 ? argv[1] : ""; *at; at++) {
+        if (*at < '0' || *at > '9')
+            halo_panic("usage: http [REQUESTS]");
         limit = limit * 10 + (uint64_t)(*at - '0');
+    }
     if (halo_stream_open("http", &listener))
         halo_panic("the host offers no stream \"http\"");
     halo_stream_read_start(&accepted, listener, handles, sizeof(handles));

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "hosts.h"
 
 /* A listening socket, or -1; says which port it has. */
 static int listen_on(uint16_t port)
@@ -28,8 +29,7 @@ static int listen_on(uint16_t port)
         return -1;
     }
     printf("http://127.0.0.1:%u/\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return fd;
+    return finish_output("http_host") ? -1 : fd;
 }
 
 int main(int argc, char **argv)
@@ -38,21 +38,24 @@ int main(int argc, char **argv)
     const char *args[2] = {"http", NULL};
     struct halo_sandbox *box;
     struct halo_stats stats;
-    int fd, error, code = 0;
+    int fd, error = 0, code = 0;
+    uint64_t port = 0;
 
     if (argc > 2 && strcmp(argv[1], "--backend") == 0) {
-        options.backend = strcmp(argv[2], "process") == 0 ? HALO_BACKEND_PROCESS : HALO_BACKEND_KVM;
+        error = choose_backend(&options, argv[2]);
         argv += 2;
         argc -= 2;
     }
-    if (argc < 2 || argc > 4) {
+    if (!error && argc > 2)
+        error = take_number(argv[2], UINT16_MAX, &port);
+    if (error || argc < 2 || argc > 4) {
         fputs("usage: http_host [--backend kvm|process] http.halo [PORT [REQUESTS]]\n", stderr);
         return 2;
     }
     args[1] = argc > 3 ? argv[3] : NULL;
     options.args = args;
     options.arg_count = argc > 3 ? 2 : 1;
-    fd = listen_on((uint16_t)(argc > 2 ? atoi(argv[2]) : 0));
+    fd = listen_on((uint16_t)port);
     if (fd < 0)
         return 2;
     error = halo_open(&box, argv[1], &options);

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include "visible.h"
+#include "hosts.h"
 
 static void lookup(struct halo_call *call, const struct halo_value *args, void *context)
 {
@@ -35,13 +35,13 @@ int main(int argc, char **argv)
     struct halo_options options = {.backend = HALO_BACKEND_AUTO};
     struct halo_sandbox *box;
     struct halo_stats stats;
-    int error, code = 0, first = 1;
+    int error = 0, code = 0, first = 1;
 
     if (argc > 3 && strcmp(argv[1], "--backend") == 0) {
-        options.backend = strcmp(argv[2], "kvm") == 0 ? HALO_BACKEND_KVM : HALO_BACKEND_PROCESS;
+        error = choose_backend(&options, argv[2]);
         first = 3;
     }
-    if (argc <= first) {
+    if (error || argc <= first) {
         fprintf(stderr, "usage: lookup_host [--backend kvm|process] GUEST WORD...\n");
         return 2;
     }

@@ -7,13 +7,14 @@
  * plug-in with one exit.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <halo/halo.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "plugin.h"
-#include "visible.h"
+#include "hosts.h"
 
 #define BATCH 64
 
@@ -26,7 +27,9 @@
 struct editor {
     struct halo_sandbox *box;
     const char *drop;
-    int line; /* the plug-in's functions */
+    bool incomplete; /* a line is missing that should not be */
+    int input_error; /* an errno, or 0 */
+    int line;        /* the plug-in's functions */
     int name;
 };
 
@@ -69,7 +72,7 @@ static int load(struct editor *editor, const char *path, const struct halo_optio
 }
 
 /* What became of one line. Returns 0, or an error: the plug-in works no more. */
-static int show(struct halo_future *future)
+static int show(struct editor *editor, struct halo_future *future)
 {
     const int error = halo_wait(future, HALO_FOREVER);
 
@@ -77,6 +80,7 @@ static int show(struct halo_future *future)
         print_visible(stdout, future->result.str);
         putchar('\n');
     } else if (error == HALO_ECALL && future->code != PLUGIN_DROP) {
+        editor->incomplete = true;
         fprintf(stderr, "plug-in: error %" PRId32 ": ", future->code);
         print_visible(stderr, future->text);
         fputc('\n', stderr);
@@ -96,19 +100,23 @@ static int edit(struct editor *editor, int batch)
     int count = 0, error = 0;
 
     while (count < batch) {
-        const ssize_t len = getline(&lines[count], &capacities[count], stdin);
+        ssize_t len = getline(&lines[count], &capacities[count], stdin);
         struct halo_value line;
 
-        if (len < 0)
+        if (len < 0) {
+            editor->input_error = feof(stdin) ? 0 : errno;
             break;
-        lines[count][strcspn(lines[count], "\n")] = '\0';
+        }
+        if (lines[count][len - 1] == '\n')
+            lines[count][--len] = '\0';
         line = halo_str(lines[count]);
+        line.len = (size_t)len; /* a zero byte in it is an error, not its end */
         /* One that cannot be started is done, with its error. */
         (void)halo_call_start(editor->box, &futures[count], editor->line, &line, 1);
         count++;
     }
     for (int i = 0; i < count; i++) {
-        const int failed = show(&futures[i]);
+        const int failed = show(editor, &futures[i]);
 
         error = error ? error : failed;
     }
@@ -121,17 +129,11 @@ int main(int argc, char **argv)
     struct editor editor = {.drop = ""};
     struct halo_future future;
     struct halo_stats stats;
-    int error, first = 1;
+    int error = 0, first = 1;
 
-    for (; argc > first + 1 && strncmp(argv[first], "--", 2) == 0; first += 2) {
-        if (strcmp(argv[first], "--backend") == 0)
-            options.backend =
-                strcmp(argv[first + 1], "kvm") == 0 ? HALO_BACKEND_KVM : HALO_BACKEND_PROCESS;
-        else
-            options.transport =
-                strcmp(argv[first + 1], "stack") == 0 ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING;
-    }
-    if (argc <= first) {
+    for (; !error && argc > first + 1 && strncmp(argv[first], "--", 2) == 0; first += 2)
+        error = take_option(&options, argv[first], argv[first + 1]);
+    if (error || argc <= first || argc > first + 2) {
         fprintf(stderr, "usage: plugin_host [--backend kvm|process] [--transport ring|stack] "
                         "PLUGIN [DROP] < text\n");
         return 2;
@@ -155,12 +157,10 @@ int main(int argc, char **argv)
         while (error > 0);
     if (error)
         fprintf(stderr, "plugin_host: %s\n", halo_errmsg(editor.box));
-    if (ferror(stdin)) {
-        perror("plugin_host: standard input");
-        error = HALO_EIO;
-    }
+    if (editor.input_error)
+        fprintf(stderr, "plugin_host: standard input: %s\n", strerror(editor.input_error));
     halo_stats(editor.box, &stats);
     fprintf(stderr, "%" PRIu64 " calls, %" PRIu64 " exits\n", stats.calls_out, stats.exits);
     halo_close(editor.box);
-    return finish_output("plugin_host") || error != 0;
+    return finish_output("plugin_host") || error || editor.incomplete || editor.input_error;
 }

@@ -47,9 +47,11 @@ static void host_serve(void)
         halo_received_write(request, &number, sizeof(number));
         halo_receiver_complete(&host, request);
     }
-    if (halo_receiver_flush(&host) < 0)
-        fprintf(stderr, "the guest broke the ring: %s\n",
+    if (halo_receiver_flush(&host) < 0) {
+        fprintf(stderr, "queue_calls: the guest broke the ring: %s\n",
                 halo_broken_name(host.device.violation.reason));
+        exit(1);
+    }
 }
 
 /* --- The guest: the driver's end -------------------------------------------------------------- */
@@ -71,13 +73,17 @@ static int guest_main(uint64_t count, uint64_t *sum)
 {
     struct halo_answer answer;
     uint64_t asked = 0, answered = 0;
-    int got = 0;
+    int error = 0, got = 0;
 
     while (answered < count) {
-        while (asked < count &&
-               halo_sender_request(&guest, &asked, sizeof(asked), sizeof(asked), asked, NULL) == 0)
-            asked++; /* until the ring or the pool is full */
-        halo_sender_flush(&guest);
+        while (asked < count && !(error = halo_sender_request(&guest, &asked, sizeof(asked),
+                                                              sizeof(asked), asked, NULL)))
+            asked++;
+        if (error && error != HALO_EFULL && error != HALO_ENOMEM) /* of the ring, or the pool */
+            return error;
+        error = halo_sender_flush(&guest);
+        if (error < 0)
+            return error;
         while ((got = halo_sender_poll(&guest, &answer)) > 0) {
             uint64_t square = 0;
 
@@ -103,7 +109,7 @@ int main(int argc, char **argv)
     uint64_t exits = 0, sum = 0;
     int error;
 
-    if (argc > 2 || end == text || *end) {
+    if (argc > 2 || *text < '0' || *text > '9' || *end) {
         fprintf(stderr, "usage: queue_calls [COUNT]\n");
         return 2;
     }

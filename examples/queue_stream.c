@@ -11,6 +11,7 @@
 #include <halo/sender.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ static struct halo_receiver host;
 static struct halo_device_chain host_chains[RING];
 static struct halo_region host_region;
 static const struct halo_memory host_memory = {&host_region, 1};
+static bool host_failed;
 
 static void host_serve(void)
 {
@@ -42,12 +44,18 @@ static void host_serve(void)
         for (uint32_t i = 0; i < count; i++)
             iov[i] = (struct iovec){halo_shm_expose(room[i].base), room[i].len};
         len = readv(STDIN_FILENO, iov, (int)count);
-        if (len < 0)
-            perror("queue_stream: cannot read");
+        if (len < 0) {
+            perror("queue_stream: standard input");
+            host_failed = true;
+        }
         halo_received_commit(&request, len > 0 ? (uint64_t)len : 0); /* nothing: the end */
         halo_receiver_complete(&host, &request);
     }
-    halo_receiver_flush(&host);
+    if (halo_receiver_flush(&host) < 0) {
+        fprintf(stderr, "queue_stream: the guest broke the ring: %s\n",
+                halo_broken_name(host.device.violation.reason));
+        exit(1);
+    }
 }
 
 /* --- The guest -------------------------------------------------------------------------------- */
@@ -131,5 +139,5 @@ int main(void)
         return 1;
     }
     fprintf(stderr, "%" PRIu64 " bytes, %" PRIu64 " exits\n", bytes, exits);
-    return 0;
+    return host_failed ? 1 : 0;
 }

@@ -63,7 +63,6 @@ class Ranking
         for (int64_t i = 0; i < most && i < static_cast<int64_t>(entries.size()); i++)
             std::printf("%6lld %s\n", static_cast<long long>(entries[i]->second),
                         entries[i]->first.c_str());
-        std::fflush(stdout);
     }
 
   private:
@@ -103,4 +102,6 @@ HALO_EXPORT(count, "rank.count", HALO_I64, HALO_STR)
 HALO_EXPORT(print, "rank.print", HALO_VOID, HALO_I64)
 {
     ranking.print(args[0].i64);
+    if (std::fflush(stdout) != 0)
+        halo_fail(call, 2, "standard output cannot be written");
 }

@@ -4,9 +4,11 @@
  *
  *     rank_host [--backend kvm|process] PLUGIN [WORD] < text
  */
+#include <errno.h>
 #include <halo/halo.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MOST 5
@@ -14,6 +16,7 @@
 struct ranking {
     struct halo_sandbox *box;
     int add, count, print;
+    int input_error; /* an errno, or 0 */
 };
 
 static int load(struct ranking *ranking, const char *path, const struct halo_options *options)
@@ -53,21 +56,27 @@ static int call(struct ranking *ranking, int function, struct halo_value arg, in
 static int run(struct ranking *ranking, const char *word)
 {
     int64_t words = 0, more;
-    char line[4096];
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t len;
     int error = 0;
 
-    while (!error && fgets(line, sizeof(line), stdin)) {
-        error = call(ranking, ranking->add, halo_str(line), &more);
+    while (!error && (len = getline(&line, &room, stdin)) >= 0) {
+        struct halo_value text = halo_str(line);
+
+        text.len = (size_t)len; /* a zero byte in it is an error, not its end */
+        error = call(ranking, ranking->add, text, &more);
         words += error ? 0 : more;
     }
+    ranking->input_error = error || feof(stdin) ? 0 : errno;
+    free(line);
     if (!error)
         error = call(ranking, ranking->print, halo_i64(MOST), &more);
     if (!error && word) {
         error = call(ranking, ranking->count, halo_str(word), &more);
         if (!error)
             printf("%" PRId64 " of %" PRId64 " words are '%s'\n", more, words, word);
-        (void)fflush(
-            stdout); /* before the plug-in's last words; main looks whether it was written */
+        (void)fflush(stdout); /* before the plug-in's last words; main looks for its error */
     }
     return error;
 }
@@ -82,9 +91,9 @@ int main(int argc, char **argv)
     memset(&ranking, 0, sizeof(ranking));
     if (argc > 2 && strcmp(argv[1], "--backend") == 0) {
         options.backend = strcmp(argv[2], "kvm") == 0 ? HALO_BACKEND_KVM : HALO_BACKEND_PROCESS;
-        at = 3;
+        at = strcmp(argv[2], "kvm") == 0 || strcmp(argv[2], "process") == 0 ? 3 : argc;
     }
-    if (at >= argc) {
+    if (at >= argc || argc > at + 2) {
         fprintf(stderr, "usage: rank_host [--backend kvm|process] PLUGIN [WORD] < text\n");
         return 2;
     }
@@ -96,10 +105,11 @@ int main(int argc, char **argv)
     if (error)
         fprintf(stderr, "rank_host: %s\n", halo_errmsg(ranking.box));
     halo_close(ranking.box);
-    if (ferror(stdin) || fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "rank_host: %s\n",
-                ferror(stdin) ? "the text cannot be read" : "standard output cannot be written");
+    if (ranking.input_error)
+        fprintf(stderr, "rank_host: standard input: %s\n", strerror(ranking.input_error));
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "rank_host: standard output cannot be written\n");
         return 1;
     }
-    return error || code ? 1 : 0;
+    return error || code || ranking.input_error ? 1 : 0;
 }

@@ -4,8 +4,11 @@
 HALO_EXPORT(greet, "greet", HALO_STR, HALO_STR)
 {
     char text[64] = "hello, ";
-    const size_t len = args[0].len < 50 ? args[0].len : 50;
 
-    memcpy(text + 7, args[0].str, len);
+    if (args[0].len >= sizeof(text) - 7) {
+        halo_fail(call, 1, "the name is too long");
+        return;
+    }
+    memcpy(text + 7, args[0].str, args[0].len);
     halo_return(call, halo_str(text));
 }
