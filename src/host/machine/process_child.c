@@ -90,6 +90,7 @@ __asm__(".globl on_syscall, on_stop\n"
         "    mov %rax, 152(%rdx)\n"
         "    mov syscall_way(%rip), %rax\n"
         "    mov %rax, 168(%rdx)\n"
+        "    movq $2, 176(%rdx)\n"
         "    mov %rdx, frame(%rip)\n"
         "    jmp go_back\n"
         "on_stop:\n"
@@ -291,11 +292,21 @@ static void go_first(void)
     call3(__NR_close, fd, 0, 0);
 }
 
+/* No program that it could exec would gain a capability. Who may not, has no use for them either.
+ */
+static void drop_bounds(void)
+{
+    for (long cap = 0; call6(__NR_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0, 0) == 0; cap++)
+        continue;
+}
+
 static void build_walls(void)
 {
     go_first();
+    drop_bounds();
     become_nobody();
     leave_namespaces();
+    drop_bounds(); /* a user namespace begins with all of them */
     forbid_files();
     call6(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0);
     call6(__NR_prctl, PR_SET_SECUREBITS, 0x2f, 0, 0, 0, 0); /* uid 0 means nothing, for good */

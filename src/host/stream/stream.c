@@ -180,7 +180,7 @@ void halo__streams_abandon(struct halo_streams *streams)
 
         if (stream->polled.fd >= 0 && stream->polled.fd != stream->fd)
             close(stream->polled.fd);
-        if (stream->fd >= 0)
+        if (stream->fd >= 0 && stream->manner != HALO_MANNER_HELPER)
             close(stream->fd);
     }
 }

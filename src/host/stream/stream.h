@@ -103,8 +103,8 @@ void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
 /* False where the kernel may still use guest memory, for a thread that had to be left behind. */
 bool halo__streams_free(struct halo_streams *streams);
 
-/* The same in a fork of the host: descriptors are closed, and nothing is done to what they share
- * with the host's, nor to its threads. */
+/* The same in a fork of the host: descriptors are closed, but for those whose close may wait, which
+ * end with it; and nothing is done to what they share with the host's, nor to its threads. */
 void halo__streams_abandon(struct halo_streams *streams);
 
 /* What to call it in a message: `text` has HALO_STREAM_NAME_MAX + 16 bytes and is returned. */
