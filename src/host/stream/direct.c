@@ -95,7 +95,6 @@ int halo__direct_reserve(struct halo_streams *streams, struct halo_stream *strea
                          struct halo_span *span)
 {
     const struct halo_request *request = halo__flow_first(streams, &stream->in);
-    uint64_t left;
 
     if (stream->in.over || stream->closing)
         return HALO_DIRECT_END;
@@ -103,20 +102,20 @@ int halo__direct_reserve(struct halo_streams *streams, struct halo_stream *strea
         return 0;
     *span = next_span(streams, request->parked.extents + request->parked.readable_count,
                       request->parked.writable_count, HALO_PAYLOAD + request->done);
-    left = halo__flow_room(request) - request->done;
-    if (span->len > left)
-        span->len = (size_t)left;
+    if (request->stream.ways > 0 && span->len > halo__flow_room(request) - request->done)
+        span->len = (size_t)(halo__flow_room(request) - request->done);
     return 1;
 }
 
 int halo__direct_commit(struct halo_streams *streams, struct halo_stream *stream, uint64_t len)
 {
     struct halo_request *request = halo__flow_first(streams, &stream->in);
+    uint64_t left;
 
-    if (!request || len > halo__flow_room(request) - request->done)
+    if (!request || len > (left = halo__flow_room(request) - request->done))
         return HALO_EINVAL;
     request->done += len;
-    if (request->done > 0 && request->done == halo__flow_room(request))
+    if (request->done > 0 && len == left)
         halo__flow_finish_read(streams, stream, request->done);
     else
         streams->unflushed = true;

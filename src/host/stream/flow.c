@@ -91,7 +91,7 @@ void halo__flow_finish_read(struct halo_streams *streams, struct halo_stream *st
     streams->total.bytes_in += len;
     halo__port_answer(streams->port, request, HALO_KIND_ANSWER, len == 0 ? HALO_MESSAGE_END : 0,
                       (uint32_t)len);
-    remove_first(streams, &stream->in, request, weight(request));
+    remove_first(streams, &stream->in, request, halo__flow_room(request));
 }
 
 void halo__flow_finish_write(struct halo_streams *streams, struct halo_stream *stream)
@@ -217,7 +217,7 @@ static int gather(struct halo_streams *streams, struct halo_stream *stream, stru
 static void share_out(struct halo_streams *streams, struct halo_stream *stream, uint64_t n)
 {
     do {
-        const uint64_t room = weight(halo__flow_first(streams, &stream->in));
+        const uint64_t room = halo__flow_room(halo__flow_first(streams, &stream->in));
         const uint64_t part = n < room ? n : room;
 
         halo__flow_finish_read(streams, stream, part);
