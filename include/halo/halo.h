@@ -344,7 +344,7 @@ void halo_future_free(struct halo_future *future);
  *   HALO_EHOST      the operating system refused something
  * After an error other than HALO_EDEADLOCK the guest never runs again. However it has ended, what
  * it had written goes out: after an orderly end for as long as the time limit allows, else for a
- * second at most, and a tenth of one after HALO_ETIMEDOUT.
+ * second at most, and a twentieth of one after HALO_ETIMEDOUT.
  */
 int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code);
 

@@ -108,7 +108,7 @@ static void let_out(struct halo_loop *loop, int error)
     const int64_t deadline = loop->deadline, now = halo__now();
 
     if (error == HALO_ETIMEDOUT)
-        loop->deadline = now + HALO_LAST_NS / 10;
+        loop->deadline = now + HALO_LAST_NS / 20;
     else if (deadline > now + HALO_LAST_NS)
         loop->deadline = now + HALO_LAST_NS;
     loop->wake = 0;

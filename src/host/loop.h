@@ -49,8 +49,8 @@ struct halo_loop {
 #define HALO_STUCK 1
 int halo__loop_step(struct halo_loop *loop);
 
-/* How long, in ns, what a guest has written before it was stopped may take to go out; a tenth of
- * that where its time was over. */
+/* How long, in ns, what a guest has written before it was stopped may take to go out; a twentieth
+ * of that where its time was over. */
 #define HALO_LAST_NS 1000000000
 
 /* The guest has ended, with an error or 0. Returns the error. */

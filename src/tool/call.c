@@ -32,43 +32,21 @@ static int wrong_value(uint32_t which, enum halo_type type, const char *text)
     return TOOL_EXIT_USAGE;
 }
 
-/* A whole file in memory, with a zero byte behind it; NULL after a message. */
-static char *read_file(const char *path, size_t *len)
-{
-    FILE *file = fopen(path, "rb");
-    char *bytes = malloc(HALO_VALUE_MAX + 2);
-
-    if (!file || !bytes) {
-        fprintf(stderr, "halo call: %s: %s\n", path, strerror(file ? ENOMEM : errno));
-        free(bytes);
-        if (file)
-            fclose(file);
-        return NULL;
-    }
-    *len = fread(bytes, 1, HALO_VALUE_MAX + 1, file);
-    if (ferror(file)) {
-        fprintf(stderr, "halo call: %s: %s\n", path, strerror(errno));
-        free(bytes);
-        bytes = NULL;
-    } else {
-        bytes[*len] = '\0';
-    }
-    fclose(file);
-    return bytes;
-}
-
 /* Text or bytes; *memory is to be freed. */
-static int parse_text(const char *text, struct halo_value *value, void **memory)
+static int parse_text(const char *text, struct halo_value *value, char **memory,
+                      int64_t *timeout_ns)
 {
+    int code;
+
     value->len = strlen(text);
     value->str = text;
     if (text[0] == '@' && text[1] == '@') {
         value->str++;
         value->len--;
     } else if (*text == '@') {
-        *memory = read_file(text + 1, &value->len);
+        *memory = tool_read_value(text + 1, timeout_ns, &value->len, &code);
         if (!*memory)
-            return TOOL_EXIT_USAGE;
+            return code;
         value->bytes = *memory;
     }
     return 0;
@@ -124,9 +102,9 @@ static bool parse_double(const char *text, double *value)
     return end != text && !*end && !(errno == ERANGE && isinf(*value));
 }
 
-/* Value number `which`, as its type is written. */
+/* Value number `which`, as its type is written; reading a file is a part of the call's time. */
 static int parse_value(uint32_t which, enum halo_type type, const char *text,
-                       struct halo_value *value, void **memory)
+                       struct halo_value *value, char **memory, int64_t *timeout_ns)
 {
     uint64_t u64 = 0;
     int64_t i64 = 0;
@@ -158,7 +136,7 @@ static int parse_value(uint32_t which, enum halo_type type, const char *text,
         good = parse_bool(text, &value->boolean);
         break;
     default:
-        return parse_text(text, value, memory);
+        return parse_text(text, value, memory, timeout_ns);
     }
     return good ? 0 : wrong_value(which, type, text);
 }
@@ -264,11 +242,12 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
                 uint32_t count)
 {
     struct halo_value values[HALO_ARGUMENTS_MAX];
-    void *memory[HALO_ARGUMENTS_MAX] = {NULL};
+    char *memory[HALO_ARGUMENTS_MAX] = {NULL};
     char text[HALO_SIGNATURE_TEXT_MAX];
     struct halo_signature signature;
     struct halo_future future;
     const int function = find(box, words[0], &signature);
+    int64_t left = options->timeout_ns;
     int error, code = 0;
 
     if (!function)
@@ -280,10 +259,10 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
     }
     for (uint32_t i = 0; i < signature.arg_count && !code; i++)
         code = parse_value(i, (enum halo_type)signature.types[1 + i], words[1 + i], &values[i],
-                           &memory[i]);
+                           &memory[i], &left);
     if (!code) {
         (void)halo_call_start(box, &future, function, values, signature.arg_count);
-        error = halo_wait(&future, options->timeout_ns);
+        error = halo_wait(&future, left);
         if (error == HALO_ECALL) {
             print_error(&future);
             code = TOOL_EXIT_FAILED;
@@ -297,7 +276,7 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
         halo_future_free(&future);
     }
     for (uint32_t i = 0; i < HALO_ARGUMENTS_MAX; i++)
-        free(memory[i]);
+        tool_free_value(memory[i]);
     return code;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The file that the command opens as a guest's standard input. What opening it waits for is the
- * time limit's: a writer of a FIFO, and whoever answers for a file system.
+ * The files that the command opens: a guest's standard input, and values of its functions. What
+ * that waits for is the time limit's: a writer of a FIFO, and whoever answers for a file system.
  */
 #define _GNU_SOURCE
 #include "tool.h"
@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -43,10 +44,17 @@ static bool wait_for_writer(int fd, int64_t *timeout_ns)
     }
 }
 
-/* What opening a file has come to. */
+/* What opening a file has come to, or reading all of it. */
 struct opened {
     int fd, error;
     struct stat st;
+    size_t len;
+};
+
+/* What is to be done to a file, within a time limit or without. */
+struct task {
+    const char *path;
+    char *bytes; /* read all of it; NULL: open it */
 };
 
 static struct opened open_file(const char *path)
@@ -56,6 +64,29 @@ static struct opened open_file(const char *path)
     if (opened.fd < 0 || fstat(opened.fd, &opened.st) < 0)
         opened.error = errno;
     return opened;
+}
+
+/* A longer file than a value may be is read as far as that is known. */
+static struct opened read_file(const struct task *task)
+{
+    struct opened file = {.fd = -1};
+    const int fd = open(task->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    ssize_t got = fd < 0 ? -1 : 1;
+
+    while (got > 0 && file.len <= HALO_VALUE_MAX) {
+        got = read(fd, task->bytes + file.len, HALO_VALUE_MAX + 1 - file.len);
+        file.len += got > 0 ? (size_t)got : 0;
+    }
+    if (got < 0)
+        file.error = errno;
+    if (fd >= 0)
+        close(fd);
+    return file;
+}
+
+static struct opened perform(const struct task *task)
+{
+    return task->bytes ? read_file(task) : open_file(task->path);
 }
 
 static void send_opened(int socket, struct opened opened)
@@ -100,10 +131,10 @@ static struct opened receive_opened(int socket)
 
 /*
  * Opening may wait, too, where a file system asks a daemon or a server, and what waits there may
- * survive SIGKILL. So within a time limit a process of its own opens the file, and is left behind
- * where it is not back in time: ETIMEDOUT.
+ * survive SIGKILL. So within a time limit a process of its own does it, and is left behind where it
+ * is not back in time: ETIMEDOUT.
  */
-static struct opened open_within(const char *path, int64_t timeout_ns)
+static struct opened perform_within(const struct task *task, int64_t timeout_ns)
 {
     struct opened opened = {.fd = -1, .error = ETIMEDOUT};
     const struct timespec time = {timeout_ns / 1000000000, timeout_ns % 1000000000};
@@ -116,7 +147,7 @@ static struct opened open_within(const char *path, int64_t timeout_ns)
     pollfd.fd = sockets[0];
     child = fork();
     if (child == 0) {
-        send_opened(sockets[1], open_file(path));
+        send_opened(sockets[1], perform(task));
         _exit(0);
     }
     if (child < 0)
@@ -132,11 +163,49 @@ static struct opened open_within(const char *path, int64_t timeout_ns)
     return opened;
 }
 
-int tool_open_input(const char *path, int64_t *timeout_ns, int *input)
+/* The time that it took is taken away from the limit. */
+static struct opened perform_in(const struct task *task, int64_t *timeout_ns)
 {
     const int64_t start = now();
     struct opened opened =
-        *timeout_ns == HALO_FOREVER ? open_file(path) : open_within(path, *timeout_ns);
+        *timeout_ns == HALO_FOREVER ? perform(task) : perform_within(task, *timeout_ns);
+
+    if (*timeout_ns != HALO_FOREVER)
+        *timeout_ns -= now() - start < *timeout_ns ? now() - start : *timeout_ns;
+    return opened;
+}
+
+char *tool_read_value(const char *path, int64_t *timeout_ns, size_t *len, int *code)
+{
+    /* Whoever reads it may be a process of its own. */
+    char *bytes = mmap(NULL, HALO_VALUE_MAX + 2, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const struct task task = {path, bytes};
+    struct opened file = {.error = ENOMEM};
+
+    if (bytes != MAP_FAILED)
+        file = perform_in(&task, timeout_ns);
+    *len = file.len;
+    if (!file.error)
+        return bytes; /* a zero byte is behind it */
+    fprintf(stderr, "halo call: %s: %s\n", path,
+            file.error == ETIMEDOUT ? "could not be read within the time limit"
+                                    : strerror(file.error));
+    tool_free_value(bytes == MAP_FAILED ? NULL : bytes);
+    *code = file.error == ETIMEDOUT ? TOOL_EXIT_TIMEOUT : TOOL_EXIT_USAGE;
+    return NULL;
+}
+
+void tool_free_value(char *bytes)
+{
+    if (bytes)
+        munmap(bytes, HALO_VALUE_MAX + 2);
+}
+
+int tool_open_input(const char *path, int64_t *timeout_ns, int *input)
+{
+    const struct task task = {.path = path};
+    struct opened opened = perform_in(&task, timeout_ns);
 
     if (opened.fd < 0) {
         fprintf(stderr, "halo run: %s: %s\n", path,
@@ -144,8 +213,6 @@ int tool_open_input(const char *path, int64_t *timeout_ns, int *input)
                                           : strerror(opened.error));
         return opened.error == ETIMEDOUT ? TOOL_EXIT_TIMEOUT : TOOL_EXIT_USAGE;
     }
-    if (*timeout_ns != HALO_FOREVER)
-        *timeout_ns -= now() - start < *timeout_ns ? now() - start : *timeout_ns;
     *input = opened.fd;
     if (opened.error)
         return 0;

@@ -5,7 +5,7 @@
  *     main.c       the sub-command's name; version and help
  *     run.c        halo run
  *     call.c       halo call
- *     input.c      the file that is a guest's standard input
+ *     input.c      the files that are a guest's standard input, or values
  *     options.c    what both can be told; streams, words and exit codes
  *     progress.c   how far a long transfer is
  *
@@ -36,6 +36,13 @@ int tool_call(int argc, char **argv);
  * exit code after a message.
  */
 int tool_open_input(const char *path, int64_t *timeout_ns, int *input);
+
+/*
+ * All of a file, with a zero byte behind it, in the same way; a longer one than a value may be is
+ * cut one byte behind that. NULL and the exit code after a message. To be freed by tool_free_value.
+ */
+char *tool_read_value(const char *path, int64_t *timeout_ns, size_t *len, int *code);
+void tool_free_value(char *bytes);
 
 /* What every command that starts a guest can be told. */
 struct tool_options {
