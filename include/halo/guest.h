@@ -303,7 +303,9 @@ struct halo_import {
     const char *name;
     struct halo_signature signature;
     int32_t index; /* the host's, from before main; or why there is none: HALO_ENAME, HALO_ETYPE */
-    uint32_t room, short_run; /* private: what its answers were seen to need */
+    uint32_t room, short_run;           /* private: what its answers were seen to need */
+    const char *none, *another, *wrong; /* words for a future: no such function, of other types, a
+                                           call that is not its signature's */
 };
 
 /*
@@ -321,7 +323,14 @@ struct halo_import {
 #define HALO_IMPORT(variable, ...) HALO__IMPORT(variable, __VA_ARGS__)
 #define HALO__IMPORT(variable, function_name, ...)                                                \
     static struct halo_import variable __attribute__((section("halo_imports"), HALO__LISTED)) = { \
-        function_name, HALO_FN(__VA_ARGS__), 0, 0, 0}
+        function_name,                                                                            \
+        HALO_FN(__VA_ARGS__),                                                                     \
+        0,                                                                                        \
+        0,                                                                                        \
+        0,                                                                                        \
+        function_name ": the host has no such function; it provides it before the guest starts",  \
+        function_name ": the host has it with another signature",                                 \
+        function_name ": the arguments are not those of its signature"}
 
 /*
  * Start a call. It goes out when the program next waits, flushes or ends, with all others that were

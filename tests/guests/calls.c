@@ -157,10 +157,16 @@ static void errors(uint64_t count)
     (void)count;
     require(absent.index == HALO_ENAME && other.index == HALO_ETYPE, "an index");
     require(halo_call_start(&future, &absent, NULL, 0) == HALO_ENAME, "an absent function");
-    require(halo_wait(&future) == HALO_ENAME && same(future.text, halo_strerror(HALO_ENAME)),
+    require(halo_wait(&future) == HALO_ENAME &&
+                same(future.text, "absent: the host has no such function; it provides it before "
+                                  "the guest starts"),
             "the wait for an absent function");
-    require(halo_call_start(&future, &other, NULL, 0) == HALO_ETYPE, "another signature");
-    require(halo_call_start(&future, &echo_i32, &wrong, 0) == HALO_ECOUNT, "no argument");
+    require(halo_call_start(&future, &other, NULL, 0) == HALO_ETYPE &&
+                same(future.text, "nothing: the host has it with another signature"),
+            "another signature");
+    require(halo_call_start(&future, &echo_i32, &wrong, 0) == HALO_ECOUNT &&
+                same(future.text, "echo.i32: the arguments are not those of its signature"),
+            "no argument");
     require(halo_call_start(&future, &echo_i32, &wrong, 1) == HALO_ETYPE, "another type");
     require(halo_call_start(&future, &echo_str, &zero, 1) == HALO_EINVAL, "a zero byte in text");
 

@@ -12,7 +12,7 @@ static uint32_t wire_len(const char *name)
     const size_t len = strlen(name);
 
     if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
-        halo_panic("this program has a function without a name, or with too long a one");
+        halo_panic("this program has a function whose name has not 1 to 63 bytes");
     return (uint32_t)(sizeof(struct halo_hello_function) + len);
 }
 
@@ -104,7 +104,7 @@ void halo__hello(void)
         return;
     if (head.hello.import_count > HALO_FUNCTIONS_MAX ||
         head.hello.export_count > HALO_FUNCTIONS_MAX)
-        halo_panic("this program imports or exports too many functions");
+        halo_panic("this program imports or exports more than 256 functions");
     for (uint32_t i = 0; i < head.hello.import_count; i++)
         head.message.length += wire_len(__start_halo_imports[i].name);
     for (uint32_t i = 0; i < head.hello.export_count; i++)

@@ -342,6 +342,18 @@ static int call_on_stack(struct halo_future *future, const struct halo_value *ar
     return 0;
 }
 
+/* Words for a call that could not be made, which name the function where it is about that. */
+static const char *words_for(const struct halo_import *import, int error)
+{
+    if (error == HALO_ENAME)
+        return import->none;
+    if (error == HALO_ETYPE && import->index < 0)
+        return import->another;
+    if (error == HALO_ETYPE || error == HALO_ECOUNT || error == HALO_EINVAL)
+        return import->wrong;
+    return halo_strerror(error);
+}
+
 int halo_call_start(struct halo_future *future, struct halo_import *import,
                     const struct halo_value *args, size_t count)
 {
@@ -379,7 +391,7 @@ int halo_call_start(struct halo_future *future, struct halo_import *import,
     }
     if (error) {
         halo_future_free(future);
-        fail(future, error, halo_strerror(error));
+        fail(future, error, words_for(import, error));
         return error;
     }
     stats.calls++;

@@ -40,7 +40,9 @@ int halo__layout_add(struct halo_machine *machine, struct halo_range range)
     struct halo_layout *layout = &machine->layout;
 
     if (layout->range_count == HALO_RANGE_MAX)
-        return halo__fail(machine->words, HALO_EGUEST, "the guest has too many segments");
+        return halo__fail(machine->words, HALO_EGUEST,
+                          "the guest has too many segments for %u ranges of memory",
+                          HALO_RANGE_MAX);
     layout->ranges[layout->range_count++] = range;
     return 0;
 }
