@@ -271,12 +271,6 @@ static int run_for(struct halo_sandbox *box, uint32_t handle, enum halo_way way,
     return timed_out(box, "the guest", missing);
 }
 
-/* What the host's program is going to touch: its length, or HALO_ENOMEM. */
-static int64_t lend(struct halo_sandbox *box, const struct halo_span *span)
-{
-    return halo__port_touch(&box->port, span->base, span->len) ? (int64_t)span->len : HALO_ENOMEM;
-}
-
 /* The next bytes that the guest has written: their length, 0 at the end, or an error. */
 static int64_t peek(struct halo_sandbox *box, uint32_t handle, struct halo_span *span,
                     int64_t deadline)
@@ -292,7 +286,7 @@ static int64_t peek(struct halo_sandbox *box, uint32_t handle, struct halo_span 
         if (got == HALO_DIRECT_END)
             return error;
         if (got)
-            return lend(box, span);
+            return got < 0 ? got : (int64_t)span->len;
         if (error || box->loop.state == HALO_STATE_ENDED)
             return error ? error : box->loop.error;
         error = run_for(box, handle, HALO_OUT, deadline);
@@ -354,9 +348,9 @@ static int64_t wait_for_room(struct halo_sandbox *box, uint32_t handle, struct h
         if (error && got == 0)
             return error;
     }
-    if (got != 1)
+    if (got == HALO_DIRECT_END || got == 0)
         return halo__fail(&box->words, HALO_EIO, "nobody reads stream 0x%x any more", handle);
-    return lend(box, span);
+    return got < 0 ? got : (int64_t)span->len;
 }
 
 /* Room for the guest to read: its length, or an error. */
@@ -370,7 +364,7 @@ static int64_t reserve(struct halo_sandbox *box, uint32_t handle, struct halo_sp
     if (error)
         return error;
     got = halo__direct_reserve(&box->streams, stream, span);
-    return got == 1 ? lend(box, span) : wait_for_room(box, handle, span, deadline, got);
+    return got == 1 ? (int64_t)span->len : wait_for_room(box, handle, span, deadline, got);
 }
 
 int64_t halo_stream_reserve(struct halo_sandbox *box, uint32_t handle, void **room,

@@ -33,6 +33,15 @@ static struct halo_span next_span(const struct halo_streams *streams,
     return (struct halo_span){NULL, 0};
 }
 
+/* That there is memory for what is lent, where that was not seen when its request came. */
+static int lend(const struct halo_streams *streams, const struct halo_request *request,
+                const struct halo_span *span)
+{
+    if ((request && request->is_there) || halo__port_touch(streams->port, span->base, span->len))
+        return 1;
+    return HALO_ENOMEM;
+}
+
 /* --- What the guest writes -------------------------------------------------------------------- */
 
 void halo__direct_consume(struct halo_streams *streams, struct halo_stream *stream, uint64_t len)
@@ -69,7 +78,7 @@ int halo__direct_peek(struct halo_streams *streams, struct halo_stream *stream,
         *span = next_span(streams, request->parked.extents, request->parked.readable_count,
                           HALO_STREAM_HEAD + request->done);
     stream->lent = span->len;
-    return 1;
+    return lend(streams, request, span);
 }
 
 /* --- What the guest reads --------------------------------------------------------------------- */
@@ -104,7 +113,7 @@ int halo__direct_reserve(struct halo_streams *streams, struct halo_stream *strea
                       request->parked.writable_count, HALO_PAYLOAD + request->done);
     if (request->stream.ways > 0 && span->len > halo__flow_room(request) - request->done)
         span->len = (size_t)(halo__flow_room(request) - request->done);
-    return 1;
+    return lend(streams, request, span);
 }
 
 int halo__direct_commit(struct halo_streams *streams, struct halo_stream *stream, uint64_t len)

@@ -73,10 +73,8 @@ void halo__flow_pop(struct halo_streams *streams, struct halo_flow *flow)
 }
 
 bool halo__flow_admit(struct halo_streams *streams, struct halo_flow *flow,
-                      struct halo_request *request)
+                      struct halo_request *request, uint64_t len)
 {
-    const uint64_t len = weight(request);
-
     if (flow->count >= HALO_WINDOW_REQUESTS || len > HALO_WINDOW_BYTES - flow->bytes)
         return false;
     append(streams, flow, request, len);

@@ -6,7 +6,9 @@
 #include <string.h>
 #include "stream.h"
 
-static const char *take_open(struct halo_streams *streams, struct halo_request *request)
+/* Not inlined: a read or write would pay for the registers that it needs. */
+__attribute__((noinline)) static const char *take_open(struct halo_streams *streams,
+                                                       struct halo_request *request)
 {
     char name[HALO_STREAM_NAME_MAX + 1];
     const uint32_t len = request->message.length;
@@ -90,15 +92,18 @@ static const char *take_move(struct halo_streams *streams, struct halo_stream *s
                              struct halo_request *request)
 {
     const bool reads = request->message.kind == HALO_KIND_STREAM_READ;
-    struct halo_flow *flow = reads ? &stream->in : &stream->out;
+    bool good = true;
 
     if (!(stream->ways & (reads ? HALO_IN : HALO_OUT)))
         halo__stream_fail(streams, request, EBADF);
-    else if (!reads && stream->out.over)
+    else if (reads)
+        good = halo__flow_admit(streams, &stream->in, request, halo__flow_room(request));
+    else if (stream->out.over)
         halo__stream_fail(streams, request, EPIPE);
-    else if (!halo__flow_admit(streams, flow, request))
-        return "more for one stream than its window";
-    return NULL;
+    else
+        good = halo__flow_admit(streams, &stream->out, request,
+                                request->parked.readable_len - HALO_STREAM_HEAD);
+    return good ? NULL : "more for one stream than its window";
 }
 
 const char *halo__stream_take(struct halo_streams *streams, struct halo_request *request)

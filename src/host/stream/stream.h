@@ -196,9 +196,10 @@ static inline struct halo_request *halo__flow_first(const struct halo_streams *s
     return halo__fifo_first(streams->port->requests[HALO_QUEUE_G2H], &flow->requests);
 }
 
-/* Add a request, where it is within the window: else false, and nothing was changed (STR-01). */
+/* Add a read or write of `len` bytes, where it is within the window: else false, and nothing was
+ * changed (STR-01). */
 bool halo__flow_admit(struct halo_streams *streams, struct halo_flow *flow,
-                      struct halo_request *request);
+                      struct halo_request *request, uint64_t len);
 
 /* Add one that has a place of its own: no window holds it (STR-08). */
 void halo__flow_push(struct halo_streams *streams, struct halo_flow *flow,
@@ -295,7 +296,8 @@ int halo__direct_find(struct halo_streams *streams, uint32_t handle, enum halo_w
 
 /*
  * The next bytes that the guest has written, lent to the host until the next call for this stream:
- * 1; 0 where there are none now; HALO_DIRECT_END where there will be none.
+ * 1; 0 where there are none now; HALO_DIRECT_END where there will be none; HALO_ENOMEM where there
+ * is no memory behind them.
  */
 #define HALO_DIRECT_END 2
 int halo__direct_peek(struct halo_streams *streams, struct halo_stream *stream,
@@ -304,8 +306,8 @@ int halo__direct_peek(struct halo_streams *streams, struct halo_stream *stream,
 /* The host has looked at the first `len` bytes of what was lent. */
 void halo__direct_consume(struct halo_streams *streams, struct halo_stream *stream, uint64_t len);
 
-/* Room for the guest to read: 1, 0 where there is none now, HALO_DIRECT_END where it reads no more.
- */
+/* Room for the guest to read: 1, 0 where there is none now, HALO_DIRECT_END where it reads no more;
+ * HALO_ENOMEM as above. */
 int halo__direct_reserve(struct halo_streams *streams, struct halo_stream *stream,
                          struct halo_span *span);
 
