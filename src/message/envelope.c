@@ -1,7 +1,10 @@
-/* Values to bytes and back, with nanopb's primitives: no message is ever built in between. */
+/*
+ * Values to bytes and back; no message is ever built in between. Writing is a few stores. Reading
+ * is nanopb's: it takes every form that the rules of protobuf allow. Numbers in the form in which
+ * they are written here have a short way before it (get_plain), which leaves all else to that.
+ */
 #include "envelope.h"
 #include <pb_decode.h>
-#include <pb_encode.h>
 #include <string.h>
 #include "compact.h"
 
@@ -13,6 +16,8 @@
 #define RAW 10u     /* Value; its other fields have the numbers of their types */
 #define KIND_COUNT 11u
 
+#define TAG(field, wire) ((field) << 3 | (uint32_t)(wire))
+
 /* How each field of a value is written: by the type that is its number. */
 static const uint8_t wire_types[KIND_COUNT] = {
     [HALO_I32] = PB_WT_VARINT,  [HALO_U32] = PB_WT_VARINT, [HALO_I64] = PB_WT_VARINT,
@@ -22,11 +27,6 @@ static const uint8_t wire_types[KIND_COUNT] = {
 };
 
 /* --- Writing ---------------------------------------------------------------------------------- */
-
-static pb_ostream_t writer(unsigned char *to)
-{
-    return pb_ostream_from_buffer(to, HALO_ENVELOPE_MAX);
-}
 
 static uint64_t zigzag(int64_t value)
 {
@@ -57,73 +57,78 @@ static uint32_t varint_len(uint64_t number)
     return (63u - (uint32_t)__builtin_clzll(number | 1)) / 7 + 1;
 }
 
-/* A value is a message of its own, with one field. There is room: every length is bounded. */
-static void put_value(pb_ostream_t *out, uint32_t field, const struct halo_value *value)
+/* These return where the next byte goes. There is room: every length is bounded. */
+static unsigned char *put_varint(unsigned char *to, uint64_t number)
+{
+    for (; number >= 0x80; number >>= 7)
+        *to++ = (unsigned char)(number | 0x80);
+    *to++ = (unsigned char)number;
+    return to;
+}
+
+static unsigned char *put_bytes(unsigned char *to, const void *bytes, size_t len)
+{
+    if (len > 0)
+        memcpy(to, bytes, len);
+    return to + len;
+}
+
+/* A value is a message of its own, with one field. All tags here are of one byte. */
+static unsigned char *put_value(unsigned char *to, uint32_t field, const struct halo_value *value)
 {
     const uint32_t kind = halo__is_raw(value) ? RAW : value->type;
-    const pb_wire_type_t wire = (pb_wire_type_t)wire_types[kind];
-    const uint64_t number = number_of(value);
+    const uint8_t wire = wire_types[kind];
+    unsigned char *const inside = to + 2; /* of a number, whose length takes one byte */
+    unsigned char *end;
 
-    (void)pb_encode_tag(out, PB_WT_STRING, field);
-    switch (wire) {
-    case PB_WT_32BIT:
-        (void)pb_encode_varint(out, 1 + sizeof(value->f32));
-        (void)pb_encode_tag(out, wire, kind);
-        (void)pb_encode_fixed32(out, &value->f32);
-        return;
-    case PB_WT_64BIT:
-        (void)pb_encode_varint(out, 1 + sizeof(value->f64));
-        (void)pb_encode_tag(out, wire, kind);
-        (void)pb_encode_fixed64(out, &value->f64);
-        return;
-    case PB_WT_STRING:
-        (void)pb_encode_varint(out, 1 + varint_len(value->len) + value->len);
-        (void)pb_encode_tag(out, wire, kind);
-        (void)pb_encode_string(out, value->bytes, value->len);
-        return;
-    default:
-        (void)pb_encode_varint(out, 1 + varint_len(number));
-        (void)pb_encode_tag(out, wire, kind);
-        (void)pb_encode_varint(out, number);
-        return;
+    *to++ = (unsigned char)TAG(field, PB_WT_STRING);
+    if (wire == PB_WT_STRING) {
+        to = put_varint(to, 1 + varint_len(value->len) + value->len);
+        *to++ = (unsigned char)TAG(kind, wire);
+        return put_bytes(put_varint(to, value->len), value->bytes, value->len);
     }
+    *inside = (unsigned char)TAG(kind, wire);
+    if (wire == PB_WT_32BIT)
+        end = put_bytes(inside + 1, &value->f32, sizeof(value->f32));
+    else if (wire == PB_WT_64BIT)
+        end = put_bytes(inside + 1, &value->f64, sizeof(value->f64));
+    else
+        end = put_varint(inside + 1, number_of(value));
+    *to = (unsigned char)(end - inside);
+    return end;
 }
 
 size_t halo__encode_call(unsigned char *to, uint32_t function, const struct halo_value *args,
                          uint32_t count)
 {
-    pb_ostream_t out = writer(to);
+    unsigned char *at = to;
 
-    (void)pb_encode_tag(&out, PB_WT_VARINT, FUNCTION);
-    (void)pb_encode_varint(&out, function);
+    *at++ = TAG(FUNCTION, PB_WT_VARINT);
+    at = put_varint(at, function);
     for (uint32_t i = 0; i < count; i++)
-        put_value(&out, ARGUMENT, &args[i]);
-    return out.bytes_written;
+        at = put_value(at, ARGUMENT, &args[i]);
+    return (size_t)(at - to);
 }
 
 size_t halo__encode_result(unsigned char *to, const struct halo_value *result)
 {
-    pb_ostream_t out = writer(to);
-
-    if (result->type != HALO_VOID)
-        put_value(&out, RESULT, result);
-    return out.bytes_written;
+    return result->type == HALO_VOID ? 0 : (size_t)(put_value(to, RESULT, result) - to);
 }
 
 size_t halo__encode_error(unsigned char *to, int32_t code, const char *text)
 {
-    pb_ostream_t out = writer(to);
+    unsigned char *at = to;
     size_t len = strlen(text);
 
     if (len > HALO_ERROR_TEXT_MAX)
         len = HALO_ERROR_TEXT_MAX;
-    (void)pb_encode_tag(&out, PB_WT_VARINT, CODE);
-    (void)pb_encode_varint(&out, zigzag(code));
+    *at++ = TAG(CODE, PB_WT_VARINT);
+    at = put_varint(at, zigzag(code));
     if (len > 0) {
-        (void)pb_encode_tag(&out, PB_WT_STRING, TEXT);
-        (void)pb_encode_string(&out, (const pb_byte_t *)text, len);
+        *at++ = TAG(TEXT, PB_WT_STRING);
+        at = put_bytes(put_varint(at, len), text, len);
     }
-    return out.bytes_written;
+    return (size_t)(at - to);
 }
 
 /* --- Reading ---------------------------------------------------------------------------------- */
@@ -194,14 +199,11 @@ static bool get_short(struct reader *reader, struct halo_value *value)
     return true;
 }
 
-static bool get_number(struct reader *reader, struct halo_value *value)
+/* What a varint means as a value of its type; false where it is none of that type. */
+static bool take_number(struct halo_value *value, uint64_t number)
 {
-    uint64_t number;
-    int64_t whole;
+    const int64_t whole = (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
 
-    if (!pb_decode_varint(&reader->in, &number))
-        return false;
-    whole = (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
     switch (value->type) {
     case HALO_I32:
         value->i32 = (int32_t)whole;
@@ -223,6 +225,13 @@ static bool get_number(struct reader *reader, struct halo_value *value)
         value->bytes = NULL;
         return number > HALO_SHORT_MAX && number <= UINT32_MAX;
     }
+}
+
+static bool get_number(struct reader *reader, struct halo_value *value)
+{
+    uint64_t number;
+
+    return pb_decode_varint(&reader->in, &number) && take_number(value, number);
 }
 
 /* The value behind its field's tag. */
@@ -260,10 +269,53 @@ static int get_value(struct reader *reader, enum halo_type type, struct halo_val
     return good && position(reader) == end ? 0 : HALO_EMESSAGE;
 }
 
+/*
+ * The short way: numbers in the form in which put_value writes them. Returns what lies behind the
+ * value; NULL for any other form, or where it is none of that type, and then it has to go the way
+ * above. What is taken here is taken there with the same result: tags and length are compared with
+ * the one byte that each has, and a varint of up to 9 bytes has no bits to lose.
+ */
+static const unsigned char *get_plain(const unsigned char *at, const unsigned char *end,
+                                      uint32_t field, enum halo_type type, struct halo_value *value)
+{
+    const uint8_t wire = wire_types[type];
+    const unsigned char *inside;
+    uint64_t number = 0;
+    uint32_t len;
+
+    if (end - at < 3 || wire == PB_WT_STRING || type == HALO_VOID)
+        return NULL;
+    len = at[1];
+    inside = at + 3;
+    if (at[0] != TAG(field, PB_WT_STRING) || at[2] != TAG(type, wire) || len < 2 || len > 10 ||
+        len > (size_t)(end - at) - 2)
+        return NULL;
+    len--;
+    *value = (struct halo_value){.type = type};
+    if (wire != PB_WT_VARINT) {
+        if (len != (wire == PB_WT_32BIT ? sizeof(value->f32) : sizeof(value->f64)))
+            return NULL;
+        memcpy(&value->u64, inside, len);
+        return inside + len;
+    }
+    for (uint32_t i = 0; i < len; i++) {
+        if (inside[i] >> 7 != (i < len - 1)) /* each byte but the last one says that more follow */
+            return NULL;
+        number |= (uint64_t)(inside[i] & 0x7f) << 7 * i;
+    }
+    return take_number(value, number) ? inside + len : NULL;
+}
+
 int halo__decode_function(unsigned char *bytes, size_t len, uint32_t *function, size_t *used)
 {
-    struct reader reader = reader_of(bytes, len);
+    struct reader reader;
 
+    if (len >= 2 && bytes[0] == TAG(FUNCTION, PB_WT_VARINT) && bytes[1] - 1u < 0x7f) {
+        *function = bytes[1];
+        *used = 2;
+        return 0;
+    }
+    reader = reader_of(bytes, len);
     if (!expect(&reader, PB_WT_VARINT, FUNCTION) || !pb_decode_varint32(&reader.in, function) ||
         *function == 0)
         return HALO_EMESSAGE;
@@ -274,10 +326,22 @@ int halo__decode_function(unsigned char *bytes, size_t len, uint32_t *function, 
 int halo__decode_arguments(unsigned char *bytes, size_t len, const struct halo_signature *signature,
                            struct halo_value *args, uint64_t *raw)
 {
-    struct reader reader = reader_of(bytes, len);
+    unsigned char *const end = bytes + len;
+    const unsigned char *next;
+    struct reader reader;
+    uint32_t i;
 
     *raw = 0;
-    for (uint32_t i = 0; i < signature->arg_count; i++) {
+    for (i = 0; i < signature->arg_count; i++) {
+        next = get_plain(bytes, end, ARGUMENT, (enum halo_type)signature->types[1 + i], &args[i]);
+        if (!next)
+            break;
+        bytes += next - bytes;
+    }
+    if (i == signature->arg_count && bytes == end)
+        return 0;
+    reader = reader_of(bytes, (size_t)(end - bytes));
+    for (; i < signature->arg_count; i++) {
         int error;
 
         if (reader.in.bytes_left == 0)
@@ -310,10 +374,13 @@ int halo__place_raw(const unsigned char *bytes, struct halo_value *args, uint32_
 int halo__decode_result(unsigned char *bytes, size_t len, enum halo_type type,
                         struct halo_value *result, uint64_t *raw)
 {
-    struct reader reader = reader_of(bytes, len);
+    struct reader reader;
     int error;
 
     *raw = 0;
+    if (get_plain(bytes, bytes + len, RESULT, type, result) == bytes + len)
+        return 0;
+    reader = reader_of(bytes, len);
     *result = halo_void();
     if (len == 0)
         return type == HALO_VOID ? 0 : HALO_ETYPE;

@@ -14,9 +14,9 @@
  * function (halo__decode_function), and by its signature the arguments (halo__decode_arguments),
  * whose long ones point to the segments from halo__place_raw on.
  *
- * The envelope of a call, an answer or an error: values as bytes (call.proto), by nanopb, the same
- * code on both sides. Every field is bounded, and what is read is as suspicious of a guest as of a
- * host: fields in order, each once, of the types that the signature says, and nothing behind them.
+ * The envelope of a call, an answer or an error: values as bytes (call.proto), the same code on
+ * both sides. Every field is bounded, and what is read is as suspicious of a guest as of a host:
+ * fields in order, each once, of the types that the signature says, and nothing behind them.
  *
  * Strings and bytes above HALO_SHORT_MAX are only announced here. Their bytes follow the envelope,
  * in the order of the arguments, text with its zero byte: the caller puts them there, and finds

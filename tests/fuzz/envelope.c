@@ -1,5 +1,8 @@
-/* Any bytes as the envelope of a call: refused, or a call that comes back the same once it is
- * written. */
+/*
+ * Any bytes as the envelope of a call: refused, or a call that comes back the same once it is
+ * written; and read the same where the function is written as two bytes, and the length of the
+ * first argument too, so that neither goes the short way of numbers.
+ */
 #include "../../src/message/envelope.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -27,6 +30,38 @@ static void assert_same(const struct halo_value *a, const struct halo_value *b)
         assert(a->u64 == b->u64);
 }
 
+/* The second byte from `at` on, where it is a number below 128, as two. */
+static size_t lengthen(unsigned char *bytes, size_t len, size_t at)
+{
+    if (len < at + 2 || bytes[at + 1] >= 0x80)
+        return len;
+    memmove(bytes + at + 3, bytes + at + 2, len - at - 2);
+    bytes[at + 1] |= 0x80;
+    bytes[at + 2] = 0;
+    return len + 1;
+}
+
+/* The long way: the same error, or the same call. */
+static void compare(const uint8_t *data, size_t len, const struct halo_signature *signature,
+                    int error, uint32_t function, const struct halo_value *args)
+{
+    unsigned char *bytes = malloc(len + 2);
+    struct halo_value again[HALO_ARGUMENTS_MAX];
+    uint32_t function_again;
+    uint64_t raw;
+
+    memcpy(bytes, data, len);
+    if (len >= 2 && data[1] < 0x80) {
+        len = lengthen(bytes, len, 2);
+        len = lengthen(bytes, len, 0);
+    }
+    assert(decode(bytes, len, signature, &function_again, again, &raw) == error);
+    for (uint32_t i = 0; i < signature->arg_count && !error; i++)
+        assert_same(&args[i], &again[i]);
+    assert(error || function == function_again);
+    free(bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct halo_signature signature = {.arg_count = 0};
@@ -35,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     uint32_t function, function_again;
     uint64_t raw, raw_again;
     size_t written_len;
+    int error;
 
     if (len == 0)
         return 0;
@@ -47,7 +83,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     len -= 1 + signature.arg_count;
     bytes = malloc(len); /* exactly as long: ASan watches both ends */
     memcpy(bytes, data, len);
-    if (decode(bytes, len, &signature, &function, args, &raw) == 0) {
+    error = decode(bytes, len, &signature, &function, args, &raw);
+    compare(data, len, &signature, error, function, args);
+    if (!error) {
         written_len = halo__encode_call(written, function, args, signature.arg_count);
         assert(written_len <= len); /* theirs may have had longer numbers */
         assert(decode(written, written_len, &signature, &function_again, again, &raw_again) == 0);

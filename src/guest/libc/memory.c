@@ -8,23 +8,32 @@ struct word {
     uint64_t value;
 } __attribute__((packed, may_alias));
 
-void *memcpy(void *restrict to, const void *restrict from, size_t len)
+/* From the front: `to` may also lie before `from`, and overlap it. */
+static inline void *copy_up(void *to, const void *from, size_t len)
 {
     unsigned char *d = to;
     const unsigned char *s = from;
 
     if (len >= LONG_RUN) {
         __asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(len) : : "memory");
-        return to;
+    } else if (len >= sizeof(struct word)) {
+        /* The last word may overlap the one before it. It is read before that is written. */
+        struct word *const end = (struct word *)(d + len - sizeof(struct word));
+        const uint64_t last = ((const struct word *)(s + len - sizeof(struct word)))->value;
+
+        for (; (struct word *)d < end; d += sizeof(struct word), s += sizeof(struct word))
+            ((struct word *)d)->value = ((const struct word *)s)->value;
+        end->value = last;
+    } else {
+        for (size_t i = 0; i < len; i++)
+            d[i] = s[i];
     }
-    for (; len >= sizeof(struct word); len -= sizeof(struct word)) {
-        ((struct word *)d)->value = ((const struct word *)s)->value;
-        d += sizeof(struct word);
-        s += sizeof(struct word);
-    }
-    for (size_t i = 0; i < len; i++)
-        d[i] = s[i];
     return to;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t len)
+{
+    return copy_up(to, from, len);
 }
 
 void *memmove(void *to, const void *from, size_t len)
@@ -33,7 +42,7 @@ void *memmove(void *to, const void *from, size_t len)
     const unsigned char *s = from;
 
     if ((uintptr_t)to - (uintptr_t)from >= len)
-        return memcpy(to, from, len);
+        return copy_up(to, from, len);
     for (size_t i = len; i > 0; i--)
         d[i - 1] = s[i - 1];
     return to;
