@@ -304,6 +304,7 @@ struct halo_import {
     struct halo_signature signature;
     int32_t index; /* the host's, from before main; or why there is none: HALO_ENAME, HALO_ETYPE */
     uint32_t room, short_run;           /* private: what its answers were seen to need */
+    bool is_compact;                    /* private: its calls travel inside descriptors */
     const char *none, *another, *wrong; /* words for a future: no such function, of other types, a
                                            call that is not its signature's */
 };
@@ -328,6 +329,7 @@ struct halo_import {
         0,                                                                                        \
         0,                                                                                        \
         0,                                                                                        \
+        false,                                                                                    \
         function_name ": the host has no such function; it provides it before the guest starts",  \
         function_name ": the host has it with another signature",                                 \
         function_name ": the arguments are not those of its signature"}

@@ -52,6 +52,9 @@ struct halo__wire {
 
 _Static_assert(offsetof(struct halo__wire, payload) == HALO_PAYLOAD, "as on the wire");
 
+/* Before main: what the host answered for an import, its index or an error. */
+void halo__import_resolve(struct halo_import *import, int32_t index);
+
 /* Functions of this program that were called and have not returned: what calls say of depth. */
 extern uint32_t halo__serving;
 

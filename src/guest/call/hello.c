@@ -50,9 +50,12 @@ static bool greeted(struct halo_op *op, struct halo_answer *answer)
     check_answer(halo_answer_read(&halo__port, answer, &message, sizeof(message)) ==
                      sizeof(message),
                  &message);
-    for (uint32_t i = 0; i < halo__import_count(); i++)
-        (void)halo_answer_read(&halo__port, answer, &__start_halo_imports[i].index,
-                               sizeof(int32_t));
+    for (uint32_t i = 0; i < halo__import_count(); i++) {
+        int32_t index;
+
+        (void)halo_answer_read(&halo__port, answer, &index, sizeof(index));
+        halo__import_resolve(&__start_halo_imports[i], index);
+    }
     ((struct greeting *)op)->done = true;
     return false;
 }
@@ -85,9 +88,12 @@ static void push(const void *bytes, size_t len)
                 "the functions of this program do not fit the stack");
     halo__port_exchange(&answer);
     check_answer(answer.payload != NULL, &answer.message);
-    for (uint32_t i = 0; i < halo__import_count(); i++)
-        memcpy(&__start_halo_imports[i].index, answer.payload + i * sizeof(int32_t),
-               sizeof(int32_t));
+    for (uint32_t i = 0; i < halo__import_count(); i++) {
+        int32_t index;
+
+        memcpy(&index, answer.payload + i * sizeof(index), sizeof(index));
+        halo__import_resolve(&__start_halo_imports[i], index);
+    }
     free(answer.payload);
 }
 

@@ -63,13 +63,16 @@ static bool take_error(struct halo_future *future, size_t len)
 }
 
 /* An answer that came inside its used entry. */
-static bool take_inline(struct halo_future *future, const struct halo_answer *answer, size_t len)
+static bool take_inline(struct halo_future *future, struct halo_answer *answer)
 {
     const enum halo_type type = (enum halo_type)future->import->signature.types[0];
+    const uint32_t len = halo__packed_len(type); /* of text, more than an entry holds */
+    unsigned char bytes[HALO_INLINE_ANSWER_MAX];
 
     future->done = true;
-    return type < HALO_STR && len == halo__packed_len(type) && answer->len == len &&
-           halo__unpack(future->bytes, type, &future->result);
+    return answer->len == len &&
+           halo_answer_read(&halo__port, answer, bytes, sizeof(bytes)) == len &&
+           halo__unpack(bytes, type, &future->result);
 }
 
 /*
@@ -171,40 +174,42 @@ static bool take_message(struct halo_future *future, struct halo_answer *answer)
 static bool answered(struct halo_op *op, struct halo_answer *answer)
 {
     struct halo_future *future = (struct halo_future *)op;
-    bool good;
 
-    if (answer->is_inline)
-        good = take_inline(
-            future, answer,
-            halo_answer_read(&halo__port, answer, future->bytes, sizeof(future->bytes)));
-    else
-        good = take_message(future, answer);
-    if (!good)
+    if (!(answer->is_inline ? take_inline(future, answer) : take_message(future, answer)))
         halo_panic("the host sent a malformed answer"); /* DRV-05 */
     return false;
 }
 
 /* --- Calls ------------------------------------------------------------------------------------ */
 
-/* A call of it as the bytes of a descriptor: how many, or 0 where it does not fit into one. */
-static uint32_t put_compact(unsigned char *bytes, const struct halo_import *import,
-                            const struct halo_value *args)
+void halo__import_resolve(struct halo_import *import, int32_t index)
 {
     uint32_t len = HALO_COMPACT_HEAD;
 
-    if (!(halo__port.driver.features & HALO_FEATURE_INLINE_REQUEST) ||
-        (uint32_t)import->index > UINT16_MAX)
+    import->index = index;
+    for (uint32_t i = 1; i <= import->signature.arg_count && len <= HALO_INLINE_REQUEST_MAX; i++)
+        len += halo__packed_len((enum halo_type)import->signature.types[i]);
+    import->is_compact = index > 0 && index <= UINT16_MAX && len <= HALO_INLINE_REQUEST_MAX &&
+                         halo__port.driver.features & HALO_FEATURE_INLINE_REQUEST;
+}
+
+/* A call with these values, which are judged on the way, as the bytes of a descriptor: how many, or
+ * 0 where they are not those of the signature, or do not fit into one. */
+static uint32_t put_compact(unsigned char *bytes, const struct halo_import *import,
+                            const struct halo_value *args, size_t count)
+{
+    uint32_t len = HALO_COMPACT_HEAD;
+
+    if (!import->is_compact || count != import->signature.arg_count)
         return 0;
     bytes[0] = (unsigned char)(HALO_KIND_CALL | HALO_COMPACT | halo__serving << HALO_DEPTH_SHIFT);
     bytes[1] = (unsigned char)import->index;
     bytes[2] = (unsigned char)(import->index >> 8);
-    for (uint32_t i = 0; i < import->signature.arg_count; i++) {
-        const uint32_t more = halo__packed_len(args[i].type);
-
-        if (more > HALO_INLINE_REQUEST_MAX - len)
+    for (size_t i = 0; i < count; i++) {
+        if ((uint32_t)args[i].type != import->signature.types[1 + i])
             return 0;
         halo__pack(bytes + len, &args[i]);
-        len += more;
+        len += halo__packed_len(args[i].type);
     }
     return len;
 }
@@ -263,7 +268,7 @@ static int build(struct halo_send *send, struct halo_future *future, const struc
 {
     const struct halo_import *import = future->import;
     unsigned char compact[HALO_INLINE_REQUEST_MAX];
-    const uint32_t len = put_compact(compact, import, args);
+    const uint32_t len = put_compact(compact, import, args, import->signature.arg_count);
     int error;
 
     halo_send_begin(send, &halo__port);
@@ -287,23 +292,35 @@ static bool is_short(const struct halo_import *import, const struct halo_value *
     return true;
 }
 
+/* Room for its answer in one buffer. */
+static uint32_t short_room(const struct halo_import *import)
+{
+    return import->signature.types[0] < HALO_STR ? HALO_CALL_ROOM_MIN : ROOM_TEXT;
+}
+
 static int request_short(struct halo_future *future, const struct halo_value *args)
 {
-    const struct halo_import *import = future->import;
-    const uint32_t room = import->signature.types[0] < HALO_STR ? HALO_CALL_ROOM_MIN : ROOM_TEXT;
-    unsigned char compact[HALO_INLINE_REQUEST_MAX];
-    int len = (int)put_compact(compact, import, args);
     struct halo__wire wire;
+    const int len = put_head(&wire, future->import, args);
 
-    if (len > 0) {
-        halo__port_request(compact, (size_t)len, room, &future->op);
-        return 0;
-    }
-    len = put_head(&wire, import, args);
     if (len < 0)
         return len;
-    halo__port_request(&wire, (size_t)len, room, &future->op);
+    halo__port_request(&wire, (size_t)len, short_room(future->import), &future->op);
     return 0;
+}
+
+/* The whole of a call that is a few numbers: false where it is not, and nothing was done. */
+static inline bool start_compact(struct halo_future *future, const struct halo_value *args,
+                                 size_t count)
+{
+    const struct halo_import *import = future->import;
+    unsigned char bytes[HALO_INLINE_REQUEST_MAX];
+    const uint32_t len = put_compact(bytes, import, args, count);
+
+    if (len == 0 || halo__serving > HALO_DEPTH_MAX || import->room > ROOM_PAYLOAD)
+        return false;
+    halo__port_request(bytes, len, short_room(import), &future->op);
+    return true;
 }
 
 /* With stacks the call is made at once. Returns why it was not made. */
@@ -354,23 +371,16 @@ static const char *words_for(const struct halo_import *import, int error)
     return halo_strerror(error);
 }
 
-int halo_call_start(struct halo_future *future, struct halo_import *import,
-                    const struct halo_value *args, size_t count)
+/* Every other call. */
+static __attribute__((noinline)) int start(struct halo_future *future,
+                                           const struct halo_value *args, size_t count)
 {
+    struct halo_import *import = future->import;
     struct halo_send send;
     uint32_t which;
     int error = import->index < 0 ? import->index
                                   : halo_values_check(&import->signature, args, count, &which);
 
-    future->op.answered = answered;
-    future->import = import;
-    future->done = false;
-    future->error = 0;
-    future->code = 0;
-    future->text = "";
-    future->result = halo_void();
-    future->memory = NULL;
-    future->room = 0;
     if (!error && halo__serving > HALO_DEPTH_MAX)
         error = HALO_EDEPTH;
     if (!error && halo__on_stacks()) {
@@ -396,5 +406,23 @@ int halo_call_start(struct halo_future *future, struct halo_import *import,
     }
     stats.calls++;
     halo__port_submit(&send, &future->op);
+    return 0;
+}
+
+int halo_call_start(struct halo_future *future, struct halo_import *import,
+                    const struct halo_value *args, size_t count)
+{
+    future->op.answered = answered;
+    future->import = import;
+    future->done = false;
+    future->error = 0;
+    future->code = 0;
+    future->text = "";
+    future->result = halo_void();
+    future->memory = NULL;
+    future->room = 0;
+    if (!start_compact(future, args, count))
+        return start(future, args, count);
+    stats.calls++;
     return 0;
 }
