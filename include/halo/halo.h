@@ -389,6 +389,9 @@ struct halo_stats {
     uint64_t deferred;     /* answers that did not fit, and were kept for the guest to fetch */
     uint64_t fetched;      /* bytes of those, and of long arguments, that it fetched */
     uint64_t discarded;    /* such answers that were given up */
+    uint64_t deferred_out; /* calls of the guest's functions that did not fit its buffers */
+    uint64_t spare;        /* bytes of the room for answers in messages that these left over */
+    uint64_t spare_out;    /* and of the buffers for calls of the guest's functions */
     uint64_t bytes_in;     /* bytes that the guest read from its streams */
     uint64_t bytes_out;    /* bytes that it wrote to them */
     uint64_t elapsed_ns;   /* inside the functions that run the guest */

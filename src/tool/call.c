@@ -324,6 +324,12 @@ static void print_stats(const struct halo_sandbox *box)
     fprintf(stderr, "%-8s %10llu %10llu %8llu %10.3f\n", halo_backend_name(box),
             (unsigned long long)stats.calls_out, (unsigned long long)stats.calls,
             (unsigned long long)stats.exits, (double)stats.elapsed_ns / 1e6);
+    if (stats.deferred + stats.deferred_out > 0)
+        fprintf(
+            stderr,
+            "did not fit at first: %llu calls, %llu answers of the host's; %llu bytes fetched\n",
+            (unsigned long long)stats.deferred_out, (unsigned long long)stats.deferred,
+            (unsigned long long)stats.fetched);
 }
 
 int tool_call(int argc, char **argv)

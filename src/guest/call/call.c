@@ -4,6 +4,19 @@
 
 uint32_t halo__serving;
 
+void halo__learn(uint32_t *room, uint32_t *run, uint32_t len, uint32_t least)
+{
+    if (len > least && len > *room) {
+        *room = len > 1u << 31 ? len : 1u << (32 - __builtin_clz(len - 1));
+        *run = 0;
+    } else if (len > *room / 2) {
+        *run = 0;
+    } else if (++*run == HALO_SHORT_RUN) {
+        *room = *room / 2 > least ? *room / 2 : 0;
+        *run = 0;
+    }
+}
+
 int halo__fetch_submit(struct halo_op *op, uint32_t ticket, void *memory, uint32_t length)
 {
     const struct {

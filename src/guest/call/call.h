@@ -59,6 +59,14 @@ void halo__import_resolve(struct halo_import *import, int32_t index);
 extern uint32_t halo__serving;
 
 /*
+ * What messages of one kind need, learned from their lengths: room for the longest, by powers of
+ * two; half of it after HALO_SHORT_RUN that needed less than half; 0 while `least` is enough. *run
+ * counts those.
+ */
+#define HALO_SHORT_RUN 4096u
+void halo__learn(uint32_t *room, uint32_t *run, uint32_t len, uint32_t least);
+
+/*
  * Submit a request for what the host holds, into memory of that length. HALO_ENOMEM, HALO_EFULL: no
  * room for it now. Then for its answer: 0 and the bytes are in the memory, or the host's error.
  */

@@ -3,6 +3,11 @@
  * for its answer, and goes round: posted, holding a call, and posted again together with the
  * answer. So nothing here competes with what the program itself asks of the host: an answer can
  * always be given.
+ *
+ * A call that is longer than its buffer is announced there and fetched, which is another exit. From
+ * then on its post brings memory of that length for the call instead, which is the program's heap's
+ * and is given back when the call is over. The host fills the buffer that was posted last first, so
+ * that as many posts learn as there are long calls at a time.
  */
 #include <halo/driver.h>
 #include "../port.h"
@@ -21,6 +26,10 @@ struct post {
     unsigned char call[CALL_LEN];
     unsigned char answer[ANSWER_LEN];
 };
+
+/* What a post may learn to bring, and how many of them. */
+#define LONG_MAX (128u << 10)
+#define LONG_COUNT 16u
 
 #define ON_STACK UINT32_MAX
 
@@ -41,6 +50,11 @@ static struct {
     struct halo_driver driver;
     struct halo_driver_chain chains[RING_MAX];
     struct post *posts;
+    struct {
+        unsigned char *memory; /* for the next call; NULL: its buffer is */
+        uint32_t room, run;    /* halo__learn */
+    } longs[POSTS_MAX];
+    uint32_t long_count;
     uint8_t post_of[RING_MAX]; /* by chain id */
     bool *taken[POSTS_MAX];    /* where a result is lent: to be set when the host has read it */
     struct incoming put_off[POSTS_MAX]; /* they have time until a wait is over; in order */
@@ -73,11 +87,19 @@ static void add(uint32_t post, const struct halo_buf *bufs, uint32_t readable, u
     serve.post_of[id] = (uint8_t)post;
 }
 
+/* Where its next call goes, and is. */
+static unsigned char *call_at(uint32_t post)
+{
+    return serve.longs[post].memory ? serve.longs[post].memory : serve.posts[post].call;
+}
+
 /* Post its buffer for the next call, behind an answer of `len` bytes, or none. */
 static void repost(uint32_t post, uint32_t len)
 {
-    const struct post *at = &serve.posts[post];
-    const struct halo_buf bufs[] = {buf(at->answer, len), buf(at->call, CALL_LEN)};
+    const uint32_t room = serve.longs[post].room;
+    void *const memory = serve.longs[post].memory = room > 0 ? malloc(room) : NULL;
+    const struct halo_buf bufs[] = {buf(serve.posts[post].answer, len),
+                                    buf(call_at(post), memory ? room : CALL_LEN)};
 
     if (len > 0)
         add(post, bufs, 1, 1);
@@ -264,12 +286,25 @@ static void serve_call(struct halo_call *call, unsigned char *bytes, size_t len)
     halo__serving--;
 }
 
+/* A message of so many bytes came with this post. */
+static void learn(uint32_t post, uint64_t len)
+{
+    uint32_t *const room = &serve.longs[post].room, before = *room;
+
+    if (len > LONG_MAX || (before == 0 && serve.long_count == LONG_COUNT))
+        return;
+    halo__learn(room, &serve.longs[post].run, (uint32_t)len, CALL_LEN);
+    if ((*room > 0) != (before > 0))
+        serve.long_count += *room > 0 ? 1u : -1u;
+}
+
 /* The payload did not fit into the buffer: fetch it into memory of our own. */
 static void serve_deferred(struct halo_call *call, const struct halo_deferred *deferred)
 {
     void *memory = malloc(deferred->length);
     int error = memory ? halo__fetch(deferred, memory) : HALO_ENOMEM;
 
+    learn(call->post, sizeof(struct halo_message) + (uint64_t)deferred->length);
     if (error == 0)
         serve_call(call, memory, deferred->length);
     else if (error == HALO_ESTALE)
@@ -279,14 +314,12 @@ static void serve_deferred(struct halo_call *call, const struct halo_deferred *d
     free(memory);
 }
 
-/* A message: what it says is copied out of its buffer first. */
-static void handle(const struct incoming *in)
+/* A message whose payload is private to this program. */
+static void handle_payload(const struct incoming *in, unsigned char *bytes)
 {
-    unsigned char bytes[CALL_LEN];
-    const uint32_t len = in->message.length; /* not beyond the buffer: that was checked */
+    const uint32_t len = in->message.length;
     struct halo_call call = {.post = in->post, .request = in->message.request};
 
-    halo_shm_copy_in(bytes, halo_shm_share(serve.posts[in->post].call + sizeof(in->message)), len);
     if (in->message.kind == HALO_KIND_STOP) {
         serve.stopped = true;
         repost(in->post, 0);
@@ -300,6 +333,27 @@ static void handle(const struct incoming *in)
     } else {
         serve_call(&call, bytes, len);
     }
+}
+
+/*
+ * A message, not beyond its buffer: that was checked. Out of a post it is copied, since that goes
+ * out again with the answer; memory that the post brought is this call's alone now.
+ */
+static void handle(const struct incoming *in)
+{
+    unsigned char *const memory = serve.longs[in->post].memory;
+    unsigned char bytes[CALL_LEN];
+
+    serve.longs[in->post].memory = NULL;
+    if (memory) {
+        learn(in->post, sizeof(in->message) + (uint64_t)in->message.length);
+        handle_payload(in, memory + sizeof(in->message));
+        free(memory);
+        return;
+    }
+    halo_shm_copy_in(bytes, halo_shm_share(serve.posts[in->post].call + sizeof(in->message)),
+                     in->message.length);
+    handle_payload(in, bytes);
 }
 
 static bool is_due(const struct incoming *in, uint32_t waits)
@@ -342,7 +396,7 @@ static int take(struct incoming *in)
     }
     if (used.len < sizeof(in->message))
         halo_panic("the host sent a malformed call");
-    halo_shm_copy_in(&in->message, halo_shm_share(serve.posts[in->post].call), sizeof(in->message));
+    halo_shm_copy_in(&in->message, halo_shm_share(call_at(in->post)), sizeof(in->message));
     if (in->message.length != used.len - sizeof(in->message) ||
         (in->message.kind != HALO_KIND_CALL && in->message.kind != HALO_KIND_STOP))
         halo_panic("the host sent a malformed call");

@@ -75,23 +75,10 @@ static bool take_inline(struct halo_future *future, struct halo_answer *answer)
            halo__unpack(bytes, type, &future->result);
 }
 
-/*
- * What an import's answers need, so that their room is made with the call: as much as the longest
- * of them, by powers of two, and half of it after so many that needed less than that.
- */
-#define SHORT_RUN 4096u
-
+/* What an import's answers need, so that their room is made with the call. */
 static void learn(struct halo_import *import, uint32_t len)
 {
-    if (len > ROOM_PAYLOAD && len > import->room) {
-        import->room = len > 1u << 31 ? len : 1u << (32 - __builtin_clz(len - 1));
-        import->short_run = 0;
-    } else if (len > import->room / 2) {
-        import->short_run = 0;
-    } else if (++import->short_run == SHORT_RUN) {
-        import->room = import->room / 2 > ROOM_PAYLOAD ? import->room / 2 : 0;
-        import->short_run = 0;
-    }
+    halo__learn(&import->room, &import->short_run, len, ROOM_PAYLOAD);
 }
 
 static bool took_held(struct halo_op *op, struct halo_answer *answer)

@@ -49,7 +49,8 @@ struct halo_functions {
 
 struct halo_call_counts {
     uint64_t served, sent; /* calls of the guest's, and of the host's */
-    uint64_t deferred, fetched, discarded;
+    uint64_t deferred, fetched, discarded, deferred_out;
+    uint64_t spare, spare_out; /* room that answers and calls left over */
 };
 
 /* Calls that are going on, both ways. Fixed in size but for the answers that are deferred. */

@@ -17,8 +17,10 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
     struct halo_message message = {.kind = HALO_KIND_CALL,
                                    .flags = (uint8_t)(future->depth << HALO_DEPTH_SHIFT),
                                    .request = future->request};
+    const uint64_t room = buffer->parked.writable_len - HALO_PAYLOAD;
 
-    if (payload->len <= buffer->parked.writable_len - HALO_PAYLOAD) {
+    if (payload->len <= room) {
+        calls->stats.spare_out += room - payload->len;
         halo__payload_write(payload, calls->port, buffer);
         message.length = (uint32_t)payload->len;
     } else {
@@ -26,6 +28,7 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
                                                (uint32_t)payload->len};
 
         halo__request_write(calls->port, buffer, HALO_PAYLOAD, &deferred, sizeof(deferred));
+        calls->stats.deferred_out++;
         message.flags |= HALO_MESSAGE_DEFERRED;
         message.length = sizeof(deferred);
     }

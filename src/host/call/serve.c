@@ -105,6 +105,7 @@ int halo_return(struct halo_call *call, struct halo_value value)
         if (error)
             return refuse_result(call, error, &value);
     } else {
+        call->calls->stats.spare += call->request->parked.writable_len - HALO_PAYLOAD - payload.len;
         halo__payload_write(&payload, call->calls->port, call->request);
         halo__port_answer(call->calls->port, call->request, HALO_KIND_ANSWER, 0,
                           (uint32_t)payload.len);
