@@ -61,11 +61,16 @@ peers: deps all
 
 # How fast Halo is, beside its neighbours: a table, build/bench.json, and pictures of it in
 # build/bench.svg. PATTERN=ring takes the rows whose names begin so. Neighbours that are packages are
-# installed; where that cannot be, the run says which are absent.
+# installed; where that cannot be, the run says which are absent. BASE=COMMIT measures that commit's rows
+# and these in turns instead.
 bench: deps bench-neighbours build-bench
+ifdef BASE
+	@bench/base $(BUILD) $(BASE) $(PATTERN)
+else
 	@$(BUILD)/bench/halo-bench --json $(BUILD)/bench.json \
 		$(if $(COMMIT),--commit $(COMMIT)) $(PATTERN)
 	@bench/plot $(BUILD)/bench.json $(BUILD)/bench.svg
+endif
 
 COMMIT = $(shell git describe --always --dirty 2>/dev/null)
 
