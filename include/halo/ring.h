@@ -13,7 +13,8 @@
  *     halo/device.h    poll, complete, publish (both: finish), should_notify; arm, disarm; rewind
  *
  * Nothing here allocates, blocks or calls the operating system. All state is given by the caller
- * and may be looked at. One side of a ring belongs to one thread at a time.
+ * and may be looked at. One side of a ring belongs to one thread at a time; a driver's two halves
+ * may belong to two (halo/halves.h).
  */
 #ifndef HALO_RING_H
 #define HALO_RING_H

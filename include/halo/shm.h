@@ -214,6 +214,67 @@ static inline void halo_shm_fence(void)
 
 #endif /* HALO_SHM_TEST */
 
+/*
+ * Words between two threads of one side (halo/halves.h), in its own memory: the peer never sees
+ * them. Each is written by one thread and read by the other. HALO_HALVES_TEST has them in the hands
+ * of a test.
+ */
+#ifdef HALO_HALVES_TEST
+
+uint64_t halo_shm_load_record(const uint64_t *record);
+void halo_shm_store_record(uint64_t *record, uint64_t value);
+uint16_t halo_shm_load_id(const uint16_t *id);
+void halo_shm_store_id(uint16_t *id, uint16_t value);
+uint32_t halo_shm_load_returned(const uint32_t *returned);
+void halo_shm_store_returned(uint32_t *returned, uint32_t value);
+
+#else
+
+/*
+ * Load what is known of an id in flight. Acquire: pairs with halo_shm_store_record, also where the
+ * used entry comes of a device that guesses and orders nothing. Without it the reaping thread could
+ * see an older state of what the submitting one has prepared for this id.
+ */
+static inline uint64_t halo_shm_load_record(const uint64_t *record)
+{
+    return __atomic_load_n(record, __ATOMIC_ACQUIRE);
+}
+
+/* Release: pairs with halo_shm_load_record of the reaping thread. */
+static inline void halo_shm_store_record(uint64_t *record, uint64_t value)
+{
+    __atomic_store_n(record, value, __ATOMIC_RELEASE);
+}
+
+/* An id that came back. Relaxed, both: ordered by halo_shm_store_returned and its load. */
+static inline uint16_t halo_shm_load_id(const uint16_t *id)
+{
+    return __atomic_load_n(id, __ATOMIC_RELAXED);
+}
+
+static inline void halo_shm_store_id(uint16_t *id, uint16_t value)
+{
+    __atomic_store_n(id, value, __ATOMIC_RELAXED);
+}
+
+/*
+ * Load how many slots came back. Acquire: pairs with halo_shm_store_returned. Without it the
+ * submitting thread could take an older id out of the ring of returned ones, or write to what the
+ * reaping thread still reads for it.
+ */
+static inline uint32_t halo_shm_load_returned(const uint32_t *returned)
+{
+    return __atomic_load_n(returned, __ATOMIC_ACQUIRE);
+}
+
+/* Release: pairs with halo_shm_load_returned of the submitting thread. */
+static inline void halo_shm_store_returned(uint32_t *returned, uint32_t value)
+{
+    __atomic_store_n(returned, value, __ATOMIC_RELEASE);
+}
+
+#endif /* HALO_HALVES_TEST */
+
 /* An address as a driver wrote it. It is a number: only halo_memory_span makes bytes of it. */
 struct halo_gpa {
     uint64_t value;

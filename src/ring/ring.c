@@ -4,6 +4,7 @@
  *
  *     ring.c      what both sides share: placement, and names of violations
  *     driver.c    the driver's side
+ *     halves.c    the same for two threads, one that submits and one that reaps
  *     device.c    the device's side: the walk over a chain
  *     check.c     what holds between any two operations, in a build with -Dchecks=true
  *     error.c     names and sentences of the error codes

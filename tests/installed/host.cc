@@ -3,6 +3,7 @@
 #include <cstring>
 #include <halo/draft.h>
 #include <halo/halo.h>
+#include <halo/halves.h>
 #include <halo/receiver.h>
 #include <halo/sender.h>
 

@@ -24,14 +24,15 @@ import sys
 import tempfile
 import threading
 
+HALVES = 'src/ring/halves.c'
 FILES = ['include/halo/shm.h', 'include/halo/ring.h', 'include/halo/driver.h', 'include/halo/device.h',
          'include/halo/draft.h', 'src/ring/ring.c', 'src/ring/driver.c', 'src/ring/device.c', 'src/pool/pool.c',
          'include/halo/sender.h', 'include/halo/receiver.h', 'src/queue/sender.h', 'src/queue/send.c',
-         'src/queue/answer.c', 'src/queue/receiver.c', 'src/queue/parked.c']
+         'src/queue/answer.c', 'src/queue/receiver.c', 'src/queue/parked.c', HALVES]
 # Test programs, those that notice most and soonest first; then commands, which take longer.
 PROGRAMS = ['unit/test_device', 'unit/test_driver', 'unit/test_batch', 'unit/test_event', 'unit/test_reject', 'unit/test_rewind',
             'unit/test_giving_up', 'unit/test_ring', 'unit/test_span', 'unit/test_place_at', 'unit/test_draft',
-            'unit/test_extension', 'unit/test_pool', 'unit/test_buffers', 'unit/test_slots', 'unit/test_answers', 'unit/test_receiver',
+            'unit/test_extension', 'unit/test_halves', 'unit/test_pool', 'unit/test_buffers', 'unit/test_slots', 'unit/test_answers', 'unit/test_receiver',
             'unit/test_answer_writing', 'unit/test_plain_request', 'model/test_accesses', 'unit/test_life_cycle', 'model/test_small_scope',
             'model/test_against_model', 'model/test_plain', 'model/test_arm_after', 'unit/test_resume', 'model/test_state_space', 'model/test_every_load',
             'model/test_interleavings']
@@ -127,13 +128,17 @@ def mutants(file, text):
                    'negated')
 
 
-SOURCES = ['src/ring/ring.c', 'src/ring/driver.c', 'src/ring/device.c', 'src/ring/error.c', 'src/pool/pool.c']
+SOURCES = ['src/ring/ring.c', 'src/ring/driver.c', 'src/ring/device.c', 'src/ring/error.c', HALVES, 'src/pool/pool.c']
 QUEUE = ['src/queue/%s.c' % name for name in ('send', 'answer', 'receiver', 'parked')]
 MODEL = ['tests/model/%s.c' % name for name in ('model', 'model_device', 'model_driver')]
 
 
 def is_queue(file):
     return file.startswith('src/queue/') or file in ('include/halo/sender.h', 'include/halo/receiver.h')
+
+
+def programs_of(file):
+    return ['unit/test_halves'] if file == HALVES else QUEUE_PROGRAMS if is_queue(file) else PROGRAMS
 
 
 def compile_object(tree, source, flavour, out):
@@ -180,7 +185,7 @@ def killer(job):
         lines = open(path).read().split('\n')
         lines[number] = new
         open(path, 'w').write('\n'.join(lines))
-        for program in QUEUE_PROGRAMS if is_queue(file) else PROGRAMS:
+        for program in programs_of(file):
             test = compiled(tree, program, file, store)
             if not test:
                 return None
