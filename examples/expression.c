@@ -1,12 +1,12 @@
 /*
  * expression: a user-defined function. The guest compiles an expression of x and y once, and
- * evaluates it for one row after the other. Its host is examples/expression_host.c.
+ * evaluates it for all rows that a call has. Its host is examples/expression_host.c.
  *
  *     sum     := product { (+ | -) product }
  *     product := factor { (* | /) factor }
  *     factor  := number | x | y | - factor | ( sum )
  */
-#include <halo/guest.h>
+#include <halo/guest_rows.h>
 
 #define CODE_MAX 256
 #define DEPTH_MAX 64 /* of parentheses and signs; so many values are on the stack at most */
@@ -114,18 +114,12 @@ HALO_EXPORT(compile, "expression.compile", HALO_VOID, HALO_STR)
     }
 }
 
-HALO_EXPORT(evaluate, "expression.evaluate", HALO_F64, HALO_F64, HALO_F64)
+static double evaluate_row(double x, double y)
 {
     double stack[2 * DEPTH_MAX + 2], *top = stack;
 
-    if (code_len == 0) {
-        halo_fail(call, 2, "nothing was compiled");
-        return;
-    }
     for (const struct step *step = code; step < code + code_len; step++) {
-        const double value = step->op == 'n'   ? step->number
-                             : step->op == 'x' ? args[0].f64
-                                               : args[1].f64;
+        const double value = step->op == 'n' ? step->number : step->op == 'x' ? x : y;
 
         switch (step->op) {
         case 'n':
@@ -148,5 +142,19 @@ HALO_EXPORT(evaluate, "expression.evaluate", HALO_F64, HALO_F64, HALO_F64)
                 top[-1] /= *top;
         }
     }
-    halo_return(call, halo_f64(stack[0]));
+    return stack[0];
+}
+
+/* One call for all rows that the host has columns of; an ordinary call is one of one row. */
+HALO_EXPORT_ROWS(evaluate, "expression.evaluate", HALO_F64, HALO_F64, HALO_F64)
+{
+    const double *x = rows->args[0].values, *y = rows->args[1].values;
+    double *result = rows->result;
+
+    if (code_len == 0) {
+        halo_rows_fail(rows, HALO_ROW_ALL, 2, "nothing was compiled");
+        return;
+    }
+    for (uint32_t i = 0; i < rows->count; i++)
+        result[i] = evaluate_row(x[i], y[i]);
 }

@@ -118,7 +118,8 @@ struct halo_boot {
     uint32_t deferred_max; /* and how many of them */
     uint32_t spare_max;    /* HALO_SPARE_MAX where a read may have spare bytes */
     uint64_t protect;      /* code: see HALO_PROTECT_OFFSET */
-    uint64_t unused[3];
+    uint32_t rows_max;     /* HALO_ROWS_MAX where the host makes calls with rows */
+    uint32_t unused[5];
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -147,6 +148,7 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, deferred_len) == 272, "boot page l
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, deferred_max) == 280, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, spare_max) == 284, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, protect) == 288, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, rows_max) == 296, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 320, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
@@ -292,6 +294,7 @@ enum halo_message_flag {
     HALO_MESSAGE_END = 1, /* in the answer to a read: the stream ends here, length is 0 */
     HALO_MESSAGE_DEFERRED =
         2, /* of a host: the payload is a struct halo_deferred, for it did not fit */
+    HALO_MESSAGE_ROWS = 4, /* of a host's CALL: its payload begins with a struct halo_rows_head */
 };
 
 /*
@@ -410,6 +413,60 @@ HALO_STATIC_ASSERT(sizeof(struct halo_call_head) == 8, "call layout");
 /* Room that a guest offers a call at least, in a chain of the queue to it. */
 #define HALO_POST_MIN 256u
 
+/*
+ * Calls with rows. The payload is a head, a struct halo_rows_column for each argument, and then
+ * the parts of each column, each at the next multiple of 8 bytes: validity, where there is any; of
+ * numbers and bools the values; of text and bytes the offsets, of which the first is 0, and the
+ * bytes with at least one more, of any value. What halo/column.h says of them holds here. How long
+ * each part is follows from the number of rows, and all together are as long as the payload.
+ */
+enum halo_rows_wire {
+    HALO_WIRE_GO_ON = 1, /* of a head: rows that fail do not end the call */
+    HALO_WIRE_SAME = 1,  /* of a column: it has one row, for all */
+    HALO_WIRE_VALID = 2, /* it has validity bits */
+};
+
+struct halo_rows_head {
+    uint32_t function; /* its index, from 1 */
+    uint32_t row_count;
+    uint8_t arg_count;
+    uint8_t flags;
+    uint16_t reserved; /* 0 */
+    uint32_t unused;   /* 0 */
+};
+
+struct halo_rows_column {
+    uint8_t type; /* enum halo_type */
+    uint8_t flags;
+    uint16_t reserved;  /* 0 */
+    uint32_t bytes_len; /* of text and bytes: how many; else 0 */
+};
+
+/*
+ * The payload of the answer: this, the parts of the column, if the function has a result, and a
+ * list of the first rows that failed, in their order. A row that failed ends a call that is not to
+ * go on: then there is a list of one, and no rows.
+ */
+struct halo_rows_answer {
+    struct halo_rows_column column;
+    uint32_t row_count;    /* as in the call */
+    uint32_t failed_count; /* rows that failed */
+    uint32_t error_count;  /* those that are in the list */
+    uint32_t errors_len;   /* bytes of the list, a multiple of 4 */
+};
+
+/* Followed by its text with a zero byte, up to the next multiple of 4 bytes. */
+struct halo_rows_error {
+    uint32_t row;
+    int32_t code;      /* above 0 */
+    uint32_t text_len; /* without the zero byte; at most HALO_ERROR_TEXT_MAX */
+};
+
+HALO_STATIC_ASSERT(sizeof(struct halo_rows_head) == 16, "rows layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_rows_column) == 8, "rows layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_rows_answer) == 24, "rows layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_rows_error) == 12, "rows layout");
+
 /* Most functions of one side, and bytes of a name, of 1 to this many. */
 #define HALO_FUNCTIONS_MAX 256u
 #define HALO_FUNCTION_NAME_MAX 63u
@@ -429,8 +486,10 @@ struct halo_hello_function {
     uint8_t name_len;
     uint8_t arg_count;
     uint8_t types[9]; /* enum halo_type: the result's, then the arguments'; 0 behind them */
-    uint8_t reserved; /* 0 */
+    uint8_t flags; /* of an export HALO_FUNCTION_ROWS, where the boot page has rows_max; else 0 */
 };
+
+#define HALO_FUNCTION_ROWS 1u /* it can be called with rows */
 
 HALO_STATIC_ASSERT(sizeof(struct halo_hello) == 8, "hello layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_hello_function) == 12, "hello layout");

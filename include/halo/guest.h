@@ -380,6 +380,7 @@ struct halo_call;
 struct halo_export {
     const char *name;
     struct halo_signature signature;
+    uint8_t rows; /* 1 where it is made for rows: halo/guest_rows.h */
     void (*function)(struct halo_call *call, const struct halo_value *args);
 };
 
@@ -397,12 +398,12 @@ struct halo_export {
  * halo_serve or elsewhere.
  */
 #define HALO_EXPORT(function_, ...) HALO__EXPORT(function_, __VA_ARGS__)
-#define HALO__EXPORT(function_, name_, ...)                                                    \
-    static void function_(struct halo_call *call, const struct halo_value *args);              \
-    static const struct halo_export function_##_export                                         \
-        __attribute__((section("halo_exports"), HALO__LISTED)) = {name_, HALO_FN(__VA_ARGS__), \
-                                                                  function_};                  \
-    static void function_(struct halo_call *call __attribute__((unused)),                      \
+#define HALO__EXPORT(function_, name_, ...)                                                       \
+    static void function_(struct halo_call *call, const struct halo_value *args);                 \
+    static const struct halo_export function_##_export                                            \
+        __attribute__((section("halo_exports"), HALO__LISTED)) = {name_, HALO_FN(__VA_ARGS__), 0, \
+                                                                  function_};                     \
+    static void function_(struct halo_call *call __attribute__((unused)),                         \
                           const struct halo_value *args __attribute__((unused)))
 
 /*

@@ -3,6 +3,7 @@
  * state for it, where that is not the service's own to know, and has the service do it.
  */
 #include "sandbox.h"
+#include "call/rows.h"
 
 /* --- Calls ------------------------------------------------------------------------------------ */
 
@@ -43,6 +44,26 @@ int halo_call_start(struct halo_sandbox *box, struct halo_future *future, int fu
     if (error)
         return halo__future_refuse(future, error, halo_strerror(error));
     return halo__box_leave(box, halo__future_start(&box->calls, future, function, args, count));
+}
+
+int halo_call_rows_start(struct halo_sandbox *box, struct halo_rows *rows, int function,
+                         uint32_t count, const struct halo_column *args, size_t arg_count,
+                         uint32_t flags)
+{
+    const int error = halo__box_enter(box);
+
+    if (error)
+        return halo__future_refuse(&rows->future, error, halo_strerror(error));
+    return halo__box_leave(
+        box, halo__rows_start(&box->calls, rows, function, count, args, arg_count, flags));
+}
+
+int halo_call_rows(struct halo_sandbox *box, struct halo_rows *rows, int function,
+                   int64_t timeout_ns, uint32_t count, const struct halo_column *args,
+                   size_t arg_count)
+{
+    (void)halo_call_rows_start(box, rows, function, count, args, arg_count, 0);
+    return halo_wait(&rows->future, timeout_ns);
 }
 
 /* --- Streams ---------------------------------------------------------------------------------- */

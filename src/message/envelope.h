@@ -5,6 +5,7 @@
  *     value.c               types, values and signatures
  *     envelope.c, .h        values as bytes, as call.proto has them
  *     payload.h             head, envelope and segments: what follows a message's header
+ *     rows.c, .h            columns: the payload of calls with rows
  *     compact.h             all of it in one descriptor, for a few numbers
  *     stack.h               messages on a stack, where that is the transport
  *     exported.c            the inline functions of halo/value.h, for other languages

@@ -14,3 +14,4 @@
 #endif
 #define static extern
 #include <halo/value.h>
+#include <halo/column.h>

@@ -1,5 +1,6 @@
 // A guest in C++: every form of the header that C++ can use.
 #include <halo/guest.h>
+#include <halo/guest_rows.h>
 
 HALO_IMPORT(ask, "host.ask", HALO_I64, HALO_I64, HALO_STR);
 HALO_IMPORT(nothing, "host.nothing", HALO_I64);
@@ -13,6 +14,17 @@ HALO_EXPORT(twice, "cxx.twice", HALO_I64, HALO_I64)
         return;
     }
     halo_return(call, halo_i64(first.result.i64 + second.result.i64));
+}
+
+HALO_EXPORT_ROWS(shout, "cxx.shout", HALO_STR, HALO_STR)
+{
+    for (uint32_t i = 0; i < rows->count; i++) {
+        size_t len;
+        const char *text = halo_column_text(&rows->args[0], i, &len);
+
+        if (halo_column_has(&rows->args[0], i))
+            (void)halo_rows_put(rows, i, text, len > 0 ? len - 1 : 0);
+    }
 }
 
 int main()

@@ -5,6 +5,7 @@
 #include <halo/halo.h>
 #include <halo/halves.h>
 #include <halo/receiver.h>
+#include <halo/rows.h>
 #include <halo/sender.h>
 
 static void ask(struct halo_call *call, const struct halo_value *args, void *)
@@ -48,6 +49,24 @@ static int open_from(halo_sandbox **box, const char *guest, From from,
     return error;
 }
 
+// Text by rows; the last one is absent.
+static int shout(halo_sandbox *box)
+{
+    static const halo_signature type = HALO_FN(HALO_STR, HALO_STR);
+    static const int32_t offsets[] = {0, 2, 5, 6};
+    static const unsigned char validity[] = {3};
+    const halo_column column = halo_texts(HALO_STR, offsets, "no!yes", validity);
+    static halo_rows rows;
+    size_t len = 0;
+    int wrong = halo_call_rows(box, &rows, halo_lookup(box, "cxx.shout", &type), HALO_FOREVER, 3,
+                               &column, 1);
+
+    wrong = wrong || std::strncmp(halo_column_text(&rows.result, 1, &len), "!y", 2) || len != 2 ||
+            halo_column_has(&rows.result, 2);
+    halo_rows_free(&rows);
+    return wrong;
+}
+
 static int talk(const char *guest, enum halo_backend_choice backend, From from)
 {
     static const halo_signature ask_type = HALO_FN(HALO_I64, HALO_I64, HALO_STR);
@@ -66,7 +85,8 @@ static int talk(const char *guest, enum halo_backend_choice backend, From from)
         halo_provide(box, "host.nothing", &nothing_type, nothing, &thousand) ||
         halo_serve_begin(box, HALO_FOREVER) ||
         halo_call(box, &answer, halo_lookup(box, "cxx.twice", &twice_type), HALO_FOREVER,
-                  halo_i64(20))) {
+                  halo_i64(20)) ||
+        shout(box)) {
         std::puts(halo_errmsg(box));
         return 1;
     }

@@ -4,6 +4,26 @@
 
 uint32_t halo__serving;
 
+static char *append(char *at, const char *text)
+{
+    const size_t len = strlen(text);
+
+    memcpy(at, text, len);
+    return at + len;
+}
+
+/* Names of types are short. */
+const char *halo__result_words(char *words, enum halo_type type, enum halo_type expected)
+{
+    char *at = append(words, "it returned ");
+
+    at = append(at, type == HALO_VOID ? "no result" : halo_type_name(type));
+    at = append(at, ", and its signature says ");
+    at = append(at, halo_type_name(expected));
+    *at = '\0';
+    return words;
+}
+
 void halo__learn(uint32_t *room, uint32_t *run, uint32_t len, uint32_t least)
 {
     if (len > least && len > *room) {

@@ -4,6 +4,7 @@
  *     hello.c     before main: the names of imports and exports, for indices
  *     import.c    calls of the host's functions
  *     export.c    the host's calls of this program's functions: a service of the port's
+ *     rows.c      those of them that come with rows; rows_result.c: what becomes of these
  *     call.c      what both need: nesting depth, and fetching what did not fit
  *
  * A call of the host's function:
@@ -57,6 +58,10 @@ void halo__import_resolve(struct halo_import *import, int32_t index);
 
 /* Functions of this program that were called and have not returned: what calls say of depth. */
 extern uint32_t halo__serving;
+
+/* Words for a result of another type than the signature says, in memory of this length. */
+#define HALO_RESULT_WORDS 128u
+const char *halo__result_words(char *words, enum halo_type type, enum halo_type expected);
 
 /*
  * What messages of one kind need, learned from their lengths: room for the longest, by powers of

@@ -12,7 +12,7 @@
 #include <halo/driver.h>
 #include "../port.h"
 #include "../stack.h"
-#include "call.h"
+#include "rows.h"
 
 /* Most calls that the host can have going: each takes two descriptors at most. */
 #define POSTS_MAX HALO_CALLS_MAX
@@ -30,15 +30,6 @@ struct post {
 /* What a post may learn to bring, and how many of them. */
 #define LONG_MAX (128u << 10)
 #define LONG_COUNT 16u
-
-#define ON_STACK UINT32_MAX
-
-struct halo_call {
-    const struct halo_export *export;
-    uint32_t post; /* its number, or ON_STACK */
-    uint16_t request;
-    bool answered;
-};
 
 /* A message that has come, its header in a private copy. */
 struct incoming {
@@ -159,8 +150,8 @@ static void answer_error(struct halo_call *call, int32_t code, const char *text)
     const size_t payload = halo__encode_error(wire.payload, code, text);
     const uint32_t len = begin_answer(call, HALO_KIND_ERROR, &wire, payload, 0);
 
-    call->answered = true;
-    if (call->post == ON_STACK) {
+    call->state = HALO__ANSWERED;
+    if (call->post == HALO__ON_STACK) {
         halo__check(halo__stack_push(&wire, len, NULL, 0), "the stack has no room for an error");
         return;
     }
@@ -175,10 +166,10 @@ static int refuse(struct halo_call *call, int error)
 }
 
 /* A long result, from where it lies: it has to stay there until the host has read it. */
-static void lend_answer(struct halo_call *call, uint32_t len, const struct halo_value *value)
+static void lend_answer(struct halo_call *call, uint32_t len, const void *bytes, uint64_t bytes_len)
 {
     const struct halo_buf bufs[] = {buf(serve.posts[call->post].answer, len),
-                                    buf(value->bytes, halo__raw_len(value))};
+                                    buf(bytes, bytes_len)};
     bool taken = false;
 
     serve.taken[call->post] = &taken;
@@ -188,27 +179,16 @@ static void lend_answer(struct halo_call *call, uint32_t len, const struct halo_
     repost(call->post, 0);
 }
 
-static char *append(char *at, const char *text)
-{
-    const size_t len = strlen(text);
-
-    memcpy(at, text, len);
-    return at + len;
-}
-
 /* A result that is not what the signature says: the host gets words for it. */
 static int refuse_result(struct halo_call *call, int error, const struct halo_value *value)
 {
-    char text[128], *at = text; /* names of types are short */
+    char words[HALO_RESULT_WORDS];
 
     if (error != HALO_ETYPE)
         return refuse(call, error);
-    at = append(at, "it returned ");
-    at = append(at, value->type == HALO_VOID ? "no result" : halo_type_name(value->type));
-    at = append(at, ", and its signature says ");
-    at = append(at, halo_type_name((enum halo_type)call->export->signature.types[0]));
-    *at = '\0';
-    answer_error(call, error, text);
+    answer_error(
+        call, error,
+        halo__result_words(words, value->type, (enum halo_type)call->export->signature.types[0]));
     return error;
 }
 
@@ -220,8 +200,8 @@ int halo_return(struct halo_call *call, struct halo_value value)
     uint32_t len;
     int error;
 
-    if (call->answered)
-        return HALO_ESTATE;
+    if (call->state)
+        return halo__rows_return(call, &value);
     error = halo__value_check(call->export->signature.types[0], &value);
     if (error)
         return refuse_result(call, error, &value);
@@ -229,16 +209,16 @@ int halo_return(struct halo_call *call, struct halo_value value)
         return refuse(call, HALO_ESIZE);
     len = begin_answer(call, HALO_KIND_ANSWER, &wire,
                        halo__payload_put(wire.payload, 0, &value, 1, &whole), raw);
-    if (call->post == ON_STACK) {
+    if (call->post == HALO__ON_STACK) {
         if (halo__stack_push(&wire, len, &value, 1))
             return refuse(call, HALO_ESIZE);
-        call->answered = true;
+        call->state = HALO__ANSWERED;
         return 0;
     }
-    call->answered = true;
+    call->state = HALO__ANSWERED;
     put(call, 0, &wire, len);
     if (raw > ANSWER_LEN - len) {
-        lend_answer(call, len, &value);
+        lend_answer(call, len, value.bytes, raw);
         return 0;
     }
     if (raw > 0)
@@ -249,12 +229,60 @@ int halo_return(struct halo_call *call, struct halo_value value)
 
 int halo_fail(struct halo_call *call, int32_t code, const char *text)
 {
-    if (call->answered)
-        return HALO_ESTATE;
+    if (call->state)
+        return halo__rows_failed(call, code, text);
     if (code <= 0)
         return HALO_EINVAL;
     answer_error(call, code, text);
     return 0;
+}
+
+/* --- With rows -------------------------------------------------------------------------------- */
+
+static void answer_rows(struct halo_call *call, const struct halo__rows_outcome *outcome)
+{
+    const struct {
+        struct halo_message message;
+        struct halo_rows_answer head;
+    } wire = {{.kind = HALO_KIND_ANSWER,
+               .request = call->request,
+               .length = (uint32_t)(sizeof(outcome->head) + outcome->len)},
+              outcome->head};
+
+    call->state = HALO__ANSWERED;
+    put(call, 0, &wire, sizeof(wire));
+    if (outcome->len > ANSWER_LEN - sizeof(wire)) {
+        lend_answer(call, sizeof(wire), outcome->bytes, outcome->len);
+        return;
+    }
+    put(call, sizeof(wire), outcome->bytes, outcome->len);
+    repost(call->post, (uint32_t)(sizeof(wire) + outcome->len));
+}
+
+/* The payload is here, private to this program. */
+static void serve_rows(struct halo_call *call, unsigned char *bytes, size_t len)
+{
+    struct halo__rows_outcome outcome;
+
+    halo__rows_call(call, bytes, len, &outcome);
+    if (outcome.code)
+        answer_error(call, outcome.code, outcome.words);
+    else
+        answer_rows(call, &outcome);
+    halo__rows_end(&outcome);
+}
+
+/* An ordinary call of a function for rows. */
+static void serve_one(struct halo_call *call, const struct halo_value *args)
+{
+    struct halo__rows_outcome outcome;
+
+    halo__rows_call_one(call, args, &outcome);
+    if (outcome.code)
+        answer_error(call, outcome.code, outcome.words);
+    else
+        (void)halo_return(call, outcome.value);
+    halo__rows_end(&outcome);
 }
 
 /* --- Serving ---------------------------------------------------------------------------------- */
@@ -279,9 +307,13 @@ static void serve_call(struct halo_call *call, unsigned char *bytes, size_t len)
     if (error ||
         halo__payload_place(bytes, len, &head, raw, args, call->export->signature.arg_count))
         halo_panic("the host sent a malformed call");
+    if (call->export->rows) {
+        serve_one(call, args);
+        return;
+    }
     halo__serving++;
     call->export->function(call, args);
-    if (!call->answered)
+    if (!call->state)
         (void)halo_return(call, halo_void()); /* HALO_ETYPE where there has to be a result */
     halo__serving--;
 }
@@ -299,19 +331,24 @@ static void learn(uint32_t post, uint64_t len)
 }
 
 /* The payload did not fit into the buffer: fetch it into memory of our own. */
-static void serve_deferred(struct halo_call *call, const struct halo_deferred *deferred)
+static void serve_deferred(struct halo_call *call, const struct halo_deferred *deferred, bool rows)
 {
-    void *memory = malloc(deferred->length);
+    void *memory = rows ? halo__rows_memory(deferred->length) : malloc(deferred->length);
     int error = memory ? halo__fetch(deferred, memory) : HALO_ENOMEM;
 
     learn(call->post, sizeof(struct halo_message) + (uint64_t)deferred->length);
-    if (error == 0)
+    if (error == 0 && rows)
+        serve_rows(call, memory, deferred->length);
+    else if (error == 0)
         serve_call(call, memory, deferred->length);
     else if (error == HALO_ESTALE)
         answer_error(call, HALO_EINVAL, "the call was given up"); /* nobody looks at it */
     else
         refuse(call, error);
-    free(memory);
+    if (rows)
+        halo__rows_memory_free(memory);
+    else
+        free(memory);
 }
 
 /* A message whose payload is private to this program. */
@@ -329,7 +366,9 @@ static void handle_payload(const struct incoming *in, unsigned char *bytes)
         if (len != sizeof(deferred))
             halo_panic("the host sent a malformed call");
         memcpy(&deferred, bytes, sizeof(deferred));
-        serve_deferred(&call, &deferred);
+        serve_deferred(&call, &deferred, in->message.flags & HALO_MESSAGE_ROWS);
+    } else if (in->message.flags & HALO_MESSAGE_ROWS) {
+        serve_rows(&call, bytes, len);
     } else {
         serve_call(&call, bytes, len);
     }
@@ -342,7 +381,7 @@ static void handle_payload(const struct incoming *in, unsigned char *bytes)
 static void handle(const struct incoming *in)
 {
     unsigned char *const memory = serve.longs[in->post].memory;
-    unsigned char bytes[CALL_LEN];
+    _Alignas(8) unsigned char bytes[CALL_LEN];
 
     serve.longs[in->post].memory = NULL;
     if (memory) {
@@ -437,7 +476,7 @@ static bool arm(uint32_t waits)
 
 static void serve_popped(struct halo__popped *popped)
 {
-    struct halo_call call = {.post = ON_STACK, .request = popped->message.request};
+    struct halo_call call = {.post = HALO__ON_STACK, .request = popped->message.request};
 
     if (popped->message.kind == HALO_KIND_STOP)
         serve.stopped = true;

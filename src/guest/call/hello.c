@@ -18,10 +18,11 @@ static uint32_t wire_len(const char *name)
 
 /* Put it there; returns where the next one goes. */
 static unsigned char *put_function(unsigned char *at, const char *name,
-                                   const struct halo_signature *signature)
+                                   const struct halo_signature *signature, unsigned flags)
 {
     struct halo_hello_function wire = {.name_len = (uint8_t)strlen(name),
-                                       .arg_count = signature->arg_count};
+                                       .arg_count = signature->arg_count,
+                                       .flags = (uint8_t)flags};
 
     memcpy(wire.types, signature->types, sizeof(wire.types));
     memcpy(at, &wire, sizeof(wire));
@@ -121,9 +122,10 @@ void halo__hello(void)
     memcpy(bytes, &head, sizeof(head));
     at = bytes + sizeof(head);
     for (uint32_t i = 0; i < head.hello.import_count; i++)
-        at = put_function(at, __start_halo_imports[i].name, &__start_halo_imports[i].signature);
+        at = put_function(at, __start_halo_imports[i].name, &__start_halo_imports[i].signature, 0);
     for (uint32_t i = 0; i < head.hello.export_count; i++)
-        at = put_function(at, __start_halo_exports[i].name, &__start_halo_exports[i].signature);
+        at = put_function(at, __start_halo_exports[i].name, &__start_halo_exports[i].signature,
+                          halo_boot_page()->rows_max > 0 ? HALO_FUNCTION_ROWS : 0);
     if (halo__on_stacks())
         push(bytes, (size_t)(at - bytes));
     else

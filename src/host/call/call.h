@@ -7,6 +7,7 @@
  *     future.c    calls of the guest's functions, as those who wait for them see them
  *     invoke.c    the same as messages: out, and their answers
  *     payload.c   values as the payload of a message
+ *     rows.c      the host's calls with rows: columns as the payload, and as the answer
  *     deferred.c  answers for which the guest had no room, until it fetches them
  *
  * A call of the guest's: serve.c finds the function and reads the arguments from private copies,
@@ -29,6 +30,7 @@ struct halo_provided {
     struct halo_signature signature;
     halo_function *function; /* NULL in an export */
     void *context;
+    bool rows; /* an export that can be called with rows */
 };
 
 /* What a sandbox knows of functions: a function's index is its place, from 1. */
@@ -123,6 +125,13 @@ const char *halo__call_due(struct halo_calls *calls);
 /* halo_call_start; halo_future_free stands beside it. */
 int halo__future_start(struct halo_calls *calls, struct halo_future *future, int function,
                        const struct halo_value *args, size_t count);
+
+/* Why this function cannot be called now, with words, or 0. */
+int halo__future_judge(const struct halo_calls *calls, int function);
+
+/* A call that was judged waits to go out from now on. */
+void halo__future_begin(struct halo_calls *calls, struct halo_future *future, int function,
+                        uint32_t count);
 
 /* It was never sent: the error. The text is copied. */
 int halo__future_refuse(struct halo_future *future, int error, const char *text);

@@ -3,7 +3,7 @@
  * given up first where there are too many: what a guest can make a host keep is bounded (RES-04).
  */
 #include <string.h>
-#include "call.h"
+#include "rows.h"
 
 struct halo_deferred_answer {
     struct halo_deferred_answer *next;
@@ -126,25 +126,34 @@ static void fetch_deferred(struct halo_calls *calls, const struct halo_request *
 static void fetch_call(struct halo_calls *calls, const struct halo_request *request,
                        uint32_t number)
 {
-    const struct halo_future *future = halo__future_find(calls, number);
+    struct halo_future *future = halo__future_find(calls, number);
     struct halo_payload payload;
+    uint64_t len;
 
     if (!future) {
         halo__answer_error(calls, request, HALO_ESTALE, "the call was given up");
         return;
     }
-    halo__payload(&payload, future->function, future->args, future->arg_count);
-    if (request->parked.writable_len < HALO_PAYLOAD + payload.len) {
+    if (halo__is_rows(future)) {
+        len = halo__rows_of(future)->len;
+    } else {
+        halo__payload(&payload, future->function, future->args, future->arg_count);
+        len = payload.len;
+    }
+    if (request->parked.writable_len < HALO_PAYLOAD + len) {
         halo__answer_error(calls, request, HALO_ESIZE, "there is no room for what was fetched");
         return;
     }
-    if (!halo__port_may_copy(calls->port, payload.len)) {
+    if (!halo__port_may_copy(calls->port, len)) {
         halo__answer_error(calls, request, HALO_ESIZE, HALO_COPIES_TOO_MUCH);
         return;
     }
-    halo__payload_write(&payload, calls->port, request);
-    halo__port_answer(calls->port, request, HALO_KIND_ANSWER, 0, (uint32_t)payload.len);
-    calls->stats.fetched += payload.len;
+    if (halo__is_rows(future))
+        halo__rows_write(halo__rows_of(future), calls->port, request);
+    else
+        halo__payload_write(&payload, calls->port, request);
+    halo__port_answer(calls->port, request, HALO_KIND_ANSWER, 0, (uint32_t)len);
+    calls->stats.fetched += len;
 }
 
 const char *halo__deferred_fetch(struct halo_calls *calls, struct halo_request *request)

@@ -57,14 +57,9 @@ static int refuse_values(struct halo_words *words, const struct halo_provided *e
                       exported->name, which + 1, halo_type_name(args[which].type));
 }
 
-/* Why this call cannot be made, with words, or 0. */
-static int judge(const struct halo_calls *calls, int function, const struct halo_value *args,
-                 size_t count)
+int halo__future_judge(const struct halo_calls *calls, int function)
 {
     const struct halo_provided *exported;
-    uint64_t len = 0;
-    uint32_t which = 0;
-    int error;
 
     if (!calls->port->open)
         return halo__fail(calls->words, HALO_ESTATE,
@@ -80,6 +75,21 @@ static int judge(const struct halo_calls *calls, int function, const struct halo
     if (calls->port->on_stacks && (calls->first || calls->number_count > calls->port->waits))
         return halo__fail(calls->words, HALO_ETRANSPORT,
                           "%s: over stacks one call is in flight at a time", exported->name);
+    return 0;
+}
+
+/* The same for these arguments. */
+static int judge(const struct halo_calls *calls, int function, const struct halo_value *args,
+                 size_t count)
+{
+    const struct halo_provided *exported;
+    uint64_t len = 0;
+    uint32_t which = 0;
+    int error = halo__future_judge(calls, function);
+
+    if (error)
+        return error;
+    exported = &calls->functions.exported[function - 1];
     error = halo_values_check(&exported->signature, args, count, &which);
     if (error)
         return refuse_values(calls->words, exported, error, args, count, which);
@@ -111,14 +121,9 @@ int halo__future_refuse(struct halo_future *future, int error, const char *text)
     return error;
 }
 
-int halo__future_start(struct halo_calls *calls, struct halo_future *future, int function,
-                       const struct halo_value *args, size_t count)
+void halo__future_begin(struct halo_calls *calls, struct halo_future *future, int function,
+                        uint32_t count)
 {
-    const int error = judge(calls, function, args, count);
-
-    if (error)
-        return halo__future_refuse(future, error, calls->words->text);
-    future->calls = NULL;
     future->memory = NULL;
     future->code = 0;
     future->result = halo_void();
@@ -130,9 +135,19 @@ int halo__future_start(struct halo_calls *calls, struct halo_future *future, int
     future->request = 0;
     future->depth = (uint8_t)calls->port->serving;
     future->arg_count = (uint8_t)count;
+    append(calls, future);
+}
+
+int halo__future_start(struct halo_calls *calls, struct halo_future *future, int function,
+                       const struct halo_value *args, size_t count)
+{
+    const int error = judge(calls, function, args, count);
+
+    if (error)
+        return halo__future_refuse(future, error, calls->words->text);
     if (count > 0)
         memcpy(future->args, args, count * sizeof(*args));
-    append(calls, future);
+    halo__future_begin(calls, future, function, (uint32_t)count);
     return 0;
 }
 

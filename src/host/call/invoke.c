@@ -4,28 +4,36 @@
  * calls could have taken.
  */
 #include <string.h>
-#include "call.h"
+#include "rows.h"
 
 #define ANSWER_MAX (HALO_WIRE_MAX + HALO_VALUE_MAX + 1)
 
 /* --- Out -------------------------------------------------------------------------------------- */
 
-/* In a buffer of the guest's; one that is too long is fetched into memory of the guest's own. */
+/*
+ * In a buffer of the guest's; one that is too long is fetched into memory of the guest's own. It is
+ * of values, or, where `payload` is NULL, of rows.
+ */
 static void send_call(struct halo_calls *calls, const struct halo_request *buffer,
-                      const struct halo_payload *payload, const struct halo_future *future)
+                      const struct halo_payload *payload, struct halo_future *future)
 {
+    const uint64_t len = payload ? payload->len : halo__rows_of(future)->len;
     struct halo_message message = {.kind = HALO_KIND_CALL,
                                    .flags = (uint8_t)(future->depth << HALO_DEPTH_SHIFT),
                                    .request = future->request};
     const uint64_t room = buffer->parked.writable_len - HALO_PAYLOAD;
 
-    if (payload->len <= room) {
-        calls->stats.spare_out += room - payload->len;
-        halo__payload_write(payload, calls->port, buffer);
-        message.length = (uint32_t)payload->len;
+    if (!payload)
+        message.flags |= HALO_MESSAGE_ROWS;
+    if (len <= room) {
+        calls->stats.spare_out += room - len;
+        if (payload)
+            halo__payload_write(payload, calls->port, buffer);
+        else
+            halo__rows_write(halo__rows_of(future), calls->port, buffer);
+        message.length = (uint32_t)len;
     } else {
-        const struct halo_deferred deferred = {HALO_TICKET_CALL | future->request,
-                                               (uint32_t)payload->len};
+        const struct halo_deferred deferred = {HALO_TICKET_CALL | future->request, (uint32_t)len};
 
         halo__request_write(calls->port, buffer, HALO_PAYLOAD, &deferred, sizeof(deferred));
         calls->stats.deferred_out++;
@@ -48,6 +56,11 @@ const char *halo__invoke_send(struct halo_calls *calls)
         if (!buffer)
             break;
         halo__future_unlink(calls, future);
+        if (halo__is_rows(future)) {
+            halo__future_number(calls, future);
+            send_call(calls, buffer, NULL, future);
+            continue;
+        }
         halo__payload(&payload, future->function, future->args, future->arg_count);
         if (buffer->pushed_at && HALO_PAYLOAD + payload.len > buffer->parked.writable_len) {
             halo__future_finish(future, HALO_ESIZE, halo_strerror(HALO_ESIZE));
@@ -97,18 +110,22 @@ static const char *take_error(const struct halo_calls *calls, struct halo_future
     if (halo__decode_error(future->bytes, len, &code, &text) || (code < 0 && !may_refuse(code)))
         return "an error that is malformed";
     future->code = code > 0 ? code : 0;
+    if (halo__is_rows(future) && code > 0)
+        halo__rows_failed(future, text);
     halo__future_finish(future, code > 0 ? HALO_ECALL : code, text);
     return NULL;
 }
 
 /* The payload of an answer, in the future's own bytes or memory of its own. */
-static const char *take_result(const struct halo_calls *calls, struct halo_future *future,
+static const char *take_result(struct halo_calls *calls, struct halo_future *future,
                                const struct halo_request *answer)
 {
     const struct halo_provided *exported = &calls->functions.exported[future->function - 1];
     const size_t len = answer->message.length;
     unsigned char *bytes = future->bytes;
 
+    if (halo__is_rows(future))
+        return halo__rows_take(calls, future, answer);
     if (len < sizeof(struct halo_call_head))
         return "an answer shorter than its header";
     if (len > ANSWER_MAX) { /* RES-04: before anything is allocated */

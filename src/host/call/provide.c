@@ -104,7 +104,7 @@ static const char *next_function(struct greeting *greeting, struct halo_hello_fu
     *name = (const char *)greeting->at + sizeof(*function);
     greeting->left -= sizeof(*function);
     if (function->name_len == 0 || function->name_len > HALO_FUNCTION_NAME_MAX ||
-        function->arg_count > HALO_ARGUMENTS_MAX || function->reserved != 0 ||
+        function->arg_count > HALO_ARGUMENTS_MAX || (function->flags & ~HALO_FUNCTION_ROWS) != 0 ||
         function->name_len > greeting->left)
         return "a greeting with a malformed function";
     greeting->at += sizeof(*function) + function->name_len;
@@ -157,7 +157,7 @@ static const char *add_export(struct halo_calls *calls, const struct halo_hello_
         return complain(calls, "a greeting with a malformed function:", name, wire->name_len);
     if (find(functions->exported, functions->export_count, name, wire->name_len) > 0)
         return complain(calls, "a greeting with two functions named", name, wire->name_len);
-    *exported = (struct halo_provided){.signature = signature};
+    *exported = (struct halo_provided){.signature = signature, .rows = wire->flags != 0};
     memcpy(exported->name, name, wire->name_len);
     functions->export_count++;
     return NULL;
@@ -172,6 +172,8 @@ static const char *read_greeting(struct halo_calls *calls, struct greeting greet
 
     for (uint32_t i = 0; i < hello->import_count; i++) {
         why = next_function(&greeting, &function, &name);
+        if (!why && function.flags != 0)
+            why = "a greeting with a malformed function";
         if (why)
             return why;
         indices[i] = resolve(&calls->functions, &function, name);

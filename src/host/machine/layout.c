@@ -14,6 +14,7 @@
  */
 #define _GNU_SOURCE
 #include "machine.h"
+#include <halo/column.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -275,6 +276,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .deferred_max = layout->sizes.deferred_max,
         .spare_max = HALO_SPARE_MAX,
         .protect = layout->syscall_entry ? layout->doorbell + HALO_PROTECT_OFFSET : 0,
+        .rows_max = options->transport == HALO_TRANSPORT_RING ? HALO_ROWS_MAX : 0,
     };
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;

@@ -1,0 +1,90 @@
+/*
+ * Functions for rows: the host calls once for thousands of rows, and the function gets columns.
+ *
+ *     HALO_EXPORT_ROWS(value, "plugin.value", HALO_F64, HALO_F64, HALO_F64)
+ *     {
+ *         const double *price = rows->args[0].values, *amount = rows->args[1].values;
+ *         double *to = rows->result;
+ *
+ *         for (uint32_t i = 0; i < rows->count; i++)
+ *             to[i] = price[i] * amount[i];
+ *     }
+ *
+ * The columns lie where the host has written them, laid out as halo/column.h says, with `first` 0,
+ * aligned to 8 bytes, and are the function's own to change. Numbers are whole arrays also where the
+ * caller gave one value for all rows (`same`); read bools by halo_bit, and text and bytes by
+ * halo_column_text. Where a row has no value, what its array has there is any number, or text.
+ *
+ * A row in which an argument is absent is absent in the result, unless the function says otherwise
+ * (halo_rows_present). The function ends with all results written; what it has not written is 0,
+ * false, or empty. It may call the host. An ordinary call of it is one of one row.
+ */
+#ifndef HALO_GUEST_ROWS_H
+#define HALO_GUEST_ROWS_H
+
+#include <halo/column.h>
+#include <halo/guest.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+/* In place of a row: all of them. */
+#define HALO_ROW_ALL UINT32_MAX
+
+/* A call with rows, while it is being served. */
+struct halo_rows {
+    uint32_t count; /* of rows */
+    uint32_t arg_count;
+    const struct halo_column *args;
+    /* For the results: of numbers so many; of bool bits, for halo_bit_set; else NULL. */
+    void *result;
+};
+
+/* Define a function for rows, by its name and signature, the result's type first. */
+#define HALO_EXPORT_ROWS(function_, ...) HALO__EXPORT_ROWS(function_, __VA_ARGS__)
+#define HALO__EXPORT_ROWS(function_, name_, ...)                                                  \
+    static void function_(struct halo_rows *rows);                                                \
+    static void function_##_call(struct halo_call *call, const struct halo_value *args)           \
+    {                                                                                             \
+        halo_rows_serve(call, args, function_);                                                   \
+    }                                                                                             \
+    static const struct halo_export function_##_export                                            \
+        __attribute__((section("halo_exports"), HALO__LISTED)) = {name_, HALO_FN(__VA_ARGS__), 1, \
+                                                                  function_##_call};              \
+    static void function_(struct halo_rows *rows)
+
+/* Private: a call of such a function. */
+void halo_rows_serve(struct halo_call *call, const struct halo_value *args,
+                     void (*function)(struct halo_rows *rows));
+
+/*
+ * The text or bytes of a row's result, which are copied. Rows come in their order; those that are
+ * left out are empty. Returns 0; HALO_EINVAL for a row that is not behind the last one, or text
+ * with a zero byte inside; HALO_ETYPE where the result is no text or bytes; HALO_ESIZE, HALO_ENOMEM
+ * where they are more than HALO_ROWS_LEN_MAX all together, or than there is memory for: then the
+ * call fails with that error, and the function should return.
+ */
+int halo_rows_put(struct halo_rows *rows, uint32_t row, const void *bytes, size_t len);
+
+/* This row has no result, or has one. */
+void halo_rows_absent(struct halo_rows *rows, uint32_t row);
+void halo_rows_present(struct halo_rows *rows, uint32_t row);
+
+/*
+ * This row fails, with a code above 0 and the first HALO_ERROR_TEXT_MAX bytes of the text. Rows
+ * fail in their order. Returns 0 where the function goes on, and the result of the row is absent;
+ * HALO_ECALL where the caller does not want the rest, or the row was HALO_ROW_ALL: then the
+ * function should return. HALO_EINVAL for another code, or a row that is not behind the last one.
+ */
+int halo_rows_fail(struct halo_rows *rows, uint32_t row, int32_t code, const char *text);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

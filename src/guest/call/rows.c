@@ -1,0 +1,302 @@
+/*
+ * The host's calls of this program's functions with rows.
+ *
+ *     export.c   takes the message, and has its payload in memory: halo__rows_call
+ *     here       judges it and lets the columns point into it, makes room for the result
+ *                  a function for rows:  is called once, with all columns
+ *                  another function:     is called for each row that has all its arguments, and
+ *                                        halo_return writes the row's result
+ *                and tells what the answer is
+ *     export.c   answers, with the result where it lies
+ */
+#include "rows_result.h"
+
+/* --- Functions of one row --------------------------------------------------------------------- */
+
+int halo__rows_return(struct halo_call *call, const struct halo_value *value)
+{
+    struct halo__rows_state *c = (struct halo__rows_state *)call;
+    unsigned char *values;
+
+    if (call->state != HALO__ROWS)
+        return HALO_ESTATE;
+    if (value->type != c->type)
+        return halo__result_refuse(c, HALO_ETYPE, value);
+    call->state = HALO__ROW_DONE;
+    values = halo__rows_values(c);
+    switch (halo__column_width(c->type)) {
+    case 8:
+        memcpy(values + (size_t)c->row * 8, &value->u64, 8);
+        return 0;
+    case 4:
+        memcpy(values + (size_t)c->row * 4, &value->u64, 4);
+        return 0;
+    default:
+        break;
+    }
+    if (c->type == HALO_BOOL) {
+        halo_bit_set(values, c->row, *(const unsigned char *)&value->boolean != 0);
+    } else if (c->type != HALO_VOID) {
+        if ((!value->bytes && (value->len > 0 || c->type == HALO_STR)) ||
+            (c->type == HALO_STR && halo__has_zero(value->str, value->len)))
+            return halo__result_refuse(c, HALO_EINVAL, value);
+        return halo_rows_put(&c->rows, c->row, value->bytes, value->len);
+    }
+    return 0;
+}
+
+int halo__rows_failed(struct halo_call *call, int32_t code, const char *text)
+{
+    struct halo__rows_state *c = (struct halo__rows_state *)call;
+
+    if (call->state != HALO__ROWS)
+        return HALO_ESTATE;
+    if (code <= 0)
+        return HALO_EINVAL;
+    (void)halo_rows_fail(&c->rows, c->row, code, text);
+    if (call->state != HALO__ANSWERED)
+        call->state = HALO__ROW_DONE;
+    return 0;
+}
+
+/* What text had behind it, where a zero byte is while a function has it. */
+struct behind {
+    unsigned char *at;
+    unsigned char byte;
+};
+
+/* An argument of a row. Text becomes a string where it lies. */
+static void load(const struct halo_column *column, uint32_t row, struct halo_value *value,
+                 struct behind *behind)
+{
+    const size_t i = column->same ? 0 : row;
+    const unsigned char *values = column->values;
+
+    switch (halo__column_width(column->type)) {
+    case 8:
+        memcpy(&value->u64, values + i * 8, 8);
+        return;
+    case 4:
+        memcpy(&value->u64, values + i * 4, 4);
+        return;
+    default:
+        break;
+    }
+    if (column->type == HALO_BOOL) {
+        value->boolean = halo_bit(values, i);
+        return;
+    }
+    value->len = (size_t)(column->offsets[i + 1] - column->offsets[i]);
+    value->bytes = values + column->offsets[i];
+    behind->at = (unsigned char *)(uintptr_t)values + column->offsets[i + 1];
+    behind->byte = *behind->at;
+}
+
+static void call_for_row(struct halo__rows_state *c, struct halo_value *args, uint32_t row)
+{
+    struct behind behind[HALO_ARGUMENTS_MAX];
+    const uint32_t count = c->rows.arg_count;
+
+    for (uint32_t i = 0; i < count; i++)
+        load(&c->args[i], row, &args[i], &behind[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        if (args[i].type == HALO_STR)
+            *behind[i].at = '\0';
+    }
+    c->row = row;
+    c->call.state = HALO__ROWS;
+    c->call.export->function(&c->call, args);
+    for (uint32_t i = 0; i < count; i++) {
+        if (args[i].type == HALO_STR)
+            *behind[i].at = behind[i].byte;
+    }
+    if (c->call.state == HALO__ROWS && c->type != HALO_VOID) {
+        const struct halo_value none = halo_void();
+
+        (void)halo__result_refuse(c, HALO_ETYPE, &none);
+    }
+}
+
+static void call_for_each(struct halo__rows_state *c)
+{
+    struct halo_value args[HALO_ARGUMENTS_MAX];
+
+    for (uint32_t i = 0; i < c->rows.arg_count; i++)
+        args[i] = halo__value(c->args[i].type);
+    for (uint32_t row = 0; row < c->rows.count && c->call.state != HALO__ANSWERED; row++) {
+        if (!c->has_validity || halo_bit(c->memory, row))
+            call_for_row(c, args, row);
+    }
+}
+
+/* --- Functions for rows ----------------------------------------------------------------------- */
+
+static struct halo__kept spread;
+
+/* Bytes that a number takes which is the same for all rows. */
+static size_t spread_len(const struct halo__rows_state *c, uint32_t i)
+{
+    return c->args[i].same
+               ? (size_t)halo__aligned8(halo__values_len(c->args[i].type, c->rows.count))
+               : 0;
+}
+
+/* Numbers that are the same for all rows become whole arrays. */
+static bool spread_numbers(struct halo__rows_state *c, unsigned char **memory)
+{
+    size_t len = 0;
+    unsigned char *at;
+
+    *memory = NULL;
+    for (uint32_t i = 0; i < c->rows.arg_count; i++)
+        len += spread_len(c, i);
+    if (len == 0)
+        return true;
+    at = *memory = halo__kept_take(&spread, len);
+    if (!at)
+        return false;
+    for (uint32_t i = 0; i < c->rows.arg_count; i++) {
+        const uint32_t width = halo__column_width(c->args[i].type);
+        const size_t whole = spread_len(c, i);
+        uint64_t eight;
+        uint32_t four;
+
+        if (whole == 0)
+            continue;
+        memcpy(&eight, c->args[i].values, sizeof(eight)); /* parts are that long at least */
+        memcpy(&four, c->args[i].values, sizeof(four));
+        if (width == 4)
+            eight = (uint64_t)four << 32 | four;
+        else if (width == 0)
+            eight = eight & 1 ? UINT64_MAX : 0;
+        for (size_t k = 0; k < whole; k += sizeof(eight))
+            memcpy(at + k, &eight, sizeof(eight));
+        c->args[i].values = at;
+        at += whole;
+    }
+    return true;
+}
+
+void halo_rows_serve(struct halo_call *call, const struct halo_value *args,
+                     void (*function)(struct halo_rows *rows))
+{
+    struct halo__rows_state *c = (struct halo__rows_state *)call;
+    unsigned char *memory;
+
+    (void)args;
+    if (!spread_numbers(c, &memory)) {
+        halo__result_fail(c, HALO_ENOMEM, halo_strerror(HALO_ENOMEM));
+        return;
+    }
+    function(&c->rows);
+    halo__kept_give(&spread, memory);
+}
+
+/* --- All of a call ---------------------------------------------------------------------------- */
+
+/* Let the columns point into the payload. 0, or HALO_EMESSAGE. */
+static int read_columns(struct halo__rows_state *c, unsigned char *bytes, size_t len)
+{
+    const struct halo_signature *signature;
+    struct halo_rows_column wires[HALO_ARGUMENTS_MAX];
+    struct halo_rows_head head;
+    uint64_t at = sizeof(head);
+
+    if (len < sizeof(head))
+        return HALO_EMESSAGE;
+    memcpy(&head, bytes, sizeof(head));
+    if (head.function == 0 || head.function > halo__export_count() || head.reserved != 0 ||
+        head.unused != 0 || (head.flags & ~(unsigned)HALO_WIRE_GO_ON) != 0 ||
+        head.row_count > HALO_ROWS_MAX)
+        return HALO_EMESSAGE;
+    c->call.export = &__start_halo_exports[head.function - 1];
+    signature = &c->call.export->signature;
+    if (head.arg_count != signature->arg_count || len - at < head.arg_count * sizeof(wires[0]))
+        return HALO_EMESSAGE;
+    memcpy(wires, bytes + at, head.arg_count * sizeof(wires[0]));
+    at += head.arg_count * sizeof(wires[0]);
+    c->type = (enum halo_type)signature->types[0];
+    c->go_on = head.flags & HALO_WIRE_GO_ON;
+    c->rows = (struct halo_rows){head.row_count, head.arg_count, c->args, NULL};
+    for (uint32_t i = 0; i < head.arg_count; i++) {
+        const struct halo_rows_column *wire = &wires[i];
+        const uint64_t rows = halo__column_rows(wire, head.row_count);
+        uint64_t column_len;
+
+        if (!halo__column_is_valid(wire, signature->types[1 + i], HALO_WIRE_SAME | HALO_WIRE_VALID))
+            return HALO_EMESSAGE;
+        column_len = halo__column_len(wire, rows);
+        if (column_len > len - at || halo__column_place(bytes + at, wire, rows, &c->args[i]))
+            return HALO_EMESSAGE;
+        at += column_len;
+    }
+    return at == len ? 0 : HALO_EMESSAGE;
+}
+
+/* Its columns point into what was read. */
+static void run(struct halo__rows_state *c)
+{
+    if (!halo__result_begin(c)) {
+        halo__result_fail(c, HALO_ENOMEM, halo_strerror(HALO_ENOMEM));
+        return;
+    }
+    halo__serving++;
+    c->call.state = HALO__ROWS;
+    if (c->call.export->rows)
+        c->call.export->function(&c->call, NULL);
+    else
+        call_for_each(c);
+    if (c->call.state != HALO__ANSWERED) {
+        if (c->is_one)
+            halo__result_end_one(c);
+        else
+            halo__result_end(c);
+    }
+    halo__serving--;
+    c->outcome->memory = c->memory;
+}
+
+static void begin(struct halo__rows_state *c, const struct halo_call *call,
+                  struct halo__rows_outcome *outcome)
+{
+    c->call = *call;
+    c->outcome = outcome;
+    c->go_on = c->is_one = false;
+    c->failed_count = c->error_count = c->errors_len = c->text_len = c->next = c->row = 0;
+    outcome->code = 0;
+    outcome->memory = NULL;
+}
+
+void halo__rows_call(const struct halo_call *call, unsigned char *bytes, size_t len,
+                     struct halo__rows_outcome *outcome)
+{
+    struct halo__rows_state c;
+
+    begin(&c, call, outcome);
+    if (read_columns(&c, bytes, len))
+        halo_panic("the host sent a malformed call with rows");
+    run(&c);
+}
+
+void halo__rows_call_one(const struct halo_call *call, const struct halo_value *args,
+                         struct halo__rows_outcome *outcome)
+{
+    const struct halo_signature *signature = &call->export->signature;
+    int32_t offsets[HALO_ARGUMENTS_MAX][2];
+    struct halo__rows_state c;
+
+    begin(&c, call, outcome);
+    c.is_one = true;
+    c.type = (enum halo_type)signature->types[0];
+    c.rows = (struct halo_rows){1, signature->arg_count, c.args, NULL};
+    outcome->value = halo__value(c.type);
+    for (uint32_t i = 0; i < c.rows.arg_count; i++) {
+        c.args[i] = halo_numbers(args[i].type, &args[i].u64, NULL);
+        if (halo__is_text(args[i].type)) {
+            offsets[i][0] = 0;
+            offsets[i][1] = (int32_t)args[i].len;
+            c.args[i] = halo_texts(args[i].type, offsets[i], args[i].bytes, NULL);
+        }
+    }
+    run(&c);
+}

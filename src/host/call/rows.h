@@ -1,0 +1,36 @@
+/* The host's calls with rows, as the rest of calls sees them: rows.c. */
+#ifndef HALO_SRC_HOST_CALL_ROWS_H
+#define HALO_SRC_HOST_CALL_ROWS_H
+
+#include <halo/rows.h>
+#include "call.h"
+
+/* In place of a number of arguments: the future is the first member of a struct halo_rows. */
+#define HALO_IS_ROWS 255u
+
+static inline bool halo__is_rows(const struct halo_future *future)
+{
+    return future->arg_count == HALO_IS_ROWS;
+}
+
+static inline struct halo_rows *halo__rows_of(struct halo_future *future)
+{
+    return (struct halo_rows *)future;
+}
+
+/* halo_call_rows_start. */
+int halo__rows_start(struct halo_calls *calls, struct halo_rows *rows, int function, uint32_t count,
+                     const struct halo_column *args, size_t arg_count, uint32_t flags);
+
+/* Write the payload, rows->len bytes, behind the message header of a request's writable part. */
+void halo__rows_write(const struct halo_rows *rows, struct halo_port *port,
+                      const struct halo_request *request);
+
+/* The answer to such a call. */
+const char *halo__rows_take(struct halo_calls *calls, struct halo_future *future,
+                            const struct halo_request *answer);
+
+/* The function has failed as a whole, with the future's code: so have all rows. */
+void halo__rows_failed(struct halo_future *future, const char *text);
+
+#endif
