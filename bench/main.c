@@ -24,9 +24,9 @@ static const char usage[] =
     "neighbour Halo is: above 1 it is ahead. `floor` is what handing two cache lines to the other\n"
     "core and back cost around the samples. A row takes five seconds, or what 11 samples take.\n";
 
-static const struct bench_row *const files[] = {bench_ring_rows, bench_halves_rows,
-                                                bench_pool_rows, bench_queue_rows,
-                                                bench_call_rows, bench_stream_rows};
+static const struct bench_row *const files[] = {
+    bench_ring_rows, bench_halves_rows, bench_pool_rows,  bench_queue_rows,
+    bench_call_rows, bench_rows_rows,   bench_stream_rows};
 #define FILES (sizeof(files) / sizeof(files[0]))
 
 /* What is wrong with the command line. */
