@@ -176,7 +176,8 @@ void halo__import_resolve(struct halo_import *import, int32_t index)
     import->index = index;
     for (uint32_t i = 1; i <= import->signature.arg_count && len <= HALO_INLINE_REQUEST_MAX; i++)
         len += halo__packed_len((enum halo_type)import->signature.types[i]);
-    import->is_compact = index > 0 && index <= UINT16_MAX && len <= HALO_INLINE_REQUEST_MAX &&
+    import->is_compact = index > 0 && (uint32_t)index <= UINT16_MAX &&
+                         len <= HALO_INLINE_REQUEST_MAX &&
                          halo__port.driver.features & HALO_FEATURE_INLINE_REQUEST;
 }
 
