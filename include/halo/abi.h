@@ -116,7 +116,7 @@ struct halo_boot {
     uint64_t stack_len;
     uint64_t deferred_len; /* of answers that do not fit: what the host keeps, in bytes */
     uint32_t deferred_max; /* and how many of them */
-    uint32_t spare_max;    /* HALO_SPARE_MAX where a read may have spare bytes */
+    uint32_t spare_max;    /* most spare bytes of a read: HALO_SPARE_MAX, 3 or 0 */
     uint64_t protect;      /* code: see HALO_PROTECT_OFFSET */
     uint32_t rows_max;     /* HALO_ROWS_MAX where the host makes calls with rows */
     uint32_t unused[5];
@@ -351,16 +351,17 @@ enum halo_way {
 HALO_STATIC_ASSERT(HALO_STREAMS_MAX * 2 * HALO_MOVE_SLOTS <= HALO_QUEUE_SIZE_MAX / 4 * 3,
                    "what may wait for ever leaves room for what may not");
 
-#define HALO_SPARE_MAX 3u
+#define HALO_SPARE_MAX 4u
 
 struct halo_stream_request {
     uint32_t handle;
     /*
      * Of a write 0. READ: how many of the last bytes of its room are left alone, at most
-     * HALO_SPARE_MAX and fewer than the room: there has to be room for an error, and a read may ask
-     * for less. CANCEL: which ways' requests end now, with ECANCELED. CLOSE: HALO_OUT
-     * for no more writes, which the other end sees as the end of the stream; with HALO_IN, too, the
-     * handle is at once no longer valid, and reads in flight are cancelled.
+     * HALO_SPARE_MAX: there has to be room for an error, and a read may ask for less. One that asks
+     * for nothing is answered when another would not wait. CANCEL: which ways' requests end now,
+     * with ECANCELED. CLOSE: HALO_OUT for no more writes, which the other end sees as the end of
+     * the stream; with HALO_IN, too, the handle is at once no longer valid, and reads in flight are
+     * cancelled.
      */
     uint32_t ways;
 };

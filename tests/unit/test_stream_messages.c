@@ -373,7 +373,7 @@ static void str_09_spare_bytes_are_left_alone(void **state)
     assert_int_equal(
         stream_box_offer(box, NULL, halo_end_memory("0123456789", 10, NULL, 0), HALO_IN, &handle),
         0);
-    for (uint32_t spare = HALO_SPARE_MAX; spare > 0; spare--) { /* 1, 2 and 3 bytes */
+    for (uint32_t spare = HALO_SPARE_MAX - 1; spare > 0; spare--) { /* 1, 2 and 3 bytes */
         memset(wire.room, 0xee, sizeof(wire.room));
         assert_null(stream_box_send(box, &wire, HALO_KIND_STREAM_READ, handle, spare, 0, 12));
         stream_box_serve(box);

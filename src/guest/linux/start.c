@@ -18,13 +18,31 @@
                           */
 #define SLOW_NS 20000000 /* output is not held back longer than this, if there is more */
 
-/* A short read, or what poll has asked for: what came too much of standard input waits here. */
+/*
+ * A short read, or what poll had to read because nobody can say whether there is something: what
+ * came too much of standard input waits here.
+ */
 static struct {
     unsigned char bytes[sizeof(struct halo_stream_error)];
     uint32_t at, len;
     bool is_asked; /* future is in flight */
     struct halo_future future;
 } ahead;
+
+/*
+ * Poll's question: whether a read would wait. A program that polls before each read has the next
+ * one asked with the read, so that it costs no exit. Its answer says what held when the host last
+ * let the guest run, and is used once, where the program cannot tell that this is not now: it has
+ * neither left the guest since nor asked for the time.
+ */
+static struct {
+    struct halo_future future;
+    unsigned char room[sizeof(struct halo_stream_error)];
+    bool is_asked;    /* future is in flight, or is answered and was not used */
+    bool is_vain;     /* the stream's end cannot say */
+    bool was_polled;  /* since the last read */
+    uint64_t counter; /* when its answer came, or 0 */
+} question;
 
 /* --- Time ------------------------------------------------------------------------------------- */
 
@@ -50,12 +68,11 @@ static int64_t since(void)
 }
 
 /* No clock goes back: the rate is only known to some parts in a million. */
-static void now(void *context, int64_t *monotonic_ns, int64_t *real_ns)
+static void look_at_clock(int64_t *monotonic_ns, int64_t *real_ns)
 {
     static int64_t last;
     const struct halo_status at = *status(); /* it changes while the guest stands still alone */
 
-    (void)context;
     *monotonic_ns = at.monotonic_ns + since();
     *real_ns = at.real_ns + (*monotonic_ns - at.monotonic_ns);
     if (*monotonic_ns < last)
@@ -63,14 +80,21 @@ static void now(void *context, int64_t *monotonic_ns, int64_t *real_ns)
     last = *monotonic_ns;
 }
 
+static void now(void *context, int64_t *monotonic_ns, int64_t *real_ns)
+{
+    (void)context;
+    question.counter = 0;
+    look_at_clock(monotonic_ns, real_ns);
+}
+
 static void sleep_(void *context, int64_t ns)
 {
     int64_t from, at, real;
 
     (void)context;
-    now(NULL, &from, &real);
+    look_at_clock(&from, &real);
     do {
-        now(NULL, &at, &real);
+        look_at_clock(&at, &real);
         if (at - from < ns)
             halo__port_sleep(ns - (at - from));
     } while (at - from < ns);
@@ -112,11 +136,58 @@ static int64_t give_ahead(void *to, size_t len)
     return part;
 }
 
+/* Ask whether there is something to read, and take nothing; or, where nobody can say, a byte. */
+static void ask(uint32_t handle)
+{
+    if (!question.is_vain && halo__stream_can_ask()) {
+        (void)halo__stream_read_few(&question.future, handle, question.room, 0);
+        question.is_asked = true;
+        question.counter = 0;
+    } else {
+        ask_ahead(handle, 1);
+    }
+}
+
+/* For the next poll, with a read that was started, and before it is waited for. */
+static bool ask_behind(uint32_t handle)
+{
+    const bool asks =
+        question.was_polled && !question.is_asked && !question.is_vain && halo__stream_can_ask();
+
+    question.was_polled = false;
+    if (asks)
+        ask(handle);
+    return asks;
+}
+
+/* That read has come back. An answer from before it says nothing about what it has left. */
+static void keep_answer(bool is_behind)
+{
+    if (!question.is_asked || !question.future.done)
+        return;
+    question.is_asked = is_behind;
+    question.counter = save()->counter;
+}
+
+/* Up to 3 bytes. */
+static int64_t read_few(uint32_t handle, void *to, size_t len)
+{
+    bool is_behind;
+    int64_t got;
+
+    ask_ahead(handle, len);
+    is_behind = ask_behind(handle);
+    got = take_ahead();
+    keep_answer(is_behind);
+    return got < 0 ? got : give_ahead(to, len);
+}
+
 /* By way of a buffer of the library's: a program's memory may lie in several pieces of the host's.
  */
 static int64_t read_stream(void *context, uint32_t handle, void *to, size_t len)
 {
     struct halo_future future;
+    bool is_behind;
     void *buf;
     int64_t got;
 
@@ -125,17 +196,16 @@ static int64_t read_stream(void *context, uint32_t handle, void *to, size_t len)
         got = ahead.is_asked ? take_ahead() : 0;
         return got < 0 ? got : give_ahead(to, len);
     }
-    if (len < sizeof(ahead.bytes)) {
-        ask_ahead(handle, len);
-        got = take_ahead();
-        return got < 0 ? got : give_ahead(to, len);
-    }
+    if (len < sizeof(ahead.bytes))
+        return read_few(handle, to, len);
     if (len > HALO_STREAM_BUF)
         len = HALO_STREAM_BUF;
     while (!(buf = halo__buf_alloc(HALO_STREAM_BUF)))
         halo__port_wait(); /* output gives some back */
     (void)halo_stream_read_start(&future, handle, buf, len);
+    is_behind = ask_behind(handle);
     got = result(halo_wait(&future), future.code);
+    keep_answer(is_behind);
     if (!got) {
         got = (int64_t)future.result.len;
         memcpy(to, buf, (size_t)got);
@@ -156,21 +226,45 @@ static int64_t write_stream(void *context, uint32_t handle, const void *from, si
     return error ? result(error, halo_write_error(handle)) : (int64_t)len;
 }
 
+/* Whether the answer that poll waits for has come. */
+static bool is_answered(uint32_t handle, bool *was_asked)
+{
+    enum { EOPNOTSUPP_ = 95 };
+
+    if (ahead.is_asked)
+        return halo_ready(&ahead.future);
+    if (!halo_ready(&question.future))
+        return false;
+    question.is_asked = false;
+    if (question.future.code != EOPNOTSUPP_)
+        return true;
+    question.is_vain = true;
+    ask_ahead(handle, 1);
+    *was_asked = false;
+    return false;
+}
+
 static bool readable(void *context, uint32_t handle, int64_t wait_ns)
 {
     int64_t from, at, real, left;
     bool was_asked = false; /* the host has seen the request */
 
     (void)context;
+    question.was_polled = true;
     if (ahead.at < ahead.len)
         return true;
-    if (!ahead.is_asked)
-        ask_ahead(handle, 1);
-    now(NULL, &from, &real);
-    for (;; was_asked = true) {
-        if (halo_ready(&ahead.future))
+    if (question.is_asked && halo_ready(&question.future)) {
+        question.is_asked = false;
+        if (question.counter == save()->counter)
             return true;
-        now(NULL, &at, &real);
+    }
+    if (!question.is_asked && !ahead.is_asked)
+        ask(handle);
+    look_at_clock(&from, &real);
+    for (;; was_asked = true) {
+        if (is_answered(handle, &was_asked))
+            return true;
+        look_at_clock(&at, &real);
         left = wait_ns - (at - from);
         if (left <= 0 && was_asked)
             return false;

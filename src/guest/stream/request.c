@@ -358,12 +358,17 @@ int halo_stream_read_start(struct halo_future *future, uint32_t handle, void *to
     return start_checked(future, HALO_KIND_STREAM_READ, handle, 0, to, len);
 }
 
+bool halo__stream_can_ask(void)
+{
+    return halo_boot_page()->spare_max >= sizeof(struct halo_stream_error);
+}
+
 int halo__stream_read_few(struct halo_future *future, uint32_t handle, void *to, uint32_t len)
 {
-    const uint32_t room = sizeof(struct halo_stream_error);
+    const uint32_t room = sizeof(struct halo_stream_error), spare = room - len;
 
     return start_checked(future, HALO_KIND_STREAM_READ, handle,
-                         halo_boot_page()->spare_max >= HALO_SPARE_MAX ? room - len : 0, to, room);
+                         halo_boot_page()->spare_max >= spare ? spare : 0, to, room);
 }
 
 int halo_stream_write_start(struct halo_future *future, uint32_t handle, const void *from,

@@ -43,8 +43,10 @@ void halo__stream_close(uint32_t handle, uint32_t ways);
 
 /*
  * Read 1 to 4 bytes; `to` has room for 4, which are read whatever was asked for where the host
- * cannot leave some alone.
+ * cannot leave some alone. 0 bytes, where the host can be asked for them: it is done when a read
+ * would not wait, and fails with EOPNOTSUPP where the stream's end cannot say.
  */
+bool halo__stream_can_ask(void);
 int halo__stream_read_few(struct halo_future *future, uint32_t handle, void *to, uint32_t len);
 
 /* The error for an errno of the end's, as far as this library has words for it. */

@@ -191,6 +191,11 @@ int64_t halo__end_read(struct halo_streams *streams, struct halo_stream *stream,
     }
 }
 
+int64_t halo__end_ready(struct halo_streams *streams, struct halo_stream *stream)
+{
+    return stream->kind == HALO_END_FD ? halo__fd_ready(streams, stream) : 0;
+}
+
 int64_t halo__end_write(struct halo_streams *streams, struct halo_stream *stream,
                         const struct iovec *iov, int count)
 {

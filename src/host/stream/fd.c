@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/major.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -407,7 +408,7 @@ static int64_t helper_move(struct halo_streams *streams, struct halo_stream *str
         case HALO_HELPER_DONE:
             if (n > 0 && *at >= 0)
                 *at += n;
-            if (write && flow->stale) /* it was of a write that is gone */
+            if (flow->asked || (write && flow->stale)) /* or it was of a write that is gone */
                 break;
             if (write || n <= 0)
                 return n;
@@ -437,9 +438,59 @@ static int64_t helper_move(struct halo_streams *streams, struct halo_stream *str
         own.iov_len = HALO_HELPER_BOUNCE;
     if (write && copy(streams, iov, count, own.iov_base, own.iov_len, true) < own.iov_len)
         return -ENOMEM;
-    flow->stale = false;
+    flow->stale = flow->asked = false;
     halo__helper_give(helper, &own, 1, 0, *at, write);
     return -EAGAIN;
+}
+
+/* Whether its helper found something, or has what was read for a request that is gone. */
+static int64_t helper_ready(struct halo_streams *streams, struct halo_stream *stream)
+{
+    struct halo_flow *flow = &stream->in;
+    struct halo_helper *helper = helper_of(streams, stream, flow);
+    int64_t n = 0;
+
+    if (!helper)
+        return -EAGAIN;
+    if (flow->have > 0)
+        return 0;
+    switch (halo__helper_take(helper, &n)) {
+    case HALO_HELPER_DONE:
+        if (!flow->asked && n > 0) {
+            flow->have = (size_t)n;
+            flow->from = 0;
+            if (stream->in_at >= 0)
+                stream->in_at += n;
+        }
+        return 0;
+    case HALO_HELPER_IDLE:
+        flow->asked = true;
+        halo__helper_look(helper);
+        return -EAGAIN;
+    default:
+        return -EAGAIN;
+    }
+}
+
+/* A local file never waits, as poll sees it. */
+int64_t halo__fd_ready(struct halo_streams *streams, struct halo_stream *stream)
+{
+    struct pollfd pollfd = {.fd = stream->fd, .events = POLLIN};
+    int n;
+
+    switch (stream->manner) {
+    case HALO_MANNER_MEMORY:
+    case HALO_MANNER_FILE:
+        return 0;
+    case HALO_MANNER_HELPER:
+        return helper_ready(streams, stream);
+    default:
+        break;
+    }
+    do
+        n = poll(&pollfd, 1, 0);
+    while (n < 0 && errno == EINTR);
+    return n == 0 ? -EAGAIN : 0;
 }
 
 int64_t halo__fd_move(struct halo_streams *streams, struct halo_stream *stream,

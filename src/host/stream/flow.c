@@ -84,12 +84,13 @@ bool halo__flow_admit(struct halo_streams *streams, struct halo_flow *flow,
 void halo__flow_finish_read(struct halo_streams *streams, struct halo_stream *stream, uint64_t len)
 {
     struct halo_request *request = halo__flow_first(streams, &stream->in);
+    const uint64_t room = halo__flow_room(request);
 
     stream->stats.bytes_in += len;
     streams->total.bytes_in += len;
-    halo__port_answer(streams->port, request, HALO_KIND_ANSWER, len == 0 ? HALO_MESSAGE_END : 0,
-                      (uint32_t)len);
-    remove_first(streams, &stream->in, request, halo__flow_room(request));
+    halo__port_answer(streams->port, request, HALO_KIND_ANSWER,
+                      len == 0 && room > 0 ? HALO_MESSAGE_END : 0, (uint32_t)len);
+    remove_first(streams, &stream->in, request, room);
 }
 
 void halo__flow_finish_write(struct halo_streams *streams, struct halo_stream *stream)
@@ -226,14 +227,18 @@ static void share_out(struct halo_streams *streams, struct halo_stream *stream, 
 static int64_t read_some(struct halo_streams *streams, struct halo_stream *stream)
 {
     struct iovec iov[HALO_FLOW_PARTS];
+    int count;
 
     if (stream->in.over)
         return 0;
     if (stream->kind == HALO_END_HOST) /* direct.c moves its bytes */
         return -EAGAIN;
+    count = gather(streams, stream, &stream->in, iov);
+    if (count == 0) /* the first asks for nothing but to be told */
+        return halo__end_ready(streams, stream);
     if (stream->is_listener)
         return accept_some(streams, stream, halo__flow_first(streams, &stream->in));
-    return halo__end_read(streams, stream, iov, gather(streams, stream, &stream->in, iov));
+    return halo__end_read(streams, stream, iov, count);
 }
 
 void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *stream)

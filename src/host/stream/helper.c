@@ -16,7 +16,8 @@
 enum job {
     JOB_READ,
     JOB_WRITE,
-    JOB_ASK, /* what file system it lies in */
+    JOB_LOOK, /* whether there is something to read */
+    JOB_ASK,  /* what file system it lies in */
 };
 
 struct halo_helper {
@@ -38,6 +39,7 @@ struct halo_helper {
 
 static int64_t try(const struct halo_helper *helper)
 {
+    struct pollfd pollfd = {.fd = helper->fd, .events = POLLIN};
     const struct iovec *iov = helper->iov;
     const int fd = helper->fd, count = helper->count;
     struct statfs fs;
@@ -48,6 +50,8 @@ static int64_t try(const struct halo_helper *helper)
     case JOB_WRITE:
         return helper->offset < 0 ? writev(fd, iov, count)
                                   : pwritev(fd, iov, count, helper->offset);
+    case JOB_LOOK:
+        return poll(&pollfd, 1, -1);
     default:
         return fstatfs(fd, &fs) < 0 ? -1 : (int64_t)(uint32_t)fs.f_type;
     }
@@ -203,6 +207,13 @@ void halo__helper_give(struct halo_helper *helper, const struct iovec *iov, int 
     }
     helper->offset = offset;
     begin(helper, write ? JOB_WRITE : JOB_READ);
+    pthread_mutex_unlock(&helper->mutex);
+}
+
+void halo__helper_look(struct halo_helper *helper)
+{
+    pthread_mutex_lock(&helper->mutex);
+    begin(helper, JOB_LOOK);
     pthread_mutex_unlock(&helper->mutex);
 }
 

@@ -41,6 +41,9 @@ unsigned char *halo__helper_bounce(struct halo_helper *helper, struct halo_budge
 void halo__helper_give(struct halo_helper *helper, const struct iovec *iov, int count, size_t skip,
                        int64_t offset, bool write);
 
+/* Begin to wait until there is something to read, which is left where it is. */
+void halo__helper_look(struct halo_helper *helper);
+
 enum halo_helper_state {
     HALO_HELPER_IDLE,
     HALO_HELPER_BUSY,

@@ -63,6 +63,12 @@ static const char *parse(const struct halo_streams *streams, struct halo_request
     }
 }
 
+/* Whether it can be said that there is something to read before it is read. */
+static bool can_be_asked(const struct halo_stream *stream)
+{
+    return stream->kind == HALO_END_FD || stream->kind == HALO_END_MEMORY;
+}
+
 /* STR-05: after the end there is nothing; what is in flight at the end of everything is cancelled.
  */
 static const char *take_close(struct halo_streams *streams, struct halo_stream *stream,
@@ -96,13 +102,15 @@ static const char *take_move(struct halo_streams *streams, struct halo_stream *s
 
     if (!(stream->ways & (reads ? HALO_IN : HALO_OUT)))
         halo__stream_fail(streams, request, EBADF);
-    else if (reads)
-        good = halo__flow_admit(streams, &stream->in, request, halo__flow_room(request));
-    else if (stream->out.over)
+    else if (!reads && stream->out.over)
         halo__stream_fail(streams, request, EPIPE);
-    else
+    else if (!reads)
         good = halo__flow_admit(streams, &stream->out, request,
                                 request->parked.readable_len - HALO_STREAM_HEAD);
+    else if (halo__flow_room(request) == 0 && !can_be_asked(stream))
+        halo__stream_fail(streams, request, EOPNOTSUPP);
+    else
+        good = halo__flow_admit(streams, &stream->in, request, halo__flow_room(request));
     return good ? NULL : "more for one stream than its window";
 }
 

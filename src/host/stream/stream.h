@@ -40,6 +40,7 @@ struct halo_flow {
     struct halo_helper *helper; /* made when it is first needed */
     size_t have, from;          /* bytes that were read already, and where they begin */
     bool stale;                 /* what it writes was cancelled */
+    bool asked;                 /* it looks whether there is something, and reads nothing */
 };
 
 /* How a descriptor is moved without waiting: fd.c. */
@@ -252,6 +253,9 @@ int64_t halo__end_read(struct halo_streams *streams, struct halo_stream *stream,
 int64_t halo__end_write(struct halo_streams *streams, struct halo_stream *stream,
                         const struct iovec *iov, int count);
 
+/* 0 where a read would not wait: there is something, or the end, or an error; or -EAGAIN. */
+int64_t halo__end_ready(struct halo_streams *streams, struct halo_stream *stream);
+
 /* Most requests that one move may be for: bytes of a file have no boundaries. */
 static inline uint32_t halo__end_batch(const struct halo_stream *stream)
 {
@@ -278,9 +282,10 @@ void halo__fd_connect_socket(struct halo_stream *stream, int fd);
 void halo__fd_close(struct halo_streams *streams, struct halo_stream *stream);
 void halo__fd_shut(struct halo_streams *streams, struct halo_stream *stream);
 
-/* As halo__end_read and halo__end_write. */
+/* As halo__end_read and halo__end_write; and as halo__end_ready. */
 int64_t halo__fd_move(struct halo_streams *streams, struct halo_stream *stream,
                       const struct iovec *iov, int count, bool write);
+int64_t halo__fd_ready(struct halo_streams *streams, struct halo_stream *stream);
 
 /* A connection of a listening stream: its descriptor, or a negative errno. */
 int halo__fd_accept(struct halo_stream *stream);
