@@ -45,11 +45,11 @@ static uint32_t plain_max(const struct halo_device *device, const struct halo_re
 
 void halo_device_memory_changed(struct halo_device *device)
 {
+    const struct halo_region *first = device->memory->regions;
     struct halo_device_plain plain = {0};
 
-    if (device->memory->region_count > 0) {
-        const struct halo_region *first = &device->memory->regions[0];
-
+    /* One that ran past the end of the address space, as none should, is the walk's. */
+    if (device->memory->region_count > 0 && first->len <= UINT64_MAX - first->base) {
         plain.base = first->base;
         plain.len = first->len;
         plain.host = first->host;

@@ -195,6 +195,22 @@ static void dev_13_a_buffer_not_wholly_in_shared_memory_is_rejected(void **state
     }
 }
 
+/* None should; but what is behind the end is not taken for what is before its begin. */
+static void dev_13_a_region_past_the_end_of_the_address_space_does_not_wrap(void **state)
+{
+    struct ring *ring = *state;
+
+    ring->regions[0].base = UINT64_MAX - 0xfff;
+    halo_device_memory_changed(&ring->device);
+    offer(ring, 0, 0x100, 1, 0, HALO_DESC_WRITE);
+    assert_int_equal(ring_take(ring), HALO_EREJECT);
+    assert_int_equal(ring->chain.reject, HALO_REJECT_RANGE);
+    halo_device_publish(&ring->device);
+    offer(ring, 1, UINT64_MAX - 0xfff, 1, 0, HALO_DESC_WRITE);
+    assert_int_equal(ring_take(ring), 1);
+    assert_int_equal(ring->chain.writable_len, 1);
+}
+
 static void dev_16_a_buffer_in_memory_that_lacks_the_right_is_rejected(void **state)
 {
     struct ring *ring = *state;
@@ -353,6 +369,7 @@ int main(void)
         FROM_SIZE_3(dev_12_lengths_whose_sum_passes_2_to_the_32_do_not_wrap),
         AT_EVERY_SIZE(dev_13_a_buffer_that_ends_with_its_region_is_taken),
         AT_EVERY_SIZE(dev_13_a_buffer_not_wholly_in_shared_memory_is_rejected),
+        AT_EVERY_SIZE(dev_13_a_region_past_the_end_of_the_address_space_does_not_wrap),
         AT_EVERY_SIZE(dev_16_a_buffer_in_memory_that_lacks_the_right_is_rejected),
         FROM_SIZE_3(the_first_unacceptable_buffer_of_a_chain_is_the_one_that_is_named),
         AT_EVERY_SIZE(dev_17_more_buffers_than_spans_are_rejected_at_the_limit),
