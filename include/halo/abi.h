@@ -200,6 +200,21 @@ struct halo_unsent {
 /* Numbers of system calls that are counted. */
 #define HALO_CALLS_COUNT 512u
 
+/*
+ * What the doorbell's code saves before the guest leaves: what a function has to keep of the
+ * processor. Where it returns to is on the stack.
+ */
+struct halo_registers {
+    uint64_t rbx, rbp, rsp;
+    uint64_t r12, r13, r14, r15;
+    uint64_t fs_base, gs_base; /* where the kernel lets programs read them, else as they began */
+    uint32_t mxcsr;
+    uint16_t control; /* of the x87 */
+    uint16_t unused;
+};
+
+HALO_STATIC_ASSERT(sizeof(struct halo_registers) == 80, "registers layout");
+
 /* The save page, writable for the guest: the host believes nothing of it. */
 struct halo_save {
     uint64_t counter; /* the guest's time stamp counter when the doorbell last came back, or 0 */
@@ -208,10 +223,12 @@ struct halo_save {
     uint64_t more[5];
     struct halo_unsent unsent[HALO_UNSENT_MAX];
     uint32_t unknown[HALO_CALLS_COUNT]; /* those that nobody answered, by number */
+    struct halo_registers registers;    /* as they were at the last doorbell */
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_save, unsent) == 64, "save page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_save, unknown) == 1088, "save page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_save, registers) == 3136, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_unsent) == 16, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
 
@@ -221,7 +238,7 @@ HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
  * Nothing leaves the guest for it. The way there is code in the doorbell's page, at this offset.
  * For all other guests a system call is a fault that ends them.
  */
-#define HALO_SYSCALL_OFFSET 64u
+#define HALO_SYSCALL_OFFSET 192u
 
 /*
  * Such a guest can have the protection of its own memory changed, by code in the doorbell's page:
@@ -234,7 +251,14 @@ HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
  * read-only after relocation (PT_GNU_RELRO) can only lose rights. Returns 0, or a negative
  * errno of Linux, and then nothing has changed.
  */
-#define HALO_PROTECT_OFFSET 128u
+#define HALO_PROTECT_OFFSET 256u
+
+/*
+ * Where every guest begins, in the doorbell's page: code that clears what struct halo_registers
+ * does not have, loads what it has, and returns as the doorbell does, with rdi the boot page. To
+ * begin with, what it loads returns to the program's entry.
+ */
+#define HALO_START_OFFSET 512u
 
 /* What a guest can ask for with the doorbell. Nothing is returned; all of them may leave the VM. */
 enum halo_doorbell {

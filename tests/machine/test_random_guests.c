@@ -69,7 +69,7 @@ static uint64_t any_value(void)
         DATA + below(DATA_LEN),
         DATA + DATA_LEN / 2,
         DATA + DATA_LEN,
-        DOORBELL + below(192),
+        DOORBELL + below(640),
         DOORBELL + HALO_SYSCALL_OFFSET,
         DOORBELL - HALO_PAGE,                 /* boot page */
         DOORBELL - 2 * HALO_PAGE + below(64), /* save page */

@@ -113,7 +113,7 @@ static int set_cpuid(struct halo_machine *machine, const struct kvm_state *state
 
 /*
  * Where `syscall` goes, for a guest that has code for it. On a processor it is CPL0, with all flags
- * cleared that could do harm there; the code of layout.c leads back to CPL3. A software KVM stays
+ * cleared that could do harm there; the code of doorbell.c leads back to CPL3. A software KVM stays
  * at CPL3. The 32-bit way in leads nowhere.
  */
 static int set_syscall(struct halo_machine *machine, const struct kvm_state *state)
@@ -156,9 +156,7 @@ static int set_registers(struct halo_machine *machine, const struct kvm_state *s
                                      .g = 1};
     const struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs = {{.xcr = 0, .value = 7}}};
     const struct kvm_regs regs = {
-        .rip = machine->layout.entry,
-        .rsp = machine->layout.stack_top - 8, /* as after a call: the ABI's alignment */
-        .rdi = machine->layout.boot,
+        .rip = halo__doorbell_start(&machine->layout),
         .rflags = 0x3002, /* IOPL 3: the doorbell is an `out` */
     };
     struct kvm_sregs sregs;
@@ -180,10 +178,11 @@ static int set_registers(struct halo_machine *machine, const struct kvm_state *s
     sregs.cr3 = KVM_PML4;
     sregs.cr4 = 0x40620; /* OSXSAVE OSXMMEXCPT OSFXSR PAE */
     sregs.efer = 0xd00;  /* NXE LMA LME, and no SCE yet */
-    if (machine->layout.syscall_entry) {
-        sregs.cr4 |= 0x10000; /* FSGSBASE: a C library's threads set fs */
-        sregs.efer |= 1;      /* SCE */
-    }
+    /* FSGSBASE: the doorbell saves both, and a C library's threads set fs. */
+    if (machine->layout.syscall_entry || halo__doorbell_has_bases())
+        sregs.cr4 |= 0x10000;
+    if (machine->layout.syscall_entry)
+        sregs.efer |= 1; /* SCE */
     if (ioctl(state->vcpu, KVM_SET_SREGS, &sregs) < 0)
         return failed(machine, "cannot set the processor's state");
     if (ioctl(state->vcpu, KVM_SET_XCRS, &xcrs) < 0)
@@ -497,8 +496,9 @@ static int kvm_protect(struct halo_machine *machine, const struct halo_exit *exi
 
 const struct halo_backend halo__kvm = {
     .name = "kvm",
-    .doorbell = {0xe6, KVM_DOORBELL_PORT, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, /* out %al, $port */
-                 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90},
+    .doorbell = {0xe6, KVM_DOORBELL_PORT, 0x66, 0x0f, 0x1f, 0x44, 0, 0,
+                 /* out %al, $port; nopw 0(%rax,%rax); nopl 0(%rax,%rax) */
+                 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},
     .protect_code = {0xe6, KVM_PROTECT_PORT, 0xc3}, /* out %al, $port; ret */
     .create = kvm_create,
     .enter = kvm_enter,

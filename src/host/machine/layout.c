@@ -294,88 +294,9 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         place(machine, at, options->args[i], len);
         at += len;
     }
-    halo__layout_doorbell(machine);
+    halo__doorbell_write(machine);
+    halo__doorbell_begin(machine);
     return 0;
-}
-
-static void put_u32(unsigned char *at, uint64_t value)
-{
-    for (int i = 0; i < 4; i++)
-        at[i] = (unsigned char)(value >> 8 * i);
-}
-
-/*
- * Behind the backend's exit: note the time stamp counter at which the guest goes on, beside what
- * the host says of the time in the status line.
- */
-static void add_return(const struct halo_layout *layout, unsigned char *page)
-{
-    static const unsigned char code[] = {
-        0x49, 0x89, 0xd3,          /*  0: mov %rdx,%r11 */
-        0x0f, 0x31,                /*  3: rdtsc */
-        0x89, 0x05, 0,    0, 0, 0, /*  5: mov %eax,counter(%rip) */
-        0x89, 0x15, 0,    0, 0, 0, /* 11: mov %edx,counter+4(%rip) */
-        0x4c, 0x89, 0xda,          /* 17: mov %r11,%rdx */
-        0xc3,                      /* 20: ret */
-    };
-    const uint64_t at = layout->doorbell + HALO_DOORBELL_LEN;
-    const uint64_t counter = layout->save + offsetof(struct halo_save, counter);
-
-    _Static_assert(HALO_DOORBELL_LEN + sizeof(code) <= HALO_SYSCALL_OFFSET, "they share a page");
-    memcpy(page + HALO_DOORBELL_LEN, code, sizeof(code));
-    put_u32(page + HALO_DOORBELL_LEN + 7, counter - (at + 11));
-    put_u32(page + HALO_DOORBELL_LEN + 13, counter + 4 - (at + 17));
-}
-
-#define SYSCALL_WAY 39u /* into the code below, where rcx is set */
-
-/*
- * Where `syscall` leads. A software KVM stays at CPL3; elsewhere this is CPL0, whose only work is
- * to go back at once. There it touches one word, whose address is the host's, and no memory through
- * a register of the guest's; and rcx, where `sysretq` goes, is an address of this page. VM-05.
- */
-static void add_syscall(const struct halo_layout *layout, unsigned char *page)
-{
-    static const unsigned char code[] = {
-        0x48, 0x89, 0x0d, 0,    0, 0, 0,          /*  0: mov %rcx,rcx(%rip) */
-        0x41, 0x8c, 0xcb,                         /*  7: mov %cs,%r11d */
-        0x41, 0xf6, 0xc3, 0x03,                   /* 10: test $3,%r11b */
-        0x75, 0x10,                               /* 14: jnz 32 */
-        0x48, 0x8d, 0x0d, 0x09, 0, 0, 0,          /* 16: lea 32(%rip),%rcx */
-        0x41, 0xbb, 0x02, 0x30, 0, 0,             /* 23: mov $0x3002,%r11d: IOPL 3 */
-        0x48, 0x0f, 0x07,                         /* 29: sysretq */
-        0x48, 0x8b, 0x0d, 0,    0, 0, 0,          /* 32: mov rcx(%rip),%rcx */
-        0x49, 0xbb, 0,    0,    0, 0, 0, 0, 0, 0, /* 39: movabs $entry,%r11 */
-        0x41, 0xff, 0xe3,                         /* 49: jmp *%r11 */
-    };
-    const uint64_t at = layout->doorbell + HALO_SYSCALL_OFFSET;
-    const uint64_t rcx = layout->save + offsetof(struct halo_save, rcx);
-
-    _Static_assert(HALO_SYSCALL_OFFSET + sizeof(code) <= HALO_PROTECT_OFFSET, "of one page");
-    memcpy(page + HALO_SYSCALL_OFFSET, code, sizeof(code));
-    put_u32(page + HALO_SYSCALL_OFFSET + 3, rcx - (at + 7));
-    put_u32(page + HALO_SYSCALL_OFFSET + 35, rcx - (at + SYSCALL_WAY));
-    put_u32(page + HALO_SYSCALL_OFFSET + SYSCALL_WAY + 2, layout->syscall_entry);
-    put_u32(page + HALO_SYSCALL_OFFSET + SYSCALL_WAY + 6, layout->syscall_entry >> 32);
-}
-
-uint64_t halo__layout_syscall_way(const struct halo_layout *layout)
-{
-    return layout->syscall_entry ? layout->doorbell + HALO_SYSCALL_OFFSET + SYSCALL_WAY : 0;
-}
-
-void halo__layout_doorbell(struct halo_machine *machine)
-{
-    const struct halo_layout *layout = &machine->layout;
-    unsigned char page[HALO_PROTECT_OFFSET + HALO_PROTECT_LEN] = {0};
-
-    memcpy(page, machine->backend->doorbell, HALO_DOORBELL_LEN);
-    add_return(layout, page);
-    if (layout->syscall_entry) {
-        add_syscall(layout, page);
-        memcpy(page + HALO_PROTECT_OFFSET, machine->backend->protect_code, HALO_PROTECT_LEN);
-    }
-    place(machine, layout->doorbell, page, sizeof(page));
 }
 
 /* Of the size that the host says, else the file. Below the program where there is room, else above
@@ -436,6 +357,8 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
         error = find(machine, layout->ring, HALO_RAM_BASE + machine->ram.len - layout->ring);
     for (uint32_t i = 0; i < HALO_STACK_COUNT && !error; i++)
         error = find(machine, layout->stacks[i].base, layout->stacks[i].len);
+    if (!error)
+        error = find(machine, layout->stack_top - HALO_PAGE, HALO_PAGE);
     return error ? error : write_boot_page(machine, options);
 }
 

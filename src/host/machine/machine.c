@@ -49,7 +49,7 @@ int halo__machine_create(struct halo_machine *machine)
                    machine->words->text);
     machine->backend->destroy(machine);
     machine->backend = &halo__process;
-    halo__layout_doorbell(machine);
+    halo__doorbell_write(machine);
     error = machine->backend->create(machine);
     if (!error)
         machine->words->text[0] = '\0';

@@ -5,6 +5,7 @@
  *     ram.c       a memory file, and what of it is there
  *     loader.c    an ELF file            -> bytes in guest memory, and the ranges that they need
  *     layout.c    ranges, boot page      -> one picture of guest memory for every backend
+ *     doorbell.c  the host's code in guest memory, by which a guest starts, leaves and comes back
  *     kvm.c, process.c                   -> run the guest until it leaves, and say why
  *
  * The life of one: halo__machine_load makes guest memory and loads the program; the backend's
@@ -86,17 +87,19 @@ struct halo_exit {
 struct halo_machine;
 
 #define HALO_DOORBELL_LEN 16u
+#define HALO_DOORBELL_EXIT 86u /* where the doorbell leaves, from its beginning */
 #define HALO_PROTECT_LEN 8u
 
 /* A backend. */
 struct halo_backend {
     const char *name;
-    /* The code by which the guest leaves, filled up with what does nothing: what follows it is
-     * layout.c's, and returns. */
+    /* The code by which the guest leaves, filled up with what does nothing: the rest of the
+     * doorbell is doorbell.c's. */
     unsigned char doorbell[HALO_DOORBELL_LEN];
     /* A function of the guest's that asks for a protection: HALO_PROTECT_OFFSET. */
     unsigned char protect_code[HALO_PROTECT_LEN];
-    /* Make the machine, ready to enter at layout.entry. `state` is destroy's in any case. */
+    /* Make the machine, ready to enter at halo__doorbell_start. `state` is destroy's in any case.
+     */
     int (*create)(struct halo_machine *machine);
     /* Around runs: prepare for the deadline, on this thread. */
     int (*enter)(struct halo_machine *machine, int64_t deadline);
@@ -174,14 +177,21 @@ uint32_t halo__layout_regions(const struct halo_machine *machine, struct halo_re
 int halo__layout_begin(struct halo_machine *machine, const struct halo_options *options);
 /* After loading: stack, heap, boot page, doorbell. */
 int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options);
-/* The backend's doorbell, again where the backend has changed. */
-void halo__layout_doorbell(struct halo_machine *machine);
-/* Where the doorbell's page leads to a guest's own code for system calls, rcx and all being set. */
-uint64_t halo__layout_syscall_way(const struct halo_layout *layout);
 int halo__layout_add(struct halo_machine *machine, struct halo_range range);
 /* May the guest have this protection? 0, or a negative errno of Linux. */
 int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64_t len,
                          uint64_t prot);
+
+/* The doorbell's page, with the backend's exit: again where the backend has changed. */
+void halo__doorbell_write(struct halo_machine *machine);
+/* Save page and stack, so that what goes on at the start below begins the program. */
+void halo__doorbell_begin(struct halo_machine *machine);
+/* The first instruction that a machine executes: whatever its registers have, all is cleared or
+ * loaded there, but for FS and GS base where this kernel lets no program set them. */
+uint64_t halo__doorbell_start(const struct halo_layout *layout);
+bool halo__doorbell_has_bases(void);
+/* Where the doorbell's page leads to a guest's own code for system calls, rcx and all being set. */
+uint64_t halo__doorbell_syscall_way(const struct halo_layout *layout);
 
 /* Read and check a guest file, place it in guest memory, add its ranges to the layout. */
 int halo__load(struct halo_machine *machine, const struct halo_program *program);

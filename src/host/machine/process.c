@@ -261,25 +261,9 @@ static uint64_t process_where(struct halo_machine *machine)
 
 const struct halo_backend halo__process = {
     .name = "process",
-    .doorbell =
-        {
-            0xb8,
-            CHILD_DOORBELL_SYSCALL & 0xff,
-            CHILD_DOORBELL_SYSCALL >> 8,
-            0,
-            0, /* mov $n,%eax */
-            0x0f,
-            0x05, /* syscall */
-            0x90,
-            0x90,
-            0x90,
-            0x90,
-            0x90,
-            0x90,
-            0x90,
-            0x90,
-            0x90,
-        },
+    .doorbell = {0xb8, CHILD_DOORBELL_SYSCALL & 0xff, CHILD_DOORBELL_SYSCALL >> 8, 0, 0, 0x0f, 0x05,
+                 /* mov $n,%eax; syscall; nopw 0(%rax,%rax) */
+                 0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},
     .protect_code = {0xb8, SYS_mprotect, 0, 0, 0, 0x0f, 0x05, 0xc3}, /* mov, syscall, ret */
     .create = process_create,
     .enter = process_enter,

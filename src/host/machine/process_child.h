@@ -23,7 +23,7 @@ enum child_files {
  * its beginning, or the child's own code.
  */
 #define CHILD_DOORBELL_SYSCALL 0
-#define CHILD_DOORBELL_END 7 /* mov, syscall */
+#define CHILD_DOORBELL_END (HALO_DOORBELL_EXIT + 7) /* mov, syscall */
 
 /*
  * The other call that the filter hands to the host: mprotect, from the code of HALO_PROTECT_OFFSET.
