@@ -306,6 +306,39 @@ int halo_device_walk_pair(struct halo_device *device, struct halo_chain *chain,
                           const struct halo_desc *second);
 
 /*
+ * A chain of one or two descriptors was found to be sound, its readable part is told: it is in
+ * flight. `rest` is what follows chain->slots (see halo_device_take_buffer), `room` that of the one
+ * buffer to be written, or 0.
+ */
+static inline void halo_device_take_short(struct halo_device *device, struct halo_chain *chain,
+                                          uint32_t id, uint32_t slots, uint64_t rest, uint32_t room)
+{
+    struct halo_device_chain *record = &device->chains[id];
+
+    rest |= slots;
+    record->token += HALO_TOKEN_FREE;
+    record->capacity = room;
+    record->slots = (uint16_t)slots;
+    record->is_inline = rest >> 16 & 1;
+    chain->token.word = record->token;
+    chain->writable_len = room;
+    chain->writable_count = room != 0;
+    __builtin_memcpy((unsigned char *)chain + offsetof(struct halo_chain, slots), &rest,
+                     sizeof(rest));
+    device->newest = (uint16_t)id;
+    device->room -= slots;
+}
+
+/* The bytes of an inline request, and that it has no readable buffer. */
+static inline void halo_device_take_words(struct halo_chain *chain, uint64_t addr, uint32_t last)
+{
+    chain->readable_len = 0;
+    chain->readable_count = 0;
+    __builtin_memcpy(chain->inline_bytes, &addr, sizeof(addr));
+    __builtin_memcpy(chain->inline_bytes + sizeof(addr), &last, sizeof(last));
+}
+
+/*
  * A request with its answer: one buffer to be read and one to be written, both wholly inside the
  * first region. Its first descriptor has been loaded, and has NEXT as its only flag. The second one
  * is loaded here, once, under the walk's own rules: there is room for it, and its address is looked
@@ -319,11 +352,9 @@ static inline int halo_device_take_pair(struct halo_device *device, struct halo_
     const struct halo_at first = device->avail;
     const struct halo_at second = halo_at_step(first, &device->place, device->end);
     const struct halo_device_plain *plain = &device->plain;
-    const uint64_t rest = 2; /* two slots, not inline, not rejected: see halo_device_take_buffer */
     const uint64_t word = halo_shm_load_meta(second.desc) ^ second.phase;
     const uint32_t id = halo_bare_id(word ^ HALO_META_WRITE);
     const uint32_t len = halo_meta_len(meta), room = halo_meta_len(word);
-    struct halo_device_chain *record;
     struct halo_desc loaded = {0, word ^ second.phase};
     const uint64_t addr = halo_shm_load_addr(first.desc);
 
@@ -336,67 +367,66 @@ static inline int halo_device_take_pair(struct halo_device *device, struct halo_
         !halo_device_plain_span(plain, loaded.addr, room, true, &spans[1]) ||
         room > device->len_max - len || !(device->chains[id].token & HALO_TOKEN_FREE))
         return halo_device_walk_pair(device, chain, spans, span_max, meta, addr, &loaded);
-    record = &device->chains[id];
-    record->token += HALO_TOKEN_FREE;
-    record->capacity = room;
-    record->slots = 2;
-    record->is_inline = false;
-    chain->token.word = record->token;
     chain->readable_len = len;
-    chain->writable_len = room;
     chain->readable_count = 1;
-    chain->writable_count = 1;
-    __builtin_memcpy((unsigned char *)chain + offsetof(struct halo_chain, slots), &rest,
-                     sizeof(rest));
-    device->newest = (uint16_t)id;
-    device->room -= 2;
+    halo_device_take_short(device, chain, id, 2, 0, room);
     device->avail = halo_at_step(second, &device->place, device->end);
     return 1;
 }
 
-/* Of a first descriptor with these flags, the phase taken out: it is inline, and has no next one.
- */
+/* Of a first descriptor with these flags, the phase taken out: it is inline, with a next one or
+ * without. */
 static inline bool halo_device_is_inline(const struct halo_device *device, uint32_t flags)
 {
-    return (flags & ~(15u << HALO_DESC_INLINE_LEN)) == HALO_DESC_INLINE &&
+    return (flags & ~(15u << HALO_DESC_INLINE_LEN | HALO_DESC_NEXT)) == HALO_DESC_INLINE &&
            !(flags & device->refused);
 }
 
 /*
- * A request that is inline and has no buffer for its answer: one descriptor, which is so and has
- * been loaded; there is room for it. What may still be wrong with it is its length and its id; then
- * the walk says so.
+ * An inline request without a buffer for its answer: one descriptor, which has been loaded. What
+ * may still be wrong with it is its length and its id; then the walk says so.
  */
 static inline int halo_device_take_inline(struct halo_device *device, struct halo_chain *chain,
                                           struct halo_span *spans, uint32_t span_max, uint64_t meta)
 {
     const uint64_t addr = halo_shm_load_addr(device->avail.desc);
     const uint64_t len = meta >> (48 + HALO_DESC_INLINE_LEN) & 15;
-    const uint64_t rest = 1 | 1u << 16 | len << 24; /* one slot, inline, so long, not rejected */
-    const uint32_t id = halo_meta_id(meta), last = halo_meta_len(meta);
-    struct halo_device_chain *record;
+    const uint32_t id = halo_meta_id(meta);
 
     if (id >= device->ids || len > HALO_INLINE_REQUEST_MAX ||
         !(device->chains[id].token & HALO_TOKEN_FREE))
         return halo_device_walk(device, chain, spans, span_max, meta, addr);
     halo_shm_prefetch(device->avail.desc);
-    record = &device->chains[id];
-    record->token += HALO_TOKEN_FREE;
-    record->capacity = 0;
-    record->slots = 1;
-    record->is_inline = true;
-    chain->token.word = record->token;
-    chain->readable_len = 0;
-    chain->writable_len = 0;
-    chain->readable_count = 0;
-    chain->writable_count = 0;
-    __builtin_memcpy((unsigned char *)chain + offsetof(struct halo_chain, slots), &rest,
-                     sizeof(rest));
-    __builtin_memcpy(chain->inline_bytes, &addr, sizeof(addr));
-    __builtin_memcpy(chain->inline_bytes + sizeof(addr), &last, sizeof(last));
-    device->newest = (uint16_t)id;
-    device->room--;
+    halo_device_take_words(chain, addr, halo_meta_len(meta));
+    halo_device_take_short(device, chain, id, 1, 1u << 16 | len << 24, 0);
     device->avail = halo_at_step(device->avail, &device->place, device->end);
+    return 1;
+}
+
+/* The same with one, which is taken as that of a pair is. */
+static inline int halo_device_take_inline_pair(struct halo_device *device, struct halo_chain *chain,
+                                               struct halo_span *spans, uint32_t span_max,
+                                               uint64_t meta)
+{
+    const struct halo_at first = device->avail;
+    const struct halo_at second = halo_at_step(first, &device->place, device->end);
+    const uint64_t len = meta >> (48 + HALO_DESC_INLINE_LEN) & 15;
+    const uint64_t word = halo_shm_load_meta(second.desc) ^ second.phase;
+    const uint32_t id = halo_bare_id(word ^ HALO_META_WRITE), room = halo_meta_len(word);
+    struct halo_desc loaded = {0, word ^ second.phase};
+    const uint64_t addr = halo_shm_load_addr(first.desc);
+
+    halo_shm_prefetch(first.desc);
+    if (word & HALO_META_PHASE)
+        return halo_device_walk_pair(device, chain, spans, span_max, meta, addr, &loaded);
+    loaded.addr = halo_shm_load_addr(second.desc);
+    if (id >= device->ids || span_max < 1 || len > HALO_INLINE_REQUEST_MAX ||
+        !halo_device_plain_span(&device->plain, loaded.addr, room, true, &spans[0]) ||
+        !(device->chains[id].token & HALO_TOKEN_FREE))
+        return halo_device_walk_pair(device, chain, spans, span_max, meta, addr, &loaded);
+    halo_device_take_words(chain, addr, halo_meta_len(meta));
+    halo_device_take_short(device, chain, id, 2, 1u << 16 | len << 24, room);
+    device->avail = halo_at_step(second, &device->place, device->end);
     return 1;
 }
 

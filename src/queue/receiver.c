@@ -108,6 +108,16 @@ static __attribute__((noinline)) int poll_inline(struct halo_receiver *receiver,
         halo_device_take_inline(&receiver->device, &request->chain, spans, span_max, meta));
 }
 
+static __attribute__((noinline)) int poll_inline_pair(struct halo_receiver *receiver,
+                                                      struct halo_received *request,
+                                                      struct halo_span *spans, uint32_t span_max,
+                                                      uint64_t meta)
+{
+    return taken(
+        receiver, request, spans,
+        halo_device_take_inline_pair(&receiver->device, &request->chain, spans, span_max, meta));
+}
+
 static __attribute__((noinline)) int poll_any(struct halo_receiver *receiver,
                                               struct halo_received *request,
                                               struct halo_span *spans, uint32_t span_max,
@@ -118,7 +128,8 @@ static __attribute__((noinline)) int poll_any(struct halo_receiver *receiver,
         halo_device_take_loaded(&receiver->device, &request->chain, spans, span_max, meta));
 }
 
-/* The usual requests go a short way: one buffer to be read and one for the answer, or inline. */
+/* The usual requests go a short way: one buffer to be read, or bytes inline, and one for the
+ * answer; or inline alone. */
 int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *request,
                        struct halo_span *spans, uint32_t span_max)
 {
@@ -135,8 +146,12 @@ int halo_receiver_poll(struct halo_receiver *receiver, struct halo_received *req
         return poll_pair(receiver, request, spans, span_max, meta);
     if (word & HALO_META_PHASE)
         return receiver->holding ? take_nothing(receiver) : 0;
-    if (HALO_PLAIN_PATH && halo_device_is_inline(device, halo_meta_flags(word)) && device->room > 0)
-        return poll_inline(receiver, request, spans, span_max, meta);
+    if (HALO_PLAIN_PATH && halo_device_is_inline(device, halo_meta_flags(word))) {
+        if (!(halo_meta_flags(meta) & HALO_DESC_NEXT) && device->room > 0)
+            return poll_inline(receiver, request, spans, span_max, meta);
+        if (device->room > 1)
+            return poll_inline_pair(receiver, request, spans, span_max, meta);
+    }
     return poll_any(receiver, request, spans, span_max, meta);
 }
 

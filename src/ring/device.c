@@ -474,12 +474,13 @@ static __attribute__((noinline)) int take_pair(struct halo_device *device, struc
     return halo_device_take_pair(device, chain, spans, span_max, meta);
 }
 
-static __attribute__((noinline)) int take_inline_alone(struct halo_device *device,
+static __attribute__((noinline)) int take_inline_words(struct halo_device *device,
                                                        struct halo_chain *chain,
                                                        struct halo_span *spans, uint32_t span_max,
-                                                       uint64_t meta)
+                                                       uint64_t meta, bool is_pair)
 {
-    return halo_device_take_inline(device, chain, spans, span_max, meta);
+    return is_pair ? halo_device_take_inline_pair(device, chain, spans, span_max, meta)
+                   : halo_device_take_inline(device, chain, spans, span_max, meta);
 }
 
 int halo_device_take(struct halo_device *device, struct halo_chain *chain, struct halo_span *spans,
@@ -498,8 +499,12 @@ int halo_device_take(struct halo_device *device, struct halo_chain *chain, struc
     }
     if (HALO_PLAIN_PATH && flags == HALO_DESC_NEXT && device->room > 1)
         return take_pair(device, chain, spans, span_max, meta);
-    if (HALO_PLAIN_PATH && halo_device_is_inline(device, flags))
-        return take_inline_alone(device, chain, spans, span_max, meta);
+    if (HALO_PLAIN_PATH && halo_device_is_inline(device, flags)) {
+        if (!(flags & HALO_DESC_NEXT))
+            return take_inline_words(device, chain, spans, span_max, meta, false);
+        if (device->room > 1)
+            return take_inline_words(device, chain, spans, span_max, meta, true);
+    }
     halo_shm_prefetch(desc);
     return walk_from(device, chain, spans, span_max, meta, halo_shm_load_addr(desc), NULL);
 }
