@@ -224,6 +224,23 @@ static void dev_16_a_buffer_in_memory_that_lacks_the_right_is_rejected(void **st
     assert_rejected(ring, &sink, 1, 0, HALO_REJECT_PERMISSION, sink.addr);
 }
 
+/* Where the plain path looks first, too. */
+static void dev_16_the_first_region_may_lack_a_right(void **state)
+{
+    struct ring *ring = *state;
+
+    for (int writes = 0; writes < 2; writes++) {
+        ring->regions[0].rights = writes ? HALO_MAY_READ : HALO_MAY_WRITE;
+        ring_start(ring);
+        offer(ring, 0, DATA_BASE, 1, 0, writes ? HALO_DESC_WRITE : 0);
+        assert_int_equal(ring_take(ring), HALO_EREJECT);
+        assert_int_equal(ring->chain.reject, HALO_REJECT_PERMISSION);
+        halo_device_publish(&ring->device);
+        offer(ring, 1, DATA_BASE, 1, 0, writes ? 0 : HALO_DESC_WRITE);
+        assert_int_equal(ring_take(ring), 1);
+    }
+}
+
 static void the_first_unacceptable_buffer_of_a_chain_is_the_one_that_is_named(void **state)
 {
     struct ring *ring = *state;
@@ -371,6 +388,7 @@ int main(void)
         AT_EVERY_SIZE(dev_13_a_buffer_not_wholly_in_shared_memory_is_rejected),
         AT_EVERY_SIZE(dev_13_a_region_past_the_end_of_the_address_space_does_not_wrap),
         AT_EVERY_SIZE(dev_16_a_buffer_in_memory_that_lacks_the_right_is_rejected),
+        AT_EVERY_SIZE(dev_16_the_first_region_may_lack_a_right),
         FROM_SIZE_3(the_first_unacceptable_buffer_of_a_chain_is_the_one_that_is_named),
         AT_EVERY_SIZE(dev_17_more_buffers_than_spans_are_rejected_at_the_limit),
         AT_EVERY_SIZE(a_rejected_chain_comes_back_empty_and_the_queue_goes_on),
