@@ -119,7 +119,9 @@ struct halo_boot {
     uint32_t spare_max;    /* most spare bytes of a read: HALO_SPARE_MAX, 3 or 0 */
     uint64_t protect;      /* code: see HALO_PROTECT_OFFSET */
     uint32_t rows_max;     /* HALO_ROWS_MAX where the host makes calls with rows */
-    uint32_t unused[5];
+    uint32_t env_count;    /* strings of the environment, behind those of args */
+    uint64_t program;      /* address of a struct halo_program_start, or 0 */
+    uint64_t unused;
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -149,9 +151,31 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, deferred_max) == 280, "boot page l
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, spare_max) == 284, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, protect) == 288, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, rows_max) == 296, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, env_count) == 300, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, program) == 304, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 320, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
+
+/*
+ * A program of Linux's, beside which the host has put a runtime that starts it: where it is, in the
+ * boot page, at this offset.
+ */
+#define HALO_PROGRAM_OFFSET 1024u
+#define HALO_PROGRAM_PIECES 24u
+
+struct halo_program_start {
+    uint64_t entry;
+    uint64_t headers; /* address of its program headers, or 0: they are not in memory */
+    uint32_t header_count;
+    uint32_t piece_count;
+    struct {
+        uint64_t base, len;
+        uint64_t prot;             /* bits: 1 it can be read, 2 written, 4 executed */
+    } pieces[HALO_PROGRAM_PIECES]; /* its memory, by whole pages */
+};
+
+HALO_STATIC_ASSERT(sizeof(struct halo_program_start) == 600, "boot page layout");
 
 /*
  * What the register fs points to, in the boot page's second half: what compilers for x86-64 expect
@@ -166,7 +190,9 @@ struct halo_thread {
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_thread, canary) == 0x28, "the ABI's");
-HALO_STATIC_ASSERT(sizeof(struct halo_boot) <= HALO_THREAD_OFFSET, "they share a page");
+HALO_STATIC_ASSERT(sizeof(struct halo_boot) <= HALO_PROGRAM_OFFSET, "they share a page");
+HALO_STATIC_ASSERT(HALO_PROGRAM_OFFSET + sizeof(struct halo_program_start) <= HALO_THREAD_OFFSET,
+                   "they share a page");
 
 /*
  * The status line, in the boot page, for guests that make system calls: what the host says each

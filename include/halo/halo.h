@@ -51,10 +51,13 @@ enum halo_backend_choice {
 };
 
 #define HALO_RAM_DEFAULT (16ull << 20)
+#define HALO_RAM_LINUX (64ull << 20) /* of a program of Linux's */
 #define HALO_RAM_MIN (6ull << 20)
 #define HALO_RAM_MAX (1024ull << 20)
 
 #define HALO_STACK_DEFAULT (1ull << 20)
+#define HALO_STACK_LINUX \
+    (8ull << 20) /* of a program of Linux's, where that is an eighth of its memory */
 #define HALO_STACK_MIN (64ull << 10)
 #define HALO_STACK_MAX (512ull << 20)
 
@@ -131,6 +134,8 @@ struct halo_options {
     uint64_t held_max;       /* HALO_HELD_DEFAULT */
     uint64_t exit_max;       /* HALO_EXIT_DEFAULT */
     struct halo_sizes sizes; /* of what host and guest share; 0 is the default of each */
+    const char *const *env;  /* the environment of a program of Linux's: NAME=VALUE */
+    uint32_t env_count;
 };
 
 #define HALO_HELD_DEFAULT (64ull << 20)

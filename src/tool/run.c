@@ -12,7 +12,9 @@ static const char usage[] =
     "\n"
     "Runs the program GUEST in a sandbox. Its standard input, output and error are this\n"
     "command's, and its exit code is, too.\n"
-    "\n" TOOL_USAGE "  -i, --input FILE     give the guest FILE as its standard input\n"
+    "\n" TOOL_USAGE
+    "  -e, --env NAME=VALUE of the environment of a Linux program; may stand several times\n"
+    "  -i, --input FILE     give the guest FILE as its standard input\n"
     "  -h, --help           this text\n"
     "\n"
     "Exit codes: the guest's own; 1 what it wrote could not be written; 2 wrong use or an\n"
@@ -22,6 +24,7 @@ struct run_options {
     struct tool_options common;
     const char *guest;
     const char *input;
+    const char **env; /* as many as there are arguments, at most */
     bool help;
 };
 
@@ -29,6 +32,7 @@ static int parse(int argc, char **argv, struct run_options *options)
 {
     static const struct option longs[] = {
         TOOL_LONGS,
+        {"env", required_argument, NULL, 'e'},
         {"input", required_argument, NULL, 'i'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -36,10 +40,23 @@ static int parse(int argc, char **argv, struct run_options *options)
     int option, error;
 
     *options = (struct run_options){.common = {.timeout_ns = HALO_FOREVER}};
+    options->env = calloc((size_t)argc, sizeof(*options->env));
+    if (!options->env) {
+        fputs("halo run: no memory\n", stderr);
+        return TOOL_EXIT_USAGE;
+    }
+    options->common.sandbox.env = options->env;
     argv[0] = (char[]){"halo run"}; /* how getopt begins its messages */
     /* '+': what follows GUEST belongs to it. */
-    while ((option = getopt_long(argc, argv, "+" TOOL_SHORTS "i:h", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "+" TOOL_SHORTS "e:i:h", longs, NULL)) != -1) {
         switch (option) {
+        case 'e':
+            if (!strchr(optarg, '=') || *optarg == '=') {
+                fprintf(stderr, "halo run: --env takes NAME=VALUE, not '%s'\n", optarg);
+                return TOOL_EXIT_USAGE;
+            }
+            options->env[options->common.sandbox.env_count++] = optarg;
+            break;
         case 'i':
             options->input = optarg;
             break;
@@ -109,16 +126,13 @@ static void print_stats(const struct halo_sandbox *box)
         print_calls(box, stats.system_calls);
 }
 
-int tool_run(int argc, char **argv)
+static int run(const struct run_options *wanted)
 {
-    struct run_options options;
+    struct run_options options = *wanted;
     struct halo_sandbox *box = NULL;
     struct tool_progress progress;
-    int input = STDIN_FILENO, code = 0;
-    int error = parse(argc, argv, &options);
+    int input = STDIN_FILENO, code = 0, error;
 
-    if (error)
-        return error;
     if (options.help)
         return tool_print(usage);
     if (options.input) {
@@ -146,4 +160,15 @@ int tool_run(int argc, char **argv)
     if (options.input)
         close(input);
     return tool_exit_code(error, code);
+}
+
+int tool_run(int argc, char **argv)
+{
+    struct run_options options;
+    int code = parse(argc, argv, &options);
+
+    if (!code)
+        code = run(&options);
+    free(options.env);
+    return code;
 }

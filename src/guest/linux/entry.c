@@ -75,8 +75,21 @@ __asm__(".pushsection .text\n"
         "    mov 112(%rsp), %r15\n"
         "    mov 56(%rsp), %rsp\n"
         "    jmp *%rcx\n"
-        ".popsection\n"
-        /* The note that has the host lead system calls here. */
+        ".popsection\n");
+
+#ifdef HALO_RUNTIME
+/* What the host enters, and 16 bytes behind it where it leads system calls: program.c. */
+__asm__(".pushsection .text\n"
+        ".balign 16\n"
+        ".hidden halo__runtime_head\n"
+        ".globl halo__runtime_head\n"
+        "halo__runtime_head:\n"
+        "    jmp _start\n"
+        "    .balign 16\n"
+        "    jmp halo__linux_entry\n"
+        ".popsection\n");
+#else
+__asm__(/* The note that has the host lead system calls here. */
         ".pushsection .note.halo, \"a\", @note\n"
         "    .balign 4\n"
         "    .long 5, 8, 2\n"
@@ -91,6 +104,7 @@ __asm__(".pushsection .text\n"
         "    .hidden __rela_iplt_start, __rela_iplt_end\n"
         "    .quad __rela_iplt_start, __rela_iplt_end\n"
         ".popsection\n");
+#endif
 
 uint64_t halo__linux_rsp __attribute__((visibility("hidden")));
 

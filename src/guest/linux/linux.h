@@ -14,7 +14,9 @@
  *     process.c    exit, who one is, limits, signals as one thread sees them
  *     random.c     random numbers
  *     entry.c      where a system call arrives, in a guest
- *     start.c      what the table needs, from the guest's library; the program's start
+ *     start.c      what the table needs, from the guest's library
+ *     linked.c     the start of a program that is linked with all of this
+ *     program.c    the start of one that is not: a file of Linux's, as it is
  *
  * A program's pointer is checked against the memory that it has before anything is read or written
  * through it: EFAULT, and not a fault. Results are those of Linux, or ENOSYS; docs/linux.md lists

@@ -1,6 +1,5 @@
 /*
- * A guest that is an ordinary program: its C library's start, and the table of system calls over
- * the library of the guest.
+ * What the table of system calls needs, from the library of the guest.
  *
  * The program's calls come to `entry` in entry.c, on a stack of their own. They wait by the port
  * like everyone, and meanwhile no call of the host's is served: an exported function would need a
@@ -11,7 +10,6 @@
 #include "linux.h"
 #include "../port.h"
 #include "../stream/stream.h"
-#include <elf.h>
 
 #define LIBRARY_HEAP_MAX                                                             \
     (4ull << 20)         /* of the library itself: an eighth of the heap, up to this \
@@ -313,14 +311,6 @@ static struct linux_host host = {
 
 /* --- Start ------------------------------------------------------------------------------------ */
 
-/* Of the linker's: the file's own header, which is part of the first segment. */
-extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
-
-static const Elf64_Phdr *program_headers(void)
-{
-    return (const Elf64_Phdr *)(const void *)((const char *)&__ehdr_start + __ehdr_start.e_phoff);
-}
-
 void halo__linux_begin(const struct halo_boot *boot)
 {
     const uint64_t eighth = boot->heap_len / 8;
@@ -333,31 +323,7 @@ void halo__linux_begin(const struct halo_boot *boot)
                      HALO_PAGE);
 }
 
-/* Of the linker's: the list of what a C library relocates itself. */
-extern const char __rela_iplt_start[] __attribute__((weak, visibility("hidden")));
-extern const char __rela_iplt_end[] __attribute__((weak, visibility("hidden")));
-
-/* The program's segments. What was read-only from the start is looked at first. */
-static void add_segments(void)
-{
-    const uint32_t types[] = {&__rela_iplt_start[0] == &__rela_iplt_end[0] ? PT_GNU_RELRO : PT_NULL,
-                              PT_LOAD};
-    const Elf64_Phdr *headers = program_headers();
-
-    for (uint32_t i = 0; i < 2 * __ehdr_start.e_phnum; i++) {
-        const uint32_t type = types[i / __ehdr_start.e_phnum];
-        const Elf64_Phdr *header = &headers[i % __ehdr_start.e_phnum];
-        const uint64_t base = header->p_vaddr / HALO_PAGE * HALO_PAGE;
-        const uint64_t end = header->p_vaddr + header->p_memsz;
-        const uint64_t more = type == PT_LOAD ? HALO_PAGE - 1 : 0;
-
-        if (header->p_type == type && type != PT_NULL)
-            linux_add_range(&halo__linux, base, (end + more) / HALO_PAGE * HALO_PAGE - base,
-                            type == PT_LOAD && (header->p_flags & PF_W));
-    }
-}
-
-static void start_table(const struct halo_boot *boot)
+void halo__linux_table(const struct halo_boot *boot)
 {
     const uint64_t kept = halo__heap_limit(0);
     const uint64_t args = boot->args / HALO_PAGE * HALO_PAGE;
@@ -371,87 +337,8 @@ static void start_table(const struct halo_boot *boot)
     _Static_assert(LINUX_CALLS == HALO_CALLS_COUNT, "the same numbers");
     halo__linux.unknown = save()->unknown;
     halo__linux.stack_len = boot->stack_len;
-    add_segments();
     linux_add_range(&halo__linux, boot->heap_base, kept, true);
     linux_add_range(&halo__linux, boot->stack_low, boot->stack_len, true);
     linux_add_range(&halo__linux, boot->pool_base, boot->pool_len, true);
     linux_add_range(&halo__linux, args, boot->args_len + (boot->args - args), false);
-}
-
-#define WORDS_MAX 32u /* of the environment and the auxiliary vector */
-
-/* What Linux leaves on a new program's stack: argc, argv, the environment, the auxiliary vector. */
-static char **make_stack(const struct halo_boot *boot, const uint64_t *random)
-{
-    uint64_t *words = malloc((boot->arg_count + WORDS_MAX) * sizeof(*words)), *at = words;
-    char *arg = (char *)(uintptr_t)boot->args;
-    const uint64_t vector[] = {
-        AT_PHDR,   (uintptr_t)program_headers(),
-        AT_PHENT,  sizeof(Elf64_Phdr),
-        AT_PHNUM,  __ehdr_start.e_phnum,
-        AT_PAGESZ, HALO_PAGE,
-        AT_ENTRY,  __ehdr_start.e_entry,
-        AT_CLKTCK, 100,
-        AT_RANDOM, (uintptr_t)random,
-        AT_UID,    1000,
-        AT_EUID,   1000,
-        AT_GID,    1000,
-        AT_EGID,   1000,
-        AT_SECURE, 0,
-        AT_NULL,   0,
-    };
-
-    if (!words)
-        halo_panic("no memory for the arguments");
-    for (uint32_t i = 0; i < boot->arg_count; i++) {
-        *at++ = (uintptr_t)arg;
-        arg += strlen(arg) + 1;
-    }
-    *at++ = 0; /* the end of argv */
-    *at++ = 0; /* and of an environment without anything in it */
-    memcpy(at, vector, sizeof(vector));
-    return (char **)words;
-}
-
-int main(int argc, char **argv);
-
-/*
- * What a program of glibc's finds in the files that its compiler links it with; here they are not
- * needed. Constructors are in lists by now, and not in the code of _init.
- */
-void _init(void);
-void _fini(void);
-
-void _init(void)
-{
-}
-
-void _fini(void)
-{
-}
-
-/* It is not position-independent. */
-void _dl_relocate_static_pie(void);
-
-void _dl_relocate_static_pie(void)
-{
-}
-
-void *__dso_handle;
-
-/* Of the C library: runs constructors, main and exit. musl's has no last argument. */
-_Noreturn void __libc_start_main(int (*main)(int, char **), int argc, char **argv,
-                                 void (*init)(void), void (*fini)(void), void (*loader)(void),
-                                 void *stack_end);
-
-_Noreturn void halo__linux_main(const struct halo_boot *boot)
-{
-    static uint64_t random[2];
-
-    halo_handle_write_errors(); /* write returns them, or raises SIGPIPE */
-    start_table(boot);
-    (void)linux_call(&halo__linux, 318 /* getrandom */,
-                     (const uint64_t[6]){(uintptr_t)random, sizeof(random)});
-    __libc_start_main(main, (int)boot->arg_count, make_stack(boot, random), NULL, NULL, NULL,
-                      (void *)(uintptr_t)(boot->stack_low + boot->stack_len));
 }

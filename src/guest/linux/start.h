@@ -9,6 +9,8 @@
 
 /* Before the library uses any memory: keep a part of the heap for the library itself. */
 void halo__linux_begin(const struct halo_boot *boot) __attribute__((weak));
+/* Begin the table, with all memory of the program's but its own pieces. */
+void halo__linux_table(const struct halo_boot *boot);
 /* Run the program: its C library, constructors, main, and the end. */
 _Noreturn void halo__linux_main(const struct halo_boot *boot) __attribute__((weak));
 

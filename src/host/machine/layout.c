@@ -200,7 +200,8 @@ static void place_queues(struct halo_layout *layout)
 
 int halo__layout_begin(struct halo_machine *machine, const struct halo_options *options)
 {
-    const uint64_t len = options->ram_len ? options->ram_len : HALO_RAM_DEFAULT;
+    const uint64_t least = machine->layout.is_linux ? HALO_RAM_LINUX : HALO_RAM_DEFAULT;
+    const uint64_t len = options->ram_len ? options->ram_len : least;
     uint64_t args_len = 0;
     int error;
 
@@ -216,6 +217,8 @@ int halo__layout_begin(struct halo_machine *machine, const struct halo_options *
                           HALO_STACK_MIN >> 10, HALO_STACK_MAX >> 10);
     for (uint32_t i = 0; i < options->arg_count; i++)
         args_len += strlen(options->args[i]) + 1;
+    for (uint32_t i = 0; i < options->env_count; i++)
+        args_len += strlen(options->env[i]) + 1;
     if (args_len > HALO_ARGS_MAX)
         return halo__fail(machine->words, HALO_EINVAL,
                           "the guest's arguments are longer than %u bytes", HALO_ARGS_MAX);
@@ -277,6 +280,8 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .spare_max = HALO_SPARE_MAX,
         .protect = layout->syscall_entry ? layout->doorbell + HALO_PROTECT_OFFSET : 0,
         .rows_max = options->transport == HALO_TRANSPORT_RING ? HALO_ROWS_MAX : 0,
+        .program = layout->is_linux ? layout->boot + HALO_PROGRAM_OFFSET : 0,
+        .env_count = options->env_count,
     };
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;
@@ -288,10 +293,14 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         return error;
     place(machine, layout->boot, &boot, sizeof(boot));
     place(machine, thread.self, &thread, sizeof(thread));
-    for (uint32_t i = 0; i < options->arg_count; i++) {
-        size_t len = strlen(options->args[i]) + 1;
+    if (layout->is_linux)
+        place(machine, boot.program, &layout->program, sizeof(layout->program));
+    for (uint32_t i = 0; i < options->arg_count + options->env_count; i++) {
+        const char *text =
+            i < options->arg_count ? options->args[i] : options->env[i - options->arg_count];
+        size_t len = strlen(text) + 1;
 
-        place(machine, at, options->args[i], len);
+        place(machine, at, text, len);
         at += len;
     }
     halo__doorbell_write(machine);
@@ -312,6 +321,8 @@ static int place_stack(struct halo_machine *machine, uint64_t len)
                           "the guest's file asks for a stack of %llu bytes, and a stack has %llu "
                           "KiB at most: link it with another --stack",
                           (unsigned long long)len, HALO_STACK_MAX >> 10);
+    if (len == 0 && layout->is_linux && machine->ram.len >= 8 * HALO_STACK_LINUX)
+        len = HALO_STACK_LINUX;
     layout->stack_len = len == 0 ? HALO_STACK_DEFAULT : pages(len);
     if (layout->stack_len < HALO_STACK_MIN)
         layout->stack_len = HALO_STACK_MIN;

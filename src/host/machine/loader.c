@@ -3,8 +3,9 @@
  * memory are the caller's, and each header of theirs is copied before it is judged. Every
  * field is checked before it is used, in 64 bits, by subtraction. Group ELF of hostile-cases.md.
  *
- * Accepted: a static x86-64 program linked at HALO_PROGRAM_BASE, or elsewhere in RAM. Sections are
- * not parsed.
+ * Accepted: a static x86-64 program linked at HALO_PROGRAM_BASE, or elsewhere in RAM, with Halo's
+ * notes; and without them any static program of Linux's, also one without a fixed address, beside
+ * which runtime.c places what answers its system calls. Sections are not parsed.
  */
 #define _GNU_SOURCE
 #include "machine.h"
@@ -19,12 +20,7 @@
 
 #define SEGMENT_MAX 64u
 #define FILE_MAX (64ull << 20)
-
-struct guest_file {
-    const unsigned char *bytes;
-    uint64_t len;
-    unsigned char *memory; /* the bytes, where they are the loader's own */
-};
+#define NEEDS_LINKER "it needs a dynamic linker: link it with -static or -static-pie"
 
 static int refuse(struct halo_machine *machine, const char *path, const char *why)
 {
@@ -34,7 +30,7 @@ static int refuse(struct halo_machine *machine, const char *path, const char *wh
 
 /* Is it a file that may be read as a whole? Its length, then. */
 static int check_file(struct halo_machine *machine, const char *path, int fd,
-                      struct guest_file *file)
+                      struct halo_guest_file *file)
 {
     struct stat st;
 
@@ -56,7 +52,7 @@ static int check_file(struct halo_machine *machine, const char *path, int fd,
 
 /* Read the whole file; what it turns into afterwards does not matter. The offset stays. */
 static int read_file(struct halo_machine *machine, const char *path, int fd,
-                     struct guest_file *file)
+                     struct halo_guest_file *file)
 {
     int error = check_file(machine, path, fd, file);
 
@@ -75,7 +71,7 @@ static int read_file(struct halo_machine *machine, const char *path, int fd,
     return error;
 }
 
-static int read_path(struct halo_machine *machine, const char *path, struct guest_file *file)
+static int read_path(struct halo_machine *machine, const char *path, struct halo_guest_file *file)
 {
     int fd = halo__fd_high(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     int error;
@@ -88,7 +84,7 @@ static int read_path(struct halo_machine *machine, const char *path, struct gues
 }
 
 /* NULL, or what is wrong with the file header: ELF-01, ELF-02. */
-static const char *check_header(const struct guest_file *file, Elf64_Ehdr *header)
+static const char *check_header(const struct halo_guest_file *file, Elf64_Ehdr *header)
 {
     if (file->len < sizeof(*header))
         return "it is shorter than an ELF header";
@@ -100,8 +96,8 @@ static const char *check_header(const struct guest_file *file, Elf64_Ehdr *heade
         return "it is not a 64-bit little-endian ELF file of version 1";
     if (header->e_machine != EM_X86_64)
         return "it is for another machine than x86-64";
-    if (header->e_type != ET_EXEC)
-        return "it is not a static program (link it with the guest library, at a fixed address)";
+    if (header->e_type != ET_EXEC && header->e_type != ET_DYN)
+        return "it is not a program";
     if (header->e_phentsize != sizeof(Elf64_Phdr))
         return "its program headers have an unknown size";
     if (header->e_phnum == 0 || header->e_phnum > SEGMENT_MAX)
@@ -113,8 +109,8 @@ static const char *check_header(const struct guest_file *file, Elf64_Ehdr *heade
 }
 
 /* NULL, or what is wrong with a PT_LOAD segment: ELF-03 to ELF-08, ELF-10. */
-static const char *check_segment(const struct halo_layout *layout, const struct guest_file *file,
-                                 const Elf64_Phdr *segment)
+static const char *check_segment(const struct halo_layout *layout,
+                                 const struct halo_guest_file *file, const Elf64_Phdr *segment)
 {
     if (segment->p_offset > file->len || segment->p_filesz > file->len - segment->p_offset)
         return "a segment lies outside the file";
@@ -169,7 +165,7 @@ static int check_place(struct halo_machine *machine, const char *path, const Elf
 }
 
 static int load_segment(struct halo_machine *machine, const char *path,
-                        const struct guest_file *file, const Elf64_Phdr *segment)
+                        const struct halo_guest_file *file, const Elf64_Phdr *segment)
 {
     struct halo_layout *layout = &machine->layout;
     struct halo_range range;
@@ -281,6 +277,7 @@ static bool entry_is_code(const struct halo_layout *layout, uint64_t entry)
 
 /* What Halo's notes say; 0 where there is none. */
 struct notes {
+    bool has_version;
     uint32_t version, ring_max;
     uint32_t calls[2]; /* smallest and largest queue to the guest */
     uint64_t syscall_entry;
@@ -290,8 +287,10 @@ struct notes {
 /* Look at one note, whose description is `len` bytes at `bytes`. */
 static void read_note(const Elf64_Nhdr *note, const unsigned char *bytes, struct notes *notes)
 {
-    if (note->n_type == HALO_NOTE_ABI && note->n_descsz == sizeof(notes->version))
+    if (note->n_type == HALO_NOTE_ABI && note->n_descsz == sizeof(notes->version)) {
+        notes->has_version = true;
         memcpy(&notes->version, bytes, sizeof(notes->version));
+    }
     if (note->n_type == HALO_NOTE_RING && note->n_descsz == sizeof(notes->ring_max))
         memcpy(&notes->ring_max, bytes, sizeof(notes->ring_max));
     if (note->n_type == HALO_NOTE_CALLS && note->n_descsz == sizeof(notes->calls))
@@ -306,7 +305,7 @@ static void read_note(const Elf64_Nhdr *note, const unsigned char *bytes, struct
  * Look for Halo's notes among those of a segment. What is malformed is not looked at further:
  * ELF-12.
  */
-static void find_notes(const struct guest_file *file, const Elf64_Phdr *segment,
+static void find_notes(const struct halo_guest_file *file, const Elf64_Phdr *segment,
                        struct notes *notes)
 {
     uint64_t at = segment->p_offset, left = segment->p_filesz;
@@ -366,79 +365,201 @@ static int check_sizes(struct halo_machine *machine, const char *path)
     return 0;
 }
 
-static void read_program_header(const struct guest_file *file, const Elf64_Ehdr *header, uint32_t i,
-                                Elf64_Phdr *segment)
+static void read_program_header(const struct halo_guest_file *file, const Elf64_Ehdr *header,
+                                uint32_t i, Elf64_Phdr *segment)
 {
     memcpy(segment, file->bytes + header->e_phoff + i * sizeof(*segment), sizeof(*segment));
 }
 
-static int load(struct halo_machine *machine, const char *path, const struct guest_file *file)
+/* All of Halo's notes. */
+static struct notes read_notes(const struct halo_guest_file *file, const Elf64_Ehdr *header)
 {
-    Elf64_Ehdr header;
-    const char *why = check_header(file, &header);
-    Elf64_Phdr segment;
     struct notes notes = {.version = 0};
-    bool has_tls = false;
-    int error = 0;
+    Elf64_Phdr segment;
 
-    if (why)
-        return refuse(machine, path, why);
-    /* First of all: where memory lies is the version's, too. */
-    for (uint32_t i = 0; i < header.e_phnum; i++) {
-        read_program_header(file, &header, i, &segment);
+    for (uint32_t i = 0; i < header->e_phnum; i++) {
+        read_program_header(file, header, i, &segment);
         if (segment.p_type == PT_NOTE)
             find_notes(file, &segment, &notes);
     }
-    error = check_version(machine, path, notes.version);
-    for (uint32_t i = 0; i < header.e_phnum && !error; i++) {
-        read_program_header(file, &header, i, &segment);
+    return notes;
+}
+
+/* --- Programs of Linux's -------------------------------------------------------------------------
+ */
+
+/* It needs nobody but the kernel: no dynamic linker, no other library. ELF-11, ELF-15. */
+static int check_static(struct halo_machine *machine, const struct halo_guest_file *file,
+                        const Elf64_Ehdr *header)
+{
+    Elf64_Phdr segment;
+    Elf64_Dyn entry;
+
+    if (header->e_ident[EI_OSABI] != ELFOSABI_NONE && header->e_ident[EI_OSABI] != ELFOSABI_GNU)
+        return refuse(machine, file->name, "it is for another system than Linux");
+    for (uint32_t i = 0; i < header->e_phnum; i++) {
+        read_program_header(file, header, i, &segment);
+        if (segment.p_type == PT_INTERP)
+            return refuse(machine, file->name, NEEDS_LINKER);
+        if (segment.p_type != PT_DYNAMIC)
+            continue;
+        if (segment.p_offset > file->len || segment.p_filesz > file->len - segment.p_offset)
+            return refuse(machine, file->name, "a segment lies outside the file");
+        for (uint64_t at = 0; segment.p_filesz - at >= sizeof(entry); at += sizeof(entry)) {
+            memcpy(&entry, file->bytes + segment.p_offset + at, sizeof(entry));
+            if (entry.d_tag == DT_NULL)
+                break;
+            if (entry.d_tag == DT_NEEDED)
+                return refuse(machine, file->name,
+                              "it needs shared libraries: link it with -static or -static-pie");
+        }
+    }
+    return 0;
+}
+
+/* Where a program without a fixed address goes: what is added to its addresses. ELF-16. */
+static uint64_t choose_bias(const struct halo_guest_file *file, const Elf64_Ehdr *header)
+{
+    uint64_t lowest = UINT64_MAX, align = HALO_PAGE;
+    Elf64_Phdr segment;
+
+    if (header->e_type != ET_DYN)
+        return 0;
+    for (uint32_t i = 0; i < header->e_phnum; i++) {
+        read_program_header(file, header, i, &segment);
+        if (segment.p_type != PT_LOAD)
+            continue;
+        if (segment.p_vaddr < lowest)
+            lowest = segment.p_vaddr;
+        if (segment.p_align > align && segment.p_align <= HALO_PROGRAM_BASE)
+            align = segment.p_align; /* one that is no power of two is refused later */
+    }
+    return HALO_PROGRAM_BASE - (lowest == UINT64_MAX ? 0 : lowest / align * align);
+}
+
+/* What its start is told. The loader's ranges so far are its memory. */
+static void note_program(struct halo_machine *machine, const struct halo_guest_file *file,
+                         const Elf64_Ehdr *header, uint64_t bias)
+{
+    struct halo_layout *layout = &machine->layout;
+    struct halo_program_start *program = &layout->program;
+    const uint64_t len = header->e_phnum * sizeof(Elf64_Phdr);
+    Elf64_Phdr segment;
+
+    program->entry = header->e_entry + bias;
+    program->header_count = header->e_phnum;
+    for (uint32_t i = 0; i < header->e_phnum; i++) {
+        read_program_header(file, header, i, &segment);
+        if (segment.p_type == PT_LOAD && header->e_phoff >= segment.p_offset &&
+            len <= segment.p_filesz && header->e_phoff - segment.p_offset <= segment.p_filesz - len)
+            program->headers = segment.p_vaddr + bias + (header->e_phoff - segment.p_offset);
+    }
+    for (uint32_t i = 0; i < layout->range_count && i < HALO_PROGRAM_PIECES; i++) {
+        program->pieces[i].base = layout->ranges[i].base;
+        program->pieces[i].len = layout->ranges[i].len;
+        program->pieces[i].prot = layout->ranges[i].prot;
+        program->piece_count++;
+    }
+}
+
+/* --- All of it -----------------------------------------------------------------------------------
+ */
+
+static int load_segments(struct halo_machine *machine, const struct halo_guest_file *file,
+                         const Elf64_Ehdr *header, uint64_t bias, bool *has_tls)
+{
+    const char *path = file->name;
+    Elf64_Phdr segment;
+    int error = 0;
+
+    for (uint32_t i = 0; i < header->e_phnum && !error; i++) {
+        read_program_header(file, header, i, &segment);
+        segment.p_vaddr += bias;
         if (segment.p_type == PT_LOAD)
             error = load_segment(machine, path, file, &segment);
-        else if (segment.p_type == PT_INTERP || segment.p_type == PT_DYNAMIC)
-            error = refuse(machine, path, "it needs a dynamic linker"); /* ELF-11 */
+        else if (segment.p_type == PT_INTERP ||
+                 (segment.p_type == PT_DYNAMIC && !machine->layout.is_linux))
+            error = refuse(machine, path, NEEDS_LINKER); /* ELF-11 */
         else if (segment.p_type == PT_TLS)
-            has_tls = segment.p_memsz > 0;
+            *has_tls = segment.p_memsz > 0;
         else if (segment.p_type == PT_GNU_STACK && (segment.p_flags & PF_X))
             error = refuse(machine, path, "it wants an executable stack"); /* ELF-08 */
         else if (segment.p_type == PT_GNU_STACK)
             machine->layout.stack_wanted = segment.p_memsz;
     }
+    return error;
+}
+
+int halo__load(struct halo_machine *machine, const struct halo_guest_file *file)
+{
+    struct halo_layout *layout = &machine->layout;
+    const char *path = file->name, *why;
+    Elf64_Ehdr header;
+    Elf64_Phdr segment;
+    struct notes notes;
+    bool has_tls = false;
+    uint64_t bias;
+    int error;
+
+    why = check_header(file, &header);
+    if (why)
+        return refuse(machine, path, why);
+    /* First of all: where memory lies is the version's, too. */
+    notes = read_notes(file, &header);
+    error = layout->is_linux ? check_static(machine, file, &header)
+                             : check_version(machine, path, notes.version);
+    if (!error && !layout->is_linux && header.e_type != ET_EXEC)
+        error = refuse(machine, path,
+                       "it is not a static program (link it with the guest library, at a fixed "
+                       "address)");
+    if (error)
+        return error;
+    bias = layout->is_linux ? choose_bias(file, &header) : 0;
+    error = load_segments(machine, file, &header, bias, &has_tls);
     for (uint32_t i = 0; i < header.e_phnum && !error; i++) {
         read_program_header(file, &header, i, &segment);
+        segment.p_vaddr += bias;
         if (segment.p_type == PT_GNU_RELRO)
-            error = mark_relro(machine, &segment, !notes.syscall_entry || notes.relocates_nothing);
+            error =
+                mark_relro(machine, &segment,
+                           !layout->is_linux && (!notes.syscall_entry || notes.relocates_nothing));
     }
     if (error)
         return error;
-    if (has_tls && !notes.syscall_entry)
+    if (has_tls && !notes.syscall_entry && !layout->is_linux)
         return refuse(machine, path,
                       "it has thread-local variables, which guests have only with a C library");
-    if (notes.syscall_entry && !entry_is_code(&machine->layout, notes.syscall_entry)) /* ELF-13 */
+    if (notes.syscall_entry && !entry_is_code(layout, notes.syscall_entry)) /* ELF-13 */
         return refuse(machine, path, "what answers its system calls is not in executable memory");
-    machine->layout.syscall_entry = notes.syscall_entry;
-    if (!entry_is_code(&machine->layout, header.e_entry)) /* ELF-09 */
+    layout->syscall_entry = layout->is_linux ? 0 : notes.syscall_entry;
+    if (!entry_is_code(layout, header.e_entry + bias)) /* ELF-09 */
         return refuse(machine, path, "its entry point is not in executable memory");
-    machine->layout.entry = header.e_entry;
-    machine->layout.ring_max = notes.ring_max ? notes.ring_max : HALO_QUEUE_SIZE_DEFAULT;
-    machine->layout.calls_min = notes.calls[1] ? notes.calls[0] : HALO_QUEUE_SIZE_DEFAULT;
-    machine->layout.calls_max = notes.calls[1] ? notes.calls[1] : HALO_QUEUE_SIZE_DEFAULT;
+    layout->entry = header.e_entry + bias;
+    if (layout->is_linux) {
+        note_program(machine, file, &header, bias);
+        return 0;
+    }
+    layout->ring_max = notes.ring_max ? notes.ring_max : HALO_QUEUE_SIZE_DEFAULT;
+    layout->calls_min = notes.calls[1] ? notes.calls[0] : HALO_QUEUE_SIZE_DEFAULT;
+    layout->calls_max = notes.calls[1] ? notes.calls[1] : HALO_QUEUE_SIZE_DEFAULT;
     return check_sizes(machine, path);
 }
 
-int halo__load(struct halo_machine *machine, const struct halo_program *program)
+int halo__load_begin(struct halo_machine *machine, const struct halo_program *program,
+                     struct halo_guest_file *file)
 {
-    struct guest_file file = {program->bytes, program->len, NULL};
     const char *name = program->path ? program->path : "the program";
+    Elf64_Ehdr header;
     int error = 0;
 
+    *file = (struct halo_guest_file){name, program->bytes, program->len, NULL};
     if (program->path)
-        error = read_path(machine, name, &file);
+        error = read_path(machine, name, file);
     else if (!program->bytes)
-        error = read_file(machine, name, program->fd, &file);
+        error = read_file(machine, name, program->fd, file);
     else if (program->len > FILE_MAX)
         error = refuse(machine, name, "it is larger than 64 MiB");
-    if (!error)
-        error = load(machine, name, &file);
-    free(file.memory);
+    if (!error && !check_header(file, &header))
+        machine->layout.is_linux = !read_notes(file, &header).has_version;
     return error;
 }

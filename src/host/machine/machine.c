@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -59,6 +60,7 @@ int halo__machine_create(struct halo_machine *machine)
 int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
                        const struct halo_program *program, const struct halo_options *options)
 {
+    struct halo_guest_file file = {.memory = NULL};
     int code;
 
     *machine =
@@ -66,9 +68,14 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
     halo__machine_begin_time(machine);
     code = choose_backend(machine, options->backend);
     if (!code)
+        code = halo__load_begin(machine, program, &file);
+    if (!code)
         code = halo__layout_begin(machine, options);
     if (!code)
-        code = halo__load(machine, program);
+        code = halo__load(machine, &file);
+    if (!code && machine->layout.is_linux)
+        code = halo__runtime_load(machine);
+    free(file.memory);
     if (!code)
         code = halo__layout_finish(machine, options);
     return code;

@@ -63,6 +63,8 @@ struct halo_layout {
     struct halo_sizes sizes;
     /* What the guest can take: the largest queue to the host, and a queue to the guest. */
     uint32_t ring_max, calls_min, calls_max;
+    bool is_linux; /* a program of Linux's, which says nothing of Halo: */
+    struct halo_program_start program;
 };
 
 /* Why a guest was left. */
@@ -193,7 +195,21 @@ bool halo__doorbell_has_bases(void);
 /* Where the doorbell's page leads to a guest's own code for system calls, rcx and all being set. */
 uint64_t halo__doorbell_syscall_way(const struct halo_layout *layout);
 
-/* Read and check a guest file, place it in guest memory, add its ranges to the layout. */
-int halo__load(struct halo_machine *machine, const struct halo_program *program);
+/* A guest's file, in memory. */
+struct halo_guest_file {
+    const char *name;
+    const unsigned char *bytes;
+    uint64_t len;
+    unsigned char *memory; /* the bytes, where they are the loader's own */
+};
+
+/* Read it, and see of which kind it is. */
+int halo__load_begin(struct halo_machine *machine, const struct halo_program *program,
+                     struct halo_guest_file *file);
+/* Check it, place it in guest memory, add its ranges to the layout. */
+int halo__load(struct halo_machine *machine, const struct halo_guest_file *file);
+
+/* Place what answers the system calls of a program of Linux's behind it: it is what is entered. */
+int halo__runtime_load(struct halo_machine *machine);
 
 #endif
