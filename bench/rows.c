@@ -102,17 +102,18 @@ static void in_batches(struct halo_sandbox *box, int function, uint64_t total)
 
 static void run(const struct way *way, uint64_t total)
 {
+    const uint32_t warm = 4 * (way->is_batch ? BATCH : way->slice);
     struct halo_stats before, after;
     struct halo_sandbox *box;
     char words[40];
     int function;
 
-    fill(total < TABLE ? (uint32_t)total : TABLE);
+    fill(total < warm ? warm : total < TABLE ? (uint32_t)total : TABLE);
     box = open_guest(way, &function);
     if (way->is_batch)
-        in_batches(box, function, 4 * BATCH);
+        in_batches(box, function, warm);
     else
-        in_slices(way, box, function, 4 * way->slice <= TABLE ? 4 * way->slice : way->slice);
+        in_slices(way, box, function, warm);
     halo_stats(box, &before);
     bench_begin();
     if (way->is_batch)

@@ -150,7 +150,7 @@ static void rows_01_another_kind_of_answer(void **state)
 
 static void rows_02_other_rows_than_were_asked_for(void **state)
 {
-    (void)state;
+    close_box(state); /* each has its own */
     for (uint32_t count = 0; count < 30; count++) {
         if (count != 10)
             REFUSED(HALO_I64, 10, 0, numbers(count)); /* too few, too many */
@@ -179,7 +179,7 @@ static void rows_03_offsets_and_text_that_are_none(void **state)
         {1, 1, 3, 6}, {-1, 1, 3, 6}, {0, 3, 1, 6},         {0, 1, 7, 6},  {0, 1, 3, 5},
         {0, 1, 3, 7}, {0, -1, 3, 6}, {0, 1, INT32_MIN, 6}, {0, 1, 3, -6}, {0, 0x7fffffff, 3, 6}};
 
-    (void)state;
+    close_box(state); /* each has its own */
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         REFUSED(HALO_STR, 3, 0, texts(bad[i]));
     for (size_t i = 0; i < 6; i++)
@@ -200,7 +200,7 @@ static void rows_04_lists_of_rows_that_failed(void **state)
                                  lengthy[] = {{1, 5, 3}, {4, 6, 201}},
                                  wraps[] = {{1, 5, UINT32_MAX}, {4, 6, 0}};
 
-    (void)state;
+    close_box(state); /* each has its own */
     REFUSED(HALO_I64, 8, HALO_ROWS_GO_ON, with_errors(2, back, 0xed));
     REFUSED(HALO_I64, 8, HALO_ROWS_GO_ON, with_errors(2, same, 0xed));
     REFUSED(HALO_I64, 8, HALO_ROWS_GO_ON, with_errors(2, out, 0xed));

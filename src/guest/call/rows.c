@@ -26,10 +26,10 @@ int halo__rows_return(struct halo_call *call, const struct halo_value *value)
     values = halo__rows_values(c);
     switch (halo__column_width(c->type)) {
     case 8:
-        memcpy(values + (size_t)c->row * 8, &value->u64, 8);
+        __builtin_memcpy(values + (size_t)c->row * 8, &value->u64, 8);
         return 0;
     case 4:
-        memcpy(values + (size_t)c->row * 4, &value->u64, 4);
+        __builtin_memcpy(values + (size_t)c->row * 4, &value->u64, 4);
         return 0;
     default:
         break;
@@ -74,10 +74,10 @@ static void load(const struct halo_column *column, uint32_t row, struct halo_val
 
     switch (halo__column_width(column->type)) {
     case 8:
-        memcpy(&value->u64, values + i * 8, 8);
+        __builtin_memcpy(&value->u64, values + i * 8, 8);
         return;
     case 4:
-        memcpy(&value->u64, values + i * 4, 4);
+        __builtin_memcpy(&value->u64, values + i * 4, 4);
         return;
     default:
         break;
@@ -163,14 +163,15 @@ static bool spread_numbers(struct halo__rows_state *c, unsigned char **memory)
 
         if (whole == 0)
             continue;
-        memcpy(&eight, c->args[i].values, sizeof(eight)); /* parts are that long at least */
-        memcpy(&four, c->args[i].values, sizeof(four));
+        __builtin_memcpy(&eight, c->args[i].values,
+                         sizeof(eight)); /* parts are that long at least */
+        __builtin_memcpy(&four, c->args[i].values, sizeof(four));
         if (width == 4)
             eight = (uint64_t)four << 32 | four;
         else if (width == 0)
             eight = eight & 1 ? UINT64_MAX : 0;
         for (size_t k = 0; k < whole; k += sizeof(eight))
-            memcpy(at + k, &eight, sizeof(eight));
+            __builtin_memcpy(at + k, &eight, sizeof(eight));
         c->args[i].values = at;
         at += whole;
     }

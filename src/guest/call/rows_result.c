@@ -249,7 +249,7 @@ int halo_rows_fail(struct halo_rows *rows, uint32_t row, int32_t code, const cha
     if (c->error_count < HALO__ERRORS_MAX) {
         unsigned char *at = c->errors + c->errors_len;
 
-        memcpy(at, &wire, sizeof(wire));
+        __builtin_memcpy(at, &wire, sizeof(wire));
         memset(at + sizeof(wire), 0, (len + 4) & ~(size_t)3);
         memcpy(at + sizeof(wire), text, len);
         c->errors_len += (uint32_t)(sizeof(wire) + ((len + 4) & ~(size_t)3));
@@ -310,6 +310,6 @@ void halo__result_end_one(struct halo__rows_state *c)
     } else if (c->type == HALO_BOOL) {
         value->boolean = *halo__rows_values(c) & 1;
     } else if (c->type != HALO_VOID) {
-        memcpy(&value->u64, halo__rows_values(c), halo__column_width(c->type));
+        __builtin_memcpy(&value->u64, halo__rows_values(c), halo__column_width(c->type));
     }
 }
