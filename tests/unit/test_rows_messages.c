@@ -251,7 +251,7 @@ static void rows_08_a_column_that_changes_behind_its_answer(void **state)
     memset(b.message, 0xff, sizeof(b.message));
     for (uint32_t i = 0; i < 3; i++)
         assert_memory_equal(halo_column_text(&b.rows.result, i, &text_len),
-                            "abbccc" + i * (i + 1) / 2, i + 1);
+                            &"abbccc"[i * (i + 1) / 2], i + 1);
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, open_box, close_box)
