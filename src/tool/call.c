@@ -361,8 +361,9 @@ int tool_call(int argc, char **argv)
     if (!error) {
         if (halo_backend_note(box))
             fprintf(stderr, "halo call: %s\n", halo_backend_note(box));
-        tool_attach(box, STDIN_FILENO);
-        error = halo_serve_begin(box, options.timeout_ns);
+        error = tool_attach(box, STDIN_FILENO);
+        if (!error)
+            error = halo_serve_begin(box, options.timeout_ns);
     }
     if (error) {
         fprintf(stderr, "halo call: %s\n", halo_errmsg(box));

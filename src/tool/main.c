@@ -3,6 +3,7 @@
 #include "tool.h"
 #include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,7 +58,8 @@ int main(int argc, char **argv)
 {
     if (!keep_standard_numbers())
         return TOOL_EXIT_USAGE;
-    (void)setlocale(LC_CTYPE, ""); /* which characters can be printed; numbers stay as they are */
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error in words */
+    (void)setlocale(LC_CTYPE, "");  /* which characters can be printed; numbers stay as they are */
     if (argc < 2) {
         fputs(usage, stderr);
         return TOOL_EXIT_USAGE;

@@ -117,7 +117,9 @@ int tool_option(const char *command, struct tool_options *options, int option, c
     case 't':
         return parse_timeout(value, &options->timeout_ns)
                    ? 0
-                   : wrong(command, "a timeout is a number of seconds above zero, not", value);
+                   : wrong(command,
+                           "a timeout is a number of seconds, above zero and up to 1e9, not",
+                           value);
     case TOOL_STRICT:
         options->sandbox.strict = true;
         return 0;
@@ -195,9 +197,11 @@ void tool_print_guest(FILE *to, const char *bytes, size_t len)
     }
 }
 
-void tool_attach(struct halo_sandbox *box, int input)
+int tool_attach(struct halo_sandbox *box, int input)
 {
-    (void)halo_attach(box, HALO_STDIN, halo_end_fd(input));
-    (void)halo_attach(box, HALO_STDOUT, halo_end_fd(STDOUT_FILENO));
-    (void)halo_attach(box, HALO_STDERR, halo_end_fd(STDERR_FILENO));
+    int error = halo_attach(box, HALO_STDIN, halo_end_fd(input));
+
+    if (!error)
+        error = halo_attach(box, HALO_STDOUT, halo_end_fd(STDOUT_FILENO));
+    return error ? error : halo_attach(box, HALO_STDERR, halo_end_fd(STDERR_FILENO));
 }

@@ -145,7 +145,9 @@ static int run(const struct run_options *wanted)
     if (!error) {
         if (halo_backend_note(box))
             fprintf(stderr, "halo run: %s\n", halo_backend_note(box));
-        tool_attach(box, input);
+        error = tool_attach(box, input);
+    }
+    if (!error) {
         tool_progress_begin(box, &progress, options.common.quiet ? -1 : input);
         error = halo_run(box, options.common.timeout_ns, &code);
         tool_progress_end(&progress);

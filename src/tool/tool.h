@@ -105,8 +105,8 @@ int tool_print(const char *text);
  */
 void tool_print_guest(FILE *to, const char *bytes, size_t len);
 
-/* Whatever of the command's standard streams is open becomes the guest's. */
-void tool_attach(struct halo_sandbox *box, int input);
+/* The command's standard streams become the guest's; one that is closed is EBADF to it. */
+int tool_attach(struct halo_sandbox *box, int input);
 
 /* Shows how far a transfer is, on a terminal, where that is in nobody's way. */
 struct tool_progress {

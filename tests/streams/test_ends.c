@@ -441,6 +441,54 @@ static void host_16_a_time_limit_names_what_the_host_lacks(void **state)
     close(pair[1]);
 }
 
+/* What tells of a file's thread could be had, but not the descriptor that it is to move. */
+static void host_16_a_time_limit_names_what_is_lacking_for_a_thread(void **state)
+{
+    const int out = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    struct rlimit limit, one;
+    int first, second, code, error;
+
+    open_guest(state, "filter");
+    offer("in", halo_end_memory("text", 4, NULL, 0), HALO_IN);
+    offer("out", halo_end_fd(out), HALO_OUT);
+    first = dup(out);
+    second = dup(out);
+    close(first);
+    close(second);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    one = (struct rlimit){.rlim_cur = (rlim_t)second, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &one), 0);
+    error = halo_run(box, LIMIT, &code);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(error, HALO_ETIMEDOUT);
+    assert_non_null(strstr(halo_errmsg(box), "stream out cannot go on: there is no thread"));
+    close(out);
+}
+
+/* Of a file a part is there at once, and for the rest there is no thread: that part is not lost. */
+static void host_16_what_was_read_is_not_lost_for_want_of_a_thread(void **state)
+{
+    const int in = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    struct rlimit limit, none;
+    char out[16] = "";
+    int code, error;
+
+    assert_int_equal(write(in, "few bytes", 9), 9);
+    assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+    open_guest(state, "filter");
+    offer("in", halo_end_fd(in), HALO_IN);
+    offer("out", halo_end_memory(NULL, 0, out, sizeof(out)), HALO_OUT);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    error = halo_run(box, PATIENCE, &code);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(error, 0);
+    assert_int_equal(code, 0);
+    assert_string_equal(out, "few bytes");
+    close(in);
+}
+
 static void descriptors_come_back(struct halo_sandbox *running, void *limit)
 {
     struct rlimit now_it_is;
@@ -527,6 +575,8 @@ int main(void)
         RINGS(host_15_a_file_for_appending_has_no_offsets),
         RINGS(host_16_a_guest_goes_on_when_watches_come_back),
         RINGS(host_16_a_time_limit_names_what_the_host_lacks),
+        RINGS(host_16_a_time_limit_names_what_is_lacking_for_a_thread),
+        RINGS(host_16_what_was_read_is_not_lost_for_want_of_a_thread),
         RINGS(host_16_a_guest_goes_on_when_descriptors_come_back),
         RINGS(what_has_ended_reads_nothing_more),
     };

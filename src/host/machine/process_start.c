@@ -84,7 +84,8 @@ static int report_early_end(struct halo_machine *machine, struct process_state *
     static const char *const keeper_steps[] = {
         [HALO_KEEPER_SESSION] = "have a session of its own",
         [HALO_KEEPER_FILES] = "arrange its files (does the limit of open files leave it 24?)",
-        [HALO_KEEPER_CHILD] = "start the guest's process",
+        [HALO_KEEPER_CHILD] =
+            "start the guest's process (does the limit of processes leave it one?)",
         [HALO_KEEPER_LOCK] = "lock itself in (is seccomp allowed?)",
         [HALO_KEEPER_WAIT] = "wait for the guest's process",
         [HALO_KEEPER_SIGNALS] = "wait for signals",

@@ -357,7 +357,9 @@ static int64_t file_move(struct halo_streams *streams, struct halo_stream *strea
             if (helper)
                 halo__helper_give(helper, iov, count, flow->have,
                                   *at < 0 ? -1 : *at + (int64_t)flow->have, write);
-            return -EAGAIN;
+            if (helper || flow->have == 0)
+                return -EAGAIN;
+            n = (int64_t)flow->have; /* what came already would not come again */
         }
     } else if (flow->have > 0) {
         n = (int64_t)flow->have + (n > 0 ? n : 0); /* an error comes again */

@@ -190,7 +190,8 @@ const struct halo_stream *halo__streams_asked(const struct halo_streams *streams
     for (uint32_t i = 0; i < streams->used; i++) {
         const struct halo_stream *stream = &streams->at[i];
 
-        if (stream->kind == HALO_END_FD && stream->polled.armed && stream->polled.fd != stream->fd)
+        if (stream->kind == HALO_END_FD && stream->polled.armed &&
+            (stream->in.helper || stream->out.helper))
             return stream;
     }
     return NULL;
