@@ -45,7 +45,7 @@ struct halo_sandbox;
 struct halo_calls;
 
 enum halo_backend_choice {
-    HALO_BACKEND_AUTO = 0, /* kvm where /dev/kvm can be opened, else process */
+    HALO_BACKEND_AUTO = 0, /* kvm where it can be used, else process: see halo_backend_note */
     HALO_BACKEND_KVM,
     HALO_BACKEND_PROCESS,
 };
@@ -220,6 +220,7 @@ struct halo_sandbox *halo_call_sandbox(struct halo_call *call);
 #define HALO_VALUE_MAX (16ull << 20)
 #define HALO_DEFERRED_MAX (HALO_VALUE_MAX + 65536)
 
+/* No time limit. A negative one is HALO_EINVAL. */
 #define HALO_FOREVER INT64_MAX
 
 /* --- Functions of the guest ------------------------------------------------------------------- */
@@ -347,9 +348,10 @@ void halo_future_free(struct halo_future *future);
  *                   halo_errmsg names stream and error
  *   HALO_ESTATE     it has ended before, was never opened, or is in the middle of a call
  *   HALO_EHOST      the operating system refused something
- * After an error other than HALO_EDEADLOCK the guest never runs again. However it has ended, what
- * it had written goes out: after an orderly end for as long as the time limit allows, else for a
- * second at most, and a twentieth of one after HALO_ETIMEDOUT.
+ * or HALO_EINVAL, HALO_EBUSY, and nothing was done. After HALO_ETIMEDOUT, and the errors behind it
+ * but HALO_ESTATE, the guest never runs again. However it has ended, what it had written goes out:
+ * after an orderly end for as long as the time limit allows, else for a second at most, and a
+ * twentieth of one after HALO_ETIMEDOUT.
  */
 int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code);
 

@@ -195,6 +195,7 @@ int halo_stream_stats(struct halo_sandbox *box, uint32_t handle, struct halo_str
  * for it. They return the codes of halo_wait, and
  *   HALO_EINVAL  the stream's end is another, or the guest may not do this way
  *   HALO_ESTALE  there is no such stream, or it was closed
+ *   HALO_ENOMEM  there is no memory behind the guest's buffer
  */
 
 /*

@@ -226,6 +226,25 @@ static void read_beyond(void)
     halo_wait(&call);
 }
 
+/* Gives a read up that is being done, and reads again, elsewhere. */
+static void read_again(uint32_t in, uint32_t out)
+{
+    static unsigned char first[64], second[64];
+    struct halo_future reads[2], call, write;
+    const struct halo_value args[] = {halo_i64(0), halo_i64(1)};
+
+    halo_stream_read_start(&reads[0], in, first, sizeof(first));
+    for (int i = 0; i < 2; i++) { /* streams are served behind calls */
+        halo_call_start(&call, &next, &args[i], 1);
+        check(halo_wait(&call) == 0 && !reads[0].done, "the read is not being done");
+    }
+    halo_stream_cancel(in, HALO_IN);
+    halo_stream_read_start(&reads[1], in, second, sizeof(second));
+    check(halo_wait(&reads[0]) == HALO_EIO && halo_wait(&reads[1]) == 0, "the wrong one failed");
+    halo_stream_write_start(&write, out, second, reads[1].result.len);
+    halo_wait(&write);
+}
+
 /* Reads a few bytes at a time, and takes its time in between. */
 static void drip(uint32_t handle)
 {
@@ -295,6 +314,9 @@ int main(int argc, char **argv)
         break;
     case 'f':
         filter(opened("in"), opened("out"));
+        break;
+    case 'g':
+        read_again(opened("in"), opened("out"));
         break;
     case 'h':
         quit_half(number(argv[2]));

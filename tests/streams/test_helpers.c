@@ -7,9 +7,11 @@
 #include "box.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -50,6 +52,26 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
 {
     wait_in_kernel(iov, count);
     return count > 0 ? write(fd, iov->iov_base, iov->iov_len) : 0;
+}
+
+static _Atomic bool have_read; /* a helper has read from an offset */
+static bool no_watch;
+
+ssize_t preadv(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    const ssize_t n = (ssize_t)syscall(SYS_preadv, fd, iov, (long)count, offset, 0l);
+
+    have_read = true;
+    return n;
+}
+
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    if (no_watch) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
 }
 
 /* Helpers look at these, too. */
@@ -263,6 +285,37 @@ static void time_05_many_that_the_kernel_holds_are_left_behind_at_once(void **st
     let_go();
 }
 
+static void wait_for_a_thread(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)context;
+    while (args[0].i64 == 1 && !have_read)
+        usleep(1000);
+    halo_return(call, halo_i64(0));
+}
+
+/* Where a file cannot be watched the guest goes on beside its thread. What that reads for a request
+ * that the guest gives up is not taken for the next one's. */
+static void host_16_a_read_that_was_given_up_is_no_later_ones(void **state)
+{
+    static const struct halo_signature type = HALO_FN(HALO_I64, HALO_I64);
+    const int in = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    char out[16] = "";
+    int code;
+
+    assert_int_equal(write(in, "text", 4), 4);
+    open_guest(state, "give up");
+    assert_int_equal(halo_provide(box, "host.next", &type, wait_for_a_thread, NULL), 0);
+    offer("in", halo_end_file(in, 0), HALO_IN);
+    offer("out", halo_end_memory(NULL, 0, out, sizeof(out)), HALO_OUT);
+    no_watch = true;
+    have_read = false;
+    assert_int_equal(halo_run(box, 20000000000ll, &code), 0);
+    no_watch = false;
+    assert_int_equal(code, 0);
+    assert_string_equal(out, "text");
+    close(in);
+}
+
 /* --- What is asked of a descriptor when it is connected --------------------------------------- */
 
 /* A file system that does not answer what it is: its file is moved by a helper like all that may
@@ -362,6 +415,7 @@ int main(void)
         RINGS(time_06_a_close_that_waits_does_not_hold_who_gives),
         RINGS(time_06_a_close_that_waits_does_not_hold_a_fork),
         RINGS(a_local_file_is_known_at_once),
+        RINGS(host_16_a_read_that_was_given_up_is_no_later_ones),
     };
 
     return run_every_way("helpers", tests, sizeof(tests) / sizeof(tests[0]), NULL, close_guest);

@@ -344,8 +344,10 @@ static int64_t file_move(struct halo_streams *streams, struct halo_stream *strea
         state = halo__helper_take(flow->helper, &n);
     if (state == HALO_HELPER_BUSY)
         return -EAGAIN;
-    if (state == HALO_HELPER_IDLE) {
+    if (state == HALO_HELPER_IDLE || flow->stale) { /* or it was of a request that is gone */
         flow->have = 0;
+        flow->stale = false;
+        n = -EAGAIN;
         if (!write && !stream->no_nowait) {
             n = now_or_errno(preadv2(stream->fd, iov, count, *at, RWF_NOWAIT));
             stream->no_nowait = n == -EOPNOTSUPP || n == -ENOSYS || n == -EINVAL;

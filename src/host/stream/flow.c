@@ -114,10 +114,9 @@ void halo__flow_cancel(struct halo_streams *streams, struct halo_stream *stream,
         halo__stream_fail(streams, request, ECANCELED);
     }
     flow->blocked = false;
-    if (flow == &stream->out) {
+    flow->stale = true;
+    if (flow == &stream->out)
         stream->lent = 0;
-        flow->stale = true;
-    }
 }
 
 /* --- Serving ---------------------------------------------------------------------------------- */

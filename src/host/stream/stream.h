@@ -39,7 +39,7 @@ struct halo_flow {
     /* Of a descriptor that has a helper: */
     struct halo_helper *helper; /* made when it is first needed */
     size_t have, from;          /* bytes that were read already, and where they begin */
-    bool stale;                 /* what it writes was cancelled */
+    bool stale;                 /* what it moves was cancelled */
     bool asked;                 /* it looks whether there is something, and reads nothing */
 };
 
