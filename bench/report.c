@@ -322,7 +322,7 @@ void report_row(struct report *report, const struct bench_row *row)
     report->heading_printed = true;
     memset(&result, 0, sizeof(result));
     result.row = row;
-    measure(&result, report->seconds);
+    measure(&result, row->is_brief ? report->seconds / 5 : report->seconds);
     print_result(&result);
     remember_absent(report, &result);
     if (report->json)
