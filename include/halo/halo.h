@@ -337,7 +337,7 @@ void halo_future_free(struct halo_future *future);
  * nanoseconds. A program runs once; where it has ended already, by the other functions that run it,
  * this only tells how. Where it serves calls, it is told that there will be no more.
  *
- * Returns 0 and the guest's exit code (0 to 255), or
+ * Returns 0 and the guest's exit code (0 to 255), where that is asked for, or
  *   HALO_EDEADLOCK  it waits for a stream whose other end is the caller: go on with that, then run
  *                   again
  *   HALO_ETIMEDOUT  it did not end in time
@@ -373,7 +373,8 @@ const char *halo_fault_name(uint32_t vector);
  * What the last function that failed has to say, in words, with the names, types, numbers and
  * addresses that belong to it; "" before any. Each function of a sandbox that returns an error sets
  * them, but for HALO_EBUSY, for they are the other thread's (halo_strerror tells that one), and
- * halo_wait of a call whose answer came before: its future has the words. They stay until the next
+ * halo_wait of a call whose answer came before, for its future has the words, or that was given up.
+ * What a guest that has ended can no more do gets the words of its end. They stay until the next
  * failure, or the guest's end, and are fit for a terminal.
  */
 const char *halo_errmsg(const struct halo_sandbox *box);

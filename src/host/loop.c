@@ -128,8 +128,16 @@ int halo__loop_end(struct halo_loop *loop, int error)
     if (!error)
         (void)halo__fail(loop->words, HALO_ESTATE, "the guest ended with exit code %d",
                          loop->exit_code);
+    loop->last = *loop->words;
     halo__port_close(loop->port, error ? error : HALO_ESTATE);
     return error;
+}
+
+int halo__loop_ended(struct halo_loop *loop)
+{
+    if (loop->error)
+        *loop->words = loop->last;
+    return loop->error;
 }
 
 static int faulted(struct halo_loop *loop, const struct halo_exit *exit)
@@ -163,7 +171,7 @@ static int handle_pushed(struct halo_loop *loop)
     port->guest = port->serving > 0 ? HALO_GUEST_WAITS : HALO_GUEST_SERVES;
     error = halo__port_pop(port);
     if (loop->state == HALO_STATE_ENDED)
-        return loop->error;
+        return halo__loop_ended(loop);
     if (error)
         return halo__loop_end(loop, error);
     /* An answer may lie there from before, of a function that gave up its own call of the guest's.
@@ -229,7 +237,7 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
     }
     error = drain(loop);
     if (loop->state == HALO_STATE_ENDED) /* while a function of ours had called the guest */
-        return loop->error;
+        return halo__loop_ended(loop);
     if (error)
         return halo__loop_end(loop, error);
     return handle_doorbell(loop, exit);

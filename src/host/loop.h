@@ -25,8 +25,9 @@ struct halo_loop {
     struct halo_words *words;
     struct halo_poller poller;
     enum halo_state state;
-    int error;     /* with which it has ended, or 0 */
-    int exit_code; /* of a guest that ended by itself */
+    int error;              /* with which it has ended, or 0 */
+    struct halo_words last; /* what was said of its end */
+    int exit_code;          /* of a guest that ended by itself */
     int64_t deadline;
     bool is_inside; /* the guest was stopped in the middle of its code, not at its doorbell */
     int64_t wake;   /* when a guest that waits goes on even so, or 0 */
@@ -55,5 +56,8 @@ int halo__loop_step(struct halo_loop *loop);
 
 /* The guest has ended, with an error or 0. Returns the error. */
 int halo__loop_end(struct halo_loop *loop, int error);
+
+/* The error with which it has ended, or 0, with the words of its end once more. */
+int halo__loop_ended(struct halo_loop *loop);
 
 #endif

@@ -261,7 +261,7 @@ static int run_for(struct halo_sandbox *box, uint32_t handle, enum halo_way way,
     int error;
 
     if (box->loop.state == HALO_STATE_ENDED)
-        return box->loop.error;
+        return halo__loop_ended(&box->loop);
     error =
         run_until(box, is_moving, &(struct one_way){handle, way}, deadline, box->port.serving > 0);
     if (error != HALO_ETIMEDOUT)
@@ -288,7 +288,7 @@ static int64_t peek(struct halo_sandbox *box, uint32_t handle, struct halo_span 
         if (got)
             return got < 0 ? got : (int64_t)span->len;
         if (error || box->loop.state == HALO_STATE_ENDED)
-            return error ? error : box->loop.error;
+            return error ? error : halo__loop_ended(&box->loop);
         error = run_for(box, handle, HALO_OUT, deadline);
     }
 }
@@ -429,8 +429,9 @@ static int start(struct halo_sandbox *box, struct run *run, int64_t timeout_ns)
                           "this sandbox is running: a function of its host's "
                           "cannot run it from the start");
     if (state != HALO_STATE_READY && state != HALO_STATE_RUNNING)
-        return halo__fail(&box->words, HALO_ESTATE, "this sandbox cannot be run%s",
-                          state == HALO_STATE_ENDED ? " a second time" : "");
+        return halo__fail(&box->words, HALO_ESTATE,
+                          state == HALO_STATE_ENDED ? "this sandbox cannot be run a second time"
+                                                    : "this sandbox was not opened");
     error = deadline_of(box, timeout_ns, &deadline);
     if (!error)
         error = enter(box, run, deadline);
@@ -476,6 +477,13 @@ int halo_serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
     return error ? error : halo__box_leave(box, serve_begin(box, timeout_ns));
 }
 
+static void report_exit(struct halo_sandbox *box, int *exit_code)
+{
+    box->exit_reported = true;
+    if (exit_code)
+        *exit_code = box->loop.exit_code;
+}
+
 static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
 {
     struct halo_loop *loop = &box->loop;
@@ -484,8 +492,7 @@ static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_co
     int error;
 
     if (loop->state == HALO_STATE_ENDED && !loop->error && !box->exit_reported) {
-        box->exit_reported = true; /* it ended while it was called */
-        *exit_code = loop->exit_code;
+        report_exit(box, exit_code); /* it ended while it was called */
         return 0;
     }
     error = start(box, &run, timeout_ns);
@@ -512,10 +519,8 @@ static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_co
         halo__loop_end(loop, error);
     }
     leave(box, &run);
-    if (!error) {
-        box->exit_reported = true;
-        *exit_code = loop->exit_code;
-    }
+    if (!error)
+        report_exit(box, exit_code);
     return error;
 }
 

@@ -73,6 +73,9 @@ int halo_values_check(const struct halo_signature *signature, const struct halo_
 {
     if (count != signature->arg_count)
         return HALO_ECOUNT;
+    *which = 0;
+    if (count > 0 && !args)
+        return HALO_EINVAL;
     for (uint32_t i = 0; i < count; i++) {
         const int error = halo__value_check(signature->types[1 + i], &args[i]);
 

@@ -429,6 +429,7 @@ static void rows_05_columns_that_are_none(void **state)
     (void)state;
     refuse(HALO_ETYPE, mul, 3, args, 2, 0, "column 2 is i64 and not f64");
     refuse(HALO_ECOUNT, mul, 3, args, 1, 0, "2 columns, and not 1");
+    refuse(HALO_EINVAL, mul, 3, NULL, 2, 0, "its columns are NULL");
     args[1] = halo_numbers(HALO_F64, NULL, NULL);
     refuse(HALO_EINVAL, mul, 3, args, 2, 0, "column 2, f64, has a NULL pointer");
     args[1] = args[0];

@@ -68,6 +68,7 @@ static void a_function_that_ends_its_guest_is_told_so(void **state)
                  HALO_ESTATE, "leave: the guest ended with exit code 7");
     assert_string_equal(future.text, "the guest ended with exit code 7");
     assert_words(start(1, NULL, 0), HALO_ESTATE, "a call: the guest has not begun, or has ended");
+    assert_int_equal(halo_run(box, HALO_FOREVER, NULL), 0); /* nobody asked for the code */
 }
 
 static void a_function_that_faults_names_function_and_fault(void **state)
@@ -125,6 +126,170 @@ static void a_time_limit_tells_where_the_guest_is(void **state)
     assert_tells_where(halo_run(box, 20000000, &code),
                        "the guest was stopped: it did not end within the time limit: the guest "
                        "runs, at 0x");
+}
+
+/* --- Whatever fails ------------------------------------------------------------------------- */
+
+/* The words of another failure, which the next one has to replace. */
+#define FAILS(error, words, call)                                              \
+    do {                                                                       \
+        assert_int_equal(halo_attach(box, 777, halo_end_host()), HALO_EINVAL); \
+        assert_words((int)(call), error, words);                               \
+    } while (0)
+
+static const struct halo_signature nothing = HALO_FN(HALO_VOID),
+                                   odd = HALO_FN(HALO_VOID, HALO_VOID);
+
+static void open_without_running(void **state, struct halo_options options)
+{
+    const struct halo_options way = way_options(state);
+
+    halo_close(box);
+    options.backend = way.backend;
+    options.transport = way.transport;
+    options.ram_len = 64ull << 20;
+    assert_int_equal(halo_open(&box, functions, &options), 0);
+}
+
+static void note_nothing(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)call;
+    (void)args;
+    (void)context;
+}
+
+static void what_cannot_be_provided_or_looked_up_is_told(void **state)
+{
+    open_without_running(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    FAILS(HALO_EINVAL, "the name of a function has 1 to 63 bytes, not 0",
+          halo_provide(box, NULL, &nothing, note_nothing, NULL));
+    FAILS(HALO_EINVAL, "x: the function is NULL", halo_provide(box, "x", &nothing, NULL, NULL));
+    FAILS(HALO_EINVAL, "x: an invalid signature", halo_provide(box, "x", NULL, note_nothing, NULL));
+    FAILS(HALO_EINVAL, "x: an invalid signature", halo_provide(box, "x", &odd, note_nothing, NULL));
+    FAILS(HALO_ESTATE, "x: the guest has not begun, or has ended", halo_lookup(box, "x", &nothing));
+    FAILS(HALO_ESTATE, "a call: the guest has not begun, or has ended", start(1, NULL, 0));
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
+    FAILS(HALO_EINVAL, "the name of a function is NULL", halo_lookup(box, NULL, &nothing));
+    FAILS(HALO_EINVAL, "mute: an invalid signature", halo_lookup(box, "mute", NULL));
+    FAILS(HALO_ENAME, "nope: the guest exports no such function",
+          halo_lookup(box, "nope", &nothing));
+    FAILS(HALO_ETYPE, "mute: the guest exports i32(), not void()",
+          halo_lookup(box, "mute", &nothing));
+    FAILS(HALO_EINVAL,
+          "echo.i64: argument 1, i64, is a NULL pointer, or a text with a zero byte inside",
+          start(function("echo.i64", FN(HALO_I64, HALO_I64)), NULL, 1));
+}
+
+static void what_cannot_be_opened_is_told(void **state)
+{
+    const char *const no_text[] = {"name", NULL};
+    const struct {
+        struct halo_options options;
+        const char *words;
+    } wrong[] = {
+        {{.backend = (enum halo_backend_choice)9}, "there is no backend 9"},
+        {{.transport = (enum halo_transport)9}, "there is no transport 9"},
+        {{.ram_len = 5 << 20},
+         "guest memory must be 6 to 1024 MiB in whole pages, not 5242880 bytes"},
+        {{.stack_len = 1}, "a guest's stack must be 64 to 524288 KiB in whole pages, not 1 bytes"},
+        {{.ram_len = 6 << 20, .stack_len = 5 << 20},
+         "a stack of 5120 KiB does not fit into guest memory of 6144 KiB, beside the program"},
+        {{.arg_count = 1}, "argument 0 of the guest's is NULL"},
+        {{.args = no_text, .arg_count = 2}, "argument 1 of the guest's is NULL"},
+        {{.env = no_text, .env_count = 2}, "variable 1 of the guest's is NULL"},
+    };
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct halo_options options = wrong[i].options;
+        int code;
+
+        if (!options.backend)
+            options.backend = way_options(state).backend;
+        halo_close(box);
+        assert_words(halo_open(&box, functions, &options), HALO_EINVAL, wrong[i].words);
+        assert_words(halo_run(box, 0, &code), HALO_ESTATE, "this sandbox was not opened");
+    }
+}
+
+/* An end that its host would die of when the guest uses it is none. */
+static void what_is_no_end_of_a_stream_is_told(void **state)
+{
+    static const struct halo_end_functions none = {.closed = NULL};
+    const struct halo_end ends[] = {halo_end_memory(NULL, 5, NULL, 0),
+                                    halo_end_memory(NULL, 0, NULL, 7),
+                                    halo_end_functions(NULL, NULL, -1),
+                                    {.kind = HALO_END_NONE},
+                                    halo_end_functions(&none, NULL, -1)};
+    const char *const words[] = {"the end of a stream is 5 bytes of memory at NULL",
+                                 "the end of a stream is 7 bytes of memory at NULL",
+                                 "the functions of a stream's end are NULL",
+                                 "a stream has no end of kind 0",
+                                 "the end of a stream has no function to read with"};
+
+    open_without_running(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        FAILS(HALO_EINVAL, words[i], halo_attach(box, HALO_STDIN, ends[i]));
+        FAILS(HALO_EINVAL, words[i], halo_offer(box, "it", ends[i], HALO_IN | HALO_OUT, NULL));
+    }
+    FAILS(HALO_EINVAL, "the name of a stream has 1 to 63 bytes, not 0",
+          halo_offer(box, "", halo_end_host(), HALO_IN, NULL));
+    FAILS(HALO_EINVAL, "a stream goes in, out, or both ways, not 0x8",
+          halo_offer(box, "it", halo_end_host(), 8, NULL));
+    FAILS(HALO_EINVAL, "file descriptor -1 cannot be the end of a stream: Bad file descriptor",
+          halo_attach(box, HALO_STDIN, halo_end_fd(-1)));
+}
+
+static void what_is_no_stream_of_the_hosts_is_told(void **state)
+{
+    const struct halo_end of_memory = halo_end_memory("x", 1, NULL, 0);
+    struct halo_stream_stats stream;
+    const void *bytes;
+    char byte;
+    void *room;
+
+    open_without_running(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    FAILS(HALO_ESTALE, "there is no stream 0x5", halo_stream_close(box, 5));
+    FAILS(HALO_ESTALE, "there is no stream 0x5", halo_stream_stats(box, 5, &stream));
+    FAILS(HALO_ESTALE, "there is no stream 0x5", halo_stream_peek(box, 5, &bytes, 0));
+    FAILS(HALO_ESTALE, "there is no stream 0x5", halo_stream_read(box, 5, &byte, 1, 0));
+    FAILS(HALO_ESTALE, "there is no stream 0x5", halo_stream_write(box, 5, "x", 1, 0));
+    FAILS(HALO_ESTALE, "there is no stream 0x5", halo_stream_reserve(box, 5, &room, 0));
+    FAILS(HALO_ESTALE, "there is no stream 0x5", halo_stream_commit(box, 5, 1));
+    FAILS(HALO_ESTALE, "there is no stream 0x5", halo_stream_flush(box, 5));
+    FAILS(HALO_ESTALE, "there is no stream 0x5", halo_stream_end(box, 5));
+    assert_int_equal(halo_attach(box, HALO_STDIN, of_memory), 0);
+    assert_int_equal(halo_attach(box, HALO_STDOUT, halo_end_host()), 0);
+    FAILS(HALO_EINVAL, "stream 0x0: its end is not the host's program",
+          halo_stream_write(box, HALO_STDIN, "x", 1, 0));
+    FAILS(HALO_EINVAL, "stream 0x1: the guest may not read it",
+          halo_stream_write(box, HALO_STDOUT, "x", 1, 0));
+    FAILS(HALO_EINVAL, "a timeout of -1 ns is negative",
+          halo_stream_read(box, HALO_STDOUT, &byte, 1, -1));
+}
+
+/* Whoever asks for what an ended guest can no more do is told how it ended, whatever failed since.
+ */
+static void what_an_ended_guest_cannot_do_has_the_words_of_its_end(void **state)
+{
+    const char *said = "the guest faulted: invalid opcode at 0x4";
+    const void *bytes;
+    char byte, ended[200];
+    void *room;
+    int code;
+
+    open_without_running(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_host()), 0);
+    assert_int_equal(halo_attach(box, HALO_STDOUT, halo_end_host()), 0);
+    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
+    assert_int_equal(start(function("crash", FN(HALO_VOID)), NULL, 0), 0);
+    assert_begins(halo_poll(box, HALO_FOREVER), HALO_EFAULT, said);
+    (void)snprintf(ended, sizeof(ended), "%s", halo_errmsg(box));
+    FAILS(HALO_EFAULT, ended, halo_stream_read(box, HALO_STDOUT, &byte, 1, 0));
+    FAILS(HALO_EFAULT, ended, halo_stream_peek(box, HALO_STDOUT, &bytes, 0));
+    FAILS(HALO_EFAULT, ended, halo_stream_write(box, HALO_STDIN, "x", 1, 0));
+    FAILS(HALO_EFAULT, ended, halo_stream_reserve(box, HALO_STDIN, &room, 0));
+    FAILS(HALO_ESTATE, "this sandbox cannot be run a second time", halo_run(box, 0, &code));
+    FAILS(HALO_ESTATE, "this sandbox cannot be run a second time", halo_serve_begin(box, 0));
 }
 
 /* --- A host's functions ----------------------------------------------------------------------- */
@@ -185,6 +350,11 @@ int main(int argc, char **argv)
         TEST(a_time_limit_names_what_has_not_come),
         TEST(a_time_limit_tells_where_the_guest_is),
         TEST(a_hosts_function_is_told_what_it_does_wrong),
+        TEST(what_cannot_be_provided_or_looked_up_is_told),
+        TEST(what_cannot_be_opened_is_told),
+        RINGS(what_is_no_end_of_a_stream_is_told),
+        RINGS(what_is_no_stream_of_the_hosts_is_told),
+        RINGS(what_an_ended_guest_cannot_do_has_the_words_of_its_end),
     };
 
     take_files(argc, argv);

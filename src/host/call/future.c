@@ -52,9 +52,9 @@ static int refuse_values(struct halo_words *words, const struct halo_provided *e
         return halo__fail(words, error, "%s: argument %u is %s and not %s: %s", exported->name,
                           which + 1, halo_type_name(args[which].type),
                           halo_type_name((enum halo_type)signature->types[1 + which]), text);
-    return halo__fail(words, error,
-                      "%s: argument %u, %s, is a NULL pointer, or a text with a zero byte inside",
-                      exported->name, which + 1, halo_type_name(args[which].type));
+    return halo__fail(
+        words, error, "%s: argument %u, %s, is a NULL pointer, or a text with a zero byte inside",
+        exported->name, which + 1, halo_type_name((enum halo_type)signature->types[1 + which]));
 }
 
 int halo__future_judge(const struct halo_calls *calls, int function)

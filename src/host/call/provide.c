@@ -29,15 +29,17 @@ int halo__function_provide(struct halo_calls *calls, const char *name,
                            void *context)
 {
     struct halo_functions *functions = &calls->functions;
-    const size_t len = strlen(name);
+    const size_t len = name ? strlen(name) : 0;
     struct halo_provided *larger;
 
     if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
-        return halo__fail(calls->words, HALO_EINVAL, "the name of a function has 1 to %u bytes",
-                          HALO_FUNCTION_NAME_MAX);
-    if (!function || !halo_signature_valid(signature))
-        return halo__fail(calls->words, HALO_EINVAL, "%s: no function, or an invalid signature",
-                          name);
+        return halo__fail(calls->words, HALO_EINVAL,
+                          "the name of a function has 1 to %u bytes, not %zu",
+                          HALO_FUNCTION_NAME_MAX, len);
+    if (!function)
+        return halo__fail(calls->words, HALO_EINVAL, "%s: the function is NULL", name);
+    if (!signature || !halo_signature_valid(signature))
+        return halo__fail(calls->words, HALO_EINVAL, "%s: an invalid signature", name);
     if (find(functions->provided, functions->count, name, len) > 0)
         return halo__fail(calls->words, HALO_EINVAL, "%s: provided already", name);
     if (functions->count == HALO_FUNCTIONS_MAX)
@@ -61,10 +63,12 @@ int halo__function_lookup(struct halo_calls *calls, const char *name,
     const struct halo_functions *functions = &calls->functions;
     int index;
 
+    if (!name)
+        return halo__fail(calls->words, HALO_EINVAL, "the name of a function is NULL");
     if (!calls->port->open)
         return halo__fail(calls->words, HALO_ESTATE, "%s: the guest has not begun, or has ended",
                           name);
-    if (!halo_signature_valid(signature))
+    if (!signature || !halo_signature_valid(signature))
         return halo__fail(calls->words, HALO_EINVAL, "%s: an invalid signature", name);
     index = find(functions->exported, functions->export_count, name, strlen(name));
     if (index < 0)

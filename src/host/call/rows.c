@@ -102,7 +102,8 @@ static int judge_columns(struct halo_calls *calls, const struct halo_provided *e
 }
 
 /* Why this call cannot be made, with words, or 0; *rows knows its length then. */
-static int judge(struct halo_calls *calls, struct halo_rows *rows, int function, size_t arg_count)
+static int judge(struct halo_calls *calls, struct halo_rows *rows, int function,
+                 const struct halo_column *args, size_t arg_count)
 {
     const struct halo_provided *exported;
     int error = halo__future_judge(calls, function);
@@ -123,6 +124,8 @@ static int judge(struct halo_calls *calls, struct halo_rows *rows, int function,
     if (arg_count != exported->signature.arg_count)
         return halo__fail(calls->words, HALO_ECOUNT, "%s: it takes %u columns, and not %zu",
                           exported->name, exported->signature.arg_count, arg_count);
+    if (arg_count > 0 && !args)
+        return halo__fail(calls->words, HALO_EINVAL, "%s: its columns are NULL", exported->name);
     if (rows->count > HALO_ROWS_MAX)
         return halo__fail(calls->words, HALO_ESIZE, "%s: %u rows are more than %u", exported->name,
                           rows->count, HALO_ROWS_MAX);
@@ -145,9 +148,9 @@ int halo__rows_start(struct halo_calls *calls, struct halo_rows *rows, int funct
     rows->count = count;
     rows->flags = flags;
     rows->arg_count = (uint8_t)arg_count; /* where it is not, that is the error */
-    if (arg_count > 0 && arg_count <= HALO_ARGUMENTS_MAX)
+    if (arg_count > 0 && arg_count <= HALO_ARGUMENTS_MAX && args)
         memcpy(rows->args, args, arg_count * sizeof(*args));
-    error = judge(calls, rows, function, arg_count);
+    error = judge(calls, rows, function, args, arg_count);
     if (error)
         return halo__future_refuse(&rows->future, error, calls->words->text);
     halo__future_begin(calls, &rows->future, function, HALO_IS_ROWS);

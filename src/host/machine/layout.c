@@ -198,6 +198,23 @@ static void place_queues(struct halo_layout *layout)
     }
 }
 
+/* Add the bytes of these strings to what the guest is given: 0, or an error. */
+static int measure(struct halo_machine *machine, const char *what, const char *const *strings,
+                   uint32_t count, uint64_t *len)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!strings || !strings[i])
+            return halo__fail(machine->words, HALO_EINVAL, "%s %u of the guest's is NULL", what, i);
+        *len += strlen(strings[i]) + 1;
+        if (*len > HALO_ARGS_MAX)
+            return halo__fail(machine->words, HALO_EINVAL,
+                              "with %s %u the guest's arguments and environment are longer than %u "
+                              "bytes",
+                              what, i, HALO_ARGS_MAX);
+    }
+    return 0;
+}
+
 int halo__layout_begin(struct halo_machine *machine, const struct halo_options *options)
 {
     const uint64_t least = machine->layout.is_linux ? HALO_RAM_LINUX : HALO_RAM_DEFAULT;
@@ -207,23 +224,23 @@ int halo__layout_begin(struct halo_machine *machine, const struct halo_options *
 
     if (len < HALO_RAM_MIN || len > HALO_RAM_MAX || len % HALO_PAGE)
         return halo__fail(machine->words, HALO_EINVAL,
-                          "guest memory must be %llu to %llu MiB in whole pages",
-                          HALO_RAM_MIN >> 20, HALO_RAM_MAX >> 20);
+                          "guest memory must be %llu to %llu MiB in whole pages, not %llu bytes",
+                          HALO_RAM_MIN >> 20, HALO_RAM_MAX >> 20, (unsigned long long)len);
     if (options->stack_len &&
         (options->stack_len < HALO_STACK_MIN || options->stack_len > HALO_STACK_MAX ||
          options->stack_len % HALO_PAGE))
         return halo__fail(machine->words, HALO_EINVAL,
-                          "a guest's stack must be %llu to %llu KiB in whole pages",
-                          HALO_STACK_MIN >> 10, HALO_STACK_MAX >> 10);
-    for (uint32_t i = 0; i < options->arg_count; i++)
-        args_len += strlen(options->args[i]) + 1;
-    for (uint32_t i = 0; i < options->env_count; i++)
-        args_len += strlen(options->env[i]) + 1;
-    if (args_len > HALO_ARGS_MAX)
-        return halo__fail(machine->words, HALO_EINVAL,
-                          "the guest's arguments are longer than %u bytes", HALO_ARGS_MAX);
+                          "a guest's stack must be %llu to %llu KiB in whole pages, not %llu bytes",
+                          HALO_STACK_MIN >> 10, HALO_STACK_MAX >> 10,
+                          (unsigned long long)options->stack_len);
+    error = measure(machine, "argument", options->args, options->arg_count, &args_len);
+    if (!error)
+        error = measure(machine, "variable", options->env, options->env_count, &args_len);
+    if (error)
+        return error;
     if (options->transport != HALO_TRANSPORT_RING && options->transport != HALO_TRANSPORT_STACK)
-        return halo__fail(machine->words, HALO_EINVAL, "no such transport");
+        return halo__fail(machine->words, HALO_EINVAL, "there is no transport %d",
+                          (int)options->transport);
     machine->layout.sizes = options->sizes;
     choose_sizes(&machine->layout.sizes, len);
     error = check_sizes(machine, len);
@@ -332,8 +349,10 @@ static int place_stack(struct halo_machine *machine, uint64_t len)
     }
     if (layout->limit - layout->image_end < layout->stack_len + GUARD_LEN)
         return halo__fail(machine->words, HALO_EINVAL,
-                          "a stack of %llu KiB does not fit into guest memory",
-                          (unsigned long long)layout->stack_len >> 10);
+                          "a stack of %llu KiB does not fit into guest memory of %llu KiB, beside "
+                          "the program",
+                          (unsigned long long)layout->stack_len >> 10,
+                          (unsigned long long)machine->ram.len >> 10);
     layout->stack_top = layout->limit;
     layout->limit -= layout->stack_len + GUARD_LEN;
     return 0;

@@ -23,7 +23,7 @@ static int choose_backend(struct halo_machine *machine, enum halo_backend_choice
         return 0;
     }
     if (choice != HALO_BACKEND_AUTO)
-        return halo__fail(machine->words, HALO_EINVAL, "no such backend");
+        return halo__fail(machine->words, HALO_EINVAL, "there is no backend %d", (int)choice);
     fd = halo__fd_high(open("/dev/kvm", O_RDWR | O_CLOEXEC));
     if (fd >= 0) {
         close(fd);

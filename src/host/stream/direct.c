@@ -11,9 +11,12 @@ int halo__direct_find(struct halo_streams *streams, uint32_t handle, enum halo_w
     *stream = halo__stream_find(streams, handle);
     if (!*stream)
         return halo__fail(streams->words, HALO_ESTALE, "there is no stream 0x%x", handle);
-    if ((*stream)->kind != HALO_END_HOST || !((*stream)->ways & way))
-        return halo__fail(streams->words, HALO_EINVAL, "the host is not that end of stream 0x%x",
-                          handle);
+    if ((*stream)->kind != HALO_END_HOST)
+        return halo__fail(streams->words, HALO_EINVAL,
+                          "stream 0x%x: its end is not the host's program", handle);
+    if (!((*stream)->ways & way))
+        return halo__fail(streams->words, HALO_EINVAL, "stream 0x%x: the guest may not %s it",
+                          handle, way == HALO_IN ? "read" : "write");
     return 0;
 }
 

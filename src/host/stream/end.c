@@ -36,8 +36,6 @@ static struct halo_stream free_stream(uint16_t generation)
 
 static int connect_functions(struct halo_stream *stream, const struct halo_end *end)
 {
-    if (!end->functions)
-        return HALO_EINVAL;
     stream->functions = end->functions;
     stream->context = end->context;
     if (end->fd < 0)

@@ -53,19 +53,45 @@ struct halo_stream *halo__stream_named(struct halo_streams *streams, const char 
 
 /* --- What a host does with them --------------------------------------------------------------- */
 
+/* What an end must have whatever becomes of it: 0, or HALO_EINVAL with words. */
+static int judge_end(struct halo_words *words, const struct halo_end *end, uint32_t ways)
+{
+    const struct halo_end_functions *functions = end->functions;
+    const bool reads = end->from_len > 0 && !end->from;
+
+    switch (end->kind) {
+    case HALO_END_FUNCTIONS:
+        if (!functions)
+            return halo__fail(words, HALO_EINVAL, "the functions of a stream's end are NULL");
+        if ((ways & HALO_IN && !functions->read) || (ways & HALO_OUT && !functions->write))
+            return halo__fail(words, HALO_EINVAL, "the end of a stream has no function to %s with",
+                              ways & HALO_IN && !functions->read ? "read" : "write");
+        return 0;
+    case HALO_END_MEMORY:
+        if (reads || (end->to_max > 0 && !end->to))
+            return halo__fail(words, HALO_EINVAL,
+                              "the end of a stream is %zu bytes of memory at NULL",
+                              reads ? end->from_len : end->to_max);
+        return 0;
+    case HALO_END_FD:
+    case HALO_END_HOST:
+        return 0;
+    default:
+        return halo__fail(words, HALO_EINVAL, "a stream has no end of kind %d", (int)end->kind);
+    }
+}
+
 /* Connect a free place to an end that serves these ways: 0, or an error with words. */
 static int connect(struct halo_streams *streams, struct halo_stream *stream,
                    const struct halo_end *end, uint32_t ways)
 {
     const bool has_fd = end->kind == HALO_END_FD || end->kind == HALO_END_FUNCTIONS;
     const char *why = NULL;
-    int error = HALO_EINVAL;
+    int error = judge_end(streams->words, end, ways);
 
-    if (end->kind == HALO_END_FUNCTIONS && end->functions &&
-        ((ways & HALO_IN && !end->functions->read) || (ways & HALO_OUT && !end->functions->write)))
-        return halo__fail(streams->words, HALO_EINVAL,
-                          "the end of a stream has no function to %s with",
-                          ways & HALO_IN && !end->functions->read ? "read" : "write");
+    if (error)
+        return error;
+    error = HALO_EINVAL;
     if (has_fd && end->fd >= 0 && halo__fd_is_own(end->fd))
         why = "it is one of Halo's own";
     else if (end->kind == HALO_END_FD && end->offset >= 0 && fcntl(end->fd, F_GETFL) & O_APPEND &&
@@ -75,10 +101,9 @@ static int connect(struct halo_streams *streams, struct halo_stream *stream,
         error = halo__end_connect(streams, stream, end);
     if (!error)
         return 0;
-    if (end->kind != HALO_END_FD && !why)
-        return halo__fail(streams->words, error, "the end of a stream is none");
     if (!why)
-        why = end->offset >= 0 ? "it has no offsets, or is not open" : strerror(errno);
+        why = end->kind == HALO_END_FD && end->offset >= 0 ? "it has no offsets, or is not open"
+                                                           : strerror(errno);
     return halo__fail(streams->words, error, "file descriptor %d cannot be the end of a stream: %s",
                       end->fd, why);
 }
@@ -112,12 +137,14 @@ int halo__stream_offer(struct halo_streams *streams, const char *name, const str
     int error;
 
     if (len == 0 || len > HALO_STREAM_NAME_MAX)
-        return halo__fail(streams->words, HALO_EINVAL, "the name of a stream has 1 to %u bytes",
-                          HALO_STREAM_NAME_MAX);
+        return halo__fail(streams->words, HALO_EINVAL,
+                          "the name of a stream has 1 to %u bytes, not %zu", HALO_STREAM_NAME_MAX,
+                          len);
     if (name && halo__stream_named(streams, name))
         return halo__fail(streams->words, HALO_EINVAL, "%s: offered already", name);
     if (ways == 0 || ways > (HALO_IN | HALO_OUT))
-        return halo__fail(streams->words, HALO_EINVAL, "a stream goes in, out, or both ways");
+        return halo__fail(streams->words, HALO_EINVAL,
+                          "a stream goes in, out, or both ways, not %#x", ways);
     stream = halo__stream_place(streams);
     if (!stream)
         return halo__fail(streams->words, HALO_EFULL, "there are %u streams already",
