@@ -120,6 +120,14 @@ struct halo_options {
      */
     bool strict;
     /*
+     * All of guest memory is found by halo_open: HALO_ENOMEM where there is not as much, and none
+     * of it lacks later. It is asked for by a short-lived process that the kernel's killer prefers.
+     * For hosts with a limit of memory around them: at one the kernel may kill whoever needs more,
+     * and without this that may be the host, whenever the guest, or the host for it, touches memory
+     * for the first time.
+     */
+    bool reserve;
+    /*
      * What the guest may cost its host: 0, or bytes.
      *
      * held_max: all that the host holds for it at a time. That is of calls their arguments while

@@ -120,6 +120,9 @@ int tool_option(const char *command, struct tool_options *options, int option, c
                    : wrong(command,
                            "a timeout is a number of seconds, above zero and up to 1e9, not",
                            value);
+    case TOOL_RESERVE:
+        options->sandbox.reserve = true;
+        return 0;
     case TOOL_STRICT:
         options->sandbox.strict = true;
         return 0;

@@ -62,6 +62,7 @@ struct tool_options {
         {"queue", required_argument, NULL, TOOL_QUEUE},                                            \
         {"call-queue", required_argument, NULL, TOOL_CALLS},                                       \
         {"pool", required_argument, NULL, TOOL_POOL},                                              \
+        {"reserve", no_argument, NULL, TOOL_RESERVE},                                              \
     {                                                                                              \
         "strict", no_argument, NULL, TOOL_STRICT                                                   \
     }
@@ -71,6 +72,7 @@ struct tool_options {
 #define TOOL_QUEUE 259
 #define TOOL_CALLS 260
 #define TOOL_POOL 261
+#define TOOL_RESERVE 262
 #define TOOL_USAGE                                                                               \
     "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"       \
     "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n"    \
@@ -78,6 +80,7 @@ struct tool_options {
     "      --pool KIB       memory for buffers (a quarter of -m, 2 to 4 MiB)\n"                  \
     "      --queue N        descriptors of the queue to the host (as many as the guest takes)\n" \
     "  -q, --quiet          do not show how far a long transfer is\n"                            \
+    "      --reserve        find all of guest memory before the guest begins, or fail\n"         \
     "  -s, --stats          print a table of what it took, on standard error\n"                  \
     "      --stack KIB      stack of the guest, 64 to 524288 KiB (1024)\n"                       \
     "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"               \

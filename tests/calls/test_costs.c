@@ -267,6 +267,28 @@ static void cost_03_streams_touch_no_memory_that_is_not_there(void **state)
     }
 }
 
+static void cost_03_all_memory_can_be_had_at_open(void **state)
+{
+    struct halo_future future;
+
+    open_guest(state, (struct halo_options){.reserve = true});
+    no_memory = true; /* it is asked for nothing more */
+    assert_int_equal(answer(&future, 16 * MIB - 4096), 0);
+    halo_future_free(&future);
+}
+
+static void cost_03_what_cannot_be_had_at_open_is_an_error(void **state)
+{
+    struct halo_options options = way_options(state);
+
+    options.reserve = true;
+    no_memory = true;
+    assert_int_equal(halo_open(&box, COSTS, &options), HALO_ENOMEM);
+    assert_string_equal(
+        halo_errmsg(box),
+        "there is no memory for all 16384 KiB of guest memory: Cannot allocate memory");
+}
+
 /* --- A limit of memory around the host ---------------------------------------------------------
  */
 
@@ -319,6 +341,13 @@ static bool join(const char *group)
            write_setting(group, "tasks", "0");
 }
 
+/* One where the kernel kills for memory, as it does in all groups of version 2. */
+static bool join_where_it_kills(const char *group)
+{
+    return mkdir(group, 0700) == 0 && write_setting(group, "memory.oom_control", "0") &&
+           write_setting(group, "tasks", "0");
+}
+
 /* From now on there are 8 MiB more than what is in use. */
 static bool limit_memory(const char *group)
 {
@@ -363,6 +392,35 @@ static int read_beyond_the_file_system(void **state, const char *group)
     return read_beyond();
 }
 
+/* All of it at once, and there is not as much: the host is told, and lives. */
+static int reserve_beyond(void **state, const char *words)
+{
+    struct halo_options options = way_options(state);
+
+    options.ram_len = 64ull << 20;
+    options.reserve = true;
+    if (halo_open(&box, COSTS, &options) != HALO_ENOMEM || !strstr(halo_errmsg(box), words))
+        return 1;
+    halo_close(box); /* what was found of it is given back: there is room for another */
+    options.reserve = false;
+    return halo_open(&box, COSTS, &options) == 0 ? 0 : 3;
+}
+
+static int reserve_beyond_the_group(void **state, const char *group)
+{
+    if (!join_where_it_kills(group))
+        return NONE;
+    return limit_memory(group) ? reserve_beyond(state, "the kernel killed who asked for it") : 2;
+}
+
+static int reserve_beyond_the_file_system(void **state, const char *group)
+{
+    (void)group;
+    if (!have_small_memory())
+        return NONE;
+    return reserve_beyond(state, "No space left on device");
+}
+
 /* What a host of its own comes to: NONE where there is no such limit to be had. */
 static int host_within(void **state, int (*limit)(void **state, const char *group))
 {
@@ -397,6 +455,15 @@ static void cost_03_a_limit_around_the_host_is_an_error(void **state)
     assert_int_equal(host_within(state, read_beyond_the_file_system), 0);
 }
 
+/* By a group where the kernel kills, and by a full file system. */
+static void cost_03_a_limit_kills_who_asks_at_open_and_not_the_host(void **state)
+{
+    const int in_group = host_within(state, reserve_beyond_the_group);
+
+    assert_true(in_group == 0 || in_group == NONE);
+    assert_int_equal(host_within(state, reserve_beyond_the_file_system), 0);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -408,6 +475,9 @@ int main(void)
         RINGS(cost_03_memory_that_lacks_later_is_an_error),
         RINGS(cost_03_streams_touch_no_memory_that_is_not_there),
         RINGS(cost_03_a_limit_around_the_host_is_an_error),
+        RINGS(cost_03_all_memory_can_be_had_at_open),
+        TEST(cost_03_what_cannot_be_had_at_open_is_an_error),
+        RINGS(cost_03_a_limit_kills_who_asks_at_open_and_not_the_host),
     };
 
     return run_every_way("costs", tests, sizeof(tests) / sizeof(tests[0]), NULL, close_guest);

@@ -246,6 +246,8 @@ int halo__layout_begin(struct halo_machine *machine, const struct halo_options *
     error = check_sizes(machine, len);
     if (!error)
         error = halo__ram_make(&machine->ram, machine->words, len);
+    if (!error && options->reserve)
+        error = halo__ram_reserve(&machine->ram);
     if (error)
         return error;
     choose_places(machine, options, args_len);

@@ -103,6 +103,10 @@ static void read_death(struct process_state *state, struct halo_exit *exit)
         (void)snprintf(exit->why, sizeof(exit->why), "its process and its keeper were killed");
     else if (end.how == PROCESS_KILLED && end.number == SIGSYS)
         (void)snprintf(exit->why, sizeof(exit->why), "it made a system call, which no guest may");
+    else if (end.how == PROCESS_KILLED && end.number == SIGKILL) /* COST-03 */
+        (void)snprintf(
+            exit->why, sizeof(exit->why),
+            "its process was killed (signal 9), perhaps because there is no memory left");
     else
         (void)snprintf(exit->why, sizeof(exit->why), "its process ended (%s %d)",
                        end.how == PROCESS_EXITED ? "exit code" : "signal", end.number);

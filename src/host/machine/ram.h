@@ -28,6 +28,9 @@ struct halo_ram {
 int halo__ram_make(struct halo_ram *ram, struct halo_words *words, uint64_t len);
 void halo__ram_free(struct halo_ram *ram);
 
+/* Have the kernel find all of it, or none (reserve.c). 0, HALO_ENOMEM or HALO_EHOST, with words. */
+int halo__ram_reserve(struct halo_ram *ram);
+
 /* Whether all of so much memory at an offset below its length is known to be there. */
 static inline bool halo__ram_has(const struct halo_ram *ram, uint64_t offset, uint64_t len)
 {
