@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "ways.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -289,6 +290,60 @@ static void cost_03_what_cannot_be_had_at_open_is_an_error(void **state)
         "there is no memory for all 16384 KiB of guest memory: Cannot allocate memory");
 }
 
+/* --- A file ------------------------------------------------------------------------------------
+ */
+
+/* A program of version 99 of the contract, whose note lies behind so many bytes of other notes. */
+static unsigned char *make_file(size_t before, size_t *len)
+{
+    static const struct {
+        Elf64_Nhdr head;
+        char name[8];
+        uint32_t version;
+    } note = {{5, 4, HALO_NOTE_ABI}, "Halo", 99};
+    const Elf64_Ehdr header = {
+        .e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+        .e_type = ET_EXEC,
+        .e_machine = EM_X86_64,
+        .e_version = EV_CURRENT,
+        .e_entry = HALO_PROGRAM_BASE,
+        .e_phoff = sizeof(header),
+        .e_phentsize = sizeof(Elf64_Phdr),
+        .e_phnum = 2,
+    };
+    const Elf64_Phdr headers[2] = {
+        {.p_type = PT_LOAD, .p_flags = PF_X, .p_vaddr = HALO_PROGRAM_BASE, .p_memsz = 1},
+        {.p_type = PT_NOTE,
+         .p_offset = sizeof(header) + sizeof(headers),
+         .p_filesz = before + sizeof(note)},
+    };
+    unsigned char *file;
+
+    *len = sizeof(header) + sizeof(headers) + before + sizeof(note);
+    file = calloc(1, *len); /* notes without name and description */
+    memcpy(file, &header, sizeof(header));
+    memcpy(file + sizeof(header), headers, sizeof(headers));
+    memcpy(file + *len - sizeof(note), &note, sizeof(note));
+    return file;
+}
+
+/* Headers may name the same 64 MiB of notes 64 times: what is far behind is no note of Halo's. */
+static void cost_04_lists_of_a_file_are_not_looked_at_for_ever(void **state)
+{
+    const struct halo_options options = way_options(state);
+    size_t len;
+    unsigned char *near = make_file(12 * 1000, &len), *far;
+
+    assert_int_equal(halo_open_memory(&box, near, len, &options), HALO_EGUEST);
+    assert_non_null(strstr(halo_errmsg(box), "version 99 of the contract"));
+    halo_close(box);
+    far = make_file(12 * 6000, &len);
+    if (halo_open_memory(&box, far, len, &options))
+        fail_msg("%s", halo_errmsg(box));
+    free(near);
+    free(far);
+}
+
 /* --- A limit of memory around the host ---------------------------------------------------------
  */
 
@@ -472,6 +527,7 @@ int main(void)
         RINGS(cost_02_what_one_exit_copies_is_bounded),
         RINGS(cost_01_arguments_are_held_while_they_are_served),
         TEST(cost_03_memory_that_is_not_there_is_an_error),
+        TEST(cost_04_lists_of_a_file_are_not_looked_at_for_ever),
         RINGS(cost_03_memory_that_lacks_later_is_an_error),
         RINGS(cost_03_streams_touch_no_memory_that_is_not_there),
         RINGS(cost_03_a_limit_around_the_host_is_an_error),

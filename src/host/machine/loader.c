@@ -20,6 +20,7 @@
 
 #define SEGMENT_MAX 64u
 #define FILE_MAX (64ull << 20)
+#define LIST_MAX (64ull << 10) /* of notes, or of what a dynamic linker is told: COST-04 */
 #define NEEDS_LINKER "it needs a dynamic linker: link it with -static or -static-pie"
 
 static int refuse(struct halo_machine *machine, const char *path, const char *why)
@@ -303,7 +304,7 @@ static void read_note(const Elf64_Nhdr *note, const unsigned char *bytes, struct
 
 /*
  * Look for Halo's notes among those of a segment. What is malformed is not looked at further:
- * ELF-12.
+ * ELF-12; nor what lies far behind, for headers may name the same bytes 64 times.
  */
 static void find_notes(const struct halo_guest_file *file, const Elf64_Phdr *segment,
                        struct notes *notes)
@@ -313,6 +314,8 @@ static void find_notes(const struct halo_guest_file *file, const Elf64_Phdr *seg
 
     if (at > file->len || left > file->len - at)
         return;
+    if (left > LIST_MAX)
+        left = LIST_MAX;
     while (left >= sizeof(note)) {
         uint64_t name_len, len;
 
@@ -405,7 +408,8 @@ static int check_static(struct halo_machine *machine, const struct halo_guest_fi
             continue;
         if (segment.p_offset > file->len || segment.p_filesz > file->len - segment.p_offset)
             return refuse(machine, file->name, "a segment lies outside the file");
-        for (uint64_t at = 0; segment.p_filesz - at >= sizeof(entry); at += sizeof(entry)) {
+        for (uint64_t at = 0; at < LIST_MAX && segment.p_filesz - at >= sizeof(entry);
+             at += sizeof(entry)) {
             memcpy(&entry, file->bytes + segment.p_offset + at, sizeof(entry));
             if (entry.d_tag == DT_NULL)
                 break;
