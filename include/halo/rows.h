@@ -85,8 +85,9 @@ struct halo_rows {
  *                    flag that there is not
  *   HALO_ESIZE       more than HALO_ROWS_MAX rows, or HALO_ROWS_LEN_MAX bytes
  *   HALO_ETRANSPORT  over stacks; or the guest's library is older than rows
+ *   HALO_ESTATE      with these rows a call is in flight, which goes on
  *
- * Then nothing was sent, and the future is done, with this error. A row that failed is, without
+ * Then nothing was sent, and the future, but for that, is done, with this error. A row that failed is, without
  * HALO_ROWS_GO_ON, the future's HALO_ECALL, with its code and text, and errors[0] tells which; it
  * is HALO_ROW_ALL where the function has failed as a whole.
  */

@@ -53,6 +53,8 @@ int halo_call_rows_start(struct halo_sandbox *box, struct halo_rows *rows, int f
 {
     const int error = halo__box_enter(box);
 
+    if (error && halo__rows_in_flight(rows))
+        return error;
     if (error)
         return halo__future_refuse(&rows->future, error, halo_strerror(error));
     return halo__box_leave(
@@ -63,8 +65,9 @@ int halo_call_rows(struct halo_sandbox *box, struct halo_rows *rows, int functio
                    int64_t timeout_ns, uint32_t count, const struct halo_column *args,
                    size_t arg_count)
 {
-    (void)halo_call_rows_start(box, rows, function, count, args, arg_count, 0);
-    return halo_wait(&rows->future, timeout_ns);
+    const int error = halo_call_rows_start(box, rows, function, count, args, arg_count, 0);
+
+    return error ? error : halo_wait(&rows->future, timeout_ns);
 }
 
 /* --- Streams ---------------------------------------------------------------------------------- */

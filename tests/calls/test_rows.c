@@ -450,6 +450,27 @@ static void rows_05_columns_that_are_none(void **state)
     assert_int_equal(rows.count, 0);
 }
 
+/* They go on with the call that they have, whatever else is asked of them. */
+static void rows_of_a_call_in_flight_begin_no_other(void **state)
+{
+    const int mul = function("mul", FN(HALO_F64, HALO_F64, HALO_F64));
+    const struct halo_column args[] = {halo_numbers(HALO_F64, f64s[0], NULL),
+                                       halo_numbers(HALO_F64, f64s[1], NULL)};
+    const char *words = "mul: with these rows a call is in flight: wait for it, or free them first";
+
+    (void)state;
+    assert_int_equal(halo_call_rows_start(box, &rows, mul, 3, args, 2, 0), 0);
+    assert_int_equal(halo_call_rows_start(box, &rows, mul, 1, args, 2, 0), HALO_ESTATE);
+    assert_string_equal(halo_errmsg(box), words);
+    assert_int_equal(halo_call_rows(box, &rows, mul, HALO_FOREVER, 1, args, 2), HALO_ESTATE);
+    assert_int_equal(halo_wait(&rows.future, HALO_FOREVER), 0);
+    assert_int_equal(rows.count, 3);
+    assert_true(((const double *)rows.result.values)[2] == f64s[0][2] * f64s[1][2]);
+    assert_int_equal(halo_call_rows_start(box, &rows, mul, 3, args, 2, 0), 0);
+    halo_rows_free(&rows); /* given up: they are free for another */
+    call(mul, 1, args, 2);
+}
+
 static void columns_of_16_mib(void **state)
 {
     const uint32_t count = 2u << 20;
@@ -518,6 +539,7 @@ int main(void)
         RINGS(rows_06_calls_that_are_given_up_and_many_at_a_time),
         RINGS(slices_without_end),
         RINGS(rows_05_columns_that_are_none),
+        RINGS(rows_of_a_call_in_flight_begin_no_other),
         RINGS(columns_of_16_mib),
         TEST(stacks_and_older_guests_carry_no_rows),
     };

@@ -308,6 +308,31 @@ static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **stat
     assert_int_equal(code, HALO_ESTALE);
 }
 
+/* A guest that posts long buffers, all of the same memory: what the bound of an exit does not allow
+ * is announced, for it to fetch. */
+static void cost_02_what_is_written_with_calls_is_bounded(void **state)
+{
+    static struct halo_future futures[3];
+    static unsigned char bytes[6000], room[8000];
+    const struct halo_value arg = halo_bytes(bytes, sizeof(bytes));
+    struct halo_message head;
+
+    (void)state;
+    exported[0].signature = (struct halo_signature)HALO_FN(HALO_I64, HALO_BYTES);
+    c.port.work = 0;
+    c.port.work_max = 2 * sizeof(bytes) + 100;
+    for (uint16_t i = 0; i < 3; i++) {
+        post(SPARE, room, sizeof(room));
+        assert_int_equal(halo__future_start(&c.calls, &futures[i], 1, &arg, 1), 0);
+        assert_null(halo__invoke_send(&c.calls));
+        memcpy(&head, room, sizeof(head));
+        assert_int_equal(head.flags, i < 2 ? 0 : HALO_MESSAGE_DEFERRED);
+    }
+    c.port.work_max = UINT64_MAX;
+    for (int i = 0; i < 3; i++)
+        halo_future_free(&futures[i]);
+}
+
 static void rpc_07_the_host_nests_to_a_fixed_depth(void **state)
 {
     (void)state;
@@ -352,6 +377,7 @@ int main(void)
         TEST(rpc_06_an_error_is_the_functions_or_one_of_few),
         TEST(res_04_a_result_that_is_too_long_is_an_error),
         TEST(rpc_09_arguments_are_fetched_by_the_ticket_of_their_call),
+        TEST(cost_02_what_is_written_with_calls_is_bounded),
         TEST(rpc_07_the_host_nests_to_a_fixed_depth),
         TEST(res_06_calls_in_flight_are_bounded),
     };

@@ -10,9 +10,19 @@
 
 /* --- Out -------------------------------------------------------------------------------------- */
 
+/* Calls up to so long are written whatever else was, for they are few to an exit. */
+#define SHORT_CALL 4096u
+
+/* COST-02: whether a call is written now; over stacks there is no other way. */
+static bool fits(struct halo_calls *calls, const struct halo_request *buffer, uint64_t len)
+{
+    return len <= buffer->parked.writable_len - HALO_PAYLOAD &&
+           (len <= SHORT_CALL || buffer->pushed_at || halo__port_may_copy(calls->port, len));
+}
+
 /*
- * In a buffer of the guest's; one that is too long is fetched into memory of the guest's own. It is
- * of values, or, where `payload` is NULL, of rows.
+ * In a buffer of the guest's; one that is too long for it, or for what is copied at an exit, is
+ * fetched into memory of the guest's own. It is of values, or, where `payload` is NULL, of rows.
  */
 static void send_call(struct halo_calls *calls, const struct halo_request *buffer,
                       const struct halo_payload *payload, struct halo_future *future)
@@ -21,12 +31,11 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
     struct halo_message message = {.kind = HALO_KIND_CALL,
                                    .flags = (uint8_t)(future->depth << HALO_DEPTH_SHIFT),
                                    .request = future->request};
-    const uint64_t room = buffer->parked.writable_len - HALO_PAYLOAD;
 
     if (!payload)
         message.flags |= HALO_MESSAGE_ROWS;
-    if (len <= room) {
-        calls->stats.spare_out += room - len;
+    if (fits(calls, buffer, len)) {
+        calls->stats.spare_out += buffer->parked.writable_len - HALO_PAYLOAD - len;
         if (payload)
             halo__payload_write(payload, calls->port, buffer);
         else

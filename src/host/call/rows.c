@@ -144,6 +144,11 @@ int halo__rows_start(struct halo_calls *calls, struct halo_rows *rows, int funct
 {
     int error;
 
+    if (halo__rows_in_flight(rows))
+        return halo__fail(
+            calls->words, HALO_ESTATE,
+            "%s: with these rows a call is in flight: wait for it, or free them first",
+            rows->future.calls->functions.exported[rows->future.function - 1].name);
     clear(rows);
     rows->count = count;
     rows->flags = flags;

@@ -3,6 +3,7 @@
 #define HALO_SRC_HOST_CALL_ROWS_H
 
 #include <halo/rows.h>
+#include "../owner.h"
 #include "call.h"
 
 /* In place of a number of arguments: the future is the first member of a struct halo_rows. */
@@ -16,6 +17,12 @@ static inline bool halo__is_rows(const struct halo_future *future)
 static inline struct halo_rows *halo__rows_of(struct halo_future *future)
 {
     return (struct halo_rows *)future;
+}
+
+/* It has not been answered, and not been given up. */
+static inline bool halo__rows_in_flight(const struct halo_rows *rows)
+{
+    return rows->future.calls && !halo__owner_was_told(&rows->future.done);
 }
 
 /* halo_call_rows_start. */
