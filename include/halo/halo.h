@@ -124,7 +124,8 @@ struct halo_options {
      * of it lacks later. It is asked for by a short-lived process that the kernel's killer prefers.
      * For hosts with a limit of memory around them: at one the kernel may kill whoever needs more,
      * and without this that may be the host, whenever the guest, or the host for it, touches memory
-     * for the first time.
+     * for the first time. That process is a fork of the host's, so a large host pays for its page
+     * tables; and all the memory is zeroed at once.
      */
     bool reserve;
     /*

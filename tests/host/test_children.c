@@ -102,6 +102,51 @@ static void first_process_host(void *argument)
     must(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+static void *wait_for_all(void *stop)
+{
+    while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED))
+        (void)waitpid(-1, NULL, WNOHANG | __WALL);
+    return NULL;
+}
+
+/* What asks for guest memory, too; and where somebody waits for everything, it is there all the
+ * same. */
+static void host_that_reserves(void *backend)
+{
+    const char *args[] = {"guest", "exit-7"};
+    const struct halo_options options = {.backend = *(enum halo_backend_choice *)backend,
+                                         .args = args,
+                                         .arg_count = 2,
+                                         .reserve = true};
+    struct halo_sandbox *box;
+    bool stop = false;
+    pthread_t other;
+    int code;
+
+    child_signals = 0;
+    must(signal(SIGCHLD, count_signal) != SIG_ERR);
+    must(halo_open(&box, trouble, &options) == 0);
+    must(child_signals == 0 && wait(NULL) < 0 && errno == ECHILD);
+    must(halo_run(box, HALO_FOREVER, &code) == 0 && code == 7);
+    halo_close(box);
+    must(child_signals == 0 && process_child_of(getpid()) == 0);
+    must(pthread_create(&other, NULL, wait_for_all, &stop) == 0);
+    for (int i = 0; i < 5; i++) {
+        const int error = halo_open(&box, trouble, &options);
+
+        must(error == 0 || options.backend == HALO_BACKEND_PROCESS); /* it needs its keeper */
+        halo_close(box);
+    }
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    must(pthread_join(other, NULL) == 0);
+}
+
+static void host_06_what_asks_for_memory_is_never_met_in_wait(void **state)
+{
+    (void)state;
+    on_every_backend(host_that_reserves);
+}
+
 static void host_06_a_host_never_meets_the_guest_in_wait(void **state)
 {
     (void)state;
@@ -200,6 +245,7 @@ static void host_08_a_library_that_is_unloaded_leaves_no_process(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(host_06_what_asks_for_memory_is_never_met_in_wait),
         cmocka_unit_test(host_06_a_host_never_meets_the_guest_in_wait),
         cmocka_unit_test(host_06_a_host_that_ignores_its_children_is_told_every_end_truly),
         cmocka_unit_test(host_06_a_subreaper_never_meets_the_guest_in_wait),
