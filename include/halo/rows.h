@@ -87,9 +87,9 @@ struct halo_rows {
  *   HALO_ETRANSPORT  over stacks; or the guest's library is older than rows
  *   HALO_ESTATE      with these rows a call is in flight, which goes on
  *
- * Then nothing was sent, and the future, but for that, is done, with this error. A row that failed is, without
- * HALO_ROWS_GO_ON, the future's HALO_ECALL, with its code and text, and errors[0] tells which; it
- * is HALO_ROW_ALL where the function has failed as a whole.
+ * Then nothing was sent, and the future, but for that, is done, with this error. A row that failed
+ * is, without HALO_ROWS_GO_ON, the future's HALO_ECALL, with its code and text, and errors[0] tells
+ * which; it is HALO_ROW_ALL where the function has failed as a whole.
  */
 int halo_call_rows_start(struct halo_sandbox *box, struct halo_rows *rows, int function,
                          uint32_t count, const struct halo_column *args, size_t arg_count,

@@ -108,12 +108,12 @@ static inline struct halo_end halo_end_given(int fd)
     return end;
 }
 
-/* A file, read and written from an offset on, whatever its descriptor's own is. */
+/* A file, read and written from an offset on, up to INT64_MAX, whatever its descriptor's own is. */
 static inline struct halo_end halo_end_file(int fd, uint64_t offset)
 {
     struct halo_end end = halo__end(HALO_END_FD, fd);
 
-    end.offset = (int64_t)offset;
+    end.offset = offset > INT64_MAX ? INT64_MIN : (int64_t)offset; /* which is refused */
     return end;
 }
 

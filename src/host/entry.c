@@ -15,9 +15,10 @@ int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_s
     if (error)
         return error;
     if (box->loop.state != HALO_STATE_READY)
-        error =
-            halo__fail(&box->words, HALO_ESTATE, "%s: functions are provided before the guest runs",
-                       name ? name : "no name");
+        error = halo__fail(&box->words, HALO_ESTATE,
+                           box->loop.state ? "%s: functions are provided before the guest runs"
+                                           : "%s: this sandbox was not opened",
+                           name ? name : "no name");
     else
         error = halo__function_provide(&box->calls, name, signature, function, context);
     return halo__box_leave(box, error);

@@ -208,6 +208,8 @@ static void what_cannot_be_opened_is_told(void **state)
         halo_close(box);
         assert_words(halo_open(&box, functions, &options), HALO_EINVAL, wrong[i].words);
         assert_words(halo_run(box, 0, &code), HALO_ESTATE, "this sandbox was not opened");
+        assert_words(halo_provide(box, "x", &nothing, note_nothing, NULL), HALO_ESTATE,
+                     "x: this sandbox was not opened");
     }
 }
 
@@ -215,16 +217,18 @@ static void what_cannot_be_opened_is_told(void **state)
 static void what_is_no_end_of_a_stream_is_told(void **state)
 {
     static const struct halo_end_functions none = {.closed = NULL};
-    const struct halo_end ends[] = {halo_end_memory(NULL, 5, NULL, 0),
-                                    halo_end_memory(NULL, 0, NULL, 7),
-                                    halo_end_functions(NULL, NULL, -1),
-                                    {.kind = HALO_END_NONE},
-                                    halo_end_functions(&none, NULL, -1)};
+    const struct halo_end ends[] = {
+        halo_end_memory(NULL, 5, NULL, 0),   halo_end_memory(NULL, 0, NULL, 7),
+        halo_end_functions(NULL, NULL, -1),  {.kind = HALO_END_NONE},
+        halo_end_functions(&none, NULL, -1), halo_end_file(0, UINT64_MAX),
+        halo_end_file(0, 1ull << 63)};
     const char *const words[] = {"the end of a stream is 5 bytes of memory at NULL",
                                  "the end of a stream is 7 bytes of memory at NULL",
                                  "the functions of a stream's end are NULL",
                                  "a stream has no end of kind 0",
-                                 "the end of a stream has no function to read with"};
+                                 "the end of a stream has no function to read with",
+                                 "file descriptor 0 has no offset above INT64_MAX",
+                                 "file descriptor 0 has no offset above INT64_MAX"};
 
     open_without_running(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {

@@ -74,6 +74,10 @@ static int judge_end(struct halo_words *words, const struct halo_end *end, uint3
                               reads ? end->from_len : end->to_max);
         return 0;
     case HALO_END_FD:
+        return end->offset < -1
+                   ? halo__fail(words, HALO_EINVAL,
+                                "file descriptor %d has no offset above INT64_MAX", end->fd)
+                   : 0;
     case HALO_END_HOST:
         return 0;
     default:
