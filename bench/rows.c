@@ -11,12 +11,13 @@
 #define TABLE 262144u /* rows that there are */
 #define TEXT_LEN 20u
 #define BATCH 128u
+#define AHEAD_MAX 8u
 
 enum function { MUL, MUL_ONE, SUM, COPY };
 
 struct way {
     enum function function;
-    uint32_t slice;
+    uint32_t slice, ahead; /* slices that are started before the first is waited for; 0: one */
     bool is_process;
     bool has_nulls;
     bool is_batch; /* calls of one row, BATCH an exit */
@@ -67,19 +68,26 @@ static struct halo_sandbox *open_guest(const struct way *way, int *function)
 
 static void in_slices(const struct way *way, struct halo_sandbox *box, int function, uint64_t total)
 {
-    static struct halo_rows rows;
+    static struct halo_rows rows[AHEAD_MAX];
+    const uint32_t ahead = way->ahead ? way->ahead : 1;
     const unsigned char *valid = way->has_nulls ? validity : NULL;
     struct halo_column args[] = {halo_numbers(HALO_F64, x, valid), halo_numbers(HALO_F64, y, NULL)};
     const size_t count = way->function <= MUL_ONE ? 2 : 1;
 
     if (way->function >= SUM)
         args[0] = halo_texts(HALO_STR, offsets, text, valid);
-    for (uint64_t done = 0; done < total; done += way->slice) {
-        args[0].first = args[1].first = (uint32_t)(done % TABLE);
-        if (halo_call_rows(box, &rows, function, HALO_FOREVER, way->slice, args, count))
-            bench_fail(halo_errmsg(box));
+    for (uint64_t done = 0; done < total; done += ahead * way->slice) {
+        for (uint32_t i = 0; i < ahead; i++) {
+            args[0].first = args[1].first = (uint32_t)((done + i * way->slice) % TABLE);
+            halo_call_rows_start(box, &rows[i], function, way->slice, args, count, 0);
+        }
+        for (uint32_t i = 0; i < ahead; i++) {
+            if (halo_wait(&rows[i].future, HALO_FOREVER))
+                bench_fail(halo_errmsg(box));
+        }
     }
-    halo_rows_free(&rows);
+    for (uint32_t i = 0; i < ahead; i++)
+        halo_rows_free(&rows[i]);
 }
 
 static void in_batches(struct halo_sandbox *box, int function, uint64_t total)
@@ -102,13 +110,14 @@ static void in_batches(struct halo_sandbox *box, int function, uint64_t total)
 
 static void run(const struct way *way, uint64_t total)
 {
-    const uint32_t warm = 4 * (way->is_batch ? BATCH : way->slice);
+    const uint32_t ahead = way->ahead ? way->ahead : 1;
+    const uint32_t warm = (ahead > 1 ? 12 : 4) * (way->is_batch ? BATCH : ahead * way->slice);
     struct halo_stats before, after;
     struct halo_sandbox *box;
     char words[40];
     int function;
 
-    fill(total < warm ? warm : total < TABLE ? (uint32_t)total : TABLE);
+    fill(total < TABLE && warm < TABLE ? total < warm ? warm : (uint32_t)total : TABLE);
     box = open_guest(way, &function);
     if (way->is_batch)
         in_batches(box, function, warm);
@@ -200,12 +209,15 @@ SAMPLES(f64_128, TABLE, .function = MUL, .slice = 128)
 SAMPLES(f64_1024, TABLE, .function = MUL, .slice = 1024)
 SAMPLES(f64_4096, TABLE, .function = MUL, .slice = 4096)
 SAMPLES(f64_32768, TABLE, .function = MUL, .slice = 32768)
+SAMPLES(f64_ahead, 2 * TABLE, .function = MUL, .slice = 4096, .ahead = 8)
 SAMPLES(f64_nulls, TABLE, .function = MUL, .slice = 4096, .has_nulls = true)
 SAMPLES(f64_each, TABLE, .function = MUL_ONE, .slice = 4096)
 SAMPLES(f64_batch, 16384, .function = MUL_ONE, .is_batch = true)
 SAMPLES(sum_4096, TABLE, .function = SUM, .slice = 4096)
 SAMPLES(sum_32768, TABLE, .function = SUM, .slice = 32768)
+SAMPLES(sum_ahead, 2 * TABLE, .function = SUM, .slice = 4096, .ahead = 8)
 SAMPLES(copy_4096, TABLE, .function = COPY, .slice = 4096)
+SAMPLES(copy_ahead, 2 * TABLE, .function = COPY, .slice = 4096, .ahead = 8)
 SAMPLES(copy_nulls, TABLE, .function = COPY, .slice = 4096, .has_nulls = true)
 
 #define BESIDE(sample_, native_)                           \
@@ -226,6 +238,7 @@ const struct bench_row bench_rows_rows[] = {
     COUNTED("rows.f64.1024", "1024 rows a call", f64_1024, BESIDE(f64_1024, native_mul)),
     COUNTED("rows.f64.4096", "4096 rows a call", f64_4096, BESIDE(f64_4096, native_mul)),
     COUNTED("rows.f64.32768", "32768 rows a call", f64_32768, BESIDE(f64_32768, native_mul)),
+    COUNTED("rows.f64.ahead8", "4096, 8 slices an exit", f64_ahead, BESIDE(f64_ahead, native_mul)),
     COUNTED("rows.f64.nulls", "4096, some of them absent", f64_nulls,
             BESIDE(f64_nulls, native_mul)),
     COUNTED("rows.f64.each", "4096, of a function of one row", f64_each,
@@ -233,8 +246,12 @@ const struct bench_row bench_rows_rows[] = {
     COUNTED("rows.i64_str.4096", "i64(str), 20 bytes, 4096 rows a call", sum_4096,
             BESIDE(sum_4096, native_sum)),
     COUNTED("rows.i64_str.32768", "32768 rows a call", sum_32768, BESIDE(sum_32768, native_sum)),
+    COUNTED("rows.i64_str.ahead8", "4096, 8 slices an exit", sum_ahead,
+            BESIDE(sum_ahead, native_sum)),
     COUNTED("rows.str.4096", "str(str), 20 bytes, 4096 rows a call", copy_4096,
             BESIDE(copy_4096, native_copy)),
+    COUNTED("rows.str.ahead8", "4096, 8 slices an exit", copy_ahead,
+            BESIDE(copy_ahead, native_copy)),
     COUNTED("rows.str.nulls", "4096, some of them absent", copy_nulls,
             BESIDE(copy_nulls, native_copy)),
     {.name = NULL},

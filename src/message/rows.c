@@ -27,19 +27,19 @@ bool halo__offsets_ascend(const int32_t *offsets, uint64_t rows)
     return !back;
 }
 
-/* Eight bytes at a time: the highest bit of a byte that is 0 is set, and perhaps those above it. */
 bool halo__has_zero(const void *bytes, size_t len)
 {
-    const unsigned char *at = bytes;
-    uint64_t found = 0, eight;
+    const unsigned char *at = bytes, *const end = at + len;
+    uint64_t found = 0;
 
-    for (; len >= sizeof(eight); len -= sizeof(eight), at += sizeof(eight)) {
-        __builtin_memcpy(&eight, at, sizeof(eight));
-        found |= (eight - 0x0101010101010101u) & ~eight & 0x8080808080808080u;
+    if (len < 8) {
+        while (at < end)
+            found |= !*at++;
+        return found;
     }
-    for (; len > 0; len--)
-        found |= !*at++;
-    return found;
+    for (; at < end - 8; at += 8)
+        found |= halo__zeroes(at);
+    return found | halo__zeroes(end - 8); /* some of them for the second time */
 }
 
 int halo__column_place(const unsigned char *bytes, const struct halo_rows_column *wire,

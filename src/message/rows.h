@@ -60,6 +60,15 @@ int halo__column_place(const unsigned char *bytes, const struct halo_rows_column
 /* Do offsets go on from the first to the last, of which there is one more than rows? */
 bool halo__offsets_ascend(const int32_t *offsets, uint64_t rows);
 
+/* Not 0 where one of eight bytes is: its highest bit is set, and perhaps those above it. */
+static inline uint64_t halo__zeroes(const void *bytes)
+{
+    uint64_t eight;
+
+    __builtin_memcpy(&eight, bytes, sizeof(eight));
+    return (eight - 0x0101010101010101u) & ~eight & 0x8080808080808080u;
+}
+
 bool halo__has_zero(const void *bytes, size_t len);
 
 #endif

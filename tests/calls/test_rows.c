@@ -391,18 +391,6 @@ static void rows_06_calls_that_are_given_up_and_many_at_a_time(void **state)
         halo_rows_free(&many[i]);
 }
 
-/* Memory of guest and host does not grow: the guest has no more than there is. */
-static void slices_without_end(void **state)
-{
-    const struct halo_column args[] = {halo_numbers(HALO_F64, f64s[0], NULL),
-                                       halo_numbers(HALO_F64, f64s[1], validity[0])};
-    const int mul = function("mul", FN(HALO_F64, HALO_F64, HALO_F64));
-
-    (void)state;
-    for (uint32_t i = 0; i < 20000; i++)
-        call(mul, i % 64 == 0 ? 20000 : 16 + i % 512, args, 2);
-}
-
 /* --- Limits ----------------------------------------------------------------------------------- */
 
 static void refuse(int error, int callee, uint32_t count, const struct halo_column *args,
@@ -537,7 +525,6 @@ int main(void)
         TEST(an_ordinary_call_of_a_function_for_rows),
         RINGS(rows_inside_of_rows),
         RINGS(rows_06_calls_that_are_given_up_and_many_at_a_time),
-        RINGS(slices_without_end),
         RINGS(rows_05_columns_that_are_none),
         RINGS(rows_of_a_call_in_flight_begin_no_other),
         RINGS(columns_of_16_mib),

@@ -4,7 +4,8 @@
  *     hello.c     before main: the names of imports and exports, for indices
  *     import.c    calls of the host's functions
  *     export.c    the host's calls of this program's functions: a service of the port's
- *     rows.c      those of them that come with rows; rows_result.c: what becomes of these
+ *     rows.c      those of them that come with rows; rows_result.c: what becomes of these, and
+ *                 rows_memory.c: where
  *     call.c      what both need: nesting depth, and fetching what did not fit
  *
  * A call of the host's function:

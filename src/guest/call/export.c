@@ -27,9 +27,13 @@ struct post {
     unsigned char answer[ANSWER_LEN];
 };
 
-/* What a post may learn to bring, and how many of them. */
-#define LONG_MAX (128u << 10)
-#define LONG_COUNT 16u
+/*
+ * What a post may learn to bring, how many of them, and all of these together: a part of the heap.
+ * Where answers are long, half of the posts that have learned wait for their host to read them.
+ */
+#define LONG_MAX (1u << 20)
+#define LONG_COUNT 32u
+#define LONG_PART 4u
 
 /* A message that has come, its header in a private copy. */
 struct incoming {
@@ -46,8 +50,13 @@ static struct {
         uint32_t room, run;    /* halo__learn */
     } longs[POSTS_MAX];
     uint32_t long_count;
+    uint64_t long_all;
     uint8_t post_of[RING_MAX]; /* by chain id */
     bool *taken[POSTS_MAX];    /* where a result is lent: to be set when the host has read it */
+    struct {
+        unsigned char *memory; /* where it has rows: what is given back then */
+        size_t len;
+    } lent[POSTS_MAX];
     struct incoming put_off[POSTS_MAX]; /* they have time until a wait is over; in order */
     uint32_t put_off_count;
     bool stopped; /* the host has said that there will be no more calls */
@@ -239,7 +248,33 @@ int halo_fail(struct halo_call *call, int32_t code, const char *text)
 
 /* --- With rows -------------------------------------------------------------------------------- */
 
-static void answer_rows(struct halo_call *call, const struct halo__rows_outcome *outcome)
+/*
+ * A long result with rows, from where it lies, in memory of its own: that is given back when the
+ * host has read it, and other calls are served meanwhile. So several of them take one exit.
+ */
+static void lend_rows(const struct halo_call *call, struct halo__rows_outcome *outcome)
+{
+    const uint32_t post = call->post;
+    const struct halo_buf bufs[] = {
+        buf(serve.posts[post].answer, sizeof(struct halo_message) + sizeof(outcome->head)),
+        buf(outcome->bytes, outcome->len)};
+
+    serve.lent[post].memory = outcome->memory;
+    serve.lent[post].len = outcome->len;
+    halo__rows_lend(outcome->len);
+    outcome->memory = NULL;
+    add(post, bufs, 2, 0);
+}
+
+/* The host has read it. */
+static void take_back(uint32_t post)
+{
+    halo__rows_take_back(serve.lent[post].memory, serve.lent[post].len);
+    serve.lent[post].memory = NULL;
+    repost(post, 0);
+}
+
+static void answer_rows(struct halo_call *call, struct halo__rows_outcome *outcome)
 {
     const struct {
         struct halo_message message;
@@ -252,7 +287,10 @@ static void answer_rows(struct halo_call *call, const struct halo__rows_outcome 
     call->state = HALO__ANSWERED;
     put(call, 0, &wire, sizeof(wire));
     if (outcome->len > ANSWER_LEN - sizeof(wire)) {
-        lend_answer(call, sizeof(wire), outcome->bytes, outcome->len);
+        if (!halo__rows_may_lend(outcome->len))
+            lend_answer(call, sizeof(wire), outcome->bytes, outcome->len);
+        else
+            lend_rows(call, outcome);
         return;
     }
     put(call, sizeof(wire), outcome->bytes, outcome->len);
@@ -269,7 +307,7 @@ static void serve_rows(struct halo_call *call, unsigned char *bytes, size_t len)
         answer_error(call, outcome.code, outcome.words);
     else
         answer_rows(call, &outcome);
-    halo__rows_end(&outcome);
+    halo__rows_give(outcome.memory);
 }
 
 /* An ordinary call of a function for rows. */
@@ -282,7 +320,7 @@ static void serve_one(struct halo_call *call, const struct halo_value *args)
         answer_error(call, outcome.code, outcome.words);
     else
         (void)halo_return(call, outcome.value);
-    halo__rows_end(&outcome);
+    halo__rows_give(outcome.memory);
 }
 
 /* --- Serving ---------------------------------------------------------------------------------- */
@@ -321,13 +359,18 @@ static void serve_call(struct halo_call *call, unsigned char *bytes, size_t len)
 /* A message of so many bytes came with this post. */
 static void learn(uint32_t post, uint64_t len)
 {
-    uint32_t *const room = &serve.longs[post].room, before = *room;
+    const uint32_t before = serve.longs[post].room;
+    uint32_t room = before;
 
     if (len > LONG_MAX || (before == 0 && serve.long_count == LONG_COUNT))
         return;
-    halo__learn(room, &serve.longs[post].run, (uint32_t)len, CALL_LEN);
-    if ((*room > 0) != (before > 0))
-        serve.long_count += *room > 0 ? 1u : -1u;
+    halo__learn(&room, &serve.longs[post].run, (uint32_t)len, CALL_LEN);
+    if (serve.long_all - before + room > halo_boot_page()->heap_len / LONG_PART)
+        return;
+    serve.longs[post].room = room;
+    serve.long_all = serve.long_all - before + room;
+    if ((room > 0) != (before > 0))
+        serve.long_count += room > 0 ? 1u : -1u;
 }
 
 /* The payload did not fit into the buffer: fetch it into memory of our own. */
@@ -431,6 +474,10 @@ static int take(struct incoming *in)
     if (*taken) {
         **taken = true;
         *taken = NULL;
+        return -1;
+    }
+    if (serve.lent[in->post].memory) {
+        take_back(in->post);
         return -1;
     }
     if (used.len < sizeof(in->message))

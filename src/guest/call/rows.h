@@ -22,7 +22,7 @@ struct halo_call {
     uint8_t state;
 };
 
-/* What has become of a call, until it is answered and halo__rows_end. */
+/* What has become of a call, until it is answered and its memory given back. */
 struct halo__rows_outcome {
     int32_t code; /* not 0: an error, with words */
     char words[HALO_ERROR_TEXT_MAX + 1];
@@ -41,7 +41,16 @@ void halo__rows_call(const struct halo_call *call, unsigned char *bytes, size_t 
 void halo__rows_call_one(const struct halo_call *call, const struct halo_value *args,
                          struct halo__rows_outcome *outcome);
 
-void halo__rows_end(const struct halo__rows_outcome *outcome);
+/* Give memory of an outcome back; fine for NULL. */
+void halo__rows_give(unsigned char *memory);
+
+/*
+ * May a result of so many bytes lie there until the host has read it, while other calls are served?
+ * It does so from now on; and was read.
+ */
+bool halo__rows_may_lend(size_t len);
+void halo__rows_lend(size_t len);
+void halo__rows_take_back(unsigned char *memory, size_t len);
 
 /* Memory for a payload: kept for the next one, or NULL. */
 unsigned char *halo__rows_memory(size_t len);

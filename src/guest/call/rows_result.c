@@ -4,54 +4,9 @@
  */
 #include "rows_result.h"
 
-/* What is kept between calls at most. */
-#define KEPT_MAX (2u << 20)
-
 static struct halo__rows_state *of_rows(struct halo_rows *rows)
 {
     return (struct halo__rows_state *)((char *)rows - offsetof(struct halo__rows_state, rows));
-}
-
-/* --- Memory ----------------------------------------------------------------------------------- */
-
-/* Blocks that stay from call to call, where no other call inside of one has them. */
-static struct halo__kept payload, result;
-
-unsigned char *halo__kept_take(struct halo__kept *kept, size_t len)
-{
-    if (kept->used)
-        return malloc(len);
-    if (kept->len < len) {
-        free(kept->memory);
-        kept->memory = malloc(len);
-        kept->len = kept->memory ? len : 0;
-    }
-    kept->used = kept->memory;
-    return kept->memory;
-}
-
-void halo__kept_give(struct halo__kept *kept, unsigned char *memory)
-{
-    if (memory != kept->memory) {
-        free(memory);
-        return;
-    }
-    kept->used = false;
-    if (kept->len > KEPT_MAX) {
-        free(memory);
-        kept->memory = NULL;
-        kept->len = 0;
-    }
-}
-
-unsigned char *halo__rows_memory(size_t len)
-{
-    return halo__kept_take(&payload, len);
-}
-
-void halo__rows_memory_free(unsigned char *memory)
-{
-    halo__kept_give(&payload, memory);
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */
@@ -77,11 +32,6 @@ int halo__result_refuse(struct halo__rows_state *c, int error, const struct halo
                       error == HALO_ETYPE ? halo__result_words(words, value->type, c->type)
                                           : halo_strerror(error));
     return error;
-}
-
-void halo__rows_end(const struct halo__rows_outcome *outcome)
-{
-    halo__kept_give(&result, outcome->memory);
 }
 
 /* --- The result ------------------------------------------------------------------------------- */
@@ -125,11 +75,11 @@ bool halo__result_begin(struct halo__rows_state *c)
         len += halo__aligned8(halo__values_len(c->type, rows));
     }
     c->room = (size_t)len;
-    c->memory = halo__kept_take(&result, (size_t)len + sizeof(c->errors));
+    c->memory = halo__kept_take(&halo__result_kept, (size_t)len + sizeof(c->errors));
     if (!c->memory)
         return false;
-    if (c->memory == result.memory) /* as much as there is */
-        c->room = result.len - sizeof(c->errors);
+    if (c->memory == halo__result_kept.memory) /* as much as there is */
+        c->room = halo__result_kept.len - sizeof(c->errors);
     begin_validity(c);
     if (!halo__is_text(c->type) && c->type != HALO_VOID) {
         c->rows.result = halo__rows_values(c);
@@ -140,30 +90,27 @@ bool halo__result_begin(struct halo__rows_state *c)
     return true;
 }
 
-/* More room for text, so that `len` bytes and one more fit. */
+/* Is there room for so many bytes more of text, and a zero byte? */
+static bool has_room(const struct halo__rows_state *c, size_t len)
+{
+    return len <= HALO_ROWS_LEN_MAX && c->text_at + c->text_len + len + 9 <= c->room;
+}
+
+/* Make it. */
 static int grow(struct halo__rows_state *c, size_t len)
 {
     const size_t need = c->text_at + c->text_len + len + 9;
     size_t room = c->room;
     unsigned char *larger;
 
-    if (need <= room)
-        return 0;
     if (len > HALO_ROWS_LEN_MAX || need > HALO_ROWS_LEN_MAX)
         return HALO_ESIZE;
     while (room < need)
         room *= 2;
-    larger = malloc(room + sizeof(c->errors));
+    larger = halo__kept_replace(&halo__result_kept, c->memory, c->text_at + c->text_len,
+                                room + sizeof(c->errors));
     if (!larger)
         return HALO_ENOMEM;
-    memcpy(larger, c->memory, c->text_at + c->text_len);
-    if (c->memory == result.memory) { /* from now on this is the block that is kept */
-        free(result.memory);
-        result.memory = larger;
-        result.len = room + sizeof(c->errors);
-    } else {
-        free(c->memory);
-    }
     c->memory = larger;
     c->room = room;
     return 0;
@@ -178,27 +125,51 @@ static void leave_out(struct halo__rows_state *c, uint32_t row)
         offsets[c->next + 1] = (int32_t)c->text_len;
 }
 
+/* Copy text of a row, eight bytes at a time. Returns whether there is a zero byte in it. */
+static bool copy_text(unsigned char *to, const unsigned char *from, size_t len)
+{
+    const unsigned char *const end = from + len;
+    uint64_t found = 0;
+
+    if (len < 8 || len > 64) {
+        memcpy(to, from, len);
+        return halo__has_zero(to, len);
+    }
+    for (; from < end - 8; from += 8, to += 8) {
+        found |= halo__zeroes(from);
+        __builtin_memcpy(to, from, 8);
+    }
+    to -= 8 - (end - from);
+    __builtin_memcpy(to, end - 8, 8);
+    return found | halo__zeroes(end - 8);
+}
+
 int halo_rows_put(struct halo_rows *rows, uint32_t row, const void *bytes, size_t len)
 {
     struct halo__rows_state *c = of_rows(rows);
+    unsigned char *at;
+    bool has_zero;
     int error;
 
     if (c->call.state == HALO__ANSWERED)
         return HALO_ESTATE;
     if (!halo__is_text(c->type))
         return HALO_ETYPE;
-    if (row < c->next || row >= rows->count || (c->type == HALO_STR && halo__has_zero(bytes, len)))
+    if (row < c->next || row >= rows->count)
         return HALO_EINVAL;
-    error = grow(c, len);
+    error = has_room(c, len) ? 0 : grow(c, len);
     if (error) {
         halo__result_fail(c, error, halo_strerror(error));
         return error;
     }
+    at = c->memory + c->text_at + c->text_len;
+    has_zero = len > 0 && copy_text(at, bytes, len);
+    if (has_zero && c->type == HALO_STR)
+        return HALO_EINVAL;
     leave_out(c, row);
-    if (len > 0)
-        memcpy(c->memory + c->text_at + c->text_len, bytes, len);
     c->text_len += (uint32_t)len;
-    leave_out(c, row + 1);
+    offsets_of(c)[row + 1] = (int32_t)c->text_len;
+    c->next = row + 1;
     return 0;
 }
 

@@ -50,8 +50,14 @@ struct halo__kept {
     bool used;
 };
 
+extern struct halo__kept halo__result_kept;
+
 unsigned char *halo__kept_take(struct halo__kept *kept, size_t len);
 void halo__kept_give(struct halo__kept *kept, unsigned char *memory);
+
+/* More memory in place of what was taken, with its first `used` bytes. NULL: that is as it was. */
+unsigned char *halo__kept_replace(struct halo__kept *kept, unsigned char *memory, size_t used,
+                                  size_t len);
 
 /* Room for the result, all of it 0, absent in rows in which an argument is. False: no memory. */
 bool halo__result_begin(struct halo__rows_state *c);

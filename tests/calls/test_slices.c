@@ -1,0 +1,178 @@
+/* Slices of rows, one after the other and many in flight, on every backend: what they cost. */
+#include "ways.h"
+#include <halo/rows.h>
+
+#define MAX 40000
+
+static struct halo_sandbox *box;
+static struct halo_rows rows;
+static double f64s[2][MAX];
+static unsigned char validity[1][MAX / 8];
+
+#define FN(...) ((struct halo_signature)HALO_FN(__VA_ARGS__))
+
+static int open_box(void **state)
+{
+    const struct halo_options options = way_options(state);
+
+    if (halo_open(&box, ROWS, &options) || halo_serve_begin(box, HALO_FOREVER))
+        fail_msg("%s", halo_errmsg(box));
+    for (int i = 0; i < MAX; i++) {
+        f64s[0][i] = i;
+        f64s[1][i] = 0.5 * i + 1;
+    }
+    memset(validity, 0xed, sizeof(validity));
+    return 0;
+}
+
+static int close_box(void **state)
+{
+    (void)state;
+    halo_rows_free(&rows);
+    halo_close(box);
+    return 0;
+}
+
+static int function(const char *name, struct halo_signature signature)
+{
+    const int found = halo_lookup(box, name, &signature);
+
+    if (found < 0)
+        fail_msg("%s", halo_errmsg(box));
+    return found;
+}
+
+static void call(int callee, uint32_t count, const struct halo_column *args, size_t arg_count)
+{
+    if (halo_call_rows(box, &rows, callee, HALO_FOREVER, count, args, arg_count))
+        fail_msg("%s: %s", halo_errname(rows.future.error), rows.future.text);
+    assert_int_equal(rows.failed_count, 0);
+}
+
+/* Memory of guest and host does not grow: the guest has no more than there is. 100,000 in all. */
+static void slices_without_end(void **state)
+{
+    const struct halo_column args[] = {halo_numbers(HALO_F64, f64s[0], NULL),
+                                       halo_numbers(HALO_F64, f64s[1], validity[0])};
+    const int mul = function("mul", FN(HALO_F64, HALO_F64, HALO_F64));
+
+    (void)state;
+    for (uint32_t i = 0; i < 25000; i++)
+        call(mul, i % 64 == 0 ? 20000 : 16 + i % 512, args, 2);
+}
+
+static uint64_t exits(void)
+{
+    struct halo_stats stats;
+
+    halo_stats(box, &stats);
+    return stats.exits;
+}
+
+/* Slices that are started before one is waited for, all in flight at a time. */
+static void start_many(struct halo_rows *many, uint32_t slices, uint32_t count)
+{
+    const struct halo_column args[] = {halo_numbers(HALO_F64, f64s[0], NULL),
+                                       halo_numbers(HALO_F64, f64s[1], NULL)};
+    const int mul = function("mul", FN(HALO_F64, HALO_F64, HALO_F64));
+
+    for (uint32_t i = 0; i < slices; i++)
+        assert_int_equal(halo_call_rows_start(box, &many[i], mul, count, args, 2, 0), 0);
+}
+
+static void finish_many(struct halo_rows *many, uint32_t slices, uint32_t count)
+{
+    for (uint32_t i = 0; i < slices; i++) {
+        if (halo_wait(&many[i].future, HALO_FOREVER))
+            fail_msg("slice %u: %s", i, many[i].future.text);
+        for (uint32_t k = 0; k < count; k++)
+            assert_true(((const double *)many[i].result.values)[k] == f64s[0][k] * f64s[1][k]);
+    }
+}
+
+static void slices_that_are_started_together_take_one_exit(void **state)
+{
+    static struct halo_rows many[8];
+    static const uint32_t lens[] = {16, 128, 1000, 4096, 4097};
+    uint64_t before;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        for (int round = 0; round < 6; round++) {
+            before = exits();
+            start_many(many, 8, lens[i]);
+            finish_many(many, 8, lens[i]);
+        }
+        assert_int_equal(exits() - before, 1);
+    }
+    close_box(state);
+    open_box(state);
+    start_many(many, 1, 32768); /* and a long one by itself, once it was seen */
+    finish_many(many, 1, 32768);
+    start_many(many, 1, 32768);
+    finish_many(many, 1, 32768);
+    before = exits();
+    start_many(many, 1, 32768);
+    finish_many(many, 1, 32768);
+    assert_int_equal(exits() - before, 1);
+    for (uint32_t i = 0; i < 8; i++)
+        halo_rows_free(&many[i]);
+}
+
+/* More results than the guest lends at a time, and a long call in the middle of short ones. */
+static void long_and_short_slices_in_flight(void **state)
+{
+    static struct halo_rows many[40], large;
+    static const uint32_t lens[] = {20000, 8000, 4096};
+    const uint32_t most = 150000;
+    double *numbers = calloc(most, sizeof(*numbers));
+    struct halo_column args[] = {halo_numbers(HALO_F64, numbers, NULL),
+                                 halo_numbers(HALO_F64, numbers, NULL)};
+    const int mul = function("mul", FN(HALO_F64, HALO_F64, HALO_F64));
+
+    (void)state;
+    numbers[most - 1] = 3;
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        start_many(many, 20, lens[i]);
+        assert_int_equal(halo_call_rows_start(box, &large, mul, most, args, 2, 0), 0);
+        start_many(many + 20, 20, lens[i]);
+        finish_many(many, 40, lens[i]);
+        if (halo_wait(&large.future, HALO_FOREVER))
+            fail_msg("%u rows: %s", most, large.future.text);
+        assert_true(((const double *)large.result.values)[most - 1] == 9);
+    }
+    for (uint32_t i = 0; i < 40; i++)
+        halo_rows_free(&many[i]);
+    halo_rows_free(&large);
+    free(numbers);
+}
+
+/* More of them than there are buffers, of which each is lent for a while. */
+static void more_slices_than_buffers(void **state)
+{
+    static struct halo_rows many[80];
+    struct halo_options options = way_options(state);
+
+    close_box(state);
+    options.sizes.call_queue_size = 64;
+    if (halo_open(&box, ROWS, &options) || halo_serve_begin(box, HALO_FOREVER))
+        fail_msg("%s", halo_errmsg(box));
+    for (uint32_t count = 10; count < 12000; count *= 3) {
+        start_many(many, 80, count);
+        finish_many(many, 80, count);
+    }
+    for (uint32_t i = 0; i < 80; i++)
+        halo_rows_free(&many[i]);
+}
+
+int main(void)
+{
+    static const struct way_test tests[] = {
+        RINGS(slices_without_end),
+        RINGS(slices_that_are_started_together_take_one_exit),
+        RINGS(long_and_short_slices_in_flight),
+        RINGS(more_slices_than_buffers),
+    };
+
+    return run_every_way("slices", tests, sizeof(tests) / sizeof(tests[0]), open_box, close_box);
+}
