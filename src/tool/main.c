@@ -34,7 +34,8 @@ static bool keep_standard_numbers(void)
 
 /*
  * The benchmark is a program of its own, for its neighbours need libraries that nobody else does.
- * It lies beside this one once both are installed, or where the build puts it.
+ * It is not installed: it lies where the build puts it, or beside this one where somebody has put
+ * it there.
  */
 static int run_bench(char **argv)
 {
@@ -50,7 +51,8 @@ static int run_bench(char **argv)
             (void)execv(path, argv);
         }
     }
-    fputs("halo: halo-bench is not here; `make bench` builds it\n", stderr);
+    fputs("halo: halo-bench is not installed with halo; `make bench` in the sources builds it\n",
+          stderr);
     return TOOL_EXIT_USAGE;
 }
 
