@@ -130,6 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (!error)
         error = halo__layout_finish(&machine, &options);
     EXPECT(!error || words.text[0]);
+    EXPECT(error != HALO_EINVAL || options.stack_len > 0); /* else nothing was wrong but the file */
     if (!error)
         look(&machine, data + len - (len < 4 ? len : 4), len < 4 ? len : 4);
     halo__ram_free(&machine.ram);

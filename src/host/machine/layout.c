@@ -332,6 +332,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
 static int place_stack(struct halo_machine *machine, uint64_t len)
 {
     struct halo_layout *layout = &machine->layout;
+    const int too_large = len > 0 ? HALO_EINVAL : HALO_EGUEST; /* who has asked for it */
 
     if (len == 0)
         len = layout->stack_wanted;
@@ -350,7 +351,7 @@ static int place_stack(struct halo_machine *machine, uint64_t len)
         return 0;
     }
     if (layout->limit - layout->image_end < layout->stack_len + GUARD_LEN)
-        return halo__fail(machine->words, HALO_EINVAL,
+        return halo__fail(machine->words, too_large,
                           "a stack of %llu KiB does not fit into guest memory of %llu KiB, beside "
                           "the program",
                           (unsigned long long)layout->stack_len >> 10,
