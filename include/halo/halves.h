@@ -81,6 +81,21 @@ struct halo_halves {
 int halo_halves_init(struct halo_halves *halves, const struct halo_ring_place *place,
                      uint64_t *records, uint16_t *ids, uint16_t *seen);
 
+/* What must hold of a half between two operations of its thread, as halo_driver_check has it. */
+#ifdef HALO_CHECKS
+void halo_submitter_check(const struct halo_submitter *submitter);
+void halo_reaper_check(const struct halo_reaper *reaper);
+#else
+static inline void halo_submitter_check(const struct halo_submitter *submitter)
+{
+    (void)submitter;
+}
+static inline void halo_reaper_check(const struct halo_reaper *reaper)
+{
+    (void)reaper;
+}
+#endif
+
 /* --- The submitting thread ---------------------------------------------------------------------
  */
 

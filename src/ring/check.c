@@ -7,6 +7,7 @@
 #include "check.h"
 #include <halo/device.h>
 #include <halo/driver.h>
+#include <halo/halves.h>
 
 #ifdef HALO_CHECKS
 
@@ -119,6 +120,41 @@ void halo_device_check(const struct halo_device *device)
     HOLDS(between(device->published, device->used, place) == device->staged);
     if (is_time(device->avail, place))
         check_device_records(device);
+}
+
+/* --- A driver in two halves: each looks at its own state, and at the other's as that is handed
+ * over */
+
+void halo_submitter_check(const struct halo_submitter *submitter)
+{
+    const struct halo_ring_place *place = &submitter->place;
+    const uint32_t returned = halo_shm_load_returned(submitter->returned);
+
+    check_at(submitter->avail, place, false);
+    HOLDS(submitter->end == place->desc + place->size);
+    HOLDS(submitter->next < place->size && submitter->sent < HALO_HALVES_BROKEN);
+    HOLDS(returned & HALO_HALVES_BROKEN ||
+          ((submitter->sent - returned) & (HALO_HALVES_BROKEN - 1)) <= place->size);
+}
+
+/* An id is in flight once, so its record is at most one generation ahead of what came back. */
+void halo_reaper_check(const struct halo_reaper *reaper)
+{
+    const struct halo_ring_place *place = &reaper->place;
+    const uint32_t returned = halo_shm_load_returned(&reaper->returned);
+
+    check_at(reaper->used, place, true);
+    HOLDS(reaper->end == place->desc + place->size);
+    HOLDS(reaper->next < place->size && reaper->reaped < HALO_HALVES_BROKEN);
+    HOLDS(!reaper->violation.reason == !(returned & HALO_HALVES_BROKEN));
+    HOLDS(reaper->violation.reason ||
+          ((reaper->reaped - returned) & (HALO_HALVES_BROKEN - 1)) <= place->size);
+    HOLDS(reaper->violation.reason ? reaper->failed <= place->size : reaper->failed == 0);
+    for (uint32_t id = 0; id < place->size && is_time(reaper->used, place); id++) {
+        const uint64_t record = halo_shm_load_record(&reaper->records[id]);
+
+        HOLDS((uint16_t)((uint16_t)(record >> 48) - reaper->seen[id]) <= 1);
+    }
 }
 
 #endif

@@ -96,6 +96,7 @@ int halo_submitter_submit(struct halo_submitter *submitter, const struct halo_bu
     uint64_t capacity = 0, withheld = 0;
     uint16_t id;
 
+    halo_submitter_check(submitter);
     if (returned & HALO_HALVES_BROKEN)
         return HALO_EBROKEN;
     if (readable > HALO_RING_MAX || writable > HALO_RING_MAX || total == 0 || total > size)
@@ -134,6 +135,7 @@ int halo_submitter_submit_batch(struct halo_submitter *submitter, const struct h
     struct halo_at at = first;
     uint64_t withheld = 0;
 
+    halo_submitter_check(submitter);
     if (count == 0)
         return 0;
     if (room == 0)
@@ -162,6 +164,7 @@ bool halo_submitter_should_kick(struct halo_submitter *submitter)
     const uint64_t count = submitter->unannounced;
     uint32_t word;
 
+    halo_submitter_check(submitter);
     if (count == 0 || halo_shm_load_returned(submitter->returned) & HALO_HALVES_BROKEN)
         return false;
     submitter->unannounced = 0;
@@ -191,6 +194,7 @@ int halo_reaper_poll(struct halo_reaper *reaper, struct halo_used *used)
     uint32_t flags, id, len;
     uint64_t meta, record;
 
+    halo_reaper_check(reaper);
     if (reaper->violation.reason)
         return HALO_EBROKEN;
     meta = halo_shm_load_meta(reaper->used.desc);
@@ -230,6 +234,7 @@ int halo_reaper_poll_batch(struct halo_reaper *reaper, struct halo_used *used, u
 
 void halo_reaper_return(struct halo_reaper *reaper)
 {
+    halo_reaper_check(reaper);
     if (!reaper->violation.reason)
         halo_shm_store_returned(&reaper->returned, reaper->reaped);
 }
@@ -238,6 +243,7 @@ bool halo_reaper_arm(struct halo_reaper *reaper)
 {
     uint64_t meta;
 
+    halo_reaper_check(reaper);
     if (reaper->violation.reason)
         return true;
     halo_shm_store_event(reaper->place.driver_event,
@@ -249,6 +255,7 @@ bool halo_reaper_arm(struct halo_reaper *reaper)
 
 void halo_reaper_disarm(struct halo_reaper *reaper)
 {
+    halo_reaper_check(reaper);
     if (!reaper->violation.reason)
         halo_shm_store_event(reaper->place.driver_event, HALO_EVENT_NEVER << 16);
 }
@@ -261,6 +268,7 @@ void halo_reaper_stop(struct halo_reaper *reaper)
 
 int halo_reaper_fail(struct halo_reaper *reaper, uint16_t *id)
 {
+    halo_reaper_check(reaper);
     if (!reaper->violation.reason)
         return HALO_ESTATE;
     while (reaper->failed < reaper->place.size) {

@@ -5,6 +5,7 @@
     --function NAME   mutate this function alone; may be repeated
     --sample N        every Nth mutant
     --jobs N          at a time; as many as there are processors
+    --walk            without the ring's plain paths; what changes no machine code then is no mutant
 
 A mutant is one operator, constant, condition, statement, result or memory order changed. A test that
 fails, crashes or does not end kills it. A mutant that does not compile is no mutant. Those that
@@ -141,8 +142,11 @@ def programs_of(file):
     return ['unit/test_halves'] if file == HALVES else QUEUE_PROGRAMS if is_queue(file) else PROGRAMS
 
 
+OPTIONS = ['-O1', '-w', '-std=gnu11'] # and more, by those of the command line
+
+
 def compile_object(tree, source, flavour, out):
-    command = ['gcc', '-O1', '-w', '-std=gnu11', '-I' + tree + '/include', '-c', source, '-o', out]
+    command = ['gcc'] + OPTIONS + ['-I' + tree + '/include', '-c', source, '-o', out]
     return subprocess.run(command + flavour, capture_output=True).returncode == 0
 
 
@@ -174,8 +178,25 @@ def compiled(tree, program, file, store):
     return test if done.returncode == 0 else None
 
 
+def is_dead(tree, file, store):
+    """Whether the objects with the sources in `tree`, of which `file` differs, are those of before."""
+    for source in SOURCES + QUEUE:
+        if source != file and not file.endswith('.h'):
+            continue
+        stored = os.path.join(store, source.replace('/', '_') + '.o')
+        part = stored + '.%d' % threading.get_ident()
+        out = os.path.join(tree, 'dead.o')
+        if not os.path.exists(stored) and compile_object('.', source, [], part):
+            os.rename(part, stored)
+        if not compile_object(tree, os.path.join(tree, source), [], out):
+            return True
+        if open(out, 'rb').read() != open(stored, 'rb').read():
+            return False
+    return True
+
+
 def killer(job):
-    """Which test kills this mutant: its name, '' for none, None where it does not compile."""
+    """Which test kills this mutant: its name, '' for none, None where it is no mutant."""
     file, number, new, commands, store = job
     tree = tempfile.mkdtemp(prefix='mutant')
     try:
@@ -185,6 +206,8 @@ def killer(job):
         lines = open(path).read().split('\n')
         lines[number] = new
         open(path, 'w').write('\n'.join(lines))
+        if '-DHALO_NO_PLAIN_PATH' in OPTIONS and is_dead(tree, file, store):
+            return None
         for program in programs_of(file):
             test = compiled(tree, program, file, store)
             if not test:
@@ -210,7 +233,10 @@ def main():
     options.add_argument('--function', action='append')
     options.add_argument('--sample', type=int, default=1)
     options.add_argument('--jobs', type=int, default=os.cpu_count())
+    options.add_argument('--walk', action='store_true')
     options = options.parse_args()
+    if options.walk:
+        OPTIONS.append('-DHALO_NO_PLAIN_PATH')
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..'))
 
     explained = {}
@@ -257,7 +283,7 @@ def main():
     for name, count in sorted(by.items(), key=lambda item: -item[1]):
         print('%5d killed by %s' % (count, name))
     total = killed + alive
-    print('%d mutants (and %d that do not compile): %d killed, %.1f %%; %d alive, %d of them unexplained' %
+    print('%d mutants (and %d that do not compile, or change nothing): %d killed, %.1f %%; %d alive, %d of them unexplained' %
           (total, still, killed, 100.0 * killed / max(total, 1), alive, len(bad)))
     print('%d of memory orders and fences: %d alive' % (orders, orders_alive))
     counted = total if options.sample == 1 else killed + len(bad)

@@ -3,6 +3,7 @@
 #error "without HALO_CHECKS nothing is looked at"
 #endif
 #include "queue_fixture.h"
+#include <halo/halves.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -155,6 +156,100 @@ static void receiver_hold(struct queue *q)
     q->receiver.holding = true;
 }
 
+/* --- A driver in two halves: one chain back, one in flight -------------------------------------
+ */
+
+static struct {
+    _Alignas(64) unsigned char memory[8 * 16 + 128];
+    struct halo_halves halves;
+    uint64_t records[8];
+    uint16_t ids[8], seen[8];
+} two;
+
+static void start_halves(void)
+{
+    const struct halo_buf buf = {4096, 8};
+    struct halo_ring_place place;
+    struct halo_used used;
+
+    memset(&two, 0, sizeof(two));
+    assert_int_equal(halo_ring_place_in(halo_shm_share(two.memory), 8, &place), 0);
+    assert_int_equal(halo_halves_init(&two.halves, &place, two.records, two.ids, two.seen), 0);
+    for (int i = 0; i < 2; i++)
+        assert_true(halo_submitter_submit(&two.halves.submitter, &buf, 1, 0) >= 0);
+    halo_shm_stage_meta(place.desc, halo_meta(0, 0, HALO_PHASE_MASK));
+    assert_int_equal(halo_reaper_poll(&two.halves.reaper, &used), 1);
+    halo_reaper_return(&two.halves.reaper);
+}
+
+static void use_submitter(struct queue *q)
+{
+    (void)q;
+    (void)halo_submitter_should_kick(&two.halves.submitter);
+}
+
+static void use_reaper(struct queue *q)
+{
+    (void)q;
+    (void)halo_reaper_arm(&two.halves.reaper);
+}
+
+static void submitter_next(struct queue *q)
+{
+    (void)q;
+    two.halves.submitter.next = 8;
+}
+
+static void submitter_count(struct queue *q)
+{
+    (void)q;
+    two.halves.submitter.sent += 8;
+}
+
+static void submitter_cursor(struct queue *q)
+{
+    (void)q;
+    two.halves.submitter.avail.phase ^= HALO_META_WRITE;
+}
+
+static void reaper_count(struct queue *q)
+{
+    (void)q;
+    two.halves.reaper.reaped += 9;
+}
+
+static void reaper_seen(struct queue *q)
+{
+    (void)q;
+    two.seen[1] = 7;
+}
+
+static void reaper_latch(struct queue *q)
+{
+    (void)q;
+    two.halves.reaper.violation.reason = HALO_BROKEN_BAD_ID;
+}
+
+static void a_broken_invariant_of_a_half_stops_the_program(void **state)
+{
+    static const struct {
+        const char *what;
+        void (*slip)(struct queue *);
+        void (*operation)(struct queue *);
+    } cases[] = {
+        {"next", submitter_next, use_submitter},    {"sent", submitter_count, use_submitter},
+        {"avail", submitter_cursor, use_submitter}, {"reaped", reaper_count, use_reaper},
+        {"seen", reaper_seen, use_reaper},          {"latch", reaper_latch, use_reaper}};
+
+    start_halves();
+    assert_false(stops(*state, NULL, use_submitter));
+    assert_false(stops(*state, NULL, use_reaper));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (!stops(*state, cases[i].slip, cases[i].operation))
+            fail_msg("%s: nobody noticed", cases[i].what);
+    }
+}
+
 static void a_broken_invariant_stops_the_program(void **state)
 {
     static const struct {
@@ -180,6 +275,8 @@ static void a_broken_invariant_stops_the_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_broken_invariant_of_a_half_stops_the_program, queue_open,
+                                        queue_close),
         cmocka_unit_test_setup_teardown(a_broken_invariant_stops_the_program, queue_open,
                                         queue_close),
     };
