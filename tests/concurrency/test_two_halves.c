@@ -3,20 +3,15 @@
  * whole, nobody sleeps through a wake-up, and what a thread keeps for an id is its own while the id
  * is. Then the same halves before a device that writes what it likes, which may make them latch,
  * and no more. Run it under TSan, too: the messages are plain memory.
- *
- * As in test_two_threads, the time limit on a sleep only turns a lost wake-up into a failure.
  */
-#include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
+
+#include "threads.h"
 
 #include <halo/device.h>
 #include <halo/halves.h>
@@ -50,28 +45,6 @@ static struct {
     uint32_t guesses;
     bool breaks; /* the device may break the rules */
 } t;
-
-static uint64_t next_random(uint64_t *random)
-{
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random >> 11;
-}
-
-static void sleep_on(sem_t *sem)
-{
-    struct timespec limit;
-
-    clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 30;
-    while (sem_timedwait(sem, &limit) < 0) {
-        if (errno == ETIMEDOUT) {
-            fprintf(stderr, "a wake-up was lost\n");
-            abort();
-        }
-    }
-}
 
 /* The device: takes what is there, answers in another order, sleeps. */
 static void *serve(void *unused)

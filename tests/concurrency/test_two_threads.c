@@ -2,21 +2,15 @@
  * Driver and device on two real threads, each of which sleeps as soon as it has nothing to do:
  * every message arrives, once and whole, and nobody sleeps through a wake-up. Run it under TSan,
  * too.
- *
- * A lost wake-up shows as a sleep that never ends. The time limit on a sleep only turns that into a
- * failure; it is far above anything that a slow machine needs.
  */
-#include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
+
+#include "threads.h"
 
 #include <halo/device.h>
 #include <halo/driver.h>
@@ -42,28 +36,6 @@ static struct {
     sem_t kick, notify;
     uint64_t kicks, notifications;
 } t;
-
-static uint64_t next_random(uint64_t *random)
-{
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random >> 11;
-}
-
-static void sleep_on(sem_t *sem)
-{
-    struct timespec limit;
-
-    clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 30;
-    while (sem_timedwait(sem, &limit) < 0) {
-        if (errno == ETIMEDOUT) {
-            fprintf(stderr, "a wake-up was lost\n");
-            abort();
-        }
-    }
-}
 
 /* The device: takes what is there, answers in another order, sleeps. */
 static void *serve(void *unused)

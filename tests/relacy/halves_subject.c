@@ -21,50 +21,7 @@ static uint16_t ids[HALVES_SIZE_MAX], seen[HALVES_SIZE_MAX];
 static struct halo_device device;
 static struct halo_device_chain device_chains[HALVES_SIZE_MAX];
 
-static uint32_t slot_of(const HALO_SHARED struct halo_desc *desc)
-{
-    return (uint32_t)(desc - place.desc);
-}
-
-uint64_t halo_shm_load_meta(const HALO_SHARED struct halo_desc *desc)
-{
-    return desc == &halo_ring_latched ? 0 : shared_load_meta(slot_of(desc));
-}
-
-uint64_t halo_shm_load_addr(const HALO_SHARED struct halo_desc *desc)
-{
-    return shared_load_addr(slot_of(desc));
-}
-
-void halo_shm_stage_addr(HALO_SHARED struct halo_desc *desc, uint64_t addr)
-{
-    shared_stage_addr(slot_of(desc), addr);
-}
-
-void halo_shm_stage_meta(HALO_SHARED struct halo_desc *desc, uint64_t meta)
-{
-    shared_stage_meta(slot_of(desc), meta);
-}
-
-void halo_shm_publish_meta(HALO_SHARED struct halo_desc *desc, uint64_t meta)
-{
-    shared_publish_meta(slot_of(desc), meta);
-}
-
-uint32_t halo_shm_load_event(const HALO_SHARED struct halo_event *event)
-{
-    return shared_load_event(event == place.device_event);
-}
-
-void halo_shm_store_event(HALO_SHARED struct halo_event *event, uint32_t word)
-{
-    shared_store_event(event == place.device_event, word);
-}
-
-void halo_shm_fence(void)
-{
-    shared_fence();
-}
+#include "words.h"
 
 uint64_t halo_shm_load_record(const uint64_t *record)
 {
