@@ -20,6 +20,7 @@
 #include <halo/draft.h>
 #include <halo/driver.h>
 #include <halo/device.h>
+#include <halo/halves.h>
 #include <halo/pool.h>
 #include <halo/receiver.h>
 #include <halo/sender.h>
