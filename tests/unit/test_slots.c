@@ -20,24 +20,34 @@ static void a_short_copy_is_of_so_many_bytes(void **state)
     }
 }
 
+/* As long as it is, for whatever reads more. */
 static void a_word_has_the_first_byte_lowest_and_nothing_of_the_others(void **state)
 {
-    const unsigned char from[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-    uint64_t want = 0;
+    unsigned char bytes[9];
+    uint64_t any = 1;
 
     (void)state;
-    for (size_t len = 0; len <= 8; len++) {
-        unsigned char to[10], same[10];
+    for (int round = 0; round < 100; round++) {
+        for (size_t i = 0; i < sizeof(bytes); i++) {
+            any = any * 6364136223846793005u + 1442695040888963407u;
+            bytes[i] = (unsigned char)(any >> 56);
+        }
+        for (size_t len = 0; len <= sizeof(bytes); len++) {
+            unsigned char *from = test_malloc(len + (len == 0)), to[11], same[11];
+            uint64_t want = 0;
 
-        want |= len > 0 ? (uint64_t)from[len - 1] << (8 * (len - 1)) : 0;
-        assert_true(halo_word_load(from, len) == want);
-        memset(to, 0xee, sizeof(to));
-        memset(same, 0xee, sizeof(same));
-        memcpy(same + 1, from, len);
-        halo_word_store(to + 1, want | (len < 8 ? UINT64_MAX << (8 * len) : 0), len);
-        assert_memory_equal(to, same, sizeof(to));
+            memcpy(from, bytes, len);
+            for (size_t i = 0; i < len && i < 8; i++)
+                want |= (uint64_t)bytes[i] << (8 * i);
+            assert_true(halo_word_load(from, len) == want);
+            memset(to, 0xee, sizeof(to));
+            memset(same, 0xee, sizeof(same));
+            memcpy(same + 1, bytes, len < 8 ? len : 8);
+            halo_word_store(to + 1, want | (len < 8 ? any << (8 * len) : 0), len);
+            assert_memory_equal(to, same, sizeof(to));
+            test_free(from);
+        }
     }
-    assert_true(halo_word_load(from, 9) == want);
 }
 
 /* --- Numbers ---------------------------------------------------------------------------------- */
