@@ -25,6 +25,16 @@ static uint32_t choose(uint32_t last)
     return choice;
 }
 
+/* A slot, one by one; where a mistake is looked for the first will do. */
+static uint32_t choose_slot(void)
+{
+#ifdef FIRST_SLOT
+    return 0;
+#else
+    return choose(SIZE - 1);
+#endif
+}
+
 /* 0 to `last`, all at once. */
 static uint32_t within(uint32_t last)
 {

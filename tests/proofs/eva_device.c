@@ -66,9 +66,9 @@ static void begin(bool takes, bool completes)
     device.room = SIZE - slots - device.staged;
     device.unannounced = any;
     device.batch_meta = any;
-    device.newest = (uint16_t)(takes ? choose(SIZE - 1) : within(SIZE - 1));
-    device.avail = any_at(takes ? choose(SIZE - 1) : within(SIZE - 1), false);
-    device.used = any_at(completes ? choose(SIZE - 1) : within(SIZE - 1), true);
+    device.newest = (uint16_t)(takes ? choose_slot() : within(SIZE - 1));
+    device.avail = any_at(takes ? choose_slot() : within(SIZE - 1), false);
+    device.used = any_at(completes ? choose_slot() : within(SIZE - 1), true);
     device.published = any_at(within(SIZE - 1), true);
     halo_device_memory_changed(&device);
     if (choose(1)) {

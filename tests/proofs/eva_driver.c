@@ -81,7 +81,7 @@ static bool begin(void)
     (void)halo_driver_extend(&driver, within(HALO_FEATURES_ALL + 1));
     driver.avail = any_at(within(SIZE - 1), false);
     driver.published = any_at(within(SIZE - 1), false);
-    driver.used = any_at(choose(SIZE - 1), true);
+    driver.used = any_at(choose_slot(), true);
     driver.batch_meta = any;
     driver.unannounced = any;
     driver.failed = within(SIZE);
