@@ -25,11 +25,11 @@ static uint32_t choose(uint32_t last)
     return choice;
 }
 
-/* A slot, one by one; where a mistake is looked for the first will do. */
+/* A slot, one by one; or SLOT alone, where a run is of one. */
 static uint32_t choose_slot(void)
 {
-#ifdef FIRST_SLOT
-    return 0;
+#ifdef SLOT
+    return SLOT;
 #else
     return choose(SIZE - 1);
 #endif
