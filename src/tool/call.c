@@ -28,13 +28,13 @@ static const char usage[] =
 
 static int wrong_value(uint32_t which, enum halo_type type, const char *text)
 {
-    fprintf(stderr, "halo call: value %u is no %s: '%s'\n", which + 1, halo_type_name(type), text);
+    fprintf(tool_err, "halo call: value %u is no %s: '%s'\n", which + 1, halo_type_name(type),
+            text);
     return TOOL_EXIT_USAGE;
 }
 
 /* Text or bytes; *memory is to be freed. */
-static int parse_text(const char *text, struct halo_value *value, char **memory,
-                      int64_t *timeout_ns)
+static int parse_text(const char *text, struct halo_value *value, char **memory)
 {
     int code;
 
@@ -44,7 +44,7 @@ static int parse_text(const char *text, struct halo_value *value, char **memory,
         value->str++;
         value->len--;
     } else if (*text == '@') {
-        *memory = tool_read_value(text + 1, timeout_ns, &value->len, &code);
+        *memory = tool_read_value(text + 1, &value->len, &code);
         if (!*memory)
             return code;
         value->bytes = *memory;
@@ -104,7 +104,7 @@ static bool parse_double(const char *text, double *value)
 
 /* Value number `which`, as its type is written; reading a file is a part of the call's time. */
 static int parse_value(uint32_t which, enum halo_type type, const char *text,
-                       struct halo_value *value, char **memory, int64_t *timeout_ns)
+                       struct halo_value *value, char **memory)
 {
     uint64_t u64 = 0;
     int64_t i64 = 0;
@@ -136,7 +136,7 @@ static int parse_value(uint32_t which, enum halo_type type, const char *text,
         good = parse_bool(text, &value->boolean);
         break;
     default:
-        return parse_text(text, value, memory, timeout_ns);
+        return parse_text(text, value, memory);
     }
     return good ? 0 : wrong_value(which, type, text);
 }
@@ -150,7 +150,7 @@ static void print_float(float value)
     do
         (void)snprintf(text, sizeof(text), "%.*g", ++digits, (double)value);
     while (digits < FLT_DECIMAL_DIG && strtof(text, NULL) != value);
-    puts(text);
+    fprintf(tool_out, "%s\n", text);
 }
 
 static void print_double(double value)
@@ -161,23 +161,23 @@ static void print_double(double value)
     do
         (void)snprintf(text, sizeof(text), "%.*g", ++digits, value);
     while (digits < DBL_DECIMAL_DIG && strtod(text, NULL) != value);
-    puts(text);
+    fprintf(tool_out, "%s\n", text);
 }
 
 static void print_value(const struct halo_value *value)
 {
     switch (value->type) {
     case HALO_I32:
-        printf("%" PRId32 "\n", value->i32);
+        fprintf(tool_out, "%" PRId32 "\n", value->i32);
         break;
     case HALO_U32:
-        printf("%" PRIu32 "\n", value->u32);
+        fprintf(tool_out, "%" PRIu32 "\n", value->u32);
         break;
     case HALO_I64:
-        printf("%" PRId64 "\n", value->i64);
+        fprintf(tool_out, "%" PRId64 "\n", value->i64);
         break;
     case HALO_U64:
-        printf("%" PRIu64 "\n", value->u64);
+        fprintf(tool_out, "%" PRIu64 "\n", value->u64);
         break;
     case HALO_F32:
         print_float(value->f32);
@@ -186,14 +186,14 @@ static void print_value(const struct halo_value *value)
         print_double(value->f64);
         break;
     case HALO_BOOL:
-        puts(value->boolean ? "true" : "false");
+        fputs(value->boolean ? "true\n" : "false\n", tool_out);
         break;
     case HALO_STR:
-        tool_print_guest(stdout, value->str, value->len);
-        putchar('\n');
+        tool_print_guest(tool_out, value->str, value->len);
+        fputc('\n', tool_out);
         break;
     case HALO_BYTES:
-        tool_print_guest(stdout, value->bytes, value->len);
+        tool_print_guest(tool_out, value->bytes, value->len);
         break;
     default:
         break;
@@ -203,9 +203,9 @@ static void print_value(const struct halo_value *value)
 /* The guest's words; a terminal gets nothing that it would obey (RES-07). */
 static void print_error(const struct halo_future *future)
 {
-    fprintf(stderr, "halo call: the function failed with code %" PRId32 ": ", future->code);
-    tool_print_guest(stderr, future->text, strlen(future->text));
-    fputc('\n', stderr);
+    fprintf(tool_err, "halo call: the function failed with code %" PRId32 ": ", future->code);
+    tool_print_guest(tool_err, future->text, strlen(future->text));
+    fputc('\n', tool_err);
 }
 
 static int list(const struct halo_sandbox *box)
@@ -216,8 +216,8 @@ static int list(const struct halo_sandbox *box)
 
     for (uint32_t i = 0; halo_exported(box, i, &name, &signature); i++) {
         for (; *name; name++) /* the guest's choice, too */
-            putchar(*name > ' ' && *name <= '~' ? *name : '?');
-        printf(" %s\n", halo_signature_text(&signature, text));
+            fputc(*name > ' ' && *name <= '~' ? *name : '?', tool_out);
+        fprintf(tool_out, " %s\n", halo_signature_text(&signature, text));
     }
     return 0;
 }
@@ -232,7 +232,7 @@ static int find(const struct halo_sandbox *box, const char *wanted,
         if (strcmp(name, wanted) == 0)
             return (int)i + 1;
     }
-    fprintf(stderr,
+    fprintf(tool_err,
             "halo call: the guest exports no '%s'; 'halo call GUEST' alone lists what it does\n",
             wanted);
     return 0;
@@ -247,31 +247,32 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
     struct halo_signature signature;
     struct halo_future future;
     const int function = find(box, words[0], &signature);
-    int64_t left = options->timeout_ns;
     int error, code = 0;
 
     if (!function)
         return TOOL_EXIT_USAGE;
+    tool_limit(options->timeout_ns);
     if (count - 1 != signature.arg_count) {
-        fprintf(stderr, "halo call: %s is %s: %u values are needed, %u are there\n", words[0],
+        fprintf(tool_err, "halo call: %s is %s: %u values are needed, %u are there\n", words[0],
                 halo_signature_text(&signature, text), signature.arg_count, count - 1);
         return TOOL_EXIT_USAGE;
     }
     for (uint32_t i = 0; i < signature.arg_count && !code; i++)
         code = parse_value(i, (enum halo_type)signature.types[1 + i], words[1 + i], &values[i],
-                           &memory[i], &left);
+                           &memory[i]);
     if (!code) {
         (void)halo_call_start(box, &future, function, values, signature.arg_count);
-        error = halo_wait(&future, left);
+        error = halo_wait(&future, tool_time_left());
         if (error == HALO_ECALL) {
             print_error(&future);
             code = TOOL_EXIT_FAILED;
         } else if (error) {
-            fprintf(stderr, "halo call: %s\n",
+            fprintf(tool_err, "halo call: %s\n",
                     *halo_errmsg(box) ? halo_errmsg(box) : halo_strerror(error));
             code = tool_exit_code(error, 0);
         } else {
             print_value(&future.result);
+            code = tool_printed(" call", 0);
         }
         halo_future_free(&future);
     }
@@ -292,7 +293,7 @@ static int call_each(struct halo_sandbox *box, const struct tool_options *option
         while (end < count && strcmp(words[end], "--") != 0)
             end++;
         if (end == i) {
-            fputs("halo call: there is no function beside a --\n", stderr);
+            fputs("halo call: there is no function beside a --\n", tool_err);
             return TOOL_EXIT_USAGE;
         }
         code = call(box, options, words + i, end - i);
@@ -306,11 +307,12 @@ static int call_each(struct halo_sandbox *box, const struct tool_options *option
 /* No more calls: the guest runs to its end, and what its C library holds of its output goes out. */
 static int end(struct halo_sandbox *box, const struct tool_options *options, int code)
 {
-    int ended = 0;
-    const int error = halo_run(box, options->timeout_ns, &ended);
+    int ended = 0, error;
 
+    tool_limit(options->timeout_ns);
+    error = halo_run(box, tool_time_left(), &ended);
     if (error)
-        fprintf(stderr, "halo call: %s\n", halo_errmsg(box));
+        fprintf(tool_err, "halo call: %s\n", halo_errmsg(box));
     return code ? code : tool_exit_code(error, ended);
 }
 
@@ -319,17 +321,37 @@ static void print_stats(const struct halo_sandbox *box)
     struct halo_stats stats;
 
     halo_stats(box, &stats);
-    fflush(stdout);
-    fprintf(stderr, "\n%-8s %10s %10s %8s %10s\n", "backend", "calls", "to host", "exits", "ms");
-    fprintf(stderr, "%-8s %10llu %10llu %8llu %10.3f\n", halo_backend_name(box),
+    fflush(tool_out);
+    fprintf(tool_err, "\n%-8s %10s %10s %8s %10s\n", "backend", "calls", "to host", "exits", "ms");
+    fprintf(tool_err, "%-8s %10llu %10llu %8llu %10.3f\n", halo_backend_name(box),
             (unsigned long long)stats.calls_out, (unsigned long long)stats.calls,
             (unsigned long long)stats.exits, (double)stats.elapsed_ns / 1e6);
     if (stats.deferred + stats.deferred_out > 0)
         fprintf(
-            stderr,
+            tool_err,
             "did not fit at first: %llu calls, %llu answers of the host's; %llu bytes fetched\n",
             (unsigned long long)stats.deferred_out, (unsigned long long)stats.deferred,
             (unsigned long long)stats.fetched);
+}
+
+/* The sandbox is open: its functions are listed, or called. */
+static int serve(struct halo_sandbox *box, const struct tool_options *options, char **words,
+                 uint32_t count)
+{
+    int error = tool_attach(box, STDIN_FILENO), code;
+
+    if (!error)
+        error = halo_serve_begin(box, tool_time_left());
+    if (error) {
+        fprintf(tool_err, "halo call: %s\n", halo_errmsg(box));
+        return tool_exit_code(error, 0);
+    }
+    code = count ? call_each(box, options, words, count) : list(box);
+    if (options->stats)
+        print_stats(box);
+    if (count && (code == 0 || code == TOOL_EXIT_FAILED))
+        code = end(box, options, code);
+    return code;
 }
 
 int tool_call(int argc, char **argv)
@@ -340,47 +362,28 @@ int tool_call(int argc, char **argv)
     struct halo_sandbox *box = NULL;
     int option, error, code;
 
-    argv[0] = (char[]){"halo call"}; /* how getopt begins its messages */
+    opterr = 0; /* tool_wrong_option tells */
     /* '+': values may begin with a minus. */
-    while ((option = getopt_long(argc, argv, "+" TOOL_SHORTS "h", longs, NULL)) != -1) {
-        if (option == 'h')
-            return tool_print(usage);
+    while ((option = getopt_long(argc, argv, "+:" TOOL_SHORTS "h", longs, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, tool_out);
+            return tool_printed("", 0);
+        }
         error = tool_option("call", &options, option, optarg);
-        if (error < 0)
-            fputs("see 'halo call --help'\n", stderr); /* getopt has said what is wrong */
         if (error)
-            return TOOL_EXIT_USAGE;
+            return tool_printed("",
+                                error < 0 ? tool_wrong_option("call", argc, argv, option) : error);
     }
     if (optind == argc) {
-        fputs("halo call: which guest? see 'halo call --help'\n", stderr);
-        return TOOL_EXIT_USAGE;
+        fputs("halo call: which guest? see 'halo call --help'\n", tool_err);
+        return tool_printed(" call", TOOL_EXIT_USAGE);
     }
     options.sandbox.args = (const char *const *)(argv + optind);
     options.sandbox.arg_count = 1;
-    error = halo_open(&box, argv[optind], &options.sandbox);
-    if (!error) {
-        if (halo_backend_note(box))
-            fprintf(stderr, "halo call: %s\n", halo_backend_note(box));
-        error = tool_attach(box, STDIN_FILENO);
-        if (!error)
-            error = halo_serve_begin(box, options.timeout_ns);
-    }
-    if (error) {
-        fprintf(stderr, "halo call: %s\n", halo_errmsg(box));
-        code = tool_exit_code(error, 0);
-    } else if (optind + 1 == argc) {
-        code = list(box);
-    } else {
-        code = call_each(box, &options, argv + optind + 1, (uint32_t)(argc - optind - 1));
-    }
-    if (options.stats && !error)
-        print_stats(box);
-    if (!error && optind + 1 < argc && (code == 0 || code == TOOL_EXIT_FAILED))
-        code = end(box, &options, code);
+    tool_limit(options.timeout_ns);
+    code = tool_open("call", &box, argv[optind], &options.sandbox);
+    if (!code)
+        code = serve(box, &options, argv + optind + 1, (uint32_t)(argc - optind - 1));
     halo_close(box);
-    if (fflush(stdout) == EOF) {
-        fprintf(stderr, "halo call: standard output: %s\n", strerror(errno));
-        return code ? code : TOOL_EXIT_FAILED;
-    }
-    return code;
+    return tool_printed(" call", code);
 }

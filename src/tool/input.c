@@ -1,6 +1,7 @@
 /*
- * The files that the command opens: a guest's standard input, and values of its functions. What
- * that waits for is the time limit's: a writer of a FIFO, and whoever answers for a file system.
+ * The files that the command opens: guests, their standard input, and values of their functions.
+ * What that waits for is the time limit's: a writer of a FIFO, and whoever answers for a file
+ * system.
  */
 #define _GNU_SOURCE
 #include "tool.h"
@@ -16,37 +17,27 @@
 #include <time.h>
 #include <unistd.h>
 
-static int64_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
+#define GUEST_MAX (64ull << 20) /* libhalo takes no longer file */
 
 /* Wait until somebody writes to a FIFO, or has: before that its end seems to be there. */
-static bool wait_for_writer(int fd, int64_t *timeout_ns)
+static bool wait_for_writer(int fd)
 {
-    const int64_t start = now();
-
     for (;;) {
-        const int64_t left = *timeout_ns - (now() - start);
+        const int64_t left = tool_time_left();
         const struct timespec time = {left / 1000000000, left % 1000000000};
         struct pollfd pollfd = {.fd = fd, .events = POLLIN};
 
-        if (*timeout_ns != HALO_FOREVER && left <= 0)
+        if (left == 0)
             return false;
-        if (ppoll(&pollfd, 1, *timeout_ns == HALO_FOREVER ? NULL : &time, NULL) > 0) {
-            if (*timeout_ns != HALO_FOREVER)
-                *timeout_ns = left;
+        if (ppoll(&pollfd, 1, left == HALO_FOREVER ? NULL : &time, NULL) > 0)
             return true;
-        }
     }
 }
 
 /* What opening a file has come to, or reading all of it. */
 struct opened {
     int fd, error;
+    bool late; /* it has not come back within the time limit */
     struct stat st;
     size_t len;
 };
@@ -54,7 +45,9 @@ struct opened {
 /* What is to be done to a file, within a time limit or without. */
 struct task {
     const char *path;
-    char *bytes; /* read all of it; NULL: open it */
+    char *bytes;   /* read all of it; NULL: open it */
+    size_t max;    /* a longer one is read one byte further */
+    bool is_guest; /* read it only if it is a regular file */
 };
 
 static struct opened open_file(const char *path)
@@ -66,15 +59,17 @@ static struct opened open_file(const char *path)
     return opened;
 }
 
-/* A longer file than a value may be is read as far as that is known. */
 static struct opened read_file(const struct task *task)
 {
+    const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (task->is_guest ? O_NONBLOCK : 0);
+    const int fd = open(task->path, flags);
     struct opened file = {.fd = -1};
-    const int fd = open(task->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    ssize_t got = fd < 0 ? -1 : 1;
+    ssize_t got = fd < 0 || fstat(fd, &file.st) < 0 ? -1 : 1;
 
-    while (got > 0 && file.len <= HALO_VALUE_MAX) {
-        got = read(fd, task->bytes + file.len, HALO_VALUE_MAX + 1 - file.len);
+    if (task->is_guest && !S_ISREG(file.st.st_mode))
+        got = got < 0 ? -1 : 0;
+    while (got > 0 && file.len <= task->max) {
+        got = read(fd, task->bytes + file.len, task->max + 1 - file.len);
         file.len += got > 0 ? (size_t)got : 0;
     }
     if (got < 0)
@@ -132,16 +127,19 @@ static struct opened receive_opened(int socket)
 /*
  * Opening may wait, too, where a file system asks a daemon or a server, and what waits there may
  * survive SIGKILL. So within a time limit a process of its own does it, and is left behind where it
- * is not back in time: ETIMEDOUT.
+ * is not back in time. Where there can be no process, as in a guest, it is done here.
  */
-static struct opened perform_within(const struct task *task, int64_t timeout_ns)
+static struct opened perform_in_time(const struct task *task)
 {
-    struct opened opened = {.fd = -1, .error = ETIMEDOUT};
-    const struct timespec time = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    const int64_t left = tool_time_left();
+    const struct timespec time = {left / 1000000000, left % 1000000000};
+    struct opened opened = {.fd = -1, .late = true};
     struct pollfd pollfd = {.events = POLLIN};
     int sockets[2];
     pid_t child;
 
+    if (left == HALO_FOREVER)
+        return perform(task);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
         return (struct opened){.fd = -1, .error = errno};
     pollfd.fd = sockets[0];
@@ -150,50 +148,54 @@ static struct opened perform_within(const struct task *task, int64_t timeout_ns)
         send_opened(sockets[1], perform(task));
         _exit(0);
     }
-    if (child < 0)
-        opened.error = errno;
     close(sockets[1]);
-    if (child > 0 && ppoll(&pollfd, 1, &time, NULL) > 0) {
+    if (child < 0) {
+        opened = perform(task);
+    } else if (ppoll(&pollfd, 1, &time, NULL) > 0) {
         opened = receive_opened(sockets[0]);
         (void)waitpid(child, NULL, 0);
-    } else if (child > 0) {
+    } else {
         kill(child, SIGKILL);
     }
     close(sockets[0]);
     return opened;
 }
 
-/* The time that it took is taken away from the limit. */
-static struct opened perform_in(const struct task *task, int64_t *timeout_ns)
+/* What kept a file from being opened, or read: the exit code. */
+static int tell(const char *command, const char *path, const struct opened *file, const char *late)
 {
-    const int64_t start = now();
-    struct opened opened =
-        *timeout_ns == HALO_FOREVER ? perform(task) : perform_within(task, *timeout_ns);
-
-    if (*timeout_ns != HALO_FOREVER)
-        *timeout_ns -= now() - start < *timeout_ns ? now() - start : *timeout_ns;
-    return opened;
+    fprintf(tool_err, "halo %s: %s: %s\n", command, path,
+            file->late ? late : strerror(file->error));
+    return file->late ? TOOL_EXIT_TIMEOUT : TOOL_EXIT_USAGE;
 }
 
-char *tool_read_value(const char *path, int64_t *timeout_ns, size_t *len, int *code)
+/* All of a file, with a zero byte behind it; whoever reads it may be a process of its own. */
+static char *read_in_time(struct task *task, struct opened *file)
 {
-    /* Whoever reads it may be a process of its own. */
-    char *bytes = mmap(NULL, HALO_VALUE_MAX + 2, PROT_READ | PROT_WRITE,
+    char *bytes = mmap(NULL, task->max + 2, PROT_READ | PROT_WRITE,
                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    const struct task task = {path, bytes};
-    struct opened file = {.error = ENOMEM};
 
+    task->bytes = bytes;
+    *file = (struct opened){.error = ENOMEM};
     if (bytes != MAP_FAILED)
-        file = perform_in(&task, timeout_ns);
-    *len = file.len;
-    if (!file.error)
-        return bytes; /* a zero byte is behind it */
-    fprintf(stderr, "halo call: %s: %s\n", path,
-            file.error == ETIMEDOUT ? "could not be read within the time limit"
-                                    : strerror(file.error));
-    tool_free_value(bytes == MAP_FAILED ? NULL : bytes);
-    *code = file.error == ETIMEDOUT ? TOOL_EXIT_TIMEOUT : TOOL_EXIT_USAGE;
+        *file = perform_in_time(task);
+    if (!file->error && !file->late)
+        return bytes;
+    if (bytes != MAP_FAILED)
+        munmap(bytes, task->max + 2);
     return NULL;
+}
+
+char *tool_read_value(const char *path, size_t *len, int *code)
+{
+    struct task task = {.path = path, .max = HALO_VALUE_MAX};
+    struct opened file;
+    char *bytes = read_in_time(&task, &file);
+
+    *len = file.len;
+    if (!bytes)
+        *code = tell("call", path, &file, "could not be read within the time limit");
+    return bytes;
 }
 
 void tool_free_value(char *bytes)
@@ -202,27 +204,73 @@ void tool_free_value(char *bytes)
         munmap(bytes, HALO_VALUE_MAX + 2);
 }
 
-int tool_open_input(const char *path, int64_t *timeout_ns, int *input)
+int tool_open_input(const char *path, int *input)
 {
     const struct task task = {.path = path};
-    struct opened opened = perform_in(&task, timeout_ns);
+    struct opened opened = perform_in_time(&task);
 
-    if (opened.fd < 0) {
-        fprintf(stderr, "halo run: %s: %s\n", path,
-                opened.error == ETIMEDOUT ? "could not be opened within the time limit"
-                                          : strerror(opened.error));
-        return opened.error == ETIMEDOUT ? TOOL_EXIT_TIMEOUT : TOOL_EXIT_USAGE;
-    }
+    if (opened.fd < 0)
+        return tell("run", path, &opened, "could not be opened within the time limit");
     *input = opened.fd;
     if (opened.error)
         return 0;
     if (S_ISDIR(opened.st.st_mode)) {
-        fprintf(stderr, "halo run: %s: %s\n", path, strerror(EISDIR));
+        fprintf(tool_err, "halo run: %s: %s\n", path, strerror(EISDIR));
         return TOOL_EXIT_USAGE;
     }
-    if (S_ISFIFO(opened.st.st_mode) && !wait_for_writer(opened.fd, timeout_ns)) {
-        fprintf(stderr, "halo run: %s: nobody has written to it within the time limit\n", path);
+    if (S_ISFIFO(opened.st.st_mode) && !wait_for_writer(opened.fd)) {
+        fprintf(tool_err, "halo run: %s: nobody has written to it within the time limit\n", path);
         return TOOL_EXIT_TIMEOUT;
     }
     return 0;
+}
+
+/* halo_open has no time limit: within one, the file is copied first. 0, or an exit code. */
+static int open_copy(const char *command, struct halo_sandbox **box, const char *path,
+                     const struct halo_options *options)
+{
+    static const char name[] = "the program"; /* as libhalo calls what has no path */
+    struct task task = {.path = path, .max = GUEST_MAX, .is_guest = true};
+    struct opened file;
+    char *bytes = read_in_time(&task, &file);
+    const char *words;
+    int64_t left;
+    int error;
+
+    if (!bytes)
+        return tell(command, path, &file, "could not be read within the time limit");
+    if (!S_ISREG(file.st.st_mode)) {
+        munmap(bytes, GUEST_MAX + 2);
+        fprintf(tool_err, "halo %s: %s: is %s\n", command, path,
+                S_ISDIR(file.st.st_mode) ? "a directory" : "not a regular file");
+        return TOOL_EXIT_USAGE;
+    }
+    left = tool_time_left();
+    error = halo_open_memory(box, bytes, file.len, options);
+    tool_limit(left); /* it is no part of it */
+    munmap(bytes, GUEST_MAX + 2);
+    words = halo_errmsg(*box);
+    if (error && strncmp(words, name, strlen(name)) == 0)
+        fprintf(tool_err, "halo %s: %s%s\n", command, path, words + strlen(name));
+    else if (error)
+        fprintf(tool_err, "halo %s: %s\n", command, words);
+    return tool_exit_code(error, 0);
+}
+
+int tool_open(const char *command, struct halo_sandbox **box, const char *path,
+              const struct halo_options *options)
+{
+    int code, error;
+
+    if (tool_time_left() != HALO_FOREVER) {
+        code = open_copy(command, box, path, options);
+    } else {
+        error = halo_open(box, path, options);
+        code = tool_exit_code(error, 0);
+        if (error)
+            fprintf(tool_err, "halo %s: %s\n", command, halo_errmsg(*box));
+    }
+    if (!code && halo_backend_note(*box))
+        fprintf(tool_err, "halo %s: %s\n", command, halo_backend_note(*box));
+    return code;
 }

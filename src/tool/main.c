@@ -52,8 +52,26 @@ static int run_bench(char **argv)
         }
     }
     fputs("halo: halo-bench is not installed with halo; `make bench` in the sources builds it\n",
-          stderr);
+          tool_err);
     return TOOL_EXIT_USAGE;
+}
+
+/* What there is to say without a sub-command. */
+static int tell(const char *command)
+{
+    if (!command) {
+        fputs(usage, tool_err);
+        return TOOL_EXIT_USAGE;
+    }
+    if (strcmp(command, "--help") == 0 || strcmp(command, "help") == 0) {
+        fputs(usage, tool_out);
+    } else if (strcmp(command, "--version") == 0) {
+        fputs("halo " HALO_VERSION "\n", tool_out);
+    } else {
+        fprintf(tool_err, "halo: unknown command '%s'\n%s", command, usage);
+        return TOOL_EXIT_USAGE;
+    }
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -62,20 +80,13 @@ int main(int argc, char **argv)
         return TOOL_EXIT_USAGE;
     (void)signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error in words */
     (void)setlocale(LC_CTYPE, "");  /* which characters can be printed; numbers stay as they are */
-    if (argc < 2) {
-        fputs(usage, stderr);
+    if (!tool_output_begin())
         return TOOL_EXIT_USAGE;
-    }
-    if (strcmp(argv[1], "run") == 0)
+    if (argc >= 2 && strcmp(argv[1], "run") == 0)
         return tool_run(argc - 1, argv + 1);
-    if (strcmp(argv[1], "call") == 0)
+    if (argc >= 2 && strcmp(argv[1], "call") == 0)
         return tool_call(argc - 1, argv + 1);
-    if (strcmp(argv[1], "bench") == 0)
-        return run_bench(argv + 1);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
-        return tool_print(usage);
-    if (strcmp(argv[1], "--version") == 0)
-        return tool_print("halo " HALO_VERSION "\n");
-    fprintf(stderr, "halo: unknown command '%s'\n%s", argv[1], usage);
-    return TOOL_EXIT_USAGE;
+    if (argc >= 2 && strcmp(argv[1], "bench") == 0)
+        return tool_printed("", run_bench(argv + 1));
+    return tool_printed("", tell(argc < 2 ? NULL : argv[1]));
 }

@@ -1,6 +1,7 @@
 /* What the commands that start a guest share: options, streams, exit codes. */
 #include "tool.h"
 #include <errno.h>
+#include <getopt.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 
 static int wrong(const char *command, const char *what, const char *value)
 {
-    fprintf(stderr, "halo %s: %s '%s'; see 'halo %s --help'\n", command, what, value, command);
+    fprintf(tool_err, "halo %s: %s '%s'; see 'halo %s --help'\n", command, what, value, command);
     return TOOL_EXIT_USAGE;
 }
 
@@ -115,11 +116,11 @@ int tool_option(const char *command, struct tool_options *options, int option, c
         options->stats = true;
         return 0;
     case 't':
-        return parse_timeout(value, &options->timeout_ns)
-                   ? 0
-                   : wrong(command,
-                           "a timeout is a number of seconds, above zero and up to 1e9, not",
-                           value);
+        if (!parse_timeout(value, &options->timeout_ns))
+            return wrong(command, "a timeout is a number of seconds, above zero and up to 1e9, not",
+                         value);
+        tool_limit(options->timeout_ns); /* of what is said before the guest runs, too */
+        return 0;
     case TOOL_RESERVE:
         options->sandbox.reserve = true;
         return 0;
@@ -135,6 +136,21 @@ int tool_option(const char *command, struct tool_options *options, int option, c
     default:
         return -1;
     }
+}
+
+int tool_wrong_option(const char *command, int argc, char **argv, int option)
+{
+    fprintf(tool_err, "halo %s: ", command);
+    if (option == ':')
+        fprintf(tool_err, "option '%s' needs a value", argv[argc - 1]);
+    else if (optopt == 0)
+        fprintf(tool_err, "unrecognized option '%s'", argv[optind - 1]);
+    else if (optopt >= TOOL_TRANSPORT || strchr(TOOL_SHORTS "eih", optopt))
+        fprintf(tool_err, "option '%s' takes no value", argv[optind - 1]);
+    else
+        fprintf(tool_err, "unrecognized option '-%c'", optopt);
+    fprintf(tool_err, "; see 'halo %s --help'\n", command);
+    return TOOL_EXIT_USAGE;
 }
 
 int tool_exit_code(int error, int code)
@@ -163,20 +179,11 @@ void tool_leave_with_reader(struct halo_sandbox *box)
         (void)raise(SIGPIPE); /* where it is ignored, somebody wants to be told */
 }
 
-int tool_print(const char *text)
-{
-    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF) {
-        fprintf(stderr, "halo: standard output: %s\n", strerror(errno));
-        return TOOL_EXIT_FAILED;
-    }
-    return 0;
-}
-
 void tool_print_guest(FILE *to, const char *bytes, size_t len)
 {
     mbstate_t state = {0};
 
-    if (!isatty(fileno(to))) {
+    if (!tool_is_terminal(to == tool_out ? STDOUT_FILENO : STDERR_FILENO)) {
         fwrite(bytes, 1, len, to);
         return;
     }

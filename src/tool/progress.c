@@ -1,4 +1,7 @@
 /* How far a long transfer is: one line on a terminal, written again and again. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +79,10 @@ static void show(struct halo_sandbox *box, void *context)
     if (bytes == 0 || seconds < BEGIN_AFTER_S || !in_foreground())
         return;
     describe(line, sizeof(line), bytes, progress->total, seconds);
-    fprintf(stderr, "\r%.*s\033[K", (int)columns(), line);
+    if (poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, 0) <= 0)
+        return; /* it was stopped, and the transfer goes on */
+    fprintf(tool_err, "\r%.*s\033[K", (int)columns(), line);
+    (void)fflush(tool_err);
     progress->shown = true;
 }
 
@@ -84,22 +90,24 @@ void tool_progress_begin(struct halo_sandbox *box, struct tool_progress *progres
 {
     const char *terminal = getenv("TERM");
     const off_t at = lseek(input, 0, SEEK_CUR);
-    struct stat st;
+    struct statx st;
 
     *progress = (struct tool_progress){.start = now()};
     if (input < 0) /* nobody wants to see it */
         return;
     /* Where the guest's own output goes to the terminal, a line of ours would be in its way. */
-    if (!isatty(STDERR_FILENO) || !terminal || strcmp(terminal, "dumb") == 0 ||
-        isatty(STDOUT_FILENO) || isatty(input))
+    if (!tool_is_terminal(STDERR_FILENO) || !terminal || strcmp(terminal, "dumb") == 0 ||
+        tool_is_terminal(STDOUT_FILENO) || tool_is_terminal(input))
         return;
-    if (fstat(input, &st) == 0 && S_ISREG(st.st_mode) && at >= 0 && at < st.st_size)
-        progress->total = (uint64_t)(st.st_size - at);
+    if (statx(input, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &st) == 0 &&
+        S_ISREG(st.stx_mode) && at >= 0 && (uint64_t)at < st.stx_size)
+        progress->total = st.stx_size - (uint64_t)at;
     halo_watch(box, EVERY_NS, show, progress);
 }
 
 void tool_progress_end(const struct tool_progress *progress)
 {
     if (progress->shown && in_foreground())
-        fputs("\r\033[K", stderr);
+        fputs("\r\033[K", tool_err);
+    (void)fflush(tool_err);
 }

@@ -42,17 +42,17 @@ static int parse(int argc, char **argv, struct run_options *options)
     *options = (struct run_options){.common = {.timeout_ns = HALO_FOREVER}};
     options->env = calloc((size_t)argc, sizeof(*options->env));
     if (!options->env) {
-        fputs("halo run: no memory\n", stderr);
+        fputs("halo run: no memory\n", tool_err);
         return TOOL_EXIT_USAGE;
     }
     options->common.sandbox.env = options->env;
-    argv[0] = (char[]){"halo run"}; /* how getopt begins its messages */
+    opterr = 0; /* tool_wrong_option tells */
     /* '+': what follows GUEST belongs to it. */
-    while ((option = getopt_long(argc, argv, "+" TOOL_SHORTS "e:i:h", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "+:" TOOL_SHORTS "e:i:h", longs, NULL)) != -1) {
         switch (option) {
         case 'e':
             if (!strchr(optarg, '=') || *optarg == '=') {
-                fprintf(stderr, "halo run: --env takes NAME=VALUE, not '%s'\n", optarg);
+                fprintf(tool_err, "halo run: --env takes NAME=VALUE, not '%s'\n", optarg);
                 return TOOL_EXIT_USAGE;
             }
             options->env[options->common.sandbox.env_count++] = optarg;
@@ -65,14 +65,12 @@ static int parse(int argc, char **argv, struct run_options *options)
             return 0;
         default:
             error = tool_option("run", &options->common, option, optarg);
-            if (error < 0)
-                fputs("see 'halo run --help'\n", stderr); /* getopt has said what is wrong */
             if (error)
-                return TOOL_EXIT_USAGE;
+                return error < 0 ? tool_wrong_option("run", argc, argv, option) : error;
         }
     }
     if (optind == argc) {
-        fputs("halo run: which guest? see 'halo run --help'\n", stderr);
+        fputs("halo run: which guest? see 'halo run --help'\n", tool_err);
         return TOOL_EXIT_USAGE;
     }
     options->guest = argv[optind];
@@ -89,19 +87,19 @@ static void print_calls(const struct halo_sandbox *box, uint64_t made)
     };
     bool any = false;
 
-    fprintf(stderr, "%llu system calls", (unsigned long long)made);
+    fprintf(tool_err, "%llu system calls", (unsigned long long)made);
     for (uint32_t i = 0; i < HALO_CALLS_COUNT; i++) {
         const uint32_t count = halo_unanswered(box, i);
 
         if (count == 0)
             continue;
-        fprintf(stderr, "%s %s", any ? "," : "; not answered:", names[i] ? names[i] : "number ");
+        fprintf(tool_err, "%s %s", any ? "," : "; not answered:", names[i] ? names[i] : "number ");
         if (!names[i])
-            fprintf(stderr, "%u", i);
-        fprintf(stderr, " %u", count);
+            fprintf(tool_err, "%u", i);
+        fprintf(tool_err, " %u", count);
         any = true;
     }
-    fputc('\n', stderr);
+    fputc('\n', tool_err);
 }
 
 static void print_stats(const struct halo_sandbox *box)
@@ -112,56 +110,61 @@ static void print_stats(const struct halo_sandbox *box)
     halo_stats(box, &stats);
     mib = (double)(stats.bytes_in + stats.bytes_out) / (1 << 20);
     seconds = (double)stats.elapsed_ns / 1e9;
-    fflush(stdout);
-    fprintf(stderr, "\n%-8s %14s %10s %8s %10s %9s\n", "backend", "bytes", "requests", "exits",
+    fflush(tool_out);
+    fprintf(tool_err, "\n%-8s %14s %10s %8s %10s %9s\n", "backend", "bytes", "requests", "exits",
             "exits/MiB", "MiB/s");
-    fprintf(stderr, "%-8s %14llu %10llu %8llu", halo_backend_name(box),
+    fprintf(tool_err, "%-8s %14llu %10llu %8llu", halo_backend_name(box),
             (unsigned long long)(stats.bytes_in + stats.bytes_out),
             (unsigned long long)stats.requests, (unsigned long long)stats.exits);
     if (mib >= 1)
-        fprintf(stderr, " %10.2f %9.1f\n", (double)stats.exits / mib, mib / seconds);
+        fprintf(tool_err, " %10.2f %9.1f\n", (double)stats.exits / mib, mib / seconds);
     else
-        fprintf(stderr, " %10s %9s\n", "-", "-"); /* too little for a rate to mean anything */
+        fprintf(tool_err, " %10s %9s\n", "-", "-"); /* too little for a rate to mean anything */
     if (stats.system_calls > 0)
         print_calls(box, stats.system_calls);
 }
 
-static int run(const struct run_options *wanted)
+/* The guest with these streams: what has become of it. */
+static int run_in(struct halo_sandbox *box, const struct tool_options *options, int input,
+                  int *code)
 {
-    struct run_options options = *wanted;
-    struct halo_sandbox *box = NULL;
     struct tool_progress progress;
-    int input = STDIN_FILENO, code = 0, error;
+    int error = tool_attach(box, input);
 
-    if (options.help)
-        return tool_print(usage);
-    if (options.input) {
-        error = tool_open_input(options.input, &options.common.timeout_ns, &input);
-        if (error)
-            return error;
-    }
-
-    error = halo_open(&box, options.guest, &options.common.sandbox);
     if (!error) {
-        if (halo_backend_note(box))
-            fprintf(stderr, "halo run: %s\n", halo_backend_note(box));
-        error = tool_attach(box, input);
-    }
-    if (!error) {
-        tool_progress_begin(box, &progress, options.common.quiet ? -1 : input);
-        error = halo_run(box, options.common.timeout_ns, &code);
+        tool_progress_begin(box, &progress, options->quiet ? -1 : input);
+        error = halo_run(box, tool_time_left(), code);
         tool_progress_end(&progress);
     }
     if (error == HALO_EIO)
         tool_leave_with_reader(box);
     if (error)
-        fprintf(stderr, "halo run: %s\n", halo_errmsg(box));
-    if (options.common.stats && (error == 0 || error == HALO_ETIMEDOUT))
+        fprintf(tool_err, "halo run: %s\n", halo_errmsg(box));
+    if (options->stats && (error == 0 || error == HALO_ETIMEDOUT))
         print_stats(box);
+    return tool_exit_code(error, *code);
+}
+
+static int run(const struct run_options *options)
+{
+    struct halo_sandbox *box = NULL;
+    int input = STDIN_FILENO, code = 0, error = 0;
+
+    if (options->help) {
+        fputs(usage, tool_out);
+        return 0;
+    }
+    tool_limit(options->common.timeout_ns);
+    if (options->input)
+        error = tool_open_input(options->input, &input);
+    if (!error)
+        error = tool_open("run", &box, options->guest, &options->common.sandbox);
+    if (!error)
+        error = run_in(box, &options->common, input, &code);
     halo_close(box);
-    if (options.input)
+    if (input != STDIN_FILENO)
         close(input);
-    return tool_exit_code(error, code);
+    return error;
 }
 
 int tool_run(int argc, char **argv)
@@ -172,5 +175,5 @@ int tool_run(int argc, char **argv)
     if (!code)
         code = run(&options);
     free(options.env);
-    return code;
+    return tool_printed(options.help ? "" : " run", code);
 }

@@ -5,7 +5,8 @@
  *     main.c       the sub-command's name; version and help
  *     run.c        halo run
  *     call.c       halo call
- *     input.c      the files that are a guest's standard input, or values
+ *     input.c      the files that are guests, their standard input, or values
+ *     output.c     what is printed; the time limit of that and of all else
  *     options.c    what both can be told; streams, words and exit codes
  *     progress.c   how far a long transfer is
  *
@@ -32,16 +33,38 @@ int tool_run(int argc, char **argv);
 int tool_call(int argc, char **argv);
 
 /*
- * Open `path` for reading, within the time limit, of which what it took is taken away: 0, or an
- * exit code after a message.
+ * What the command prints. Within a time limit these take no longer than to it, and a little for
+ * what is said there; then no more goes out, and tool_printed says so. tool_err goes out by lines.
  */
-int tool_open_input(const char *path, int64_t *timeout_ns, int *input);
+extern FILE *tool_out, *tool_err;
+
+bool tool_output_begin(void);
+
+/* From now on there is so much time, or HALO_FOREVER, for all that this command waits for. */
+void tool_limit(int64_t timeout_ns);
+int64_t tool_time_left(void);
+
+/*
+ * What was printed goes out. Returns `code`; where it is 0 and not all could be written, the exit
+ * code of that, after a message. `command` has a blank before it: " run".
+ */
+int tool_printed(const char *command, int code);
+
+/* Without asking a file system that may not answer. */
+bool tool_is_terminal(int fd);
+
+/* halo_open, within the time limit: 0, or an exit code after a message. */
+int tool_open(const char *command, struct halo_sandbox **box, const char *path,
+              const struct halo_options *options);
+
+/* Open `path` for reading, within the time limit: 0, or an exit code after a message. */
+int tool_open_input(const char *path, int *input);
 
 /*
  * All of a file, with a zero byte behind it, in the same way; a longer one than a value may be is
  * cut one byte behind that. NULL and the exit code after a message. To be freed by tool_free_value.
  */
-char *tool_read_value(const char *path, int64_t *timeout_ns, size_t *len, int *code);
+char *tool_read_value(const char *path, size_t *len, int *code);
 void tool_free_value(char *bytes);
 
 /* What every command that starts a guest can be told. */
@@ -90,6 +113,9 @@ struct tool_options {
 /* Take one of them. 0; TOOL_EXIT_USAGE after a message; -1 where it is none of them. */
 int tool_option(const char *command, struct tool_options *options, int option, const char *value);
 
+/* What getopt has found wrong with the words is told; TOOL_EXIT_USAGE. */
+int tool_wrong_option(const char *command, int argc, char **argv, int option);
+
 /* The exit code for a result of libhalo's; `code` is the guest's own. */
 int tool_exit_code(int error, int code);
 
@@ -98,9 +124,6 @@ int tool_exit_code(int error, int code);
  * command ends as any other would: by SIGPIPE, and without a word.
  */
 void tool_leave_with_reader(struct halo_sandbox *box);
-
-/* Print to standard output: 0, or TOOL_EXIT_FAILED after a message. */
-int tool_print(const char *text);
 
 /*
  * Print what a guest chose. A terminal obeys what it is sent, so that it gets only what can be
