@@ -19,6 +19,7 @@ static int64_t now(clockid_t clock)
 
 int main(int argc, char **argv)
 {
+    const int looks = argc > 2 ? 100 : 100000; /* who traces them has enough of a few */
     const struct timespec nap = {0, 30000000};
     int64_t start = now(CLOCK_MONOTONIC), last = start, at, slept;
     unsigned char random[2][16];
@@ -27,7 +28,7 @@ int main(int argc, char **argv)
     time_t moment = 86400 * 365;
     int back = 0;
 
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < looks; i++) {
         at = now(CLOCK_MONOTONIC);
         back += at < last;
         last = at;
