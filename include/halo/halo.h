@@ -151,6 +151,12 @@ struct halo_options {
 #define HALO_EXIT_DEFAULT (256ull << 20)
 
 /*
+ * Bytes of stack that a thread needs to open, run and close a sandbox, beside what the host's own
+ * functions take. The process's first thread is refused where it has less left: HALO_EHOST.
+ */
+#define HALO_THREAD_STACK (16u << 10)
+
+/*
  * Load the guest file `path` and create a sandbox for it; nothing of the guest runs yet. There is
  * no time limit: the file is opened and read on the calling thread, for as long as its file system
  * takes. One that may never answer (FUSE, a network) is to be copied first.

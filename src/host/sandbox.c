@@ -4,7 +4,9 @@
 #include "signals.h"
 #include <errno.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 /* The host's end of the queues, over the memory of the machine. */
 static int make_port(struct halo_sandbox *box, const struct halo_options *options)
@@ -48,6 +50,27 @@ static struct halo_sandbox *make_box(void)
     return box == MAP_FAILED ? NULL : box;
 }
 
+/*
+ * A thread's stack that ends too soon ends the process without a word. How much the first thread
+ * has left is known: its stack begins where the kernel has put the program's name, and what the
+ * limit says of it counts from there. Of other stacks nobody knows without asking the C library,
+ * and it the whole map of memory.
+ */
+static int check_stack(struct halo_words *words)
+{
+    const uint64_t here = (uintptr_t)__builtin_frame_address(0), begin = getauxval(AT_EXECFN);
+    struct rlimit limit;
+
+    if (begin < here || getrlimit(RLIMIT_STACK, &limit) < 0 || begin - here >= limit.rlim_cur ||
+        limit.rlim_cur - (begin - here) >= HALO_THREAD_STACK)
+        return 0;
+    return halo__fail(
+        words, HALO_EHOST,
+        "this thread has %llu KiB of stack left, and a host needs %u: raise the limit "
+        "of the process (RLIMIT_STACK, ulimit -s)",
+        (unsigned long long)(limit.rlim_cur - (begin - here)) >> 10, HALO_THREAD_STACK >> 10);
+}
+
 static int open_program(struct halo_sandbox **result, const struct halo_program *program,
                         const struct halo_options *options)
 {
@@ -73,6 +96,9 @@ static int open_program(struct halo_sandbox **result, const struct halo_program 
     if (error)
         return halo__fail(&box->words, error, "cannot make an epoll descriptor: %s",
                           strerror(errno));
+    error = check_stack(&box->words);
+    if (error)
+        return error;
     halo__signals_borrow(&signals);
     error = halo__machine_load(&box->machine, &box->words, program, options);
     if (!error)

@@ -19,6 +19,7 @@
 #define GRACE (20 * MS) /* for a message at the limit, or behind it */
 #define LOOK_EVERY (5 * MS)
 #define LOOKS 4
+#define STACK_LEN (64u << 10) /* whatever the limit of stacks is */
 
 FILE *tool_out, *tool_err;
 
@@ -172,10 +173,13 @@ static struct job *new_job(int fd, const char *bytes, size_t len)
 static int put_within(struct output *output, const char *bytes, size_t len)
 {
     struct job *job = new_job(output->fd, bytes, len);
+    pthread_attr_t attributes;
     pthread_t thread;
     int error;
 
-    if (!job || pthread_create(&thread, NULL, put_on_thread, job) != 0) {
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_LEN);
+    if (!job || pthread_create(&thread, &attributes, put_on_thread, job) != 0) {
         free(job);
         return put_all(output->fd, bytes, len);
     }

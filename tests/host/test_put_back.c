@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -76,6 +78,36 @@ static void host_without_standard_files(void *argument)
     halo_close(box);
 }
 
+/* What is left of the first thread's stack, as the kernel counts, is `bytes` here. */
+static void leave_stack(uint64_t bytes)
+{
+    const uint64_t here = (uintptr_t)__builtin_frame_address(0), begin = getauxval(AT_EXECFN);
+    struct rlimit limit;
+
+    must(begin > here && getrlimit(RLIMIT_STACK, &limit) == 0);
+    limit.rlim_cur = begin - here + bytes;
+    must(setrlimit(RLIMIT_STACK, &limit) == 0);
+}
+
+static void host_with_little_stack(void *argument)
+{
+    const enum halo_backend_choice backend = *(enum halo_backend_choice *)argument;
+    struct halo_sandbox *box;
+
+    leave_stack(HALO_THREAD_STACK - 1024);
+    must(open_guest(&box, backend, trouble, "exit-7") == HALO_EHOST);
+    must(strstr(halo_errmsg(box), "of stack left") && strstr(halo_errmsg(box), "RLIMIT_STACK"));
+    halo_close(box);
+    leave_stack(1 << 20);
+    run_to_exit_7(backend);
+}
+
+static void host_18_a_stack_that_ends_soon_is_told_of(void **state)
+{
+    (void)state;
+    on_every_backend(host_with_little_stack);
+}
+
 static void host_03_no_descriptor_of_a_machine_is_a_standard_one(void **state)
 {
     (void)state;
@@ -86,6 +118,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_02_everything_of_the_host_is_as_it_was_before),
+        cmocka_unit_test(host_18_a_stack_that_ends_soon_is_told_of),
         cmocka_unit_test(host_03_no_descriptor_of_a_machine_is_a_standard_one),
     };
 
