@@ -3,6 +3,7 @@
 #include "streams_guest.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 /* --- Names, handles, errors ------------------------------------------------------------------- */
 
@@ -135,9 +136,11 @@ static void a_long_wait_can_be_watched(void **state)
     close(in[1]);
 }
 
-/* TIME-02: also while what it had written before its end waits for somebody to read it. */
+/* TIME-02: also while what it had written before its end waits for somebody to read it; and between
+ * two looks the host sleeps. */
 static void what_goes_out_after_the_end_can_be_watched(void **state)
 {
+    struct rusage before, after;
     uint32_t looks = 0;
     int out[2], code;
 
@@ -145,8 +148,11 @@ static void what_goes_out_after_the_end_can_be_watched(void **state)
     open_guest(state, "pour", NULL);
     assert_int_equal(halo_attach(box, HALO_STDOUT, halo_end_fd(out[1])), 0);
     halo_watch(box, 1000000, watch, &looks);
+    getrusage(RUSAGE_THREAD, &before);
     assert_int_equal(halo_run(box, 600000000, &code), HALO_ETIMEDOUT);
+    getrusage(RUSAGE_THREAD, &after);
     assert_true(looks > 20); /* a few of them before its end */
+    assert_true(after.ru_nvcsw - before.ru_nvcsw > 20);
     close(out[0]);
     close(out[1]);
 }
