@@ -92,6 +92,17 @@ void linux_file_closed(struct linux_table *table, struct linux_file *file);
 /* struct stat, at an address of the program's. */
 int64_t linux_stat_give(struct linux_table *table, uint64_t address, const struct linux_open *open);
 
+/* pipes.c: one end of a pipe. Reads and writes give a count or a negative errno. */
+int64_t linux_pipe_read(const struct linux_open *open, void *to, uint64_t len);
+int64_t linux_pipe_write(struct linux_table *table, const struct linux_open *open, const void *from,
+                         uint64_t len);
+int64_t linux_pipe_ioctl(struct linux_table *table, const struct linux_open *open, uint64_t request,
+                         uint64_t address);
+/* POLL… bits that hold of it. */
+int16_t linux_pipe_poll(const struct linux_open *open);
+/* The last descriptor of this end is gone. */
+void linux_pipe_closed(struct linux_table *table, const struct linux_open *open);
+
 /* random.c */
 void linux_random(struct linux_table *table, void *to, uint64_t len);
 
@@ -100,7 +111,7 @@ int64_t linux_now(struct linux_table *table);
 linux_function linux_brk, linux_mmap, linux_munmap, linux_mremap, linux_madvise, linux_mprotect;
 linux_function linux_read, linux_write, linux_readv, linux_writev, linux_pread, linux_pwrite,
     linux_poll, linux_ppoll, linux_select, linux_pselect, linux_lseek, linux_ioctl, linux_fcntl,
-    linux_close, linux_dup, linux_dup2, linux_dup3, linux_fstat;
+    linux_close, linux_make_pipe, linux_make_pipe2, linux_dup, linux_dup2, linux_dup3, linux_fstat;
 linux_function linux_open_path, linux_openat, linux_stat, linux_newfstatat, linux_access,
     linux_faccessat, linux_unlink, linux_unlinkat, linux_mkdir, linux_chdir, linux_getdents,
     linux_rmdir, linux_rename, linux_ftruncate, linux_truncate, linux_fsync, linux_getcwd,

@@ -204,6 +204,8 @@ int64_t linux_stat_give(struct linux_table *table, uint64_t address, const struc
 {
     if (open->kind == LINUX_FILE)
         return give_stat(table, address, 0, open->file);
+    if (open->kind == LINUX_PIPE)
+        return give_stat(table, address, S_IFIFO_ | 0600, NULL);
     return give_stat(table, address, (open->kind == LINUX_STREAM ? S_IFIFO_ : S_IFCHR_) | 0666,
                      NULL);
 }

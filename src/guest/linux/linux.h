@@ -41,6 +41,7 @@
 #define LINUX_RANGES_MAX 32u
 #define LINUX_DESCRIPTORS 64u
 #define LINUX_FILES 64u
+#define LINUX_PIPE_ROOM 65536u
 #define LINUX_PATH_MAX 256u /* with its zero byte */
 #define LINUX_SIGNALS 64u
 
@@ -74,6 +75,7 @@ enum linux_kind {
     LINUX_NULL,   /* /dev/null */
     LINUX_ZERO,   /* /dev/zero */
     LINUX_RANDOM, /* /dev/urandom */
+    LINUX_PIPE,
 };
 
 /* What open makes and dup shares. */
@@ -83,6 +85,7 @@ struct linux_open {
     uint32_t flags;  /* O_… */
     uint32_t handle; /* of a stream */
     struct linux_file *file;
+    struct linux_pipe *pipe;
     int64_t offset;
 };
 
@@ -121,7 +124,7 @@ struct linux_table {
     unsigned char *pages;      /* the state of each of them */
     uint64_t brk;
 
-    /* streams.c, tree.c, files.c */
+    /* streams.c, pipes.c, tree.c, files.c */
     struct linux_open opens[LINUX_DESCRIPTORS];
     struct linux_descriptor descriptors[LINUX_DESCRIPTORS];
     struct linux_file files[LINUX_FILES];

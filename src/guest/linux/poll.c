@@ -12,6 +12,8 @@ enum {
     O_WRONLY_ = 1,
     POLLIN_ = 1,
     POLLOUT_ = 4,
+    POLLERR_ = 8,
+    POLLHUP_ = 0x10,
     POLLNVAL_ = 0x20,
     POLLRDNORM_ = 0x40,
     POLLWRNORM_ = 0x100
@@ -32,6 +34,8 @@ static int16_t look(struct linux_table *table, const struct polled *polled, int6
         return 0;
     if (!open)
         return POLLNVAL_;
+    if (open->kind == LINUX_PIPE)
+        return linux_pipe_poll(open) & (int16_t)(in | out | POLLERR_ | POLLHUP_);
     if (open->kind != LINUX_STREAM)
         return (int16_t)(in | out);
     if ((open->flags & O_ACCMODE_) == O_WRONLY_) /* what is written is taken, at once */
@@ -169,8 +173,12 @@ static int64_t select(struct linux_table *table, const uint64_t *args, int64_t w
     (void)wait_for(table, all, count, wait_ns);
     memset(sets, 0, sizeof(sets));
     for (uint64_t i = 0; i < count; i++) {
-        sets[0] |= all[i].revents & POLLIN_ ? 1ull << all[i].fd : 0;
-        sets[1] |= all[i].revents & POLLOUT_ ? 1ull << all[i].fd : 0;
+        const uint64_t bit = 1ull << all[i].fd;
+
+        if (all[i].events & POLLIN_ && all[i].revents & (POLLIN_ | POLLERR_ | POLLHUP_))
+            sets[0] |= bit;
+        if (all[i].events & POLLOUT_ && all[i].revents & (POLLOUT_ | POLLERR_))
+            sets[1] |= bit;
     }
     for (int i = 0; i < 3 && most > 0; i++) {
         ready += __builtin_popcountll(sets[i]);

@@ -30,6 +30,8 @@ static void let_go(struct linux_table *table, struct linux_descriptor *descripto
         return;
     if (open->kind == LINUX_FILE)
         linux_file_closed(table, open->file);
+    if (open->kind == LINUX_PIPE)
+        linux_pipe_closed(table, open);
     open->kind = LINUX_FREE;
 }
 
@@ -98,7 +100,8 @@ int64_t linux_fcntl(struct linux_table *table, const uint64_t *args)
         GETLK = 5,
         SETLK = 6,
         SETLKW = 7,
-        DUPFD_CLOEXEC = 1030
+        DUPFD_CLOEXEC = 1030,
+        GETPIPE_SZ = 1032
     };
     struct linux_descriptor *descriptor = linux_descriptor_of(table, args[0]);
     const uint32_t changeable = O_APPEND_ | O_NONBLOCK_;
@@ -132,6 +135,9 @@ int64_t linux_fcntl(struct linux_table *table, const uint64_t *args)
     case SETLK:
     case SETLKW:
         return linux_may_read(table, args[2], 32) ? 0 : -L_EFAULT;
+    case GETPIPE_SZ:
+        return open->kind == LINUX_PIPE || open->kind == LINUX_STREAM ? (int64_t)LINUX_PIPE_ROOM
+                                                                      : -L_EBADF;
     default:
         return -L_EINVAL;
     }
@@ -169,6 +175,8 @@ static int64_t read_some(struct linux_table *table, struct linux_open *open, voi
     case LINUX_RANDOM:
         linux_random(table, to, len);
         return (int64_t)len;
+    case LINUX_PIPE:
+        return linux_pipe_read(open, to, len);
     case LINUX_FILE:
         got = linux_file_read(open->file, open->offset, to, len);
         if (got > 0)
@@ -192,6 +200,8 @@ static int64_t write_some(struct linux_table *table, struct linux_open *open, co
         if (put == -L_EPIPE)
             linux_raise(table, SIGPIPE_);
         return put;
+    case LINUX_PIPE:
+        return linux_pipe_write(table, open, from, len);
     case LINUX_FILE:
         if (open->flags & O_APPEND_ && len > 0) /* a write of nothing moves nothing */
             open->offset = (int64_t)open->file->len;
@@ -338,7 +348,7 @@ static int64_t check_placed(struct linux_table *table, const uint64_t *args, boo
         return -L_EINVAL;
     if (!*open)
         return -L_EBADF;
-    if ((*open)->kind == LINUX_STREAM)
+    if ((*open)->kind == LINUX_STREAM || (*open)->kind == LINUX_PIPE)
         return -L_ESPIPE;
     if (!(writes ? to_write(table, args[0]) : to_read(table, args[0])))
         return -L_EBADF;
@@ -383,7 +393,7 @@ int64_t linux_lseek(struct linux_table *table, const uint64_t *args)
 
     if (!open)
         return -L_EBADF;
-    if (open->kind == LINUX_STREAM)
+    if (open->kind == LINUX_STREAM || open->kind == LINUX_PIPE)
         return -L_ESPIPE;
     if ((uint32_t)args[2] > END)
         return -L_EINVAL;
@@ -402,5 +412,9 @@ int64_t linux_lseek(struct linux_table *table, const uint64_t *args)
 /* No stream is a terminal, as far as the guest is told. */
 int64_t linux_ioctl(struct linux_table *table, const uint64_t *args)
 {
-    return linux_open_of(table, args[0]) ? -L_ENOTTY : -L_EBADF;
+    const struct linux_open *open = linux_open_of(table, args[0]);
+
+    if (!open)
+        return -L_EBADF;
+    return open->kind == LINUX_PIPE ? linux_pipe_ioctl(table, open, args[1], args[2]) : -L_ENOTTY;
 }
