@@ -114,14 +114,15 @@ struct halo_boot {
     uint64_t seed[4]; /* random bits, new after every restore */
     uint64_t stack_low; /* the program's stack: its lowest address, and its length */
     uint64_t stack_len;
-    uint64_t deferred_len; /* of answers that do not fit: what the host keeps, in bytes */
-    uint32_t deferred_max; /* and how many of them */
-    uint32_t spare_max;    /* most spare bytes of a read: HALO_SPARE_MAX, 3 or 0 */
-    uint64_t protect;      /* code: see HALO_PROTECT_OFFSET */
-    uint32_t rows_max;     /* HALO_ROWS_MAX where the host makes calls with rows */
-    uint32_t env_count;    /* strings of the environment, behind those of args */
-    uint64_t program;      /* address of a struct halo_program_start, or 0 */
-    uint64_t unused;
+    uint64_t deferred_len;   /* of answers that do not fit: what the host keeps, in bytes */
+    uint32_t deferred_max;   /* and how many of them */
+    uint32_t spare_max;      /* most spare bytes of a read: HALO_SPARE_MAX, 3 or 0 */
+    uint64_t protect;        /* code: see HALO_PROTECT_OFFSET */
+    uint32_t rows_max;       /* HALO_ROWS_MAX where the host makes calls with rows */
+    uint32_t env_count;      /* strings of the environment, behind those of args */
+    uint64_t program;        /* address of a struct halo_program_start, or 0 */
+    uint32_t aggregates_max; /* HALO_AGGREGATES_MAX where the host calls aggregates, or 0 */
+    uint32_t unused;
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -153,6 +154,7 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, protect) == 288, "boot page layout
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, rows_max) == 296, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, env_count) == 300, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, program) == 304, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, aggregates_max) == 312, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 320, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
@@ -473,6 +475,8 @@ HALO_STATIC_ASSERT(sizeof(struct halo_call_head) == 8, "call layout");
  */
 enum halo_rows_wire {
     HALO_WIRE_GO_ON = 1, /* of a head: rows that fail do not end the call */
+    HALO_WIRE_BEGIN = 2, /* of a head: an aggregate begins with this call */
+    HALO_WIRE_END = 4,   /* of a head: it ends, and its result is the answer */
     HALO_WIRE_SAME = 1,  /* of a column: it has one row, for all */
     HALO_WIRE_VALID = 2, /* it has validity bits */
 };
@@ -482,8 +486,8 @@ struct halo_rows_head {
     uint32_t row_count;
     uint8_t arg_count;
     uint8_t flags;
-    uint16_t reserved; /* 0 */
-    uint32_t unused;   /* 0 */
+    uint16_t reserved;  /* 0 */
+    uint32_t aggregate; /* of an aggregate: the number of its state, or 0; else 0 */
 };
 
 struct halo_rows_column {
@@ -492,6 +496,15 @@ struct halo_rows_column {
     uint16_t reserved;  /* 0 */
     uint32_t bytes_len; /* of text and bytes: how many; else 0 */
 };
+
+/*
+ * An aggregate is a function with a state, which is called for one slice of rows after the other.
+ * The host numbers states from 1 to HALO_AGGREGATES_MAX; one that begins with a number that is in
+ * use takes its place. It is 0 where one call both begins and ends. A call that fails, and one in
+ * which a row fails and does not go on, ends the state. The answer has no column before the end,
+ * and then one of one row.
+ */
+#define HALO_AGGREGATES_MAX 256u
 
 /*
  * The payload of the answer: this, the parts of the column, if the function has a result, and a
@@ -537,10 +550,13 @@ struct halo_hello_function {
     uint8_t name_len;
     uint8_t arg_count;
     uint8_t types[9]; /* enum halo_type: the result's, then the arguments'; 0 behind them */
-    uint8_t flags; /* of an export HALO_FUNCTION_ROWS, where the boot page has rows_max; else 0 */
+    uint8_t flags; /* of an export enum halo_function_flag, where the boot page has that; else 0 */
 };
 
-#define HALO_FUNCTION_ROWS 1u /* it can be called with rows */
+enum halo_function_flag {
+    HALO_FUNCTION_ROWS = 1,      /* it can be called with rows: rows_max */
+    HALO_FUNCTION_AGGREGATE = 2, /* and is an aggregate: aggregates_max */
+};
 
 HALO_STATIC_ASSERT(sizeof(struct halo_hello) == 8, "hello layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_hello_function) == 12, "hello layout");

@@ -375,6 +375,7 @@ void halo_call_stats(struct halo_call_stats *stats);
 
 /* A call of the host's, while it is being served. */
 struct halo_call;
+struct halo_rows; /* halo/guest_rows.h */
 
 /* A function that the host may call. Declare it by HALO_EXPORT alone. */
 struct halo_export {
@@ -382,6 +383,8 @@ struct halo_export {
     struct halo_signature signature;
     uint8_t rows; /* 1 where it is made for rows: halo/guest_rows.h */
     void (*function)(struct halo_call *call, const struct halo_value *args);
+    uint32_t state_len; /* of an aggregate, whose end this is; else 0 and NULL */
+    void (*end)(struct halo_rows *rows);
 };
 
 /*
@@ -398,12 +401,12 @@ struct halo_export {
  * halo_serve or elsewhere.
  */
 #define HALO_EXPORT(function_, ...) HALO__EXPORT(function_, __VA_ARGS__)
-#define HALO__EXPORT(function_, name_, ...)                                                       \
-    static void function_(struct halo_call *call, const struct halo_value *args);                 \
-    static const struct halo_export function_##_export                                            \
-        __attribute__((section("halo_exports"), HALO__LISTED)) = {name_, HALO_FN(__VA_ARGS__), 0, \
-                                                                  function_};                     \
-    static void function_(struct halo_call *call __attribute__((unused)),                         \
+#define HALO__EXPORT(function_, name_, ...)                                       \
+    static void function_(struct halo_call *call, const struct halo_value *args); \
+    static const struct halo_export function_##_export                            \
+        __attribute__((section("halo_exports"), HALO__LISTED)) = {                \
+            name_, HALO_FN(__VA_ARGS__), 0, function_, 0, NULL};                  \
+    static void function_(struct halo_call *call __attribute__((unused)),         \
                           const struct halo_value *args __attribute__((unused)))
 
 /*

@@ -41,19 +41,73 @@ struct halo_rows {
     const struct halo_column *args;
     /* For the results: of numbers so many; of bool bits, for halo_bit_set; else NULL. */
     void *result;
+    void *state; /* of an aggregate */
 };
 
 /* Define a function for rows, by its name and signature, the result's type first. */
 #define HALO_EXPORT_ROWS(function_, ...) HALO__EXPORT_ROWS(function_, __VA_ARGS__)
-#define HALO__EXPORT_ROWS(function_, name_, ...)                                                  \
-    static void function_(struct halo_rows *rows);                                                \
-    static void function_##_call(struct halo_call *call, const struct halo_value *args)           \
-    {                                                                                             \
-        halo_rows_serve(call, args, function_);                                                   \
-    }                                                                                             \
-    static const struct halo_export function_##_export                                            \
-        __attribute__((section("halo_exports"), HALO__LISTED)) = {name_, HALO_FN(__VA_ARGS__), 1, \
-                                                                  function_##_call};              \
+#define HALO__EXPORT_ROWS(function_, name_, ...)                                        \
+    static void function_(struct halo_rows *rows);                                      \
+    static void function_##_call(struct halo_call *call, const struct halo_value *args) \
+    {                                                                                   \
+        halo_rows_serve(call, args, function_);                                         \
+    }                                                                                   \
+    static const struct halo_export function_##_export                                  \
+        __attribute__((section("halo_exports"), HALO__LISTED)) = {                      \
+            name_, HALO_FN(__VA_ARGS__), 1, function_##_call, 0, NULL};                 \
+    static void function_(struct halo_rows *rows)
+
+/*
+ * Define an aggregate: a function that makes one result of any number of rows, which come in
+ * slices. It is called for each slice and takes it into its state, which is zero to begin with, and
+ * has no result; `end` makes the result.
+ *
+ *     struct mean {
+ *         double sum;
+ *         uint64_t count;
+ *     };
+ *
+ *     static void mean_end(struct halo_rows *rows)
+ *     {
+ *         const struct mean *mean = rows->state;
+ *
+ *         if (rows->count > 0 && mean->count > 0)
+ *             *(double *)rows->result = mean->sum / (double)mean->count;
+ *         else
+ *             halo_rows_absent(rows, 0);
+ *     }
+ *
+ *     HALO_EXPORT_AGGREGATE(mean, mean_end, struct mean, "plugin.mean", HALO_F64, HALO_F64)
+ *     {
+ *         struct mean *mean = rows->state;
+ *         const double *values = rows->args[0].values;
+ *
+ *         for (uint32_t i = 0; i < rows->count; i++) {
+ *             if (halo_column_has(&rows->args[0], i)) {
+ *                 mean->sum += values[i];
+ *                 mean->count++;
+ *             }
+ *         }
+ *     }
+ *
+ * `end` is called once for each state, with rows of no arguments and a count of 1: the result is
+ * that of row 0, by `result`, halo_rows_put or halo_rows_absent, and halo_rows_fail fails the call.
+ * Where nobody wants the result any more, because a row or a call has failed or the caller has
+ * begun anew, the count is 0 and `result` NULL: what the state holds has to be freed, and the other
+ * functions do nothing. A state whose caller gives up without another call lasts as long as the
+ * program. States lie in memory of malloc. An ordinary call is one of one row, from begin to end.
+ */
+#define HALO_EXPORT_AGGREGATE(function_, end_, state_, ...) \
+    HALO__EXPORT_AGGREGATE(function_, end_, state_, __VA_ARGS__)
+#define HALO__EXPORT_AGGREGATE(function_, end_, state_, name_, ...)                     \
+    static void function_(struct halo_rows *rows);                                      \
+    static void function_##_call(struct halo_call *call, const struct halo_value *args) \
+    {                                                                                   \
+        halo_rows_serve(call, args, function_);                                         \
+    }                                                                                   \
+    static const struct halo_export function_##_export                                  \
+        __attribute__((section("halo_exports"), HALO__LISTED)) = {                      \
+            name_, HALO_FN(__VA_ARGS__), 1, function_##_call, sizeof(state_), end_};    \
     static void function_(struct halo_rows *rows)
 
 /* Private: a call of such a function. */

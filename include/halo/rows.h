@@ -18,6 +18,20 @@
  * made for rows (HALO_EXPORT_ROWS) gets the columns; of another the guest's library makes a call
  * for each row. A row in which an argument is absent has an absent result, and such another
  * function is not called for it.
+ *
+ * An aggregate (HALO_EXPORT_AGGREGATE) makes one result of all rows, which may come in slices:
+ *
+ *     for (i = 0; !error && i < total; i += 32768) {
+ *         columns[0].first = i;
+ *         halo_call_rows_start(box, &rows, mean, 32768, columns, 1,
+ *                              i + 32768 < total ? HALO_ROWS_MORE : 0);
+ *         error = halo_wait(&rows.future, HALO_FOREVER);
+ *     }
+ *     if (!error && halo_column_has(&rows.result, 0))
+ *         mean = *(const double *)rows.result.values;
+ *
+ * Its state is in the guest. A call that ends with an error ends it, too, and the next one begins
+ * anew; so does one of another function or sandbox.
  */
 #ifndef HALO_ROWS_H
 #define HALO_ROWS_H
@@ -50,6 +64,11 @@ enum halo_rows_flag {
      * fails ends the call, with HALO_ECALL.
      */
     HALO_ROWS_GO_ON = 1,
+    /*
+     * Of an aggregate: more rows are to come, and the result is not asked for yet. The next call by
+     * the same struct halo_rows goes on, and the one without this flag ends it.
+     */
+    HALO_ROWS_MORE = 2,
 };
 
 /*
@@ -61,6 +80,7 @@ struct halo_rows {
     struct halo_future future; /* the call: done, error, code and text; wait for it by halo_wait */
     /*
      * Without an error, as many rows as were asked for; without validity where all have a value.
+     * Of an aggregate none (HALO_VOID), or one where it has ended.
      * Its arrays are aligned to 8 bytes, and last until the next call or halo_rows_free.
      */
     struct halo_column result;
@@ -73,6 +93,9 @@ struct halo_rows {
     uint32_t lens[HALO_ARGUMENTS_MAX]; /* of text and bytes: how many bytes */
     uint32_t len, flags;
     uint8_t arg_count;
+    bool is_aggregate, begins, is_open;
+    uint32_t aggregate;        /* number of its state, or 0 */
+    struct halo_calls *states; /* whose that is */
     void *memory, *budget;
     size_t memory_len;
 };
@@ -84,6 +107,7 @@ struct halo_rows {
  *   HALO_EINVAL      a pointer is NULL, offsets go back or below 0, text has a zero byte inside, a
  *                    flag that there is not
  *   HALO_ESIZE       more than HALO_ROWS_MAX rows, or HALO_ROWS_LEN_MAX bytes
+ *   HALO_EFULL       HALO_AGGREGATES_MAX other aggregates are open; halo_rows_free closes one
  *   HALO_ETRANSPORT  over stacks; or the guest's library is older than rows
  *   HALO_ESTATE      with these rows a call is in flight, which goes on
  *
@@ -100,7 +124,10 @@ int halo_call_rows(struct halo_sandbox *box, struct halo_rows *rows, int functio
                    int64_t timeout_ns, uint32_t count, const struct halo_column *args,
                    size_t arg_count);
 
-/* As halo_future_free, and free the memory of the result. Fine for one that is zero. */
+/*
+ * As halo_future_free, and free the memory of the result. No other thread is inside of the sandbox
+ * where an aggregate is open, which is given up. Fine for one that is zero.
+ */
 void halo_rows_free(struct halo_rows *rows);
 
 #pragma GCC visibility pop

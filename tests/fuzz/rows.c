@@ -1,7 +1,7 @@
 /*
  * Any bytes as the answer to a call with rows: refused, or as many rows as were asked for, each of
- * which can be read; a list of rows that failed in their order. An input is the type, the number of
- * rows, flags, and then the payload.
+ * which can be read; a list of rows that failed in their order. An input is the type and whether it
+ * is an aggregate, the number of rows, flags, and then the payload.
  */
 #include "../unit/rows_box.h"
 
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     static struct rows_box box;
     const char *why;
     enum halo_type type;
-    uint32_t flags, count;
+    uint32_t flags, count, kind;
 
     if (len < 3 || len > 1000)
         return 0;
@@ -66,17 +66,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     type = (enum halo_type)(data[0] % HALO_TYPE_COUNT);
     count = data[1];
     flags = data[2] & 1 ? HALO_ROWS_GO_ON : 0;
+    kind = data[0] / HALO_TYPE_COUNT % 3; /* plain, the end of an aggregate, one that goes on */
+    box.exported[type].aggregate = kind > 0;
+    flags |= kind == 2 ? HALO_ROWS_MORE : 0;
     rows_box_call(&box, type, count, flags);
     memcpy(box.message + sizeof(struct halo_message), data + 3, len - 3);
     why = rows_box_answer(&box, sizeof(struct halo_message) + len - 3, 1 + data[2] / 2);
     if (box.rows.future.done != !why || (why && box.rows.result.values))
         abort();
     if (!why && !box.rows.future.error) {
-        if (box.rows.result.type != type)
+        if (box.rows.result.type != (kind == 2 ? HALO_VOID : type) ||
+            box.rows.is_open != (kind == 2))
             abort();
-        sum += look(&box.rows, count) + look_at_errors(&box.rows);
+        sum += look(&box.rows, kind == 0 ? count : kind == 1) + look_at_errors(&box.rows);
     } else if (!why && box.rows.future.error == HALO_ECALL) {
-        if (box.rows.error_count != 1 || flags)
+        if (box.rows.error_count != 1 || flags & HALO_ROWS_GO_ON)
             abort();
         sum += look_at_errors(&box.rows);
     }

@@ -157,3 +157,92 @@ HALO_EXPORT(twice, "twice", HALO_I64, HALO_I64)
     else
         halo_return(call, future.result);
 }
+
+/* --- Aggregates ------------------------------------------------------------------------------- */
+
+struct mean {
+    double sum;
+    uint64_t count;
+};
+
+static void mean_end(struct halo_rows *rows)
+{
+    const struct mean *mean = rows->state;
+
+    if (rows->count > 0 && mean->count > 0)
+        *(double *)rows->result = mean->sum / (double)mean->count;
+    else
+        halo_rows_absent(rows, 0);
+}
+
+HALO_EXPORT_AGGREGATE(mean, mean_end, struct mean, "mean", HALO_F64, HALO_F64)
+{
+    struct mean *mean = rows->state;
+    const double *values = rows->args[0].values;
+
+    for (uint32_t i = 0; i < rows->count; i++) {
+        if (halo_column_has(&rows->args[0], i)) {
+            mean->sum += values[i];
+            mean->count++;
+        }
+    }
+}
+
+/* All texts in a row, in memory of its own. "bad" fails its row, and "end" the end. */
+struct chain {
+    char *text;
+    size_t len;
+    bool fails;
+};
+
+static uint32_t chains; /* that have memory */
+
+static void chain_end(struct halo_rows *rows)
+{
+    struct chain *chain = rows->state;
+
+    if (rows->count == 0 && (rows->result || halo_rows_put(rows, 0, "", 0) != HALO_ESTATE))
+        halo_panic("a result that nobody wants");
+    if (chain->fails)
+        (void)halo_rows_fail(rows, 0, 8, "a bad end");
+    else if (chain->len > 0)
+        (void)halo_rows_put(rows, 0, chain->text, chain->len);
+    else
+        halo_rows_absent(rows, 0);
+    chains -= chain->text != NULL;
+    free(chain->text);
+}
+
+HALO_EXPORT_AGGREGATE(chain, chain_end, struct chain, "chain", HALO_STR, HALO_STR)
+{
+    struct chain *chain = rows->state;
+
+    for (uint32_t i = 0; i < rows->count; i++) {
+        size_t len;
+        const char *text = halo_column_text(&rows->args[0], i, &len);
+        char *longer;
+
+        if (!halo_column_has(&rows->args[0], i))
+            continue;
+        if (len == 3 && memcmp(text, "bad", 3) == 0) {
+            if (halo_rows_fail(rows, i, 7, "a bad text"))
+                return;
+            continue;
+        }
+        chain->fails |= len == 3 && memcmp(text, "end", 3) == 0;
+        longer = realloc(chain->text, chain->len + len + 1);
+        if (!longer) {
+            (void)halo_rows_fail(rows, HALO_ROW_ALL, 9, "no memory");
+            return;
+        }
+        chains += chain->text == NULL;
+        chain->text = longer;
+        memcpy(longer + chain->len, text, len);
+        chain->len += len;
+    }
+}
+
+HALO_EXPORT(chain_count, "chains", HALO_U32)
+{
+    halo_return(call, halo_u32(chains));
+}

@@ -27,6 +27,28 @@ HALO_EXPORT_ROWS(shout, "cxx.shout", HALO_STR, HALO_STR)
     }
 }
 
+struct total {
+    size_t len;
+};
+
+static void total_end(struct halo_rows *rows)
+{
+    if (rows->count > 0)
+        *static_cast<int64_t *>(rows->result) =
+            static_cast<int64_t>(static_cast<const total *>(rows->state)->len);
+}
+
+HALO_EXPORT_AGGREGATE(total_len, total_end, struct total, "cxx.total", HALO_I64, HALO_STR)
+{
+    for (uint32_t i = 0; i < rows->count; i++) {
+        size_t len = 0;
+
+        if (halo_column_has(&rows->args[0], i))
+            (void)halo_column_text(&rows->args[0], i, &len);
+        static_cast<total *>(rows->state)->len += len;
+    }
+}
+
 int main()
 {
     char *text = static_cast<char *>(malloc(8));

@@ -67,6 +67,25 @@ static int shout(halo_sandbox *box)
     return wrong;
 }
 
+// The bytes of all texts, in two slices.
+static int total(halo_sandbox *box)
+{
+    static const halo_signature type = HALO_FN(HALO_I64, HALO_STR);
+    static const int32_t offsets[] = {0, 2, 5, 6};
+    halo_column column = halo_texts(HALO_STR, offsets, "no!yes", nullptr);
+    const int function = halo_lookup(box, "cxx.total", &type);
+    static halo_rows rows;
+    int wrong;
+
+    (void)halo_call_rows_start(box, &rows, function, 2, &column, 1, HALO_ROWS_MORE);
+    wrong = halo_wait(&rows.future, HALO_FOREVER);
+    column.first = 2;
+    wrong = wrong || halo_call_rows(box, &rows, function, HALO_FOREVER, 1, &column, 1) ||
+            *static_cast<const int64_t *>(rows.result.values) != 6;
+    halo_rows_free(&rows);
+    return wrong;
+}
+
 static int talk(const char *guest, enum halo_backend_choice backend, From from)
 {
     static const halo_signature ask_type = HALO_FN(HALO_I64, HALO_I64, HALO_STR);
@@ -86,7 +105,7 @@ static int talk(const char *guest, enum halo_backend_choice backend, From from)
         halo_serve_begin(box, HALO_FOREVER) ||
         halo_call(box, &answer, halo_lookup(box, "cxx.twice", &twice_type), HALO_FOREVER,
                   halo_i64(20)) ||
-        shout(box)) {
+        shout(box) || total(box)) {
         std::puts(halo_errmsg(box));
         return 1;
     }

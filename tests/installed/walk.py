@@ -21,6 +21,7 @@ MACROS = {
     'HALO_SENDER_BYTES': [],  # a sum
     'HALO_EXPORT': [],  # a function of a guest's and a struct halo_export
     'HALO_EXPORT_ROWS': [],  # the same with rows
+    'HALO_EXPORT_AGGREGATE': [],  # and of an aggregate
     'HALO_IMPORT': [],  # a struct halo_import of a guest's
 }
 

@@ -142,6 +142,12 @@ static void rpc_03_exports_that_are_none_are_refused(void **state)
     len = export(names, 2);
     message[28] = '\0'; /* in the name */
     assert_refused(len, 300, "malformed");
+    for (uint8_t flags = 2; flags > 0;
+         flags *= 2) { /* an aggregate without rows, and unknown ones */
+        len = export(names, 2);
+        message[27] = flags;
+        assert_refused(len, 300, "malformed");
+    }
 }
 
 int main(void)

@@ -254,6 +254,68 @@ static void rows_08_a_column_that_changes_behind_its_answer(void **state)
                             &"abbccc"[i * (i + 1) / 2], i + 1);
 }
 
+/* An aggregate's answer has a column of one row at its end, and none before; whatever has failed.
+ */
+static void rows_09_answers_of_aggregates(void **state)
+{
+    const struct halo_rows_error two[] = {{1, 5, 3}, {4, 6, 0}};
+    size_t len = with_errors(2, two, 0);
+
+    /* A sound one: 10 rows, of which two have failed, and their result. */
+    memmove(b.message + PARTS + 8, b.message + PARTS + 72, len - PARTS - 72);
+    len -= 64;
+    head.column.flags = 0;
+    head.row_count = 10;
+    put_head();
+    for (uint32_t flags = 0; flags < 4; flags++) {
+        for (uint32_t rows = 0; rows < 12; rows++) {
+            const bool fits = rows == 10 && flags == HALO_ROWS_GO_ON;
+
+            b.exported[HALO_I64].aggregate = true;
+            rows_box_call(&b, HALO_I64, rows, flags);
+            if (!rows_box_answer(&b, len, 64) != fits)
+                fail_msg("%u rows, flags %u", rows, flags);
+            assert_int_equal(b.rows.future.done, fits);
+            assert_int_equal(b.rows.failed_count, fits ? 2 : 0);
+            assert_false(b.rows.is_open);
+            if (!fits) {
+                unsigned char kept[ROWS_ROOM];
+
+                memcpy(kept, b.message, sizeof(kept));
+                close_box(state);
+                open_box(state);
+                memcpy(b.message, kept, sizeof(kept));
+            }
+        }
+    }
+    /* Validity is that of the one row, whatever its other bits are: they stand for no row that
+     * failed. */
+    len = with_errors(2, two, 0xff);
+    memmove(b.message + PARTS + 16, b.message + PARTS + 72, len - PARTS - 72);
+    b.exported[HALO_I64].aggregate = true;
+    rows_box_call(&b, HALO_I64, 8, HALO_ROWS_GO_ON);
+    assert_null(rows_box_answer(&b, len - 56, 64));
+    assert_int_equal(b.rows.failed_count, 2);
+    assert_true(halo_column_has(&b.rows.result, 0));
+    /* As many numbers as rows; and a column before the end, or none at it. */
+    b.exported[HALO_I64].aggregate = true;
+    len = numbers(10);
+    rows_box_call(&b, HALO_I64, 10, 0);
+    assert_non_null(rows_box_answer(&b, len, 64));
+    close_box(state);
+    for (uint32_t more = 0; more < 2; more++) {
+        open_box(state);
+        b.exported[HALO_I64].aggregate = true;
+        head = (struct halo_rows_answer){.row_count = 10};
+        put_head();
+        rows_box_call(&b, HALO_I64, 10, more ? HALO_ROWS_MORE : 0);
+        assert_int_equal(rows_box_answer(&b, PARTS, 64) == NULL, more);
+        assert_int_equal(b.rows.is_open, more);
+        close_box(state);
+    }
+    open_box(state);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, open_box, close_box)
 
 int main(void)
@@ -266,6 +328,7 @@ int main(void)
         TEST(rows_04_lists_of_rows_that_failed),
         TEST(rows_07_answers_beyond_the_limits),
         TEST(rows_08_a_column_that_changes_behind_its_answer),
+        TEST(rows_09_answers_of_aggregates),
     };
 
     return cmocka_run_group_tests_name("rows_messages", tests, NULL, NULL);

@@ -30,6 +30,17 @@ static unsigned char *put_function(unsigned char *at, const char *name,
     return at + sizeof(wire) + wire.name_len;
 }
 
+/* What the host can call it for. One that knows of no aggregates can call them one row at a time.
+ */
+static unsigned flags_of(const struct halo_export *export)
+{
+    const struct halo_boot *boot = halo_boot_page();
+
+    if (export->end)
+        return boot->aggregates_max > 0 ? HALO_FUNCTION_ROWS | HALO_FUNCTION_AGGREGATE : 0;
+    return boot->rows_max > 0 ? HALO_FUNCTION_ROWS : 0;
+}
+
 /* --- The answer ------------------------------------------------------------------------------- */
 
 static void check_answer(bool whole, const struct halo_message *message)
@@ -125,7 +136,7 @@ void halo__hello(void)
         at = put_function(at, __start_halo_imports[i].name, &__start_halo_imports[i].signature, 0);
     for (uint32_t i = 0; i < head.hello.export_count; i++)
         at = put_function(at, __start_halo_exports[i].name, &__start_halo_exports[i].signature,
-                          halo_boot_page()->rows_max > 0 ? HALO_FUNCTION_ROWS : 0);
+                          flags_of(&__start_halo_exports[i]));
     if (halo__on_stacks())
         push(bytes, (size_t)(at - bytes));
     else

@@ -4,6 +4,7 @@
  *     export.c   takes the message, and has its payload in memory: halo__rows_call
  *     here       judges it and lets the columns point into it, makes room for the result
  *                  a function for rows:  is called once, with all columns
+ *                  an aggregate:         as those, and its end where the host says so
  *                  another function:     is called for each row that has all its arguments, and
  *                                        halo_return writes the row's result
  *                and tells what the answer is
@@ -195,6 +196,17 @@ void halo_rows_serve(struct halo_call *call, const struct halo_value *args,
 
 /* --- All of a call ---------------------------------------------------------------------------- */
 
+/* Are flags and number of a head those of an aggregate, or of none? */
+static bool read_aggregate(struct halo__rows_state *c, const struct halo_rows_head *head)
+{
+    c->begins = head->flags & HALO_WIRE_BEGIN;
+    c->ends = head->flags & HALO_WIRE_END;
+    c->aggregate = head->aggregate;
+    if (!c->call.export->end)
+        return !c->begins && !c->ends && c->aggregate == 0;
+    return c->aggregate <= HALO_AGGREGATES_MAX && (c->aggregate == 0) == (c->begins && c->ends);
+}
+
 /* Let the columns point into the payload. 0, or HALO_EMESSAGE. */
 static int read_columns(struct halo__rows_state *c, unsigned char *bytes, size_t len)
 {
@@ -207,10 +219,12 @@ static int read_columns(struct halo__rows_state *c, unsigned char *bytes, size_t
         return HALO_EMESSAGE;
     memcpy(&head, bytes, sizeof(head));
     if (head.function == 0 || head.function > halo__export_count() || head.reserved != 0 ||
-        head.unused != 0 || (head.flags & ~(unsigned)HALO_WIRE_GO_ON) != 0 ||
+        (head.flags & ~(HALO_WIRE_GO_ON | HALO_WIRE_BEGIN | HALO_WIRE_END)) != 0 ||
         head.row_count > HALO_ROWS_MAX)
         return HALO_EMESSAGE;
     c->call.export = &__start_halo_exports[head.function - 1];
+    if (!read_aggregate(c, &head))
+        return HALO_EMESSAGE;
     signature = &c->call.export->signature;
     if (head.arg_count != signature->arg_count || len - at < head.arg_count * sizeof(wires[0]))
         return HALO_EMESSAGE;
@@ -218,7 +232,7 @@ static int read_columns(struct halo__rows_state *c, unsigned char *bytes, size_t
     at += head.arg_count * sizeof(wires[0]);
     c->type = (enum halo_type)signature->types[0];
     c->go_on = head.flags & HALO_WIRE_GO_ON;
-    c->rows = (struct halo_rows){head.row_count, head.arg_count, c->args, NULL};
+    c->rows = (struct halo_rows){head.row_count, head.arg_count, c->args, NULL, NULL};
     for (uint32_t i = 0; i < head.arg_count; i++) {
         const struct halo_rows_column *wire = &wires[i];
         const uint64_t rows = halo__column_rows(wire, head.row_count);
@@ -234,26 +248,85 @@ static int read_columns(struct halo__rows_state *c, unsigned char *bytes, size_t
     return at == len ? 0 : HALO_EMESSAGE;
 }
 
-/* Its columns point into what was read. */
-static void run(struct halo__rows_state *c)
+/* Call what makes the result, with room for it. False: it has failed. */
+static bool make(struct halo__rows_state *c, void (*maker)(struct halo__rows_state *c))
 {
     if (!halo__result_begin(c)) {
         halo__result_fail(c, HALO_ENOMEM, halo_strerror(HALO_ENOMEM));
-        return;
+        return false;
     }
     halo__serving++;
     c->call.state = HALO__ROWS;
-    if (c->call.export->rows)
-        c->call.export->function(&c->call, NULL);
-    else
-        call_for_each(c);
-    if (c->call.state != HALO__ANSWERED) {
-        if (c->is_one)
-            halo__result_end_one(c);
-        else
-            halo__result_end(c);
-    }
+    maker(c);
     halo__serving--;
+    return c->call.state != HALO__ANSWERED;
+}
+
+static void call_for_rows(struct halo__rows_state *c)
+{
+    c->call.export->function(&c->call, NULL);
+}
+
+static void call_end(struct halo__rows_state *c)
+{
+    c->call.export->end(&c->rows);
+}
+
+/* The end of an aggregate makes a result of one row; where that fails, all of it has. */
+static bool end_aggregate(struct halo__rows_state *c, enum halo_type type)
+{
+    bool made;
+
+    halo__rows_give(c->memory);
+    c->type = type;
+    c->rows.count = 1;
+    c->rows.arg_count = 0;
+    c->is_one = true;
+    c->text_len = c->next = 0;
+    made = make(c, call_end);
+    halo__state_end(c);
+    return made;
+}
+
+static bool run_aggregate(struct halo__rows_state *c)
+{
+    const enum halo_type type = c->type;
+    const int error = halo__state_take(c);
+
+    c->memory = NULL;
+    if (error) {
+        halo__result_fail(c, error,
+                          error == HALO_EINVAL ? "the aggregate has ended" : halo_strerror(error));
+        return false;
+    }
+    c->type = HALO_VOID;
+    if (!make(c, call_for_rows)) {
+        halo__state_drop(c);
+        return false;
+    }
+    if (c->ends)
+        return end_aggregate(c, type);
+    halo__state_keep(c);
+    return true;
+}
+
+/* Its columns point into what was read. */
+static void run(struct halo__rows_state *c)
+{
+    const uint32_t count = c->rows.count;
+    const bool is_one = c->is_one;
+    bool made;
+
+    if (c->call.export->end)
+        made = run_aggregate(c);
+    else
+        made = make(c, c->call.export->rows ? call_for_rows : call_for_each);
+    if (made && is_one) {
+        halo__result_end_one(c);
+    } else if (made) {
+        halo__result_end(c);
+        c->outcome->head.row_count = count;
+    }
     c->outcome->memory = c->memory;
 }
 
@@ -289,7 +362,9 @@ void halo__rows_call_one(const struct halo_call *call, const struct halo_value *
     begin(&c, call, outcome);
     c.is_one = true;
     c.type = (enum halo_type)signature->types[0];
-    c.rows = (struct halo_rows){1, signature->arg_count, c.args, NULL};
+    c.begins = c.ends = true;
+    c.aggregate = 0;
+    c.rows = (struct halo_rows){1, signature->arg_count, c.args, NULL, NULL};
     outcome->value = halo__value(c.type);
     for (uint32_t i = 0; i < c.rows.arg_count; i++) {
         c.args[i] = halo_numbers(args[i].type, &args[i].u64, NULL);

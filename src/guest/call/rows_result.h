@@ -21,6 +21,8 @@ struct halo__rows_state {
     enum halo_type type; /* of the result */
     struct halo__rows_outcome *outcome;
     bool go_on, is_one; /* it is an ordinary call, of one row */
+    bool begins, ends;  /* of an aggregate: its state does with this call */
+    uint32_t aggregate; /* and has this number */
 
     unsigned char *memory;
     size_t room;       /* bytes of it, for what comes before the list of errors */
@@ -65,6 +67,17 @@ bool halo__result_begin(struct halo__rows_state *c);
 /* The outcome is the result, as it stands; of an ordinary call its value. */
 void halo__result_end(struct halo__rows_state *c);
 void halo__result_end_one(struct halo__rows_state *c);
+
+/*
+ * States of aggregates: aggregate.c. Take the one that a call is for, which from then on is in use;
+ * 0, or an error.
+ */
+int halo__state_take(struct halo__rows_state *c);
+
+/* The call is over: the state stays, has come to its end, or is of nobody. */
+void halo__state_keep(const struct halo__rows_state *c);
+void halo__state_end(const struct halo__rows_state *c);
+void halo__state_drop(const struct halo__rows_state *c);
 
 /* All of it has failed: with these words, or as a function has returned what it must not. */
 void halo__result_fail(struct halo__rows_state *c, int32_t code, const char *text);

@@ -1,5 +1,5 @@
 /* The service of calls. */
-#include "call.h"
+#include "rows.h"
 #include <stdlib.h>
 
 static const char *take(void *self, struct halo_request *request)
@@ -37,6 +37,7 @@ static void end(void *self, int error)
     struct halo_calls *calls = self;
 
     halo__futures_end(calls, error);
+    halo__aggregates_end(calls);
     calls->put_off = (struct halo_fifo){0, 0};
 }
 

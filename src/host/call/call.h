@@ -30,7 +30,7 @@ struct halo_provided {
     struct halo_signature signature;
     halo_function *function; /* NULL in an export */
     void *context;
-    bool rows; /* an export that can be called with rows */
+    bool rows, aggregate; /* an export that can be called with rows, and is an aggregate */
 };
 
 /* What a sandbox knows of functions: a function's index is its place, from 1. */
@@ -76,8 +76,9 @@ struct halo_calls {
     uint16_t numbers[HALO_NUMBERS]; /* in use, or 0 */
     uint8_t generations[HALO_NUMBERS];
     uint32_t number_count, next_number;
-    uint64_t answered; /* how many answers came, ever */
-    uint64_t reported; /* how many of them halo_poll has told of */
+    uint64_t answered;                                 /* how many answers came, ever */
+    uint64_t reported;                                 /* how many of them halo_poll has told of */
+    struct halo_rows *aggregates[HALO_AGGREGATES_MAX]; /* whose states are open, by their numbers */
 
     /* What cannot be understood, where it has a name. */
     char complaint[64 + HALO_FUNCTION_NAME_MAX];

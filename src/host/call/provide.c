@@ -108,8 +108,9 @@ static const char *next_function(struct greeting *greeting, struct halo_hello_fu
     *name = (const char *)greeting->at + sizeof(*function);
     greeting->left -= sizeof(*function);
     if (function->name_len == 0 || function->name_len > HALO_FUNCTION_NAME_MAX ||
-        function->arg_count > HALO_ARGUMENTS_MAX || (function->flags & ~HALO_FUNCTION_ROWS) != 0 ||
-        function->name_len > greeting->left)
+        function->arg_count > HALO_ARGUMENTS_MAX ||
+        (function->flags & ~(HALO_FUNCTION_ROWS | HALO_FUNCTION_AGGREGATE)) != 0 ||
+        function->flags == HALO_FUNCTION_AGGREGATE || function->name_len > greeting->left)
         return "a greeting with a malformed function";
     greeting->at += sizeof(*function) + function->name_len;
     greeting->left -= function->name_len;
@@ -161,7 +162,9 @@ static const char *add_export(struct halo_calls *calls, const struct halo_hello_
         return complain(calls, "a greeting with a malformed function:", name, wire->name_len);
     if (find(functions->exported, functions->export_count, name, wire->name_len) > 0)
         return complain(calls, "a greeting with two functions named", name, wire->name_len);
-    *exported = (struct halo_provided){.signature = signature, .rows = wire->flags != 0};
+    *exported = (struct halo_provided){.signature = signature,
+                                       .rows = wire->flags != 0,
+                                       .aggregate = wire->flags & HALO_FUNCTION_AGGREGATE};
     memcpy(exported->name, name, wire->name_len);
     functions->export_count++;
     return NULL;

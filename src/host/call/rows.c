@@ -118,9 +118,12 @@ static int judge(struct halo_calls *calls, struct halo_rows *rows, int function,
         return halo__fail(calls->words, HALO_ETRANSPORT,
                           "%s: the library of this guest is older than rows; build it anew",
                           exported->name);
-    if (rows->flags & ~(uint32_t)HALO_ROWS_GO_ON)
+    if (rows->flags & ~(uint32_t)(HALO_ROWS_GO_ON | HALO_ROWS_MORE))
         return halo__fail(calls->words, HALO_EINVAL, "%s: flags %#x, of which some are none",
                           exported->name, rows->flags);
+    if (rows->flags & HALO_ROWS_MORE && !exported->aggregate)
+        return halo__fail(calls->words, HALO_EINVAL,
+                          "%s: is no aggregate, and HALO_ROWS_MORE is for those", exported->name);
     if (arg_count != exported->signature.arg_count)
         return halo__fail(calls->words, HALO_ECOUNT, "%s: it takes %u columns, and not %zu",
                           exported->name, exported->signature.arg_count, arg_count);
@@ -130,6 +133,53 @@ static int judge(struct halo_calls *calls, struct halo_rows *rows, int function,
         return halo__fail(calls->words, HALO_ESIZE, "%s: %u rows are more than %u", exported->name,
                           rows->count, HALO_ROWS_MAX);
     return judge_columns(calls, exported, rows);
+}
+
+/*
+ * A state of the guest's has a number from its first call on, where that is not its last one, to
+ * halo_rows_free. A number that is free may still have a state: the next that begins by it takes
+ * its place.
+ */
+static void free_number(struct halo_rows *rows)
+{
+    if (rows->states)
+        rows->states->aggregates[rows->aggregate - 1] = NULL;
+    rows->states = NULL;
+    rows->aggregate = 0;
+    rows->is_open = false;
+}
+
+static int take_number(struct halo_calls *calls, struct halo_rows *rows)
+{
+    uint32_t i = 0;
+
+    if (rows->states == calls)
+        return 0;
+    free_number(rows);
+    while (i < HALO_AGGREGATES_MAX && calls->aggregates[i])
+        i++;
+    if (i == HALO_AGGREGATES_MAX)
+        return halo__fail(calls->words, HALO_EFULL,
+                          "%u aggregates are open already; halo_rows_free closes one",
+                          HALO_AGGREGATES_MAX);
+    calls->aggregates[i] = rows;
+    rows->states = calls;
+    rows->aggregate = i + 1;
+    return 0;
+}
+
+void halo__aggregates_end(struct halo_calls *calls)
+{
+    for (uint32_t i = 0; i < HALO_AGGREGATES_MAX; i++) {
+        if (calls->aggregates[i])
+            free_number(calls->aggregates[i]);
+    }
+}
+
+/* Is it an aggregate whose result is asked for? */
+static bool ends(const struct halo_rows *rows)
+{
+    return rows->is_aggregate && !(rows->flags & HALO_ROWS_MORE);
 }
 
 static void clear(struct halo_rows *rows)
@@ -142,6 +192,8 @@ static void clear(struct halo_rows *rows)
 int halo__rows_start(struct halo_calls *calls, struct halo_rows *rows, int function, uint32_t count,
                      const struct halo_column *args, size_t arg_count, uint32_t flags)
 {
+    const bool goes_on =
+        rows->is_open && rows->states == calls && rows->future.function == (uint32_t)function;
     int error;
 
     if (halo__rows_in_flight(rows))
@@ -150,12 +202,17 @@ int halo__rows_start(struct halo_calls *calls, struct halo_rows *rows, int funct
             "%s: with these rows a call is in flight: wait for it, or free them first",
             rows->future.calls->functions.exported[rows->future.function - 1].name);
     clear(rows);
+    rows->is_open = false;
+    rows->begins = !goes_on;
     rows->count = count;
     rows->flags = flags;
     rows->arg_count = (uint8_t)arg_count; /* where it is not, that is the error */
     if (arg_count > 0 && arg_count <= HALO_ARGUMENTS_MAX && args)
         memcpy(rows->args, args, arg_count * sizeof(*args));
     error = judge(calls, rows, function, args, arg_count);
+    rows->is_aggregate = !error && calls->functions.exported[function - 1].aggregate;
+    if (rows->is_aggregate && rows->begins && !ends(rows))
+        error = take_number(calls, rows);
     if (error)
         return halo__future_refuse(&rows->future, error, calls->words->text);
     halo__future_begin(calls, &rows->future, function, HALO_IS_ROWS);
@@ -165,6 +222,7 @@ int halo__rows_start(struct halo_calls *calls, struct halo_rows *rows, int funct
 void halo_rows_free(struct halo_rows *rows)
 {
     halo_future_free(&rows->future);
+    free_number(rows);
     halo__budget_give(rows->memory);
     rows->memory = NULL;
     rows->memory_len = 0;
@@ -278,7 +336,13 @@ void halo__rows_write(const struct halo_rows *rows, struct halo_port *port,
                                  .row_count = rows->count,
                                  .arg_count = rows->arg_count,
                                  .flags = rows->flags & HALO_ROWS_GO_ON ? HALO_WIRE_GO_ON : 0}};
+    const uint8_t begins = rows->begins ? HALO_WIRE_BEGIN : 0;
+    const uint8_t end = ends(rows) ? HALO_WIRE_END : 0;
 
+    if (rows->is_aggregate) {
+        wire.head.flags |= begins | end;
+        wire.head.aggregate = begins && end ? 0 : rows->aggregate;
+    }
     for (uint32_t i = 0; i < rows->arg_count; i++)
         wire.columns[i] = wire_column(rows, i);
     put(&sink, &wire, sizeof(wire.head) + rows->arg_count * sizeof(wire.columns[0]));
@@ -306,12 +370,19 @@ static bool read_errors(struct halo_rows *rows, const unsigned char *at, uint32_
             return false;
         rows->errors[i] =
             (struct halo_row_error){wire.row, wire.code, (const char *)at + sizeof(wire)};
-        if (rows->result.validity && halo_bit(rows->result.validity, wire.row))
+        if (!rows->is_aggregate && rows->result.validity &&
+            halo_bit(rows->result.validity, wire.row))
             return false;
         at += sizeof(wire) + whole;
         len -= (uint32_t)sizeof(wire) + whole;
     }
     return len == 0;
+}
+
+/* Rows of a column that is the answer. */
+static uint32_t result_rows(const struct halo_rows *rows)
+{
+    return rows->is_aggregate ? 1 : rows->count;
 }
 
 /* Can this be the head of the answer? Then it is known how long the rest is. ROWS-02, ROWS-04 */
@@ -329,7 +400,8 @@ static bool head_is_valid(const struct halo_rows *rows, const struct halo_rows_a
                halo__column_is_valid(&head->column, HALO_VOID, 0);
     return head->row_count == rows->count && head->failed_count <= rows->count &&
            halo__column_is_valid(&head->column, type, type == HALO_VOID ? 0 : HALO_WIRE_VALID) &&
-           (head->failed_count == 0 || type == HALO_VOID || head->column.flags & HALO_WIRE_VALID);
+           (head->failed_count == 0 || rows->is_aggregate || type == HALO_VOID ||
+            head->column.flags & HALO_WIRE_VALID);
 }
 
 /* Memory for so much, of this sandbox's budget; what there was before may be used again. */
@@ -365,7 +437,7 @@ static const char *take_parts(struct halo_calls *calls, struct halo_rows *rows,
     if (!halo__request_read(calls->port, answer, HALO_PAYLOAD + sizeof(*head), bytes, len))
         return HALO_NOT_THERE;
     if (head->column.type != HALO_VOID &&
-        halo__column_place(bytes, &head->column, head->row_count, &rows->result))
+        halo__column_place(bytes, &head->column, result_rows(rows), &rows->result))
         return "a column with offsets or text that are malformed";
     rows->failed_count = head->failed_count;
     rows->error_count = head->error_count;
@@ -375,6 +447,7 @@ static const char *take_parts(struct halo_calls *calls, struct halo_rows *rows,
         rows->future.code = rows->errors[0].code;
         halo__future_finish(&rows->future, HALO_ECALL, rows->errors[0].text);
     } else {
+        rows->is_open = rows->is_aggregate && !ends(rows);
         halo__future_finish(&rows->future, 0, "");
     }
     return NULL;
@@ -393,9 +466,12 @@ const char *halo__rows_take(struct halo_calls *calls, struct halo_future *future
         return "an answer with rows that is shorter than its header";
     if (!halo__request_read(calls->port, answer, HALO_PAYLOAD, &head, sizeof(head)))
         return HALO_NOT_THERE;
-    if (!head_is_valid(rows, &head, exported->signature.types[0]))
+    if (!head_is_valid(rows, &head,
+                       rows->is_aggregate && !ends(rows) ? HALO_VOID
+                                                         : exported->signature.types[0]))
         return "an answer that has not the rows that were asked for";
-    column_len = head.column.type == HALO_VOID ? 0 : halo__column_len(&head.column, head.row_count);
+    column_len =
+        head.column.type == HALO_VOID ? 0 : halo__column_len(&head.column, result_rows(rows));
     if (answer->message.length - sizeof(head) != column_len + head.errors_len)
         return "an answer whose columns are not as long as they have to be";
     if (column_len > HALO_ROWS_LEN_MAX) { /* RES-04: before anything is allocated */

@@ -37,6 +37,9 @@ void halo__rows_write(const struct halo_rows *rows, struct halo_port *port,
 const char *halo__rows_take(struct halo_calls *calls, struct halo_future *future,
                             const struct halo_request *answer);
 
+/* The guest has ended, and with it all states of aggregates. */
+void halo__aggregates_end(struct halo_calls *calls);
+
 /* The function has failed as a whole, with the future's code: so have all rows. */
 void halo__rows_failed(struct halo_future *future, const char *text);
 
