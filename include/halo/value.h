@@ -176,6 +176,14 @@ bool halo_signature_equal(const struct halo_signature *a, const struct halo_sign
  */
 const char *halo_signature_text(const struct halo_signature *signature, char *text);
 
+/*
+ * The signature that a text is, as halo_signature_text writes it; spaces and tabs may be between
+ * its words, or not. Returns 0; HALO_ETYPE for a word that is no type, or void as an argument;
+ * HALO_ECOUNT for more than HALO_ARGUMENTS_MAX arguments; HALO_EINVAL for what is no signature, or
+ * NULL. *signature changes only where it is 0, and is sound then. Any thread.
+ */
+int halo_signature_parse(struct halo_signature *signature, const char *text);
+
 /* "i64", "str", "void"; "unknown" for what is no type. Never NULL; static storage. */
 const char *halo_type_name(enum halo_type type);
 

@@ -53,6 +53,78 @@ const char *halo_signature_text(const struct halo_signature *signature, char *te
     return text;
 }
 
+static const char *skip(const char *at)
+{
+    while (*at == ' ' || *at == '\t')
+        at++;
+    return at;
+}
+
+static bool is_of_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* The type whose name stands here, and what is behind it; HALO_TYPE_COUNT where it is none. */
+static uint8_t parse_type(const char **text)
+{
+    const char *const at = *text;
+    size_t len = 0;
+
+    while (is_of_word(at[len]))
+        len++;
+    *text = skip(at + len);
+    for (uint8_t type = 0; type < HALO_TYPE_COUNT; type++) {
+        const char *name = type_names[type];
+        size_t same = 0;
+
+        while (same < len && name[same] == at[same])
+            same++;
+        if (same == len && !name[same])
+            return type;
+    }
+    return HALO_TYPE_COUNT;
+}
+
+int halo_signature_parse(struct halo_signature *signature, const char *text)
+{
+    struct halo_signature made = {0};
+    const char *at;
+
+    if (!text)
+        return HALO_EINVAL;
+    at = skip(text);
+    if (!is_of_word(*at))
+        return HALO_EINVAL;
+    made.types[0] = parse_type(&at);
+    if (made.types[0] == HALO_TYPE_COUNT)
+        return HALO_ETYPE;
+    if (*at != '(')
+        return HALO_EINVAL;
+    at = skip(at + 1);
+    while (*at != ')' || made.arg_count > 0) {
+        uint8_t type;
+
+        if (!is_of_word(*at))
+            return HALO_EINVAL;
+        type = parse_type(&at);
+        if (type == HALO_VOID || type == HALO_TYPE_COUNT)
+            return HALO_ETYPE;
+        if (made.arg_count == HALO_ARGUMENTS_MAX)
+            return HALO_ECOUNT;
+        made.types[++made.arg_count] = type;
+        if (*at == ')')
+            break;
+        if (*at != ',')
+            return HALO_EINVAL;
+        at = skip(at + 1);
+    }
+    if (*skip(at + 1))
+        return HALO_EINVAL;
+    *signature = made;
+    return 0;
+}
+
 int halo__value_check(uint8_t type, const struct halo_value *value)
 {
     if ((unsigned)value->type != type)

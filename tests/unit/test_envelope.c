@@ -51,6 +51,55 @@ static void a_signature_has_a_text(void **state)
     assert_string_equal(halo_type_name((enum halo_type) - 1), "unknown");
 }
 
+static void a_text_is_a_signature_or_an_error(void **state)
+{
+    static const struct {
+        const char *text;
+        int error;
+        const char *same; /* as it is written */
+    } cases[] = {
+        {"void()", 0, "void()"},
+        {"f64(f64,f64)", 0, "f64(f64, f64)"},
+        {" \ti64 ( str ,\tbytes ) ", 0, "i64(str, bytes)"},
+        {"bool(i32,u32,i64,u64,f32,f64,bool,str)", 0,
+         "bool(i32, u32, i64, u64, f32, f64, bool, str)"},
+        {"", HALO_EINVAL, ""},
+        {"i64", HALO_EINVAL, ""},
+        {"i64(", HALO_EINVAL, ""},
+        {"i64(str", HALO_EINVAL, ""},
+        {"i64(str,", HALO_EINVAL, ""},
+        {"i64(str,)", HALO_EINVAL, ""},
+        {"i64(,str)", HALO_EINVAL, ""},
+        {"i64(str str)", HALO_EINVAL, ""},
+        {"i64(str))", HALO_EINVAL, ""},
+        {"i64(str) x", HALO_EINVAL, ""},
+        {"(str)", HALO_EINVAL, ""},
+        {"i64\n()", HALO_EINVAL, ""},
+        {"i64(str?)", HALO_EINVAL, ""},
+        {"I64()", HALO_EINVAL, ""},
+        {"i6()", HALO_ETYPE, ""},
+        {"i644()", HALO_ETYPE, ""},
+        {"int()", HALO_ETYPE, ""},
+        {"i64(void)", HALO_ETYPE, ""},
+        {"i64(strbytes)", HALO_ETYPE, ""},
+        {"void(i32,i32,i32,i32,i32,i32,i32,i32,i32)", HALO_ECOUNT, ""},
+    };
+    char text[HALO_SIGNATURE_TEXT_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct halo_signature signature = HALO_FN(255, 254);
+
+        if (halo_signature_parse(&signature, cases[i].text) != cases[i].error)
+            fail_msg("'%s'", cases[i].text);
+        if (cases[i].error) /* it is as it was */
+            assert_true(signature.types[0] == 255 && signature.types[1] == 254);
+        else
+            assert_string_equal(halo_signature_text(&signature, text), cases[i].same);
+    }
+    assert_int_equal(halo_signature_parse(NULL, NULL), HALO_EINVAL);
+}
+
 static void a_signature_of_other_types_or_too_many_is_not_sound(void **state)
 {
     static const struct halo_signature bad[] = {
@@ -502,6 +551,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_signature_has_a_text),
+        cmocka_unit_test(a_text_is_a_signature_or_an_error),
         cmocka_unit_test(a_signature_of_other_types_or_too_many_is_not_sound),
         cmocka_unit_test(values_are_checked_against_a_signature),
         cmocka_unit_test(every_number_comes_back),
