@@ -108,7 +108,7 @@ int tool_option(const char *command, struct tool_options *options, int option, c
     case TOOL_POOL:
         return parse_len(value, 10, HALO_PAGE, HALO_POOL_LEN_MAX, &options->sandbox.sizes.pool_len)
                    ? 0
-                   : wrong(command, "a pool is at most 262144 KiB, not", value);
+                   : wrong(command, "a pool has 4 to 262144 KiB, not", value);
     case 'q':
         options->quiet = true;
         return 0;
