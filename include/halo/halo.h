@@ -57,7 +57,7 @@ enum halo_backend_choice {
 
 #define HALO_STACK_DEFAULT (1ull << 20)
 #define HALO_STACK_LINUX \
-    (8ull << 20) /* of a program of Linux's, where that is an eighth of its memory */
+    (8ull << 20) /* of a program of Linux's, where its memory is 64 MiB or more */
 #define HALO_STACK_MIN (64ull << 10)
 #define HALO_STACK_MAX (512ull << 20)
 
@@ -199,7 +199,8 @@ struct halo_call;
 typedef void halo_function(struct halo_call *call, const struct halo_value *args, void *context);
 
 /*
- * Let the guest call `function` as `name`, of 1 to HALO_FUNCTION_NAME_MAX bytes. Before halo_run.
+ * Let the guest call `function` as `name`, of 1 to HALO_FUNCTION_NAME_MAX bytes. Before halo_run
+ * and halo_serve_begin.
  *
  *     static const struct halo_signature lookup_type = HALO_FN(HALO_I64, HALO_STR);
  *     halo_provide(box, "host.lookup", &lookup_type, lookup, table);
