@@ -102,6 +102,7 @@ HALO_EXPORT(count, "rank.count", HALO_I64, HALO_STR)
 HALO_EXPORT(print, "rank.print", HALO_VOID, HALO_I64)
 {
     ranking.print(args[0].i64);
-    if (std::fflush(stdout) != 0)
+    // The host prints next: wait until this has arrived.
+    if (std::fflush(stdout) != 0 || halo_flush() != 0)
         halo_fail(call, 2, "standard output cannot be written");
 }
