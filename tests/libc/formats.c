@@ -172,9 +172,6 @@ static void extremes(const struct form *form, const char *length, char conversio
 
 static void reals(void)
 {
-    static const int ways[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
-    const volatile double one = 1;
-
     for (const char *c = "aAeEfFgG"; *c; c++) {
         every_form(*c >= 'a' ? "-+ #0" : "-#0", "", *c, COUNT(precisions), real);
         every_form("+#0", "L", *c, 6, real);
@@ -185,6 +182,13 @@ static void reals(void)
     say("%Lf", LDBL_MAX);
     say("%.5000Lf", 3.6451995318824746025e-4951L);
     say("%.1100f %.1100e", 5e-324, 5e-324);
+}
+
+static void roundings(void)
+{
+    static const int ways[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    const volatile double one = 1;
+
     for (size_t i = 0; i < COUNT(ways); i++) {
         fesetround(ways[i]);
         say("%.0f %.0f %.0f %.1f %.2e %.3g %.1a %.0a", 0.5, 1.5, -2.5, 0.25, 1.125, 1.0005, 1.96875,
@@ -339,11 +343,16 @@ static void files(void)
             "abc");
 }
 
-int main(void)
+/* With an argument without the long part, for a machine that is emulated. */
+int main(int argc, char **argv)
 {
-    integers();
-    reals();
-    any_reals();
+    (void)argv;
+    if (argc == 1) {
+        integers();
+        reals();
+        any_reals();
+    }
+    roundings();
     texts();
 #ifndef __GLIBC__ /* whose other locales are files of the machine's */
     printf("%s\n", setlocale(LC_ALL, "C.UTF-8"));
