@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -485,8 +486,10 @@ static int host_within(void **state, int (*limit)(void **state, const char *grou
 
     (void)snprintf(group, sizeof(group), "/sys/fs/cgroup/memory/halo-test-%d", (int)getpid());
     host = fork();
-    if (host == 0)
+    if (host == 0) {
+        (void)mallopt(M_PERTURB, 0); /* as MALLOC_PERTURB_ has it: that touches what is freed */
         _exit(limit(state, group));
+    }
     for (int i = 0; waitpid(host, &status, WNOHANG) == 0; i++) {
         if (i == 6000) /* of 10 ms: it sleeps */
             kill(host, SIGKILL);
