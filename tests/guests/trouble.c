@@ -34,6 +34,16 @@ static void unmapped(void)
     touch(0x7000000000ull);
 }
 
+/* "write-at-" and an address in hexadecimal digits */
+static void write_at(const char *mode)
+{
+    uint64_t address = 0;
+
+    for (const char *at = mode + 9; *at; at++)
+        address = address << 4 | (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
+    touch(address);
+}
+
 static void write_code(void)
 {
     touch((uintptr_t)&touch);
@@ -351,6 +361,8 @@ static const struct mode modes[] = {
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strlen(argv[1]) > 9 && memcmp(argv[1], "write-at-", 9) == 0)
+        write_at(argv[1]);
     for (unsigned i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {
         if (same(argv[1], modes[i].name)) {
             modes[i].run();

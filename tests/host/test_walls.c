@@ -169,27 +169,46 @@ static void host_09_a_system_call_of_the_guests_own_rings_no_doorbell(void **sta
     on_every_backend(host_of_system_calls);
 }
 
+static FILE *maps_of(pid_t guest)
+{
+    char path[64];
+    FILE *maps;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/maps", guest);
+    maps = fopen(path, "re");
+    must(maps);
+    return maps;
+}
+
+/* The next of the mappings that are the child's own. */
+static bool next_of_child(FILE *maps, unsigned long *start, unsigned long *end, char rights[8])
+{
+    char line[512];
+
+    while (fgets(line, sizeof(line), maps)) {
+        if (sscanf(line, "%lx-%lx %7s", start, end, rights) == 3 && *start >= 0x600000000000 &&
+            *start <= 0x700000000000)
+            return true;
+    }
+    return false;
+}
+
 /* The pages of the child's data, before the guest has begun: nothing is in them. */
 static void host_that_reads_the_child(void *argument)
 {
     struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
     const pid_t guest = process_guest_of(getpid());
-    char line[512], path[64];
+    char rights[8], path[64];
     unsigned long start, end, total = 0;
-    FILE *maps;
+    FILE *maps = maps_of(guest);
     int memory;
 
     (void)argument;
     (void)snprintf(path, sizeof(path), "/proc/%d/mem", guest);
     memory = open(path, O_RDONLY);
-    (void)snprintf(path, sizeof(path), "/proc/%d/maps", guest);
-    maps = fopen(path, "re");
-    must(memory >= 0 && maps);
-    while (fgets(line, sizeof(line), maps)) {
-        char rights[8];
-
-        if (sscanf(line, "%lx-%lx %7s", &start, &end, rights) != 3 || start < 0x600000000000 ||
-            start > 0x700000000000 || rights[1] != 'w')
+    must(memory >= 0);
+    while (next_of_child(maps, &start, &end, rights)) {
+        if (rights[2] == 'x')
             continue;
         for (; start < end; start += 8) {
             uint64_t word = 1;
@@ -208,6 +227,51 @@ static void host_09_what_the_child_was_told_is_wiped(void **state)
     (void)state;
     if (geteuid() == 0)
         in_host(host_that_reads_the_child, NULL);
+}
+
+/* The child lies at the same place in each sandbox. */
+static void guest_that_writes_at(unsigned long address)
+{
+    struct halo_sandbox *box;
+    char mode[32];
+    int code;
+
+    (void)snprintf(mode, sizeof(mode), "write-at-%lx", address);
+    box = opened(HALO_BACKEND_PROCESS, mode);
+    must(halo_run(box, 20000 * MS, &code) == HALO_EFAULT);
+    must(halo_fault(box)->vector == 14 && halo_fault(box)->address == address);
+    halo_close(box);
+}
+
+/* What is left is what signals are delivered on. */
+static void host_that_looks_for_writable_pages(void *argument)
+{
+    struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
+    FILE *maps = maps_of(process_guest_of(getpid()));
+    unsigned long start, end, writable = 0, others = 0;
+    char rights[8];
+
+    (void)argument;
+    while (next_of_child(maps, &start, &end, rights)) {
+        if (rights[1] == 'w') {
+            writable += end - start;
+            continue;
+        }
+        for (; start < end; start += 4096) {
+            guest_that_writes_at(start);
+            others++;
+        }
+    }
+    must(others > 3 && writable <= 65536 + 4096);
+    must(fclose(maps) == 0);
+    halo_close(box);
+}
+
+static void host_20_what_the_child_keeps_for_itself_is_read_only(void **state)
+{
+    (void)state;
+    if (geteuid() == 0) /* who else may see where it lies? */
+        in_host(host_that_looks_for_writable_pages, NULL);
 }
 
 /* Before its guest stood at a time limit, or after; or it was stopped otherwise meanwhile. */
@@ -323,6 +387,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(host_09_a_guest_cannot_forge_its_fault_report),
         cmocka_unit_test(host_09_a_system_call_of_the_guests_own_rings_no_doorbell),
         cmocka_unit_test(host_09_what_the_child_was_told_is_wiped),
+        cmocka_unit_test(host_20_what_the_child_keeps_for_itself_is_read_only),
         cmocka_unit_test(host_10_a_host_that_gives_up_root_still_ends_its_guest),
         cmocka_unit_test(host_11_a_guest_that_somebody_stopped_goes_on_when_it_is_run),
         cmocka_unit_test(host_10_where_it_is_strict_there_are_all_namespaces_or_no_guest),

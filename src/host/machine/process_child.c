@@ -31,8 +31,13 @@
 
 extern unsigned char child_start[], child_end[];
 
-static struct child_setup setup;
-static unsigned char alternate_stack[ALTERNATE_STACK_LEN] __attribute__((aligned(16)));
+/* What the guest can read, and nobody writes any more when it begins. */
+#define TOLD __attribute__((section(".bss.told")))
+
+static struct child_setup setup TOLD __attribute__((used));
+
+/* All that a guest can write here: what the kernel and the handlers below write themselves. */
+static unsigned char alternate_stack[ALTERNATE_STACK_LEN] __attribute__((aligned(16), used));
 
 /* The host sees the exit code, and has words for it. */
 __attribute__((noreturn)) static void give_up(enum child_step step)
@@ -147,7 +152,7 @@ __asm__(".globl on_syscall, on_stop\n"
                                                               "    iretq\n"
                                                               "gone_back:\n");
 
-uint64_t syscall_way __attribute__((used, visibility("hidden")));
+uint64_t syscall_way TOLD __attribute__((used, visibility("hidden")));
 uint64_t frame __attribute__((used, visibility("hidden")));
 
 _Static_assert(offsetof(struct ucontext, uc_mcontext) == 40, "of on_syscall");
@@ -346,11 +351,18 @@ static void limit_everything(void)
         SECCOMP_LOAD(offsetof(struct seccomp_data, args[index]) + 4), \
         SECCOMP_IF((uint32_t)((uint64_t)(value) >> 32), 0, (skipped))
 
+#define CHILD_RULE_COUNT 30
+
+struct child_filter {
+    struct sock_fprog program;
+    struct sock_filter rules[CHILD_RULE_COUNT];
+};
+
 /*
  * A filter that tells the doorbell, as the code of the doorbell's page and of this program rings
  * it, and the same page's mprotect, from every other call, those of the same numbers among them.
  */
-static long install_filter(uint32_t for_host, uint32_t otherwise, unsigned long flags)
+static void make_filter(struct child_filter *filter, uint32_t for_host, uint32_t otherwise)
 {
     const uint32_t ip = offsetof(struct seccomp_data, instruction_pointer);
     const struct sock_filter rules[] = {
@@ -376,7 +388,13 @@ static long install_filter(uint32_t for_host, uint32_t otherwise, unsigned long 
         SECCOMP_RULES_END(for_host),
     };
 
-    return seccomp_install(rules, sizeof(rules) / sizeof(rules[0]), flags);
+    const void *from = rules;
+    void *to = filter->rules;
+    unsigned long len = sizeof(rules);
+
+    _Static_assert(sizeof(rules) == sizeof(filter->rules), "all of it");
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
+    filter->program = (struct sock_fprog){CHILD_RULE_COUNT, filter->rules};
 }
 
 /* Layouts of the kernel that its headers leave to libc. */
@@ -427,11 +445,79 @@ static void unmap_rest(uint64_t old_stack)
     }
 }
 
+/*
+ * All that was told is wiped, the stack too: the word must be the kernel's alone. It becomes
+ * read-only, so that a guest leaves nothing there, and is locked in. Then the doorbell is rung
+ * once, and who answers it lets the guest begin. Where it does not ring there is nothing left
+ * to do but to end, and no handler may come to that, for one leads to the guest: on an
+ * alternate stack that is too small the kernel calls none.
+ */
+__attribute__((noreturn)) static void lock_in(const struct child_filter *filter)
+{
+    __asm__ volatile(
+        "mov %[stack], %%rsp\n\t"
+        "rep stosb\n\t"
+        "lea child_stack(%%rip), %%rdi\n\t"
+        "mov $child_stack_len, %%ecx\n\t"
+        "rep stosb\n\t"
+        "lea child_told(%%rip), %%rdi\n\t"
+        "lea child_told_end(%%rip), %%rsi\n\t"
+        "sub %%rdi, %%rsi\n\t"
+        "mov %[readable], %%edx\n\t"
+        "mov %[mprotect], %%eax\n\t"
+        "syscall\n\t"
+        "mov %[seal_step], %%edi\n\t"
+        "test %%rax, %%rax\n\t"
+        "jnz 1f\n\t"
+        "mov %[set_filter], %%edi\n\t"
+        "xor %%esi, %%esi\n\t"
+        "mov %[filter], %%rdx\n\t"
+        "mov %[seccomp], %%eax\n\t"
+        "syscall\n\t"
+        "mov %[lock_step], %%edi\n\t"
+        "test %%rax, %%rax\n\t"
+        "jnz 1f\n\t"
+        "mov %[filter], %%rdi\n\t"
+        "mov %[filter_len], %%ecx\n\t"
+        "rep stosb\n\t"
+        "mov %[ready], %%edi\n\t"
+        "mov %[word], %%rsi\n\t"
+        "mov %[number], %%eax\n\t"
+        "syscall\n\t"
+        "test %%rax, %%rax\n\t"
+        "jz 2f\n\t"
+        "jmp 3f\n\t"
+        "1: mov %[exit], %%eax\n\t"
+        "syscall\n\t"
+        "3: lea alternate_stack+16(%%rip), %%rsp\n\t"
+        "ud2\n\t"
+        "2: mov %[boot], %%rdi\n\t"
+        "mov %[entry], %%rsi\n\t"
+        "xor %%eax, %%eax\n\txor %%ebx, %%ebx\n\txor %%ecx, %%ecx\n\t"
+        "xor %%edx, %%edx\n\txor %%ebp, %%ebp\n\txor %%r8d, %%r8d\n\t"
+        "xor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\txor %%r11d, %%r11d\n\t"
+        "xor %%r12d, %%r12d\n\txor %%r13d, %%r13d\n\txor %%r14d, %%r14d\n\t"
+        "xor %%r15d, %%r15d\n\t"
+        "jmp *%%rsi"
+        :
+        : [stack] "r"(setup.stack), "D"(&setup), "c"(sizeof(setup)),
+          "a"(0), [boot] "r"(setup.boot), [entry] "r"(setup.entry), [word] "r"(setup.word),
+          [filter] "r"(filter), [filter_len] "i"(sizeof(*filter)),
+          [ready] "i"(CHILD_DOORBELL_READY), [number] "i"(CHILD_DOORBELL_SYSCALL),
+          [exit] "i"(__NR_exit_group), [readable] "i"(PROT_READ), [mprotect] "i"(__NR_mprotect),
+          [set_filter] "i"(SECCOMP_SET_MODE_FILTER), [seccomp] "i"(__NR_seccomp),
+          [seal_step] "i"(CHILD_SEAL), [lock_step] "i"(CHILD_LOCK)
+        : "rsi", "rdx", "r11", "cc", "memory");
+    __builtin_unreachable();
+}
+
 /* Called by _start, below. */
 __attribute__((noreturn, used)) void child_main(uint64_t old_stack);
 
 void child_main(uint64_t old_stack)
 {
+    /* Where there is memory yet when what was told is gone. */
+    struct child_filter *filter = (struct child_filter *)(void *)alternate_stack;
     long listener;
 
     if (call6(__NR_recvfrom, CHILD_SOCKET, (long)&setup, sizeof(setup), 0, 0, 0) != sizeof(setup))
@@ -444,54 +530,21 @@ void child_main(uint64_t old_stack)
     give_up_rights();
     tie_to_host(); /* as whom we have become: the kernel asks who was to be told */
     unmap_rest(old_stack);
-    listener =
-        install_filter(SECCOMP_RET_USER_NOTIF, SECCOMP_RET_ALLOW, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+    make_filter(filter, SECCOMP_RET_USER_NOTIF, SECCOMP_RET_ALLOW);
+    listener = call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+                     (long)&filter->program);
     require(CHILD_FILTER, listener);
     send_rights((struct child_rights){
         .listener = (int)listener,
         .pidfd = (int)call3(__NR_pidfd_open, call3(__NR_getpid, 0, 0, 0), 0, 0)});
     limit_everything();
-    require(CHILD_LOCK, install_filter(SECCOMP_RET_ALLOW, SECCOMP_RET_TRAP, 0));
+    make_filter(filter, SECCOMP_RET_ALLOW, SECCOMP_RET_TRAP);
 
-    /*
-     * All that was told is wiped, the stack too: the word must be the kernel's alone. Then the
-     * doorbell is rung once, and who answers it lets the guest begin. Where it does not ring there
-     * is nothing left to do but to end, by a system call that the lock kills for; or, where it
-     * makes a signal of it, by a handler that leads nowhere.
-     */
-    __asm__ volatile(
-        "mov %[stack], %%rsp\n\t"
-        "rep stosb\n\t"
-        "lea child_stack(%%rip), %%rdi\n\t"
-        "mov $child_stack_len, %%ecx\n\t"
-        "rep stosb\n\t"
-        "mov %[ready], %%edi\n\t"
-        "mov %[number], %%eax\n\t"
-        "syscall\n\t"
-        "test %%rax, %%rax\n\t"
-        "jz 1f\n\t"
-        "movq $0, syscall_way(%%rip)\n\t"
-        "mov %[exit], %%eax\n\t"
-        "syscall\n\t"
-        "1: mov %[boot], %%rdi\n\t"
-        "mov %[entry], %%rsi\n\t"
-        "xor %%eax, %%eax\n\txor %%ebx, %%ebx\n\txor %%ecx, %%ecx\n\t"
-        "xor %%edx, %%edx\n\txor %%ebp, %%ebp\n\txor %%r8d, %%r8d\n\t"
-        "xor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\txor %%r11d, %%r11d\n\t"
-        "xor %%r12d, %%r12d\n\txor %%r13d, %%r13d\n\txor %%r14d, %%r14d\n\t"
-        "xor %%r15d, %%r15d\n\t"
-        "jmp *%%rsi"
-        :
-        : [stack] "r"(setup.stack), "D"(&setup), "c"(sizeof(setup)),
-          "a"(0), [ready] "i"(CHILD_DOORBELL_READY), [number] "i"(CHILD_DOORBELL_SYSCALL),
-          [exit] "i"(__NR_exit_group), [boot] "b"(setup.boot), [entry] "d"(setup.entry),
-          "S"(setup.word)
-        : "memory");
-    __builtin_unreachable();
+    lock_in(filter);
 }
 
 /* On a stack of its own, because the one that the kernel made is going to be unmapped. */
-__asm__(".pushsection .bss\n"
+__asm__(".pushsection .bss.told, \"aw\", @nobits\n"
         ".balign 16\n"
         ".globl child_stack, child_stack_top\n"
         "child_stack: .skip 8192\n"

@@ -60,6 +60,7 @@ enum child_step {
     CHILD_DOORBELL,
     CHILD_UNMAP,
     CHILD_LIMITS,
+    CHILD_SEAL,
     CHILD_LOCK,
     CHILD_EXEC,
     CHILD_STEPS,

@@ -78,6 +78,7 @@ static int report_early_end(struct halo_machine *machine, struct process_state *
         [CHILD_DOORBELL] = "hand over its doorbell",
         [CHILD_UNMAP] = "unmap its own memory",
         [CHILD_LIMITS] = "limit itself",
+        [CHILD_SEAL] = "make its own memory read-only",
         [CHILD_LOCK] = "lock itself in",
         [CHILD_EXEC] = "start its program (is executing a memfd allowed?)",
     };
