@@ -46,16 +46,8 @@ struct halo_rows {
 
 /* Define a function for rows, by its name and signature, the result's type first. */
 #define HALO_EXPORT_ROWS(function_, ...) HALO__EXPORT_ROWS(function_, __VA_ARGS__)
-#define HALO__EXPORT_ROWS(function_, name_, ...)                                        \
-    static void function_(struct halo_rows *rows);                                      \
-    static void function_##_call(struct halo_call *call, const struct halo_value *args) \
-    {                                                                                   \
-        halo_rows_serve(call, args, function_);                                         \
-    }                                                                                   \
-    static const struct halo_export function_##_export                                  \
-        __attribute__((section("halo_exports"), HALO__LISTED)) = {                      \
-            name_, HALO_FN(__VA_ARGS__), 1, function_##_call, 0, NULL};                 \
-    static void function_(struct halo_rows *rows)
+#define HALO__EXPORT_ROWS(function_, name_, ...) \
+    HALO__EXPORT_STEPS(function_, 0, NULL, name_, __VA_ARGS__)
 
 /*
  * Define an aggregate: a function that makes one result of any number of rows, which come in
@@ -99,7 +91,11 @@ struct halo_rows {
  */
 #define HALO_EXPORT_AGGREGATE(function_, end_, state_, ...) \
     HALO__EXPORT_AGGREGATE(function_, end_, state_, __VA_ARGS__)
-#define HALO__EXPORT_AGGREGATE(function_, end_, state_, name_, ...)                     \
+#define HALO__EXPORT_AGGREGATE(function_, end_, state_, name_, ...) \
+    HALO__EXPORT_STEPS(function_, sizeof(state_), end_, name_, __VA_ARGS__)
+
+/* Private: both of these. */
+#define HALO__EXPORT_STEPS(function_, state_len_, end_, name_, ...)                     \
     static void function_(struct halo_rows *rows);                                      \
     static void function_##_call(struct halo_call *call, const struct halo_value *args) \
     {                                                                                   \
@@ -107,7 +103,7 @@ struct halo_rows {
     }                                                                                   \
     static const struct halo_export function_##_export                                  \
         __attribute__((section("halo_exports"), HALO__LISTED)) = {                      \
-            name_, HALO_FN(__VA_ARGS__), 1, function_##_call, sizeof(state_), end_};    \
+            name_, HALO_FN(__VA_ARGS__), 1, function_##_call, state_len_, end_};        \
     static void function_(struct halo_rows *rows)
 
 /* Private: a call of such a function. */

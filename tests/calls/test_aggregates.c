@@ -1,15 +1,10 @@
 /* Aggregates: a function that makes one result of any number of rows, on every backend. */
-#include "ways.h"
-#include <halo/rows.h>
+#include "rows_box.h"
 
 #define MAX 20000
 
-static struct halo_sandbox *box;
-static struct halo_rows rows;
 static double f64s[MAX];
 static unsigned char validity[MAX / 8];
-
-#define FN(...) ((struct halo_signature)HALO_FN(__VA_ARGS__))
 
 static int open_box(void **state)
 {
@@ -22,23 +17,6 @@ static int open_box(void **state)
         halo_bit_set(validity, i, i % 3 > 0);
     }
     return 0;
-}
-
-static int close_box(void **state)
-{
-    (void)state;
-    halo_rows_free(&rows);
-    halo_close(box);
-    return 0;
-}
-
-static int function(const char *name, struct halo_signature signature)
-{
-    const int found = halo_lookup(box, name, &signature);
-
-    if (found < 0)
-        fail_msg("%s", halo_errmsg(box));
-    return found;
 }
 
 static int mean(void)

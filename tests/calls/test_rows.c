@@ -1,17 +1,12 @@
 /* Calls with rows, of functions for rows and of others, on every backend. */
-#include "ways.h"
-#include <halo/rows.h>
+#include "rows_box.h"
 
 #define MAX 40000
 
-static struct halo_sandbox *box;
-static struct halo_rows rows;
 static double f64s[2][MAX];
 static int64_t i64s[MAX];
 static unsigned char validity[2][MAX / 8 + 2];
 static int twice_depth;
-
-#define FN(...) ((struct halo_signature)HALO_FN(__VA_ARGS__))
 
 /* A host's function, which makes a call with rows of its own. */
 static void twice(struct halo_call *call, const struct halo_value *args, void *context)
@@ -48,30 +43,6 @@ static int open_box(void **state)
     }
     memset(validity, 0xff, sizeof(validity));
     return 0;
-}
-
-static int close_box(void **state)
-{
-    (void)state;
-    halo_rows_free(&rows);
-    halo_close(box);
-    return 0;
-}
-
-static int function(const char *name, struct halo_signature signature)
-{
-    const int found = halo_lookup(box, name, &signature);
-
-    if (found < 0)
-        fail_msg("%s", halo_errmsg(box));
-    return found;
-}
-
-static void call(int callee, uint32_t count, const struct halo_column *args, size_t arg_count)
-{
-    if (halo_call_rows(box, &rows, callee, HALO_FOREVER, count, args, arg_count))
-        fail_msg("%s: %s", halo_errname(rows.future.error), rows.future.text);
-    assert_int_equal(rows.failed_count, 0);
 }
 
 static int go_on(int callee, uint32_t count, const struct halo_column *args, size_t arg_count)

@@ -1,15 +1,10 @@
 /* Slices of rows, one after the other and many in flight, on every backend: what they cost. */
-#include "ways.h"
-#include <halo/rows.h>
+#include "rows_box.h"
 
 #define MAX 40000
 
-static struct halo_sandbox *box;
-static struct halo_rows rows;
 static double f64s[2][MAX];
 static unsigned char validity[1][MAX / 8];
-
-#define FN(...) ((struct halo_signature)HALO_FN(__VA_ARGS__))
 
 static int open_box(void **state)
 {
@@ -23,30 +18,6 @@ static int open_box(void **state)
     }
     memset(validity, 0xed, sizeof(validity));
     return 0;
-}
-
-static int close_box(void **state)
-{
-    (void)state;
-    halo_rows_free(&rows);
-    halo_close(box);
-    return 0;
-}
-
-static int function(const char *name, struct halo_signature signature)
-{
-    const int found = halo_lookup(box, name, &signature);
-
-    if (found < 0)
-        fail_msg("%s", halo_errmsg(box));
-    return found;
-}
-
-static void call(int callee, uint32_t count, const struct halo_column *args, size_t arg_count)
-{
-    if (halo_call_rows(box, &rows, callee, HALO_FOREVER, count, args, arg_count))
-        fail_msg("%s: %s", halo_errname(rows.future.error), rows.future.text);
-    assert_int_equal(rows.failed_count, 0);
 }
 
 /* Memory of guest and host does not grow: the guest has no more than there is. 100,000 in all. */
