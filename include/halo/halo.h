@@ -359,7 +359,7 @@ void halo_future_free(struct halo_future *future);
  *   HALO_ETIMEDOUT  it did not end in time
  *   HALO_EFAULT     it faulted; halo_fault tells how
  *   HALO_EPANIC     it gave up; halo_errmsg holds its message
- *   HALO_EPOISONED  it broke the protocol; halo_errmsg tells which rule
+ *   HALO_EPOISONED  it broke the protocol; halo_errmsg tells which rule, halo_poison more of it
  *   HALO_EIO        it could not write to a standard stream, which its program does not handle;
  *                   halo_errmsg names stream and error
  *   HALO_ESTATE     it has ended before, was never opened, or is in the middle of a call
@@ -384,6 +384,47 @@ const struct halo_fault *halo_fault(const struct halo_sandbox *box);
 
 /* "page fault", "invalid opcode"; never NULL; static storage; any thread. */
 const char *halo_fault_name(uint32_t vector);
+
+/* Registers of a guest, as they were where it was left: to be looked at, never to be believed. */
+struct halo_processor {
+    enum {
+        HALO_PROCESSOR_NOTHING = 0, /* all are 0 */
+        HALO_PROCESSOR_CALL, /* a process: those of its doorbell, rip, rax, rdi, rsi, rdx, r10, r8,
+                                r9; the others are 0 */
+        HALO_PROCESSOR_ALL,
+    } known;
+    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15;
+    uint64_t rip, rflags;
+};
+
+/* Of what kind the rule is that a guest broke, and what its words are. */
+enum halo_poison_kind {
+    HALO_POISON_RING = 1, /* of the virtqueue; words: the descriptor's, addr and meta */
+    HALO_POISON_BUFFER,   /* of what a descriptor may name; words: the address, 0 */
+    HALO_POISON_MESSAGE,  /* of messages; words: the header (struct halo_message), 0; or 0, 0 where
+                             there was none to read, or several together break it */
+    HALO_POISON_DOORBELL, /* of the doorbell: words: what it was rung for, and its a */
+    HALO_POISON_WAIT,     /* of waiting: it waits for what nobody will send; words: 0 */
+};
+
+#define HALO_POISON_NO_QUEUE 0xffffffffu
+
+/* The first rule that a guest broke. It is the only one: the guest never runs again. */
+struct halo_poison {
+    enum halo_poison_kind kind;
+    char rule[96];  /* "BAD_ID", "RANGE", or words that name it: never empty, fit for a terminal */
+    uint32_t queue; /* enum halo_queue_index, or HALO_POISON_NO_QUEUE */
+    uint16_t slot;  /* RING: of the descriptor */
+    uint16_t id;    /* of the chain, where there is a queue */
+    uint64_t words[2];               /* the guest's, as they were read, once */
+    struct halo_processor processor; /* at the exit with which it came to light */
+};
+
+/*
+ * What a guest did that has ended with HALO_EPOISONED, or NULL. Every call that was in flight has
+ * been answered then, once, with that error. What is left is halo_close. Valid until then.
+ */
+const struct halo_poison *halo_poison(const struct halo_sandbox *box);
 
 /*
  * What the last function that failed has to say, in words, with the names, types, numbers and

@@ -122,6 +122,8 @@ int halo__loop_end(struct halo_loop *loop, int error)
     const bool was_stopped = loop->state == HALO_STATE_RUNNING && error && !loop->port->halted;
 
     loop->state = HALO_STATE_ENDED; /* what goes wrong from here on ends it no more */
+    if (error == HALO_EPOISONED)
+        loop->machine->backend->look(loop->machine, &loop->port->poison.processor);
     if (was_stopped)
         let_out(loop, error);
     loop->error = error;
@@ -209,6 +211,11 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
             return handle_pushed(loop);
         /* fall through */
     default:
+        (void)halo__port_blame(loop->port,
+                               &(struct halo_poison){.kind = HALO_POISON_DOORBELL,
+                                                     .queue = HALO_POISON_NO_QUEUE,
+                                                     .words = {exit->op, exit->a}},
+                               "an unknown doorbell");
         return halo__loop_end(loop, halo__fail(loop->words, HALO_EPOISONED,
                                                "the guest rang the doorbell for an unknown 0x%llx",
                                                (unsigned long long)exit->op));

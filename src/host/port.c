@@ -3,6 +3,8 @@
  * that is there before the guest runs again.
  */
 #include "port.h"
+#include <stdio.h>
+#include <string.h>
 
 /* --- Setting up ------------------------------------------------------------------------------- */
 
@@ -66,12 +68,36 @@ void halo__port_attach(struct halo_port *port, const struct halo_service *servic
 
 /* --- Taking in -------------------------------------------------------------------------------- */
 
+int halo__port_blame(struct halo_port *port, const struct halo_poison *found, const char *rule)
+{
+    if (!port->poison.kind && !port->halted) {
+        port->poison = *found;
+        (void)snprintf(port->poison.rule, sizeof(port->poison.rule), "%s", rule);
+    }
+    return HALO_EPOISONED;
+}
+
 /* A chain that could not be taken: HALO_EPOISONED, with the words for `got`. */
-static int poison(const struct halo_port *port, const struct halo_receiver *receiver, int got,
+static int poison(struct halo_port *port, enum halo_queue_index queue, int got,
                   const struct halo_chain *chain)
 {
-    const struct halo_violation *broken = &receiver->device.violation;
+    const struct halo_violation *broken = &port->queues[queue].device.violation;
 
+    if (got == HALO_EREJECT)
+        (void)halo__port_blame(port,
+                               &(struct halo_poison){.kind = HALO_POISON_BUFFER,
+                                                     .queue = queue,
+                                                     .id = halo_token_id(chain->token),
+                                                     .words = {chain->bad_addr.value}},
+                               halo_reject_name(chain->reject));
+    else
+        (void)halo__port_blame(port,
+                               &(struct halo_poison){.kind = HALO_POISON_RING,
+                                                     .queue = queue,
+                                                     .slot = broken->slot,
+                                                     .id = broken->id,
+                                                     .words = {broken->addr, broken->meta}},
+                               halo_broken_name(broken->reason));
     if (got == HALO_EREJECT)
         return halo__fail(
             port->words, HALO_EPOISONED, "the guest named a buffer that it may not: %s at 0x%llx",
@@ -80,6 +106,24 @@ static int poison(const struct halo_port *port, const struct halo_receiver *rece
                       "the guest broke the ring: %s at slot %u, id %u (addr 0x%llx, meta 0x%llx)",
                       halo_broken_name(broken->reason), broken->slot, broken->id,
                       (unsigned long long)broken->addr, (unsigned long long)broken->meta);
+}
+
+/* A message that cannot be understood; `request` is NULL where it is no single one. */
+static void blame_message(struct halo_port *port, enum halo_queue_index queue,
+                          const struct halo_request *request, const char *why)
+{
+    struct halo_poison found = {.kind = HALO_POISON_MESSAGE, .queue = HALO_POISON_NO_QUEUE};
+
+    if (request && !port->on_stacks) {
+        found.queue = queue;
+        found.id = halo_token_id(request->parked.token);
+    }
+    /* Of what is shorter, or inline, there is no header that was read; nor of what has no room. */
+    if (request && !request->parked.is_inline &&
+        request->parked.readable_len >= sizeof(request->message))
+        memcpy(&found.words[0], &request->message, sizeof(request->message));
+    if (!port->host_failed)
+        (void)halo__port_blame(port, &found, why);
 }
 
 /* Hand it to whoever takes its kind. */
@@ -212,19 +256,22 @@ static const char *take_lap(struct halo_port *port, enum halo_queue_index queue,
         request->is_there =
             is_there(port, spans, received.chain.readable_count + received.chain.writable_count);
         why = queue == HALO_QUEUE_G2H ? take_request(port, request) : take_posted(port, request);
+        if (why)
+            blame_message(port, queue, request, why);
         if (why || port->closed || --left == 0)
             return why;
     }
     if (got < 0)
-        *error = poison(port, receiver, got, &received.chain);
+        *error = poison(port, queue, got, &received.chain);
     return NULL;
 }
 
 /* Nothing was understood where the host had no memory to look at it. */
-static int refuse(const struct halo_port *port, const char *why)
+static int refuse(struct halo_port *port, const char *why)
 {
     if (port->host_failed)
         return port->host_failed;
+    blame_message(port, HALO_QUEUE_G2H, NULL, why);
     return halo__fail(port->words, HALO_EPOISONED, "the guest sent %s", why);
 }
 
@@ -262,8 +309,9 @@ int halo__port_pop(struct halo_port *port)
     struct halo_request request;
     const char *why =
         halo__stack_pop(&port->stacks[HALO_STACK_G2H], &port->stacks[HALO_STACK_H2G], &request);
+    const bool was_popped = !why;
 
-    if (!why)
+    if (was_popped)
         why = parse(port, &request, HALO_ANSWER_MIN);
     if (!why) {
         const bool is_answer = request.message.kind < HALO_KIND_COUNT &&
@@ -272,6 +320,8 @@ int halo__port_pop(struct halo_port *port)
         port->requests_taken++;
         why = route(port, is_answer ? HALO_QUEUE_H2G : HALO_QUEUE_G2H, &request);
     }
+    if (why && was_popped)
+        blame_message(port, HALO_QUEUE_G2H, &request, why);
     if (why)
         return refuse(port, why);
     halo__port_publish(port);
@@ -354,8 +404,10 @@ int halo__port_send(struct halo_port *port)
 
     for (uint32_t i = 0; i < port->service_count && !why; i++)
         why = port->services[i].service->send(port->services[i].self);
-    if (why && !port->host_failed)
+    if (why && !port->host_failed) {
+        blame_message(port, HALO_QUEUE_G2H, NULL, why);
         return halo__fail(port->words, HALO_EPOISONED, "the guest left %s", why);
+    }
     halo__port_publish(port);
     return port->host_failed;
 }

@@ -13,6 +13,7 @@
 #ifndef HALO_SRC_PORT_H
 #define HALO_SRC_PORT_H
 
+#include <halo/halo.h>
 #include "error.h"
 #include "machine/ram.h"
 #include "service.h"
@@ -59,9 +60,10 @@ struct halo_port {
     uint32_t waits;   /* waits of the host for its guest, one inside the other */
     uint32_t serving; /* functions of the host's that the guest has called, and that go on */
     uint64_t requests_taken;
-    uint64_t work, work_max; /* bytes that calls have copied since the guest last ran */
-    uint64_t moved;          /* and bytes that streams have, up to about as many */
-    bool has_more;           /* a service stopped there, and goes on at the next drain */
+    uint64_t work, work_max;   /* bytes that calls have copied since the guest last ran */
+    uint64_t moved;            /* and bytes that streams have, up to about as many */
+    bool has_more;             /* a service stopped there, and goes on at the next drain */
+    struct halo_poison poison; /* the first rule that the guest broke; kind 0: none */
     int host_failed; /* an error with words: a service lacks something of the host's to go on */
 };
 
@@ -106,6 +108,12 @@ int halo__port_send(struct halo_port *port);
  * that, and let them go on; again, until nothing of it is on its way. Words may change.
  */
 void halo__port_halt(struct halo_port *port);
+
+/*
+ * The guest broke a rule: HALO_EPOISONED, whose words are the caller's. The first one is kept. What
+ * a guest had shown that was stopped for another reason is none any more.
+ */
+int halo__port_blame(struct halo_port *port, const struct halo_poison *found, const char *rule);
 
 /* Why the guest has ended, by its doorbell's word for a service: 0, or an error with words. */
 int halo__port_reason(const struct halo_port *port, uint64_t word);

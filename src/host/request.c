@@ -22,8 +22,10 @@ const char *halo__request_parse(const struct halo_receiver *receiver, struct hal
     struct halo_message *message = &request->message;
     uint8_t flags = 0;
 
-    if (parked->writable_len < room) /* DEV-19 */
+    if (parked->writable_len < room) { /* DEV-19 */
+        *message = (struct halo_message){0};
         return "a request without room for its answer";
+    }
     if (parked->is_inline)
         return parse_inline(request);
     if (halo_parked_read(receiver, parked, 0, message, sizeof(*message)) < sizeof(*message))

@@ -161,6 +161,11 @@ const struct halo_fault *halo_fault(const struct halo_sandbox *box)
     return box->loop.has_fault ? &box->loop.fault : NULL;
 }
 
+const struct halo_poison *halo_poison(const struct halo_sandbox *box)
+{
+    return box->loop.error == HALO_EPOISONED ? &box->port.poison : NULL;
+}
+
 const char *halo_errmsg(const struct halo_sandbox *box)
 {
     return box ? box->words.text : halo_strerror(HALO_ENOMEM);

@@ -82,6 +82,9 @@ static int stuck(struct halo_sandbox *box, const char *what)
     if (box->port.serving > 0 && box->port.guest == HALO_GUEST_WAITS)
         return halo__fail(&box->words, HALO_EDEADLOCK,
                           "the guest waits for the function of its host's that waits here");
+    (void)halo__port_blame(
+        &box->port, &(struct halo_poison){.kind = HALO_POISON_WAIT, .queue = HALO_POISON_NO_QUEUE},
+        what);
     return halo__loop_end(&box->loop, halo__fail(&box->words, HALO_EPOISONED, "%s", what));
 }
 

@@ -267,8 +267,7 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
             print_error(&future);
             code = TOOL_EXIT_FAILED;
         } else if (error) {
-            fprintf(tool_err, "halo call: %s\n",
-                    *halo_errmsg(box) ? halo_errmsg(box) : halo_strerror(error));
+            tool_tell("call", box, error);
             code = tool_exit_code(error, 0);
         } else {
             print_value(&future.result);
@@ -312,7 +311,7 @@ static int end(struct halo_sandbox *box, const struct tool_options *options, int
     tool_limit(options->timeout_ns);
     error = halo_run(box, tool_time_left(), &ended);
     if (error)
-        fprintf(tool_err, "halo call: %s\n", halo_errmsg(box));
+        tool_tell("call", box, error);
     return code ? code : tool_exit_code(error, ended);
 }
 
@@ -343,7 +342,7 @@ static int serve(struct halo_sandbox *box, const struct tool_options *options, c
     if (!error)
         error = halo_serve_begin(box, tool_time_left());
     if (error) {
-        fprintf(tool_err, "halo call: %s\n", halo_errmsg(box));
+        tool_tell("call", box, error);
         return tool_exit_code(error, 0);
     }
     code = count ? call_each(box, options, words, count) : list(box);

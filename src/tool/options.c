@@ -171,6 +171,38 @@ int tool_exit_code(int error, int code)
     }
 }
 
+static void tell_poison(const char *command, const struct halo_poison *poison)
+{
+    const struct halo_processor *at = &poison->processor;
+
+    fprintf(tool_err, "halo %s: rule: %s;", command, poison->rule);
+    if (poison->queue == HALO_POISON_NO_QUEUE)
+        fputs(" no queue;", tool_err);
+    else
+        fprintf(tool_err, " queue %u, id %u;", poison->queue, poison->id);
+    if (poison->kind == HALO_POISON_RING)
+        fprintf(tool_err, " slot %u;", poison->slot);
+    fprintf(tool_err, " words 0x%llx 0x%llx", (unsigned long long)poison->words[0],
+            (unsigned long long)poison->words[1]);
+    if (at->known)
+        fprintf(tool_err, "; rip 0x%llx rax 0x%llx rdi 0x%llx rsi 0x%llx rdx 0x%llx",
+                (unsigned long long)at->rip, (unsigned long long)at->rax,
+                (unsigned long long)at->rdi, (unsigned long long)at->rsi,
+                (unsigned long long)at->rdx);
+    if (at->known == HALO_PROCESSOR_ALL)
+        fprintf(tool_err, " rsp 0x%llx rbp 0x%llx", (unsigned long long)at->rsp,
+                (unsigned long long)at->rbp);
+    fputc('\n', tool_err);
+}
+
+void tool_tell(const char *command, const struct halo_sandbox *box, int error)
+{
+    fprintf(tool_err, "halo %s: %s\n", command,
+            *halo_errmsg(box) ? halo_errmsg(box) : halo_strerror(error));
+    if (halo_poison(box))
+        tell_poison(command, halo_poison(box));
+}
+
 void tool_leave_with_reader(struct halo_sandbox *box)
 {
     struct halo_stream_stats stats;

@@ -139,7 +139,7 @@ static int run_in(struct halo_sandbox *box, const struct tool_options *options, 
     if (error == HALO_EIO)
         tool_leave_with_reader(box);
     if (error)
-        fprintf(tool_err, "halo run: %s\n", halo_errmsg(box));
+        tool_tell("run", box, error);
     if (options->stats && (error == 0 || error == HALO_ETIMEDOUT))
         print_stats(box);
     return tool_exit_code(error, *code);

@@ -459,6 +459,34 @@ static uint64_t kvm_where(struct halo_machine *machine)
     return state->run->s.regs.regs.rip;
 }
 
+static void kvm_look(struct halo_machine *machine, struct halo_processor *processor)
+{
+    const struct kvm_state *state = machine->state;
+    const struct kvm_regs *regs = &state->run->s.regs.regs;
+
+    *processor = (struct halo_processor){
+        .known = HALO_PROCESSOR_ALL,
+        .rax = regs->rax,
+        .rbx = regs->rbx,
+        .rcx = regs->rcx,
+        .rdx = regs->rdx,
+        .rsi = regs->rsi,
+        .rdi = regs->rdi,
+        .rbp = regs->rbp,
+        .rsp = regs->rsp,
+        .r8 = regs->r8,
+        .r9 = regs->r9,
+        .r10 = regs->r10,
+        .r11 = regs->r11,
+        .r12 = regs->r12,
+        .r13 = regs->r13,
+        .r14 = regs->r14,
+        .r15 = regs->r15,
+        .rip = regs->rip,
+        .rflags = regs->rflags,
+    };
+}
+
 /*
  * Page tables were changed from outside. A KVM that keeps a shadow of them looks at them anew where
  * the memory in which they lie was taken away and given again; and a processor forgets what it knew
@@ -505,6 +533,7 @@ const struct halo_backend halo__kvm = {
     .leave = kvm_leave,
     .run = kvm_run,
     .where = kvm_where,
+    .look = kvm_look,
     .protect = kvm_protect,
     .destroy = kvm_destroy,
 };

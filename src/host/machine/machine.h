@@ -110,6 +110,8 @@ struct halo_backend {
     int (*run)(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit);
     /* Where a guest is that was interrupted, or 0: it did not say. To be shown, and no more. */
     uint64_t (*where)(struct halo_machine *machine);
+    /* The registers at the last exit, as far as they can be had. To be shown, and no more. */
+    void (*look)(struct halo_machine *machine, struct halo_processor *processor);
     /* After a HALO_EXIT_PROTECT: do it, where `refusal` is 0, and tell the guest. */
     int (*protect)(struct halo_machine *machine, const struct halo_exit *exit, int refusal);
     void (*destroy)(struct halo_machine *machine);

@@ -263,6 +263,27 @@ static uint64_t process_where(struct halo_machine *machine)
     return state->where;
 }
 
+/* What the kernel says of the guest's doorbell. Where it is not in one it has none to show. */
+static void process_look(struct halo_machine *machine, struct halo_processor *processor)
+{
+    const struct process_state *state = machine->state;
+    const struct seccomp_data *call = &state->notified.data;
+
+    if (!state->owes_answer)
+        return;
+    *processor = (struct halo_processor){
+        .known = HALO_PROCESSOR_CALL,
+        .rax = (uint64_t)call->nr,
+        .rdi = call->args[0],
+        .rsi = call->args[1],
+        .rdx = call->args[2],
+        .r10 = call->args[3],
+        .r8 = call->args[4],
+        .r9 = call->args[5],
+        .rip = call->instruction_pointer,
+    };
+}
+
 const struct halo_backend halo__process = {
     .name = "process",
     .doorbell = {0xb8, CHILD_DOORBELL_SYSCALL & 0xff, CHILD_DOORBELL_SYSCALL >> 8, 0, 0, 0x0f, 0x05,
@@ -274,6 +295,7 @@ const struct halo_backend halo__process = {
     .leave = process_leave,
     .run = process_run,
     .where = process_where,
+    .look = process_look,
     .protect = process_protect,
     .destroy = process_destroy,
 };
