@@ -387,6 +387,25 @@ struct halo_request *halo__port_buffer(struct halo_port *port, const char **why)
     return buffer;
 }
 
+const struct halo_request *halo__port_longer(struct halo_port *port,
+                                             const struct halo_request *buffer, uint64_t len)
+{
+    const uint16_t id = (uint16_t)(halo_token_id(buffer->parked.token) + 1);
+    struct halo_request *requests = port->requests[HALO_QUEUE_H2G];
+    uint16_t *link = &port->posted;
+    struct halo_request *longer;
+
+    while (*link && requests[*link - 1].parked.writable_len < len)
+        link = &requests[*link - 1].next;
+    if (!*link)
+        return buffer;
+    longer = &requests[*link - 1];
+    *link = longer->next;
+    requests[id - 1].next = port->posted;
+    port->posted = id;
+    return longer;
+}
+
 void halo__port_post(struct halo_port *port, const struct halo_request *buffer,
                      struct halo_message message)
 {

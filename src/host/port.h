@@ -214,6 +214,13 @@ void halo__port_answer_inline(struct halo_port *port, const struct halo_request 
  */
 struct halo_request *halo__port_buffer(struct halo_port *port, const char **why);
 
+/*
+ * In place of `buffer`, which came from there and is too short, the newest that is posted and has
+ * `len` bytes; or `buffer`, where there is none.
+ */
+const struct halo_request *halo__port_longer(struct halo_port *port,
+                                             const struct halo_request *buffer, uint64_t len);
+
 /* Give that buffer to the guest with a message in it, whose payload was written. */
 void halo__port_post(struct halo_port *port, const struct halo_request *buffer,
                      struct halo_message message);

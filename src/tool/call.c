@@ -325,12 +325,14 @@ static void print_stats(const struct halo_sandbox *box)
     fprintf(tool_err, "%-8s %10llu %10llu %8llu %10.3f\n", halo_backend_name(box),
             (unsigned long long)stats.calls_out, (unsigned long long)stats.calls,
             (unsigned long long)stats.exits, (double)stats.elapsed_ns / 1e6);
-    if (stats.deferred + stats.deferred_out > 0)
-        fprintf(
-            tool_err,
-            "did not fit at first: %llu calls, %llu answers of the host's; %llu bytes fetched\n",
+    if (stats.calls_out + stats.calls == 0)
+        return;
+    fprintf(tool_err,
+            "did not fit at first: %llu calls, %llu answers of the host's; %llu bytes fetched\n"
+            "room left over: %llu bytes behind calls, %llu behind answers of the host's\n",
             (unsigned long long)stats.deferred_out, (unsigned long long)stats.deferred,
-            (unsigned long long)stats.fetched);
+            (unsigned long long)stats.fetched, (unsigned long long)stats.spare_out,
+            (unsigned long long)stats.spare);
 }
 
 /* The sandbox is open: its functions are listed, or called. */

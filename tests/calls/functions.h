@@ -81,7 +81,8 @@ static inline void open_file(const char *file, struct halo_options options)
     static const struct halo_signature str_u32 = HALO_FN(HALO_STR, HALO_U32);
     static const struct halo_signature void_i64 = HALO_FN(HALO_VOID, HALO_I64);
 
-    options.ram_len = 64ull << 20;
+    if (options.ram_len == 0)
+        options.ram_len = 64ull << 20;
     note_count = 0;
     if (halo_open(&box, file, &options))
         fail_msg("%s", halo_errmsg(box));

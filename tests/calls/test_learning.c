@@ -4,6 +4,8 @@
 
 #define LONGEST (1u << 20) /* that is learned, with what stands before the bytes */
 
+#define LONG_HEAD 24u /* before the bytes of a call of sum(bytes, "", none) */
+
 static unsigned char bytes[2 << 20];
 
 static int open_learning(void **state)
@@ -67,6 +69,59 @@ static void a_long_call_takes_one_exit_once_it_was_seen(void **state)
     }
     assert_int_equal(exits_of(10, 3), 10);
     assert_int_equal(stats().deferred_out, 4);
+}
+
+/* Any length up to 64 KiB, once one of them was seen. */
+static void arguments_of_up_to_64_kib_take_one_exit_each(void **state)
+{
+    (void)state;
+    assert_int_equal(exits_of(1, 65536), 2);
+    for (size_t len = 0; len <= 65536; len += 1 + len / 7)
+        assert_int_equal(exits_of(1, len), 1);
+    assert_int_equal(exits_of(300, 65536), 300);
+    assert_int_equal(stats().deferred_out, 1);
+    assert_int_equal(stats().fetched, 65536 + LONG_HEAD);
+}
+
+/* A function of the guest's that asks for so much of the heap: its code, 0 or 12. */
+static int take_heap(uint32_t len)
+{
+    const int error = halo_call(box, &future, function("fill", FN(HALO_BYTES, HALO_U32)),
+                                10 * SECONDS, halo_u32(len));
+    const int code = future.code;
+
+    assert_true(error == 0 || (error == HALO_ECALL && code == 12));
+    halo_future_free(&future);
+    return code;
+}
+
+/* It is a quarter of the heap at most, and the rest is the program's. */
+static void what_is_learned_leaves_the_program_its_heap(void **state)
+{
+    static struct halo_future futures[16];
+    struct halo_options options = way_options(state);
+    uint32_t most = 0;
+
+    close_box(state);
+    options.ram_len = 6 << 20;
+    open_file(functions, options);
+    assert_int_equal(halo_serve_begin(box, 10 * SECONDS), 0);
+    for (uint32_t step = 4 << 20; step >= 4096; step /= 2)
+        most += take_heap(most + step) == 0 ? step : 0;
+    assert_in_range(most, 1 << 20, 4 << 20);
+    assert_int_equal(exits_of(1, 100000), 2);
+    assert_int_equal(exits_of(10, 100000), 10);
+    assert_int_equal(exits_of(2, 1000000), 4); /* more than a quarter */
+    assert_int_equal(exits_of(10, 100000), 10);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 16; i++) /* which would be 2 MiB */
+            start(&futures[i], 100000);
+        for (int i = 0; i < 16; i++)
+            finish(&futures[i], 100000);
+    }
+    assert_int_equal(take_heap(most / 2), 0);
+    assert_int_equal(take_heap(most + 8192), 12);
+    assert_int_equal(exits_of(10, 100000), 10);
 }
 
 static void what_is_longer_is_fetched_each_time(void **state)
@@ -155,6 +210,8 @@ int main(int argc, char **argv)
 {
     static const struct way_test tests[] = {
         RINGS(a_long_call_takes_one_exit_once_it_was_seen),
+        RINGS(arguments_of_up_to_64_kib_take_one_exit_each),
+        RINGS(what_is_learned_leaves_the_program_its_heap),
         RINGS(what_is_longer_is_fetched_each_time),
         RINGS(as_many_learn_as_are_long_at_a_time),
         RINGS(others_than_the_first_thirty_two_do_not_learn),

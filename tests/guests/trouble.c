@@ -187,13 +187,19 @@ static void unknown_doorbell(void)
 
 /* Bad descriptors, written straight into the ring: nothing of the runtime's is in flight yet. */
 
-static void descriptor(uint32_t slot, uint64_t addr, uint32_t len, uint16_t id, uint16_t flags)
+static void descriptor_of(enum halo_queue_index queue, uint32_t slot, uint64_t addr, uint32_t len,
+                          uint16_t id, uint16_t flags)
 {
     HALO_SHARED struct halo_desc *ring =
-        halo_shm_share((void *)(uintptr_t)halo_boot_page()->queue[HALO_QUEUE_G2H].desc);
+        halo_shm_share((void *)(uintptr_t)halo_boot_page()->queue[queue].desc);
 
     halo_shm_stage_addr(&ring[slot], addr);
     halo_shm_publish_meta(&ring[slot], halo_meta(len, id, flags | HALO_DESC_AVAIL));
+}
+
+static void descriptor(uint32_t slot, uint64_t addr, uint32_t len, uint16_t id, uint16_t flags)
+{
+    descriptor_of(HALO_QUEUE_G2H, slot, addr, len, id, flags);
 }
 
 static void kick(void)
@@ -249,6 +255,42 @@ static void buffer_over_ring(void)
 {
     descriptor(0, halo_boot_page()->queue[HALO_QUEUE_G2H].desc, 16, 0, HALO_DESC_WRITE);
     kick();
+}
+
+/* Buffers for calls of this program's functions that are not what they say. */
+
+static void post(uint64_t addr, uint32_t len)
+{
+    descriptor_of(HALO_QUEUE_H2G, 0, addr, len, 0, HALO_DESC_WRITE);
+    kick();
+}
+
+static void post_far(void)
+{
+    post(halo_boot_page()->pool_base, UINT32_MAX);
+}
+
+/* One byte more than there is. */
+static void post_too_long(void)
+{
+    const struct halo_boot *boot = halo_boot_page();
+
+    post(boot->pool_base + boot->pool_len - 4096, 4097);
+}
+
+static void post_code(void)
+{
+    post((uintptr_t)&touch, 4096);
+}
+
+static void post_boot(void)
+{
+    post((uintptr_t)halo_boot_page(), 4096);
+}
+
+static void post_short(void)
+{
+    post(halo_boot_page()->pool_base, 255);
 }
 
 /* Bad messages in sound chains. */
@@ -350,6 +392,11 @@ static const struct mode modes[] = {
     {"write-to-code", write_to_code},
     {"write-to-relro", write_to_relro},
     {"buffer-over-ring", buffer_over_ring},
+    {"post-far", post_far},
+    {"post-too-long", post_too_long},
+    {"post-code", post_code},
+    {"post-boot", post_boot},
+    {"post-short", post_short},
     {"short-message", short_message},
     {"no-room", no_room},
     {"wrong-length", wrong_length},

@@ -276,7 +276,8 @@ static void rpc_09_arguments_are_fetched_by_the_ticket_of_their_call(void **stat
 
     (void)state;
     exported[0].signature = (struct halo_signature)HALO_FN(HALO_I64, HALO_BYTES);
-    post(SPARE, sent[SPARE - 1], 300); /* the newest is taken first */
+    c.port.posted = 0;
+    post(SPARE, sent[SPARE - 1], 300); /* there is no longer one */
     assert_int_equal(halo__future_start(&c.calls, &future, 1, &arg, 1), 0);
     assert_null(halo__invoke_send(&c.calls));
     request = future.request;
@@ -333,6 +334,41 @@ static void cost_02_what_is_written_with_calls_is_bounded(void **state)
         halo_future_free(&futures[i]);
 }
 
+/* Whatever length a guest posts, and however long a call is: it is written into that, or announced
+ * there, and no byte behind it is touched. */
+static void rpc_11_nothing_is_written_beyond_what_was_posted(void **state)
+{
+    static unsigned char bytes[9000], room[9000];
+
+    (void)state;
+    memset(bytes, 0x11, sizeof(bytes));
+    c.port.posted = 0; /* no other than these */
+    exported[0].signature = (struct halo_signature)HALO_FN(HALO_I64, HALO_BYTES);
+    for (size_t posted = HALO_POST_MIN; posted <= 8192; posted += 1 + posted / 9) {
+        for (size_t len = posted - 80; len <= posted + 8; len++) {
+            const struct halo_value arg = halo_bytes(bytes, len);
+            struct halo_message head;
+            size_t written;
+
+            memset(room, 0xee, sizeof(room));
+            post(SPARE, room, posted);
+            assert_int_equal(halo__future_start(&c.calls, &future, 1, &arg, 1), 0);
+            assert_null(halo__invoke_send(&c.calls));
+            memcpy(&head, room, sizeof(head));
+            written = sizeof(head) + head.length;
+            assert_in_range(written, 16, posted);
+            if (!(head.flags & HALO_MESSAGE_DEFERRED))
+                assert_true(written > len);
+            for (size_t i = written; i < sizeof(room); i++)
+                assert_int_equal(room[i], 0xee);
+            halo_future_free(&future);
+            c.calls.numbers[future.request % HALO_NUMBERS] = 0; /* as if it had been answered */
+            c.calls.number_count--;
+        }
+    }
+    assert_true(c.calls.stats.deferred_out > 0 && c.calls.stats.spare_out > 0);
+}
+
 static void rpc_07_the_host_nests_to_a_fixed_depth(void **state)
 {
     (void)state;
@@ -378,6 +414,7 @@ int main(void)
         TEST(res_04_a_result_that_is_too_long_is_an_error),
         TEST(rpc_09_arguments_are_fetched_by_the_ticket_of_their_call),
         TEST(cost_02_what_is_written_with_calls_is_bounded),
+        TEST(rpc_11_nothing_is_written_beyond_what_was_posted),
         TEST(rpc_07_the_host_nests_to_a_fixed_depth),
         TEST(res_06_calls_in_flight_are_bounded),
     };

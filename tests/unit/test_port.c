@@ -185,6 +185,31 @@ static void buffers_are_taken_once_each(void **state)
     }
 }
 
+/* Where that is too short, the newest that is long enough, wherever it lies; all others stay. */
+static void a_longer_buffer_is_taken_in_place_of_one(void **state)
+{
+    static const uint32_t lens[] = {300, 900, 600, 400, 256};
+    static const struct {
+        uint64_t need;
+        uint32_t gets;
+    } takes[] = {{1000, 256}, {500, 600}, {500, 900}, {500, 400}, {257, 300}};
+    const char *why;
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        submit(HALO_QUEUE_H2G, 0, 0, lens[i]);
+    assert_int_equal(halo__port_drain(&port), 0);
+    for (int i = 0; i < 5; i++) {
+        const struct halo_request *buffer = halo__port_buffer(&port, &why);
+
+        assert_non_null(buffer);
+        if (buffer->parked.writable_len < takes[i].need)
+            buffer = halo__port_longer(&port, buffer, takes[i].need);
+        assert_int_equal(buffer->parked.writable_len, takes[i].gets);
+    }
+    assert_null(halo__port_buffer(&port, &why));
+}
+
 static void an_answer_alone_is_given_back_at_once(void **state)
 {
     struct halo_used used;
@@ -241,6 +266,7 @@ int main(void)
         cmocka_unit_test_setup(what_a_service_does_not_understand_is_told, setup),
         cmocka_unit_test(rpc_05_a_buffer_for_calls_has_its_length),
         cmocka_unit_test_setup(buffers_are_taken_once_each, setup),
+        cmocka_unit_test_setup(a_longer_buffer_is_taken_in_place_of_one, setup),
         cmocka_unit_test_setup(an_answer_alone_is_given_back_at_once, setup),
         cmocka_unit_test(rpc_06_nothing_inline_comes_for_the_host_s_calls),
         cmocka_unit_test_setup(what_has_ended_stays_ended, setup),

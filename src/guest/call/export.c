@@ -6,8 +6,9 @@
  *
  * A call that is longer than its buffer is announced there and fetched, which is another exit. From
  * then on its post brings memory of that length for the call instead, which is the program's heap's
- * and is given back when the call is over. The host fills the buffer that was posted last first, so
- * that as many posts learn as there are long calls at a time.
+ * and is given back when the call is over. The host fills the buffer that was posted last first, or
+ * the last of those that are long enough, so that as many posts learn as there are long calls at a
+ * time.
  */
 #include <halo/driver.h>
 #include "../port.h"

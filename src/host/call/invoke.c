@@ -21,8 +21,9 @@ static bool fits(struct halo_calls *calls, const struct halo_request *buffer, ui
 }
 
 /*
- * In a buffer of the guest's; one that is too long for it, or for what is copied at an exit, is
- * fetched into memory of the guest's own. It is of values, or, where `payload` is NULL, of rows.
+ * In a buffer of the guest's, or another that is longer; one that is too long for all of them, or
+ * for what is copied at an exit, is fetched into memory of the guest's own. It is of values, or,
+ * where `payload` is NULL, of rows.
  */
 static void send_call(struct halo_calls *calls, const struct halo_request *buffer,
                       const struct halo_payload *payload, struct halo_future *future)
@@ -34,6 +35,8 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
 
     if (!payload)
         message.flags |= HALO_MESSAGE_ROWS;
+    if (len > buffer->parked.writable_len - HALO_PAYLOAD && !buffer->pushed_at)
+        buffer = halo__port_longer(calls->port, buffer, HALO_PAYLOAD + len);
     if (fits(calls, buffer, len)) {
         calls->stats.spare_out += buffer->parked.writable_len - HALO_PAYLOAD - len;
         if (payload)
