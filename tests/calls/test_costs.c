@@ -345,6 +345,36 @@ static void cost_04_lists_of_a_file_are_not_looked_at_for_ever(void **state)
     free(far);
 }
 
+/* A program without notes that names a library behind so many bytes of what a linker is told. */
+static unsigned char *make_dynamic_file(size_t before, size_t *len)
+{
+    static const Elf64_Dyn needed = {.d_tag = DT_NEEDED};
+    unsigned char *file = make_file(before, len);
+    Elf64_Phdr *const dynamic = (Elf64_Phdr *)(file + sizeof(Elf64_Ehdr)) + 1;
+
+    dynamic->p_type = PT_DYNAMIC;
+    for (size_t at = 0; at < before; at += sizeof(Elf64_Dyn))
+        file[dynamic->p_offset + at] = DT_DEBUG; /* zeros would end it */
+    memcpy(file + dynamic->p_offset + before, &needed, sizeof(needed));
+    return file;
+}
+
+static void cost_04_what_a_linker_is_told_is_not_looked_at_for_ever(void **state)
+{
+    const struct halo_options options = way_options(state);
+    size_t len;
+    unsigned char *near = make_dynamic_file(63 << 10, &len), *far;
+
+    assert_int_equal(halo_open_memory(&box, near, len, &options), HALO_EGUEST);
+    assert_non_null(strstr(halo_errmsg(box), "it needs shared libraries"));
+    halo_close(box);
+    far = make_dynamic_file(64 << 10, &len);
+    if (halo_open_memory(&box, far, len, &options))
+        fail_msg("%s", halo_errmsg(box));
+    free(near);
+    free(far);
+}
+
 /* --- A limit of memory around the host ---------------------------------------------------------
  */
 
@@ -531,6 +561,7 @@ int main(void)
         RINGS(cost_01_arguments_are_held_while_they_are_served),
         TEST(cost_03_memory_that_is_not_there_is_an_error),
         TEST(cost_04_lists_of_a_file_are_not_looked_at_for_ever),
+        TEST(cost_04_what_a_linker_is_told_is_not_looked_at_for_ever),
         RINGS(cost_03_memory_that_lacks_later_is_an_error),
         RINGS(cost_03_streams_touch_no_memory_that_is_not_there),
         RINGS(cost_03_a_limit_around_the_host_is_an_error),

@@ -19,6 +19,11 @@ static void host_that_looks_at_its_guest(void *argument)
     struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
     const pid_t guest = process_guest_of(getpid());
     const char *const caps[] = {"CapInh:", "CapPrm:", "CapEff:", "CapAmb:"};
+    const char *const limits[] = {
+        "Max file size",  "Max data size",     "Max stack size",    "Max core file size",
+        "Max processes",  "Max open files",    "Max locked memory", "Max address space",
+        "Max file locks", "Max msgqueue size", "Max nice priority", "Max realtime priority",
+    };
 
     (void)argument;
     must(guest > 0);
@@ -29,10 +34,12 @@ static void host_that_looks_at_its_guest(void *argument)
     must(atoi(process_line(guest, "status", "NoNewPrivs:")) == 1);
     must(atoi(process_line(guest, "status", "Seccomp:")) == 2);
     must(atoi(process_line(guest, "status", "Uid:")) != 0);
-    must(atoi(process_line(guest, "limits", "Max open files")) == 0);
-    must(atoi(process_line(guest, "limits", "Max processes")) == 0);
-    must(atoi(process_line(guest, "limits", "Max address space")) == 0);
-    must(strncmp(process_line(guest, "limits", "Max file size"), "             0", 10) == 0);
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        char soft[24] = "", hard[24] = "";
+
+        must(sscanf(process_line(guest, "limits", limits[i]), "%23s %23s", soft, hard) == 2);
+        must(strcmp(soft, "0") == 0 && strcmp(hard, "0") == 0); /* not "unlimited" */
+    }
     must(atoi(process_line(guest, "oom_score_adj", "")) == 1000); /* COST-03 */
     if (geteuid() == 0) {
         char ours[64] = "", its[64] = "", path[64];
