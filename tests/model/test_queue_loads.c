@@ -3,11 +3,11 @@
  * run all histories of a few operations, and each load of a shared word has every answer of a small
  * alphabet. What the ring makes of them is test_every_load's part; here it is what a program sees:
  *
- *     the sender      answers belong to requests in flight and come once, no longer than was asked;
- *                     every buffer is free, in flight, or an answer's; loads are bounded; at the
- * end all that is out is given up once, and after a reset nothing is missing the receiver requests
- * lie in what the driver may name; an answer goes where it may be written and nowhere else; no more
- * is in flight than allowed
+ * - the sender: answers belong to requests in flight and come once, no longer than was asked; every
+ *   buffer is free, in flight, or an answer's; loads are bounded; at the end all that is out is
+ *   given up once, and after a reset nothing is missing
+ * - the receiver: requests lie in what the driver may name; an answer goes where it may be written
+ *   and nowhere else; no more is in flight than allowed
  */
 #include "../unit/queue_fixture.h"
 #include <stdio.h>
