@@ -40,6 +40,7 @@ enum halo_error {
     HALO_ECALL = -24,      /* the function was called and failed; its own code and text tell why */
     HALO_EDEADLOCK = -25,  /* what is waited for cannot come before this wait is over */
     HALO_ETRANSPORT = -26, /* this transport cannot do it */
+    HALO_ELIMIT = -27,     /* the guest used up what it may, and will not run again */
 };
 
 /*

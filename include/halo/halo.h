@@ -145,7 +145,26 @@ struct halo_options {
     struct halo_sizes sizes; /* of what host and guest share; 0 is the default of each */
     const char *const *env;  /* the environment of a program of Linux's: NAME=VALUE */
     uint32_t env_count;
+    /*
+     * What the guest may use up in all its runs; then it is ended, with HALO_ELIMIT. 0: no limit.
+     *
+     * cpu_ms: processor time, in ms, up to HALO_CPU_MS_MAX. On KVM that of the calling thread while
+     * it is in the guest; in a process that of the guest's process, with what the kernel does for
+     * it. What the host does for the guest is no part of it (exit_max bounds that), and time that
+     * it waits is none. It is passed by 10 ms at most, where the machine has a processor for both.
+     * On KVM an exit costs two readings of a clock more, some 100 ns each.
+     *
+     * exits_per_second: how often the guest may leave for its host, in a second on average, up to
+     * HALO_EXITS_MAX. A guest that has left less often may do as many in a burst as a second has. A
+     * guest that shares exits among its requests leaves some 10,000 times a second at most; one
+     * that only wants to keep its host busy, some 100,000 times.
+     */
+    uint64_t cpu_ms;
+    uint32_t exits_per_second;
 };
+
+#define HALO_CPU_MS_MAX 1000000000000ull
+#define HALO_EXITS_MAX 100000000u
 
 #define HALO_HELD_DEFAULT (64ull << 20)
 #define HALO_EXIT_DEFAULT (256ull << 20)
@@ -360,6 +379,7 @@ void halo_future_free(struct halo_future *future);
  *   HALO_EFAULT     it faulted; halo_fault tells how
  *   HALO_EPANIC     it gave up; halo_errmsg holds its message
  *   HALO_EPOISONED  it broke the protocol; halo_errmsg tells which rule, halo_poison more of it
+ *   HALO_ELIMIT     it used up its CPU time, or its exits (struct halo_options)
  *   HALO_EIO        it could not write to a standard stream, which its program does not handle;
  *                   halo_errmsg names stream and error
  *   HALO_ESTATE     it has ended before, was never opened, or is in the middle of a call

@@ -229,8 +229,8 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
     loop->exits++;
     loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT || exit->kind == HALO_EXIT_PROTECT;
     switch (exit->kind) {
-    case HALO_EXIT_TIMEOUT:
-        return HALO_ETIMEDOUT;
+    case HALO_EXIT_TIMEOUT: /* or it is time to look how much it has used */
+        return loop->limits.any && halo__now() < loop->deadline ? 0 : HALO_ETIMEDOUT;
     case HALO_EXIT_PROTECT:
         error = halo__machine_protect(loop->machine, exit);
         return error ? halo__loop_end(loop, error) : 0;
@@ -253,6 +253,7 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
 int halo__loop_step(struct halo_loop *loop)
 {
     struct halo_port *port = loop->port;
+    int64_t deadline = loop->deadline;
     struct halo_exit exit;
     int error = halo__port_send(port);
 
@@ -286,8 +287,13 @@ int halo__loop_step(struct halo_loop *loop)
      * with what it was told. */
     if (!loop->is_inside)
         halo__machine_tell(loop->machine);
+    if (loop->limits.any) {
+        error = halo__limits_look(&loop->limits, loop->machine, loop->words, &deadline);
+        if (error)
+            return halo__loop_end(loop, error);
+    }
     exit.is_system_call = false;
-    error = loop->machine->backend->run(loop->machine, loop->deadline, &exit);
+    error = loop->machine->backend->run(loop->machine, deadline, &exit);
     if (error)
         return halo__loop_end(loop, error);
     return handle_exit(loop, &exit);

@@ -7,6 +7,7 @@
 #define HALO_SRC_LOOP_H
 
 #include "deadline.h"
+#include "limits.h"
 #include "machine/machine.h"
 #include "poller.h"
 #include "port.h"
@@ -29,6 +30,7 @@ struct halo_loop {
     struct halo_words last; /* what was said of its end */
     int exit_code;          /* of a guest that ended by itself */
     int64_t deadline;
+    struct halo_limits limits;
     bool is_inside; /* the guest was stopped in the middle of its code, not at its doorbell */
     int64_t wake;   /* when a guest that waits goes on even so, or 0 */
     bool has_fault;

@@ -113,6 +113,8 @@ static int open_program(struct halo_sandbox **result, const struct halo_program 
                        &box->words);
     if (!error)
         error = halo__machine_create(&box->machine);
+    if (!error)
+        error = halo__limits_begin(&box->loop.limits, &box->machine, &box->words, options);
     halo__signals_return(&signals);
     if (!error)
         box->loop.state = HALO_STATE_READY;

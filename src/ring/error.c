@@ -39,6 +39,8 @@ static const struct error_text texts[] = {
      "what is waited for cannot come before this wait is over; wait outside of the function"},
     {HALO_ETRANSPORT, "HALO_ETRANSPORT",
      "the stack transport cannot do this; use the ring transport"},
+    {HALO_ELIMIT, "HALO_ELIMIT",
+     "the guest used up its CPU time or its exits, and will not run again; raise the limit"},
 };
 
 static const struct error_text *find(int error)

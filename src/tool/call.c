@@ -24,7 +24,7 @@ static const char usage[] =
     "\n" TOOL_USAGE "  -h, --help           this text\n"
     "\n"
     "Exit codes: 0; 1 the function failed; 2 wrong use or an unusable file; 3 the guest\n"
-    "faulted, panicked or broke the protocol; 4 the time limit.\n";
+    "faulted, panicked or broke the protocol; 4 a limit of time or exits.\n";
 
 static int wrong_value(uint32_t which, enum halo_type type, const char *text)
 {

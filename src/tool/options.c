@@ -76,6 +76,26 @@ static bool parse_timeout(const char *text, int64_t *ns)
     return true;
 }
 
+static bool parse_cpu(const char *text, uint64_t *ms)
+{
+    int64_t ns;
+
+    if (!parse_timeout(text, &ns))
+        return false;
+    *ms = ns > 1000000 ? (uint64_t)ns / 1000000 : 1;
+    return true;
+}
+
+static bool parse_exits(const char *text, uint32_t *exits)
+{
+    uint64_t count;
+
+    if (!parse_len(text, 0, 1, HALO_EXITS_MAX, &count))
+        return false;
+    *exits = (uint32_t)count;
+    return true;
+}
+
 int tool_option(const char *command, struct tool_options *options, int option, const char *value)
 {
     static const char *const backends[] = {"auto", "kvm", "process"};
@@ -121,6 +141,14 @@ int tool_option(const char *command, struct tool_options *options, int option, c
                          value);
         tool_limit(options->timeout_ns); /* of what is said before the guest runs, too */
         return 0;
+    case TOOL_CPU:
+        return parse_cpu(value, &options->sandbox.cpu_ms)
+                   ? 0
+                   : wrong(command, "CPU time is a number of seconds, up to 1e9, not", value);
+    case TOOL_EXITS:
+        return parse_exits(value, &options->sandbox.exits_per_second)
+                   ? 0
+                   : wrong(command, "exits in a second are a number from 1 to 1e8, not", value);
     case TOOL_RESERVE:
         options->sandbox.reserve = true;
         return 0;
@@ -163,6 +191,7 @@ int tool_exit_code(int error, int code)
     case HALO_EPOISONED:
         return TOOL_EXIT_GUEST;
     case HALO_ETIMEDOUT:
+    case HALO_ELIMIT:
         return TOOL_EXIT_TIMEOUT;
     case HALO_EIO:
         return TOOL_EXIT_FAILED;

@@ -18,7 +18,8 @@ static const char usage[] =
     "  -h, --help           this text\n"
     "\n"
     "Exit codes: the guest's own; 1 what it wrote could not be written; 2 wrong use or an\n"
-    "unusable file; 3 the guest faulted, panicked or broke the protocol; 4 the time limit.\n";
+    "unusable file; 3 the guest faulted, panicked or broke the protocol; 4 a limit of time or "
+    "exits.\n";
 
 struct run_options {
     struct tool_options common;

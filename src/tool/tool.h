@@ -26,7 +26,7 @@ enum tool_exit {
     TOOL_EXIT_FAILED = 1,  /* call: the function failed; what there was could not be written */
     TOOL_EXIT_USAGE = 2,   /* wrong use, a file or a machine that is not as it must be */
     TOOL_EXIT_GUEST = 3,   /* the guest faulted, panicked or broke the protocol */
-    TOOL_EXIT_TIMEOUT = 4, /* it did not end in time */
+    TOOL_EXIT_TIMEOUT = 4, /* it did not end in time, or used up what it may */
 };
 
 int tool_run(int argc, char **argv);
@@ -85,6 +85,8 @@ struct tool_options {
         {"queue", required_argument, NULL, TOOL_QUEUE},                                            \
         {"call-queue", required_argument, NULL, TOOL_CALLS},                                       \
         {"pool", required_argument, NULL, TOOL_POOL},                                              \
+        {"cpu-limit", required_argument, NULL, TOOL_CPU},                                          \
+        {"exit-limit", required_argument, NULL, TOOL_EXITS},                                       \
         {"reserve", no_argument, NULL, TOOL_RESERVE},                                              \
     {                                                                                              \
         "strict", no_argument, NULL, TOOL_STRICT                                                   \
@@ -96,10 +98,14 @@ struct tool_options {
 #define TOOL_CALLS 260
 #define TOOL_POOL 261
 #define TOOL_RESERVE 262
+#define TOOL_CPU 263
+#define TOOL_EXITS 264
 #define TOOL_USAGE                                                                               \
     "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"       \
     "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n"    \
     "      --call-queue N   descriptors of the queue to the guest, two for each call (256)\n"    \
+    "      --cpu-limit SECS stop the guest after so much processor time\n"                       \
+    "      --exit-limit N   stop the guest when it leaves for its host so often in a second\n"   \
     "      --pool KIB       memory for buffers (a quarter of -m, 2 to 4 MiB)\n"                  \
     "      --queue N        descriptors of the queue to the host (as many as the guest takes)\n" \
     "  -q, --quiet          do not show how far a long transfer is\n"                            \

@@ -69,10 +69,11 @@ static long arrange_files(const struct halo_keeper *keeper)
 }
 
 /* As vfork: the child shares memory and stack with us, who stand still, until it has begun. */
-static long start_child(void)
+static long start_child(struct halo_keeper *keeper)
 {
     const char *const none[] = {0};
-    long child = call6(__NR_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0, 0);
+    long child = call6(__NR_clone, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD, 0,
+                       (long)&keeper->child, 0, 0, 0);
 
     if (child == 0) {
         call6(__NR_execveat, CHILD_PROGRAM, (long)"", (long)none, (long)none, AT_EMPTY_PATH, 0);
@@ -139,7 +140,7 @@ void halo__keeper_main(struct halo_keeper *keeper)
     call3(__NR_chdir, (long)"/", 0, 0);
     if (arrange_files(keeper) < 0)
         end(HALO_KEEPER_FILES);
-    child = start_child();
+    child = start_child(keeper);
     if (child < 0)
         end(HALO_KEEPER_CHILD);
     for (int fd = CHILD_SOCKET; fd < KEEPER_TIE; fd++)

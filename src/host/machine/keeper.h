@@ -18,6 +18,7 @@ struct halo_keeper {
     /* The host's word, before. */
     int program, socket, ram; /* descriptors */
     int host;                 /* its process id; 0 in a fork of the host, where this is wiped */
+    int child;                /* the guest's process id, before that begins */
     /* The keeper's word, there once it has ended. */
     int status; /* of the guest's process, as wait tells it */
     int has_status;

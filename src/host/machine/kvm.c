@@ -288,8 +288,14 @@ static int kvm_enter(struct halo_machine *machine, int64_t deadline)
         .it_value = {deadline / 1000000000, deadline % 1000000000},
     };
 
-    if (deadline == HALO_FOREVER)
+    if (machine->counts_cpu) { /* it is to be looked at in between */
+        const int64_t soon = halo__now() + REPEAT_NS;
+        const int64_t first = soon < deadline ? soon : deadline;
+
+        when.it_value = (struct timespec){first / 1000000000, first % 1000000000};
+    } else if (deadline == HALO_FOREVER) {
         return 0;
+    }
     if (set_mask(state) < 0)
         return failed(machine, "cannot set the signal mask of a vCPU");
     event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
@@ -430,7 +436,7 @@ static int read_exit(struct halo_machine *machine, struct kvm_state *state, stru
     }
 }
 
-static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit)
+static inline int run_vcpu(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit)
 {
     struct kvm_state *state = machine->state;
     sigset_t urgent;
@@ -450,6 +456,32 @@ static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_e
     }
     exit->kind = HALO_EXIT_TIMEOUT;
     return 0;
+}
+
+static int64_t thread_time(void)
+{
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit)
+{
+    int64_t begin;
+    int error;
+
+    if (!machine->counts_cpu)
+        return run_vcpu(machine, deadline, exit);
+    begin = thread_time();
+    error = run_vcpu(machine, deadline, exit);
+    machine->cpu_ns += thread_time() - begin;
+    return error;
+}
+
+static int64_t kvm_cpu(struct halo_machine *machine)
+{
+    return machine->cpu_ns;
 }
 
 static uint64_t kvm_where(struct halo_machine *machine)
@@ -533,6 +565,7 @@ const struct halo_backend halo__kvm = {
     .leave = kvm_leave,
     .run = kvm_run,
     .where = kvm_where,
+    .cpu = kvm_cpu,
     .look = kvm_look,
     .protect = kvm_protect,
     .destroy = kvm_destroy,

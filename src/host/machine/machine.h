@@ -110,6 +110,9 @@ struct halo_backend {
     int (*run)(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit);
     /* Where a guest is that was interrupted, or 0: it did not say. To be shown, and no more. */
     uint64_t (*where)(struct halo_machine *machine);
+    /* Processor time that the guest has used, in ns, of a machine that counts it; or negative:
+     * nobody can tell. */
+    int64_t (*cpu)(struct halo_machine *machine);
     /* The registers at the last exit, as far as they can be had. To be shown, and no more. */
     void (*look)(struct halo_machine *machine, struct halo_processor *processor);
     /* After a HALO_EXIT_PROTECT: do it, where `refusal` is 0, and tell the guest. */
@@ -128,6 +131,8 @@ struct halo_machine {
     void *state;           /* the backend's own */
     bool is_auto;          /* the backend may still become the other one */
     bool is_strict;        /* every namespace is asked for, or there is no sandbox */
+    bool counts_cpu;       /* what backend->cpu tells is asked for */
+    int64_t cpu_ns;        /* of KVM: in all runs so far */
     uint64_t counter_rate; /* of the guest's time stamp counter; 0: the backend has no word */
     int64_t first_ns;      /* the clock, and the host's counter at that time */
     uint64_t first_counter;
