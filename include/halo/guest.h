@@ -207,8 +207,9 @@ struct halo_reader {
 int halo_reader_open(struct halo_reader *reader, uint32_t handle);
 
 /*
- * The same with up to `depth` buffers of `len` bytes, 1 to HALO_READER_DEPTH of them and together
- * at most HALO_WINDOW_BYTES: HALO_EINVAL. For many readers, each of which needs little.
+ * The same with up to `depth` buffers of `len` bytes, 1 to HALO_READER_DEPTH of them, of 4 bytes at
+ * least and together of HALO_WINDOW_BYTES at most: else HALO_EINVAL. For many readers, each of
+ * which needs little.
  */
 int halo_reader_open_sized(struct halo_reader *reader, uint32_t handle, uint32_t len,
                            uint32_t depth);
@@ -249,7 +250,7 @@ struct halo_writer {
 /*
  * Write to `handle` through a buffer of HALO_STREAM_BUF bytes, or of `len`, up to
  * HALO_WINDOW_BYTES. The writer must stay where it is until halo_writer_close. Returns 0;
- * HALO_EINVAL; HALO_ETRANSPORT with the stack transport.
+ * HALO_EINVAL for another length; HALO_ETRANSPORT with the stack transport.
  */
 int halo_writer_open(struct halo_writer *writer, uint32_t handle);
 int halo_writer_open_sized(struct halo_writer *writer, uint32_t handle, uint32_t len);
@@ -273,9 +274,10 @@ int halo_writer_close(struct halo_writer *writer);
  * HALO_STDERR is not held back, and comes behind what went to HALO_STDOUT before; of both, what was
  * written goes out however the program ends.
  *
- * Returns 0. A write that fails ends the program: halo_run returns HALO_EIO at the host, with words
- * that name stream and error. Not so where the host has connected nothing to the stream; then this
- * returns HALO_EIO, and the program ends like that only if it were to end with 0.
+ * Returns 0, or HALO_EINVAL for another stream. A write that fails ends the program: halo_run
+ * returns HALO_EIO at the host, with words that name stream and error. Not so where the host has
+ * connected nothing to the stream; then this returns HALO_EIO, and the program ends like that only
+ * if it were to end with 0.
  */
 int halo_write(uint32_t handle, const void *bytes, size_t len);
 
@@ -410,11 +412,11 @@ struct halo_export {
                           const struct halo_value *args __attribute__((unused)))
 
 /*
- * Answer the call. The value may be changed or freed afterwards: up to 2048 bytes are copied; where
- * it is longer, the host takes it from where it lies before this returns. Returns 0; HALO_ETYPE
- * where it is not of the signature's type, HALO_EINVAL where it is no sound value, HALO_ESIZE where
- * it is too long for any message: then the host gets that error instead. HALO_ESTATE where the call
- * was answered before.
+ * Answer the call. The value may be changed or freed afterwards: a short one, of up to some
+ * 1000 bytes, is copied; a longer one the host takes from where it lies before this returns.
+ * Returns 0; HALO_ETYPE where it is not of the signature's type, HALO_EINVAL where it is no sound
+ * value, HALO_ESIZE where it is too long for any message: then the host gets that error instead.
+ * HALO_ESTATE where the call was answered before.
  */
 int halo_return(struct halo_call *call, struct halo_value value);
 

@@ -186,8 +186,8 @@ struct halo_options {
  *   HALO_ENOKVM  HALO_BACKEND_KVM was asked for and /dev/kvm cannot be used
  *   HALO_EHOST   the operating system refused something else
  *   HALO_EINVAL, HALO_ENOMEM
- * Except for HALO_ENOMEM, *box is set in any case: after an error it can only be asked for
- * halo_errmsg and closed.
+ * *box is set in any case, to NULL where there is no memory for it: after an error it can only be
+ * asked for halo_errmsg and closed, which NULL can be, too.
  */
 int halo_open(struct halo_sandbox **box, const char *path, const struct halo_options *options);
 
@@ -225,8 +225,8 @@ typedef void halo_function(struct halo_call *call, const struct halo_value *args
  *     halo_provide(box, "host.lookup", &lookup_type, lookup, table);
  *
  * Name and signature are copied; `context` comes back with each call. Returns 0, or HALO_EINVAL for
- * a name or signature that breaks its rules, or a name that is taken; HALO_EFULL for more than
- * HALO_FUNCTIONS_MAX; HALO_ESTATE once the guest runs; HALO_ENOMEM.
+ * a name or signature that breaks its rules, a name that is taken, or a function that is NULL;
+ * HALO_EFULL for more than HALO_FUNCTIONS_MAX; HALO_ESTATE once the guest runs; HALO_ENOMEM.
  */
 int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_signature *signature,
                  halo_function *function, void *context);
@@ -273,7 +273,8 @@ int halo_serve_begin(struct halo_sandbox *box, int64_t timeout_ns);
 /*
  * The number of a function that the guest exports: above 0, valid until halo_close. HALO_ENAME,
  * HALO_ETYPE where it has no such function, or has it with another signature; HALO_ESTATE before
- * the guest has begun. halo_errmsg says more.
+ * the guest has begun or after its end; HALO_EINVAL for a name that is NULL, or a signature that
+ * breaks its rules. halo_errmsg says more.
  */
 int halo_lookup(struct halo_sandbox *box, const char *name, const struct halo_signature *signature);
 
@@ -312,7 +313,8 @@ struct halo_future {
  * others that were started until then. Returns 0, or HALO_ENAME for no such function; HALO_ECOUNT,
  * HALO_ETYPE, HALO_EINVAL for arguments that are not the signature's; HALO_ESIZE for more than
  * HALO_VALUE_MAX; HALO_EDEPTH inside too many calls; HALO_ESTATE before the guest has begun or
- * after its end. Then nothing was sent, and the future is done, with this error.
+ * after its end; HALO_ETRANSPORT over stacks where one is in flight. Then nothing was sent, and the
+ * future is done, with this error.
  */
 int halo_call_start(struct halo_sandbox *box, struct halo_future *future, int function,
                     const struct halo_value *args, size_t count);

@@ -22,9 +22,10 @@
  * An aggregate (HALO_EXPORT_AGGREGATE) makes one result of all rows, which may come in slices:
  *
  *     for (i = 0; !error && i < total; i += 32768) {
+ *         more = total - i > 32768;
  *         columns[0].first = i;
- *         halo_call_rows_start(box, &rows, mean, 32768, columns, 1,
- *                              i + 32768 < total ? HALO_ROWS_MORE : 0);
+ *         halo_call_rows_start(box, &rows, mean, more ? 32768 : total - i, columns, 1,
+ *                              more ? HALO_ROWS_MORE : 0);
  *         error = halo_wait(&rows.future, HALO_FOREVER);
  *     }
  *     if (!error && halo_column_has(&rows.result, 0))
@@ -105,7 +106,7 @@ struct halo_rows {
  * runs, in order with other calls that were started. Returns 0, or what halo_call_start does, and
  *
  *   HALO_EINVAL      a pointer is NULL, offsets go back or below 0, text has a zero byte inside, a
- *                    flag that there is not
+ *                    flag that there is not, HALO_ROWS_MORE for what is no aggregate
  *   HALO_ESIZE       more than HALO_ROWS_MAX rows, or HALO_ROWS_LEN_MAX bytes
  *   HALO_EFULL       HALO_AGGREGATES_MAX other aggregates are open; halo_rows_free closes one
  *   HALO_ETRANSPORT  over stacks; or the guest's library is older than rows

@@ -178,7 +178,8 @@ static inline void halo_send_begin(struct halo_send *send, struct halo_sender *s
  * The functions that add return 0, or an error, and then nothing was changed:
  *   HALO_ENOMEM  no buffer left in the pool, or more than part_count buffers in use
  *   HALO_ESTATE  a readable part after a writable one, or the request is not open
- *   HALO_EINVAL  a length of 0, or more than 2^32 - 1 writable bytes in all
+ *   HALO_EINVAL  a length of 0, or more than 2^32 - 1 writable bytes in all; lend: memory that goes
+ *                on behind the end of its buffer
  *   HALO_EBUSY   called from the notifier; lend: the buffer is lent already
  */
 
@@ -224,7 +225,8 @@ int halo_send_submit(struct halo_send *send, uint64_t context, struct halo_token
 int halo_send_submit_wait(struct halo_send *send, uint64_t context, uint64_t deadline,
                           struct halo_token *token);
 
-/* Give up a request that was not submitted; frees its buffers. Nothing happens to others. */
+/* Give up a request that was not submitted; frees its buffers, also inside the notifier. Nothing
+ * happens to others. */
 void halo_send_drop(struct halo_send *send);
 
 /*

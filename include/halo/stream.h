@@ -12,8 +12,9 @@
  * by a name, and those whose handle it is told, as the argument of a call. It never names a path.
  * Bytes go straight between the end and the guest's memory (docs/protocol.md, section 5).
  *
- * All functions are for the thread that uses the sandbox. Those without a timeout may also be
- * called inside functions that the guest calls, not inside those of halo_end_functions.
+ * All functions are for the thread that uses the sandbox. They may also be called inside functions
+ * that the guest calls, where waiting for what the guest does behind that call is HALO_EDEADLOCK;
+ * not inside those of halo_end_functions.
  */
 #ifndef HALO_STREAM_H
 #define HALO_STREAM_H
@@ -158,8 +159,8 @@ static inline struct halo_end halo_end_host(void)
 /*
  * Connect one of the standard streams; one without an end answers EBADF. The guest reads HALO_STDIN
  * and writes the others. Returns 0; HALO_EINVAL for a bad handle or an invalid end;
- * HALO_ESTATE where requests for it are in flight; HALO_EHOST where the descriptor cannot be
- * duplicated.
+ * HALO_ESTATE where requests for it are in flight, or it was closed; HALO_EHOST where the
+ * descriptor cannot be duplicated.
  */
 int halo_attach(struct halo_sandbox *box, uint32_t handle, struct halo_end end);
 

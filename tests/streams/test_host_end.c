@@ -138,6 +138,11 @@ static void misuse_is_an_error(void **state)
     assert_int_equal(halo_stream_close(box, own), 0);
     assert_int_equal(halo_wait(&future, HALO_FOREVER), HALO_ECALL);
     assert_int_equal(halo_stream_write(box, own, &value, 8, HALO_FOREVER), HALO_ESTALE);
+    /* A standard stream that was closed stays closed. */
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_host()), 0);
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_memory("", 0, NULL, 0)), 0);
+    assert_int_equal(halo_stream_close(box, HALO_STDIN), 0);
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_host()), HALO_ESTATE);
 }
 
 /* The guest closes it while the host waits for room in it. */
@@ -215,6 +220,33 @@ static void a_wait_for_a_stream_ends_when_it_is_closed(void **state)
     assert_int_equal(halo_stream_peek(box, handle, &bytes, HALO_FOREVER), HALO_ESTALE);
 }
 
+/* The guest has asked for 64 bytes, and is in the middle of a call. */
+static void write_inside(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    static const char bytes[100];
+    const uint32_t handle = *(uint32_t *)context;
+
+    assert_int_equal(halo_stream_write(box, handle, bytes, 5, HALO_FOREVER), 5);
+    assert_int_equal(halo_stream_write(box, handle, bytes, 100, HALO_FOREVER), 59);
+    assert_int_equal(halo_stream_write(box, handle, bytes, 1, HALO_FOREVER), HALO_EDEADLOCK);
+    assert_non_null(strstr(halo_errmsg(box), "waits for the function of its host's"));
+    halo_return(call, halo_i64(args[0].i64));
+}
+
+static void a_function_of_the_hosts_may_use_a_stream(void **state)
+{
+    static const struct halo_signature type = HALO_FN(HALO_I64, HALO_I64);
+    struct halo_stream_stats stats;
+    uint32_t handle;
+
+    open_guest(state, "beyond", NULL);
+    assert_int_equal(halo_provide(box, "host.next", &type, write_inside, &handle), 0);
+    handle = offer("in", halo_end_host(), HALO_IN);
+    assert_ends();
+    assert_int_equal(halo_stream_stats(box, handle, &stats), 0);
+    assert_int_equal(stats.bytes_in, 64);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -226,6 +258,7 @@ int main(void)
         RINGS(a_write_has_one_deadline),
         RINGS(a_guest_calls_while_its_host_waits_for_a_stream),
         RINGS(a_wait_for_a_stream_ends_when_it_is_closed),
+        RINGS(a_function_of_the_hosts_may_use_a_stream),
     };
 
     return run_every_way("host_end", tests, sizeof(tests) / sizeof(tests[0]), NULL, close_guest);
