@@ -41,6 +41,8 @@ const struct halo_boot *halo_boot_page(void)
     return the_boot;
 }
 
+struct halo__heap_more halo__heap_more;
+
 uint64_t halo__heap_limit(uint64_t len)
 {
     if (len > 0)

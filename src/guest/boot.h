@@ -21,6 +21,17 @@ void halo__doorbell(enum halo_doorbell op, uint64_t a, uint64_t b);
  */
 uint64_t halo__heap_limit(uint64_t len);
 
+/*
+ * Where long pieces come from when that is not all of the heap and has no room for them: NULL, or
+ * memory aligned to 16 bytes; and back. Where nobody has set it, from nowhere.
+ */
+struct halo__heap_more {
+    void *(*take)(uint64_t len);
+    void (*give)(void *memory, uint64_t len);
+};
+
+extern struct halo__heap_more halo__heap_more;
+
 /* End the guest where the host has broken a rule, or offers what cannot be used. */
 static inline void halo__check(int error, const char *what)
 {

@@ -152,6 +152,10 @@ void linux_init(struct linux_table *table, const struct linux_host *host, void *
 /* Memory that the program has anyway. What does not fit into the list is none: EFAULT. */
 void linux_add_range(struct linux_table *table, uint64_t base, uint64_t len, bool is_writable);
 
+/* Pages like the program's own, zeroed, or NULL; and back. */
+void *linux_memory_take(struct linux_table *table, uint64_t len);
+void linux_memory_give(struct linux_table *table, void *base, uint64_t len);
+
 /* Answer a system call: its result, or a negative errno. */
 int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t args[6]);
 

@@ -263,15 +263,28 @@ static bool any_mapped(const struct linux_table *table, uint64_t page, uint64_t 
     return false;
 }
 
-void *linux_pages_take(struct linux_table *table, uint64_t len)
+void *linux_memory_take(struct linux_table *table, uint64_t len)
 {
     const uint64_t count = count_of(len), page = find(table, count);
 
     if (page == table->page_count || give_out(table, page, count, PAGE_READ | PAGE_WRITE))
         return NULL;
-    for (uint64_t i = page; i < page + count; i++)
-        table->pages[i] |= PAGE_OWN;
     return address_of(table, page);
+}
+
+void linux_memory_give(struct linux_table *table, void *base, uint64_t len)
+{
+    (void)take_back(table, page_of(table, (uint64_t)(uintptr_t)base), count_of(len));
+}
+
+void *linux_pages_take(struct linux_table *table, uint64_t len)
+{
+    void *pages = linux_memory_take(table, len);
+    const uint64_t page = pages ? page_of(table, (uint64_t)(uintptr_t)pages) : 0;
+
+    for (uint64_t i = page; pages && i < page + count_of(len); i++)
+        table->pages[i] |= PAGE_OWN;
+    return pages;
 }
 
 void linux_pages_give(struct linux_table *table, void *base, uint64_t len)

@@ -323,6 +323,17 @@ void halo__linux_begin(const struct halo_boot *boot)
                      HALO_PAGE);
 }
 
+/* Arguments and results of calls may be longer than what the library keeps. */
+static void *take_memory(uint64_t len)
+{
+    return linux_memory_take(&halo__linux, len);
+}
+
+static void give_memory(void *memory, uint64_t len)
+{
+    linux_memory_give(&halo__linux, memory, len);
+}
+
 void halo__linux_table(const struct halo_boot *boot)
 {
     const uint64_t kept = halo__heap_limit(0);
@@ -336,6 +347,7 @@ void halo__linux_table(const struct halo_boot *boot)
                boot->heap_len - kept, seed);
     _Static_assert(LINUX_CALLS == HALO_CALLS_COUNT, "the same numbers");
     halo__linux.unknown = save()->unknown;
+    halo__heap_more = (struct halo__heap_more){take_memory, give_memory};
     halo__linux.stack_len = boot->stack_len;
     linux_add_range(&halo__linux, boot->heap_base, kept, true);
     linux_add_range(&halo__linux, boot->stack_low, boot->stack_len, true);
