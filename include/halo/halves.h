@@ -1,11 +1,11 @@
 /*
  * A driver whose two halves belong to two threads: one submits, the other reaps, without a lock.
  *
- *     the submitting thread                             the reaping thread
+ *     the submitting thread                          the reaping thread
  *
- *     id = halo_submitter_submit(&h.submitter, ...);    while (halo_reaper_poll(&h.reaper, &used))
- *     if (halo_submitter_should_kick(&h.submitter))         finish(used.id, used.len);
- *         kick();                                       halo_reaper_return(&h.reaper);
+ *     id = halo_submitter_submit(&h.submitter, ...); while (halo_reaper_poll(&h.reaper, &used) > 0)
+ *     if (halo_submitter_should_kick(&h.submitter))      finish(used.id, used.len);
+ *         kick();                                    halo_reaper_return(&h.reaper);
  *
  * Either half writes state of its own, on cache lines of its own. What the other half needs of it
  * are three things: a record for each id, which the submitting half writes before it publishes the
