@@ -19,6 +19,7 @@
 #define GRACE (20 * MS) /* for a message at the limit, or behind it */
 #define LOOK_EVERY (5 * MS)
 #define LOOKS 4
+#define LOOKS_BLIND 80
 #define STACK_LEN (64u << 10) /* whatever the limit of stacks is */
 
 FILE *tool_out, *tool_err;
@@ -113,7 +114,7 @@ static void *put_on_thread(void *self)
  * Does the thread sleep in the kernel? One that the processor has not come to yet, on a machine
  * that has much to do, waits for nobody, and is waited for.
  */
-static bool sleeps(pid_t thread)
+static bool sleeps(pid_t thread, int *looks)
 {
     char path[64], text[128];
     const char *state;
@@ -127,8 +128,10 @@ static bool sleeps(pid_t thread)
     len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
     if (fd >= 0)
         close(fd);
-    if (len < 0)
-        return true; /* nobody can tell */
+    if (len < 0) { /* nobody can tell: confined, say. Then it is given longer */
+        *looks = LOOKS_BLIND;
+        return true;
+    }
     text[len] = '\0';
     state = strrchr(text, ')');
     return !state || strncmp(state, ") R", 3) != 0;
@@ -139,14 +142,14 @@ static bool await(struct job *job)
 {
     const int64_t soon = now() + GRACE;
     int64_t until = deadline > soon ? deadline : soon;
-    int asleep = 0;
+    int asleep = 0, looks = LOOKS;
 
-    while (!job->done && asleep < LOOKS) {
+    while (!job->done && asleep < looks) {
         const struct timespec time = {until / 1000000000, until % 1000000000};
 
         if (pthread_cond_timedwait(&job->changed, &job->mutex, &time) != ETIMEDOUT)
             continue;
-        asleep = sleeps(job->thread) ? asleep + 1 : 0;
+        asleep = sleeps(job->thread, &looks) ? asleep + 1 : 0;
         until = now() + LOOK_EVERY;
     }
     return job->done;

@@ -15,6 +15,7 @@ static const char usage[] =
     "\n" TOOL_USAGE
     "  -e, --env NAME=VALUE of the environment of a Linux program; may stand several times\n"
     "  -i, --input FILE     give the guest FILE as its standard input\n"
+    "      --no-confine     let this command itself go on doing all that it may\n"
     "  -h, --help           this text\n"
     "\n"
     "Exit codes: the guest's own; 1 what it wrote could not be written; 2 wrong use or an\n"
@@ -27,7 +28,10 @@ struct run_options {
     const char *input;
     const char **env; /* as many as there are arguments, at most */
     bool help;
+    bool no_confine;
 };
+
+#define NO_CONFINE 512
 
 static int parse(int argc, char **argv, struct run_options *options)
 {
@@ -35,6 +39,7 @@ static int parse(int argc, char **argv, struct run_options *options)
         TOOL_LONGS,
         {"env", required_argument, NULL, 'e'},
         {"input", required_argument, NULL, 'i'},
+        {"no-confine", no_argument, NULL, NO_CONFINE},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -60,6 +65,9 @@ static int parse(int argc, char **argv, struct run_options *options)
             break;
         case 'i':
             options->input = optarg;
+            break;
+        case NO_CONFINE:
+            options->no_confine = true;
             break;
         case 'h':
             options->help = true;
@@ -126,14 +134,16 @@ static void print_stats(const struct halo_sandbox *box)
 }
 
 /* The guest with these streams: what has become of it. */
-static int run_in(struct halo_sandbox *box, const struct tool_options *options, int input,
-                  int *code)
+static int run_in(struct halo_sandbox *box, const struct run_options *run, int input, int *code)
 {
+    const struct tool_options *options = &run->common;
     struct tool_progress progress;
     int error = tool_attach(box, input);
 
     if (!error) {
         tool_progress_begin(box, &progress, options->quiet ? -1 : input);
+        if (!run->no_confine && !tool_confine(box, options->sandbox.strict))
+            return TOOL_EXIT_USAGE;
         error = halo_run(box, tool_time_left(), code);
         tool_progress_end(&progress);
     }
@@ -161,7 +171,7 @@ static int run(const struct run_options *options)
     if (!error)
         error = tool_open("run", &box, options->guest, &options->common.sandbox);
     if (!error)
-        error = run_in(box, &options->common, input, &code);
+        error = run_in(box, options, input, &code);
     halo_close(box);
     if (input != STDIN_FILENO)
         close(input);

@@ -8,6 +8,7 @@
  *     input.c      the files that are guests, their standard input, or values
  *     output.c     what is printed; the time limit of that and of all else
  *     options.c    what both can be told; streams, words and exit codes
+ *     confine.c    what it may no longer do once its guest is loaded
  *     progress.c   how far a long transfer is
  *
  * One run: tool_run reads its options (tool_option), opens the sandbox, gives it the command's open
@@ -142,6 +143,12 @@ void tool_print_guest(FILE *to, const char *bytes, size_t len);
 
 /* The command's standard streams become the guest's; one that is closed is EBADF to it. */
 int tool_attach(struct halo_sandbox *box, int input);
+
+/*
+ * From now on this command can do no more than run that sandbox, with the streams that it has.
+ * False after a message: where that cannot be had, and `strict` says that no wall is done without.
+ */
+bool tool_confine(const struct halo_sandbox *box, bool strict);
 
 /* Shows how far a transfer is, on a terminal, where that is in nobody's way. */
 struct tool_progress {

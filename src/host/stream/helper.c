@@ -139,6 +139,11 @@ static void load_unwinder(void)
     can_cancel = dlopen("libgcc_s.so.1", RTLD_NOW) != NULL;
 }
 
+void halo__helper_prepare(void)
+{
+    pthread_once(&once, load_unwinder);
+}
+
 /* --- For the stream --------------------------------------------------------------------------- */
 
 struct halo_helper *halo__helper_start(int fd, int ready)
@@ -149,7 +154,7 @@ struct halo_helper *halo__helper_start(int fd, int ready)
     sigset_t all, before;
     int error = ENOMEM;
 
-    pthread_once(&once, load_unwinder);
+    halo__helper_prepare();
     if (helper) {
         helper->fd = fd;
         helper->ready = ready;

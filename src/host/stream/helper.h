@@ -31,6 +31,9 @@ struct halo_helper;
  */
 struct halo_helper *halo__helper_start(int fd, int ready);
 
+/* What starting one does the first time, and needs files for. */
+void halo__helper_prepare(void);
+
 /*
  * Memory of its own, from the budget, where the descriptor may wait for what others do, so that
  * guest memory must not be lent to it. NULL with errno.
