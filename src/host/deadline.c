@@ -13,6 +13,14 @@ int64_t halo__now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+int64_t halo__thread_time(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
 int halo__poll_timeout(int64_t deadline)
 {
     int64_t left;

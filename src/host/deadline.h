@@ -9,6 +9,9 @@
 
 int64_t halo__now(void);
 
+/* Processor time of this thread, in ns. */
+int64_t halo__thread_time(void);
+
 /* So many ns from now on, which are not negative. For ever, most of all, needs no clock. */
 static inline int64_t halo__deadline(int64_t timeout_ns)
 {

@@ -458,14 +458,6 @@ static inline int run_vcpu(struct halo_machine *machine, int64_t deadline, struc
     return 0;
 }
 
-static int64_t thread_time(void)
-{
-    struct timespec time;
-
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit)
 {
     int64_t begin;
@@ -473,9 +465,9 @@ static int kvm_run(struct halo_machine *machine, int64_t deadline, struct halo_e
 
     if (!machine->counts_cpu)
         return run_vcpu(machine, deadline, exit);
-    begin = thread_time();
+    begin = halo__thread_time();
     error = run_vcpu(machine, deadline, exit);
-    machine->cpu_ns += thread_time() - begin;
+    machine->cpu_ns += halo__thread_time() - begin;
     return error;
 }
 
@@ -494,29 +486,8 @@ static uint64_t kvm_where(struct halo_machine *machine)
 static void kvm_look(struct halo_machine *machine, struct halo_processor *processor)
 {
     const struct kvm_state *state = machine->state;
-    const struct kvm_regs *regs = &state->run->s.regs.regs;
 
-    *processor = (struct halo_processor){
-        .known = HALO_PROCESSOR_ALL,
-        .rax = regs->rax,
-        .rbx = regs->rbx,
-        .rcx = regs->rcx,
-        .rdx = regs->rdx,
-        .rsi = regs->rsi,
-        .rdi = regs->rdi,
-        .rbp = regs->rbp,
-        .rsp = regs->rsp,
-        .r8 = regs->r8,
-        .r9 = regs->r9,
-        .r10 = regs->r10,
-        .r11 = regs->r11,
-        .r12 = regs->r12,
-        .r13 = regs->r13,
-        .r14 = regs->r14,
-        .r15 = regs->r15,
-        .rip = regs->rip,
-        .rflags = regs->rflags,
-    };
+    halo__kvm_look(&state->run->s.regs.regs, processor);
 }
 
 /*

@@ -6,6 +6,7 @@
 #ifndef HALO_SRC_KVM_TABLES_H
 #define HALO_SRC_KVM_TABLES_H
 
+#include <linux/kvm.h>
 #include "machine.h"
 
 /* Guest addresses, physical and virtual alike. */
@@ -37,5 +38,8 @@ uint64_t halo__kvm_tables_len(const struct halo_layout *layout);
 void halo__kvm_tables_build(const struct halo_layout *layout, unsigned char *system);
 /* Change pages of RAM. The processor may remember what it knew before it gets another PML4. */
 void halo__kvm_tables_protect(unsigned char *system, uint64_t base, uint64_t len, uint64_t prot);
+
+/* Registers of a vCPU, to be looked at. */
+void halo__kvm_look(const struct kvm_regs *regs, struct halo_processor *processor);
 
 #endif
