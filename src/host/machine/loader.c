@@ -1,113 +1,18 @@
 /*
- * The ELF loader. A file is read once into private memory and only that copy is looked at; bytes in
- * memory are the caller's, and each header of theirs is copied before it is judged. Every
- * field is checked before it is used, in 64 bits, by subtraction. Group ELF of hostile-cases.md.
+ * The ELF loader. It looks at a private copy of a file (guest_file.c); bytes in memory are the
+ * caller's, and each header of theirs is copied before it is judged. Every field is checked before
+ * it is used, in 64 bits, by subtraction. Group ELF of hostile-cases.md.
  *
  * Accepted: a static x86-64 program linked at HALO_PROGRAM_BASE, or elsewhere in RAM, with Halo's
  * notes; and without them any static program of Linux's, also one without a fixed address, beside
  * which runtime.c places what answers its system calls. Sections are not parsed.
  */
 #define _GNU_SOURCE
-#include "machine.h"
-#include "../descriptor.h"
-#include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
+#include "guest_file.h"
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define SEGMENT_MAX 64u
-#define FILE_MAX (64ull << 20)
 #define LIST_MAX (64ull << 10) /* of notes, or of what a dynamic linker is told: COST-04 */
 #define NEEDS_LINKER "it needs a dynamic linker: link it with -static or -static-pie"
-
-static int refuse(struct halo_machine *machine, const char *path, const char *why)
-{
-    return halo__fail(machine->words, HALO_EGUEST, "%s: not a guest that can be run: %s", path,
-                      why);
-}
-
-/* Is it a file that may be read as a whole? Its length, then. */
-static int check_file(struct halo_machine *machine, const char *path, int fd,
-                      struct halo_guest_file *file)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) < 0)
-        return halo__fail(machine->words, HALO_EFILE, "%s: %s", path, strerror(errno));
-    if (S_ISDIR(st.st_mode))
-        return halo__fail(machine->words, HALO_EFILE, "%s: is a directory", path);
-    if (!S_ISREG(st.st_mode))
-        return halo__fail(machine->words, HALO_EFILE, "%s: is not a regular file", path);
-    if ((uint64_t)st.st_size > FILE_MAX)
-        return refuse(machine, path, "the file is larger than 64 MiB");
-    file->len = (uint64_t)st.st_size;
-    file->memory = malloc(file->len ? file->len : 1);
-    file->bytes = file->memory;
-    if (!file->memory)
-        return halo__fail(machine->words, HALO_ENOMEM, "%s: no memory to read it", path);
-    return 0;
-}
-
-/* Read the whole file; what it turns into afterwards does not matter. The offset stays. */
-static int read_file(struct halo_machine *machine, const char *path, int fd,
-                     struct halo_guest_file *file)
-{
-    int error = check_file(machine, path, fd, file);
-
-    for (uint64_t done = 0; !error && done < file->len;) {
-        ssize_t n = pread(fd, file->memory + done, file->len - done, (off_t)done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            error = halo__fail(machine->words, HALO_EFILE, "%s: %s", path, strerror(errno));
-        else if (n == 0)
-            file->len = done; /* it became shorter: what is there is what counts */
-        else
-            done += (uint64_t)n;
-    }
-    return error;
-}
-
-static int read_path(struct halo_machine *machine, const char *path, struct halo_guest_file *file)
-{
-    int fd = halo__fd_high(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    int error;
-
-    if (fd < 0)
-        return halo__fail(machine->words, HALO_EFILE, "%s: %s", path, strerror(errno));
-    error = read_file(machine, path, fd, file);
-    close(fd);
-    return error;
-}
-
-/* NULL, or what is wrong with the file header: ELF-01, ELF-02. */
-static const char *check_header(const struct halo_guest_file *file, Elf64_Ehdr *header)
-{
-    if (file->len < sizeof(*header))
-        return "it is shorter than an ELF header";
-    memcpy(header, file->bytes, sizeof(*header));
-    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
-        return "it is not an ELF file";
-    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
-        header->e_ident[EI_VERSION] != EV_CURRENT || header->e_version != EV_CURRENT)
-        return "it is not a 64-bit little-endian ELF file of version 1";
-    if (header->e_machine != EM_X86_64)
-        return "it is for another machine than x86-64";
-    if (header->e_type != ET_EXEC && header->e_type != ET_DYN)
-        return "it is not a program";
-    if (header->e_phentsize != sizeof(Elf64_Phdr))
-        return "its program headers have an unknown size";
-    if (header->e_phnum == 0 || header->e_phnum > SEGMENT_MAX)
-        return "it has no program headers, or more than 64";
-    if (header->e_phoff > file->len ||
-        header->e_phnum * sizeof(Elf64_Phdr) > file->len - header->e_phoff)
-        return "its program headers lie outside the file";
-    return NULL;
-}
 
 /* NULL, or what is wrong with a PT_LOAD segment: ELF-03 to ELF-08, ELF-10. */
 static const char *check_segment(const struct halo_layout *layout,
@@ -179,7 +84,7 @@ static int load_segment(struct halo_machine *machine, const char *path,
         return error;
     why = check_segment(layout, file, segment);
     if (why)
-        return refuse(machine, path, why);
+        return halo__elf_refuse(machine, path, why);
     if (segment->p_memsz == 0)
         return 0;
     range.base = segment->p_vaddr / HALO_PAGE * HALO_PAGE;
@@ -340,9 +245,10 @@ static int check_version(struct halo_machine *machine, const char *path, uint32_
     if (version == HALO_ABI_VERSION)
         return 0;
     if (version == 0)
-        return refuse(machine, path,
-                      "it does not say which version of Halo it is for (link it with the guest "
-                      "library; one from before version 2 must be linked again)");
+        return halo__elf_refuse(
+            machine, path,
+            "it does not say which version of Halo it is for (link it with the guest "
+            "library; one from before version 2 must be linked again)");
     return halo__fail(machine->words, HALO_EGUEST,
                       "%s: it is for version %u of the contract between guest and host, and this "
                       "host keeps version %u: link it again with this host's guest library",
@@ -368,12 +274,6 @@ static int check_sizes(struct halo_machine *machine, const char *path)
     return 0;
 }
 
-static void read_program_header(const struct halo_guest_file *file, const Elf64_Ehdr *header,
-                                uint32_t i, Elf64_Phdr *segment)
-{
-    memcpy(segment, file->bytes + header->e_phoff + i * sizeof(*segment), sizeof(*segment));
-}
-
 /* All of Halo's notes. */
 static struct notes read_notes(const struct halo_guest_file *file, const Elf64_Ehdr *header)
 {
@@ -381,7 +281,7 @@ static struct notes read_notes(const struct halo_guest_file *file, const Elf64_E
     Elf64_Phdr segment;
 
     for (uint32_t i = 0; i < header->e_phnum; i++) {
-        read_program_header(file, header, i, &segment);
+        halo__elf_segment(file, header, i, &segment);
         if (segment.p_type == PT_NOTE)
             find_notes(file, &segment, &notes);
     }
@@ -399,23 +299,24 @@ static int check_static(struct halo_machine *machine, const struct halo_guest_fi
     Elf64_Dyn entry;
 
     if (header->e_ident[EI_OSABI] != ELFOSABI_NONE && header->e_ident[EI_OSABI] != ELFOSABI_GNU)
-        return refuse(machine, file->name, "it is for another system than Linux");
+        return halo__elf_refuse(machine, file->name, "it is for another system than Linux");
     for (uint32_t i = 0; i < header->e_phnum; i++) {
-        read_program_header(file, header, i, &segment);
+        halo__elf_segment(file, header, i, &segment);
         if (segment.p_type == PT_INTERP)
-            return refuse(machine, file->name, NEEDS_LINKER);
+            return halo__elf_refuse(machine, file->name, NEEDS_LINKER);
         if (segment.p_type != PT_DYNAMIC)
             continue;
         if (segment.p_offset > file->len || segment.p_filesz > file->len - segment.p_offset)
-            return refuse(machine, file->name, "a segment lies outside the file");
+            return halo__elf_refuse(machine, file->name, "a segment lies outside the file");
         for (uint64_t at = 0; at < LIST_MAX && segment.p_filesz - at >= sizeof(entry);
              at += sizeof(entry)) {
             memcpy(&entry, file->bytes + segment.p_offset + at, sizeof(entry));
             if (entry.d_tag == DT_NULL)
                 break;
             if (entry.d_tag == DT_NEEDED)
-                return refuse(machine, file->name,
-                              "it needs shared libraries: link it with -static or -static-pie");
+                return halo__elf_refuse(
+                    machine, file->name,
+                    "it needs shared libraries: link it with -static or -static-pie");
         }
     }
     return 0;
@@ -430,7 +331,7 @@ static uint64_t choose_bias(const struct halo_guest_file *file, const Elf64_Ehdr
     if (header->e_type != ET_DYN)
         return 0;
     for (uint32_t i = 0; i < header->e_phnum; i++) {
-        read_program_header(file, header, i, &segment);
+        halo__elf_segment(file, header, i, &segment);
         if (segment.p_type != PT_LOAD)
             continue;
         if (segment.p_vaddr < lowest)
@@ -453,7 +354,7 @@ static void note_program(struct halo_machine *machine, const struct halo_guest_f
     program->entry = header->e_entry + bias;
     program->header_count = header->e_phnum;
     for (uint32_t i = 0; i < header->e_phnum; i++) {
-        read_program_header(file, header, i, &segment);
+        halo__elf_segment(file, header, i, &segment);
         if (segment.p_type == PT_LOAD && header->e_phoff >= segment.p_offset &&
             len <= segment.p_filesz && header->e_phoff - segment.p_offset <= segment.p_filesz - len)
             program->headers = segment.p_vaddr + bias + (header->e_phoff - segment.p_offset);
@@ -477,17 +378,17 @@ static int load_segments(struct halo_machine *machine, const struct halo_guest_f
     int error = 0;
 
     for (uint32_t i = 0; i < header->e_phnum && !error; i++) {
-        read_program_header(file, header, i, &segment);
+        halo__elf_segment(file, header, i, &segment);
         segment.p_vaddr += bias;
         if (segment.p_type == PT_LOAD)
             error = load_segment(machine, path, file, &segment);
         else if (segment.p_type == PT_INTERP ||
                  (segment.p_type == PT_DYNAMIC && !machine->layout.is_linux))
-            error = refuse(machine, path, NEEDS_LINKER); /* ELF-11 */
+            error = halo__elf_refuse(machine, path, NEEDS_LINKER); /* ELF-11 */
         else if (segment.p_type == PT_TLS)
             *has_tls = segment.p_memsz > 0;
         else if (segment.p_type == PT_GNU_STACK && (segment.p_flags & PF_X))
-            error = refuse(machine, path, "it wants an executable stack"); /* ELF-08 */
+            error = halo__elf_refuse(machine, path, "it wants an executable stack"); /* ELF-08 */
         else if (segment.p_type == PT_GNU_STACK)
             machine->layout.stack_wanted = segment.p_memsz;
     }
@@ -505,23 +406,24 @@ int halo__load(struct halo_machine *machine, const struct halo_guest_file *file)
     uint64_t bias;
     int error;
 
-    why = check_header(file, &header);
+    why = halo__elf_header(file, &header);
     if (why)
-        return refuse(machine, path, why);
+        return halo__elf_refuse(machine, path, why);
     /* First of all: where memory lies is the version's, too. */
     notes = read_notes(file, &header);
     error = layout->is_linux ? check_static(machine, file, &header)
                              : check_version(machine, path, notes.version);
     if (!error && !layout->is_linux && header.e_type != ET_EXEC)
-        error = refuse(machine, path,
-                       "it is not a static program (link it with the guest library, at a fixed "
-                       "address)");
+        error = halo__elf_refuse(
+            machine, path,
+            "it is not a static program (link it with the guest library, at a fixed "
+            "address)");
     if (error)
         return error;
     bias = layout->is_linux ? choose_bias(file, &header) : 0;
     error = load_segments(machine, file, &header, bias, &has_tls);
     for (uint32_t i = 0; i < header.e_phnum && !error; i++) {
-        read_program_header(file, &header, i, &segment);
+        halo__elf_segment(file, &header, i, &segment);
         segment.p_vaddr += bias;
         if (segment.p_type == PT_GNU_RELRO)
             error =
@@ -531,13 +433,15 @@ int halo__load(struct halo_machine *machine, const struct halo_guest_file *file)
     if (error)
         return error;
     if (has_tls && !notes.syscall_entry && !layout->is_linux)
-        return refuse(machine, path,
-                      "it has thread-local variables, which guests have only with a C library");
+        return halo__elf_refuse(
+            machine, path,
+            "it has thread-local variables, which guests have only with a C library");
     if (notes.syscall_entry && !entry_is_code(layout, notes.syscall_entry)) /* ELF-13 */
-        return refuse(machine, path, "what answers its system calls is not in executable memory");
+        return halo__elf_refuse(machine, path,
+                                "what answers its system calls is not in executable memory");
     layout->syscall_entry = layout->is_linux ? 0 : notes.syscall_entry;
     if (!entry_is_code(layout, header.e_entry + bias)) /* ELF-09 */
-        return refuse(machine, path, "its entry point is not in executable memory");
+        return halo__elf_refuse(machine, path, "its entry point is not in executable memory");
     layout->entry = header.e_entry + bias;
     if (layout->is_linux) {
         note_program(machine, file, &header, bias);
@@ -557,13 +461,11 @@ int halo__load_begin(struct halo_machine *machine, const struct halo_program *pr
     int error = 0;
 
     *file = (struct halo_guest_file){name, program->bytes, program->len, NULL};
-    if (program->path)
-        error = read_path(machine, name, file);
-    else if (!program->bytes)
-        error = read_file(machine, name, program->fd, file);
-    else if (program->len > FILE_MAX)
-        error = refuse(machine, name, "it is larger than 64 MiB");
-    if (!error && !check_header(file, &header))
+    if (!program->bytes)
+        error = halo__elf_read(machine, program, file);
+    else if (program->len > HALO_FILE_MAX)
+        error = halo__elf_refuse(machine, name, "it is larger than 64 MiB");
+    if (!error && !halo__elf_header(file, &header))
         machine->layout.is_linux = !read_notes(file, &header).has_version;
     return error;
 }
