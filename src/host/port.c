@@ -173,8 +173,9 @@ __attribute__((noinline)) static bool find_small(struct halo_port *port,
     return true;
 }
 
-/* Whether there is memory for all that a request names. */
-static inline bool is_there(struct halo_port *port, const struct halo_span *spans, uint32_t count)
+/* Whether there is memory for all that a request names: it is looked for where `finds`. */
+static inline bool is_there(struct halo_port *port, const struct halo_span *spans, uint32_t count,
+                            bool finds)
 {
     const struct halo_ram *ram = port->ram;
 
@@ -183,7 +184,7 @@ static inline bool is_there(struct halo_port *port, const struct halo_span *span
     for (uint32_t i = 0; i < count; i++) {
         if (spans[i].len > LOOKED_AT ||
             !halo__ram_has(ram, (uint64_t)(spans[i].base - ram->host), spans[i].len))
-            return find_small(port, spans, count);
+            return finds && find_small(port, spans, count);
     }
     return true;
 }
@@ -253,8 +254,10 @@ static const char *take_lap(struct halo_port *port, enum halo_queue_index queue,
 
         halo_receiver_park(receiver, &received, &request->parked);
         request->done = 0;
+        /* Most buffers for calls are never used: for those memory is found when they are. */
         request->is_there =
-            is_there(port, spans, received.chain.readable_count + received.chain.writable_count);
+            is_there(port, spans, received.chain.readable_count + received.chain.writable_count,
+                     queue == HALO_QUEUE_G2H);
         why = queue == HALO_QUEUE_G2H ? take_request(port, request) : take_posted(port, request);
         if (why)
             blame_message(port, queue, request, why);

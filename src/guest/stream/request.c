@@ -30,6 +30,7 @@ struct window {
 
 static struct {
     struct halo__io ios[IO_COUNT];
+    uint32_t io_count; /* so many have been used; what never was is memory that nobody touches */
     struct halo__io *free_io;
     struct halo_pool bufs;
     uint32_t buf_next[BUF_MAX];
@@ -56,10 +57,6 @@ struct halo__memory halo__stream_start(struct halo__memory memory)
     while (streams.free_head_count < HEAD_COUNT) {
         streams.free_heads[streams.free_head_count] = (uint16_t)streams.free_head_count;
         streams.free_head_count++;
-    }
-    for (uint32_t i = IO_COUNT; i-- > 0;) {
-        streams.ios[i].next = streams.free_io;
-        streams.free_io = &streams.ios[i];
     }
     if (halo__port.driver.place.size >= HALO_QUEUE_SIZE_MAX)
         streams.reserve = HALO_MOVE_SLOTS;
@@ -449,6 +446,8 @@ struct halo__io *halo__io_alloc(void)
 
     if (io)
         streams.free_io = io->next;
+    else if (streams.io_count < IO_COUNT)
+        io = &streams.ios[streams.io_count++];
     else
         io = malloc(sizeof(*io));
     return io;

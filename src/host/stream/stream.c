@@ -151,7 +151,7 @@ void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
     streams->poller = poller;
     streams->budget = budget;
     streams->words = words;
-    for (uint32_t i = 0; i < HALO_STREAMS_MAX; i++)
+    for (uint32_t i = 0; i <= HALO_STDERR; i++) /* of others that is memory which nobody touches */
         streams->at[i].fd = streams->at[i].polled.fd = -1;
     streams->used = streams->next = HALO_STDERR + 1;
     if (!port->on_stacks)

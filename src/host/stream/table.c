@@ -16,8 +16,8 @@ struct halo_stream *halo__stream_place(struct halo_streams *streams)
         if (streams->at[place].kind)
             continue;
         streams->next = place + 1 < HALO_STREAMS_MAX ? place + 1 : first;
-        if (streams->used <= place)
-            streams->used = place + 1;
+        for (; streams->used <= place; streams->used++) /* used for the first time */
+            streams->at[streams->used].fd = streams->at[streams->used].polled.fd = -1;
         return &streams->at[place];
     }
     return NULL;
