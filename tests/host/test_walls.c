@@ -62,6 +62,31 @@ static void host_10_a_guests_process_has_no_right_that_can_be_given_up(void **st
     in_host(host_that_looks_at_its_guest, NULL);
 }
 
+/* Whichever of the other walls is refused, no capability is left that a program could gain. */
+static void host_whose_guest_has_fewer_walls(void *argument)
+{
+    struct halo_sandbox *box;
+    pid_t guest;
+
+    filter_around(argument);
+    box = opened(HALO_BACKEND_PROCESS, "loop");
+    guest = process_guest_of(getpid());
+    must(strcmp(process_line(guest, "status", "CapBnd:"), "\t0000000000000000") == 0);
+    must(strcmp(process_line(guest, "status", "CapPrm:"), "\t0000000000000000") == 0);
+    must(strcmp(process_line(guest, "status", "CapEff:"), "\t0000000000000000") == 0);
+    halo_close(box);
+}
+
+static void host_10_without_namespaces_no_capability_can_be_gained_either(void **state)
+{
+    const uint32_t calls[] = {SYS_unshare, SYS_setresuid, SYS_setgroups};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        in_host(host_whose_guest_has_fewer_walls,
+                &(struct around){calls[i], calls[i], SECCOMP_RET_ERRNO | EPERM, 0});
+}
+
 /* A pipe that was not to be closed at exec: only the host holds its writing end. */
 static void host_of_a_pipe(void *argument)
 {
@@ -397,6 +422,7 @@ int main(int argc, char **argv)
     };
     const struct CMUnitTest of_root[] = {
         /* nobody else may see where the child lies */
+        cmocka_unit_test(host_10_without_namespaces_no_capability_can_be_gained_either),
         cmocka_unit_test(host_09_what_the_child_was_told_is_wiped),
         cmocka_unit_test(host_20_what_the_child_keeps_for_itself_is_read_only),
     };

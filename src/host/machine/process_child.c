@@ -242,6 +242,8 @@ static void become_nobody(void)
     if (call3(__NR_capget, (long)&cap_header, (long)has, 0) < 0 ||
         (has[0].effective & wanted) != wanted)
         return;
+    /* Not all at once, for what no program may gain is only given up with CAP_SETPCAP. */
+    call6(__NR_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0, 0);
     call3(__NR_setgroups, 0, 0, 0);
     call3(__NR_setresgid, NOBODY, NOBODY, NOBODY);
     call3(__NR_setresuid, NOBODY, NOBODY, NOBODY);
@@ -297,10 +299,20 @@ static void go_first(void)
     call3(__NR_close, fd, 0, 0);
 }
 
-/* No program that it could exec would gain a capability. Who may not, has no use for them either.
+/*
+ * No program that it could exec would gain a capability. Who may not, has no use for them either. A
+ * user namespace begins with all of them, so this comes behind it; where there is none, nobody has
+ * kept what is needed, and takes it up again.
  */
 static void drop_bounds(void)
 {
+    struct __user_cap_data_struct has[2] = {{0, 0, 0}, {0, 0, 0}};
+
+    if (call3(__NR_capget, (long)&cap_header, (long)has, 0) >= 0 &&
+        !(has[0].effective & 1u << CAP_SETPCAP)) {
+        has[0].effective = has[0].permitted & 1u << CAP_SETPCAP;
+        call3(__NR_capset, (long)&cap_header, (long)has, 0);
+    }
     for (long cap = 0; call6(__NR_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0, 0) == 0; cap++)
         continue;
 }
@@ -308,10 +320,9 @@ static void drop_bounds(void)
 static void build_walls(void)
 {
     go_first();
-    drop_bounds();
     become_nobody();
     leave_namespaces();
-    drop_bounds(); /* a user namespace begins with all of them */
+    drop_bounds();
     forbid_files();
     call6(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0);
     call6(__NR_prctl, PR_SET_SECUREBITS, 0x2f, 0, 0, 0, 0); /* uid 0 means nothing, for good */
