@@ -4,6 +4,7 @@
  * tells why it is built like this.
  */
 #define _GNU_SOURCE
+#include "kvm_features.h"
 #include "kvm_tables.h"
 #include "../deadline.h"
 #include "../descriptor.h"
@@ -97,18 +98,9 @@ static int make_memory(struct halo_machine *machine, struct kvm_state *state)
 /* The guest sees the host's features, as far as this KVM can give them. */
 static int set_cpuid(struct halo_machine *machine, const struct kvm_state *state)
 {
-    const uint32_t count = 256;
-    struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + count * sizeof(cpuid->entries[0]));
-    int error = 0;
-
-    if (!cpuid)
-        return halo__fail(machine->words, HALO_ENOMEM, "kvm: no memory for processor features");
-    cpuid->nent = count;
-    if (ioctl(state->kvm, KVM_GET_SUPPORTED_CPUID, cpuid) < 0 ||
-        ioctl(state->vcpu, KVM_SET_CPUID2, cpuid) < 0)
-        error = failed(machine, "cannot set the processor's features");
-    free(cpuid);
-    return error;
+    if (halo__kvm_features(state->kvm, state->vcpu) < 0)
+        return failed(machine, "cannot set the processor's features");
+    return 0;
 }
 
 /*

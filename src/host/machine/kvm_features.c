@@ -1,0 +1,62 @@
+/* What the processor of a guest can do: see kvm_features.h. */
+#define _GNU_SOURCE
+#include "kvm_features.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define FEATURES_MAX 256u
+
+union features {
+    struct kvm_cpuid2 cpuid;
+    unsigned char bytes[sizeof(struct kvm_cpuid2) + FEATURES_MAX * sizeof(struct kvm_cpuid_entry2)];
+};
+
+static int ask_features(int kvm, union features *features)
+{
+    features->cpuid.nent = FEATURES_MAX;
+    return ioctl(kvm, KVM_GET_SUPPORTED_CPUID, features);
+}
+
+/*
+ * What this KVM can give is a fact of the machine, and asking is a tenth of opening where CPUID
+ * itself is emulated. So it is asked once in a process; all that is static here is written once,
+ * before it is read.
+ */
+static union features supported;
+static bool is_known;
+
+static void learn_features(void)
+{
+    const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+    if (kvm < 0)
+        return;
+    is_known = ask_features(kvm, &supported) == 0;
+    close(kvm);
+}
+
+int halo__kvm_features(int kvm, int vcpu)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    union features *features;
+    int result;
+
+    (void)pthread_once(&once, learn_features);
+    features = is_known ? &supported : calloc(1, sizeof(*features)); /* too many files were open */
+    if (!features) {
+        errno = ENOMEM;
+        return -1;
+    }
+    result = is_known ? 0 : ask_features(kvm, features);
+    if (result >= 0)
+        result = ioctl(vcpu, KVM_SET_CPUID2, features);
+    if (features != &supported)
+        free(features);
+    return result;
+}
