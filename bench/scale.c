@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* --- Requests in flight ----------------------------------------------------------------------- */
@@ -174,6 +175,41 @@ static void call_all(struct fleet *fleet, uint32_t count, uint64_t operations)
 
 static struct fleet machines, processes = {.is_process = true};
 
+/* --- Opening ---------------------------------------------------------------------------------- */
+
+/* The whole life of a sandbox that is called once. */
+static void live(bool is_process, uint64_t operations)
+{
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i++) {
+        struct halo_sandbox *const box = open_guest("serve", 0, is_process);
+
+        if (halo_serve_begin(box, HALO_FOREVER))
+            bench_fail(halo_errmsg(box));
+        call(box, halo_lookup(box, "successor", &successor));
+        halo_close(box);
+    }
+    bench_end();
+}
+
+/* That of a process that does nothing, from the same program. */
+static void fork_and_exec(uint64_t operations)
+{
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i++) {
+        const pid_t child = fork();
+        int status;
+
+        if (child == 0) {
+            execl("/bin/true", "true", (char *)NULL);
+            _exit(1);
+        }
+        bench_must(child > 0 && waitpid(child, &status, 0) == child && status == 0,
+                   "/bin/true cannot be started");
+    }
+    bench_end();
+}
+
 /* --- Streams that wait, beside calls ---------------------------------------------------------- */
 
 static struct {
@@ -274,6 +310,9 @@ SAMPLE(inflight1, 2000, laps(n, 1))
 SAMPLE(inflight32, 3200, laps(n, 32))
 SAMPLE(inflight1024, 10240, laps(n, 1024))
 SAMPLE(inflight32768, SIZE, laps(n, SIZE))
+SAMPLE(open_process, 4, live(true, n))
+SAMPLE(open_kvm, 4, live(false, n))
+SAMPLE(exec_true, 4, fork_and_exec(n))
 SAMPLE(boxes1, 256, call_all(&machines, 1, n))
 SAMPLE(boxes10, 250, call_all(&machines, 10, n))
 SAMPLE(boxes100, 300, call_all(&machines, 100, n))
@@ -303,6 +342,11 @@ const struct bench_row bench_scale_rows[] = {
     ROW("scale.inflight.32", "32 in flight", inflight32, {NULL, NULL, NULL}),
     ROW("scale.inflight.1024", "1024 in flight", inflight1024, {NULL, NULL, NULL}),
     ROW("scale.inflight.32768", "all of it in flight", inflight32768, {NULL, NULL, NULL}),
+    /* Before there are sandboxes, whose memory each fork would have to copy the map of. */
+    ROW("scale.open", "open a sandbox, call it, close it", open_kvm,
+        {"fork and exec /bin/true", exec_true, NULL}),
+    ROW("scale.open.process", "the same in a process", open_process,
+        {"fork and exec /bin/true", exec_true, NULL}),
     ROW("scale.sandboxes.1", "a call of one sandbox, one an exit", boxes1,
         {"in a process", boxes1_process, NULL}),
     ROW("scale.sandboxes.10", "of 10 sandboxes in turn", boxes10,
