@@ -1,6 +1,9 @@
 /* Sizes of what host and guest share: chosen, checked together, and told. */
 #include "functions.h"
 
+#include <dirent.h>
+#include <sys/stat.h>
+
 static struct halo_options sized(void **state, struct halo_sizes sizes)
 {
     struct halo_options options = way_options(state);
@@ -203,11 +206,60 @@ static void an_answer_that_is_longer_than_what_is_kept_is_an_error_of_its_call(v
     halo_close(box);
 }
 
+/* Bytes of the memory file that is the guest's: this process holds one. */
+static uint64_t memory_that_is_there(void)
+{
+    DIR *const all = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    uint64_t bytes = 0;
+    int count = 0;
+
+    assert_non_null(all);
+    while ((entry = readdir(all))) {
+        char path[300], name[64] = "";
+        struct stat st;
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
+        if (readlink(path, name, sizeof(name) - 1) < 0 || !strstr(name, "halo-ram"))
+            continue;
+        assert_int_equal(fstat(atoi(entry->d_name), &st), 0);
+        bytes = (uint64_t)st.st_blocks * 512;
+        count++;
+    }
+    (void)closedir(all);
+    assert_int_equal(count, 1);
+    return bytes;
+}
+
+/* 256 of them are 1.25 MiB. */
+static void buffers_for_calls_take_memory_when_they_are_used(void **state)
+{
+    static struct halo_future futures[256];
+    const struct halo_value args[] = {halo_i64(1)};
+    uint64_t idle;
+
+    open_sized(state, (struct halo_sizes){.call_queue_size = 512});
+    assert_int_equal(halo_call(box, &future, function("echo.i64", FN(HALO_I64, HALO_I64)),
+                               HALO_FOREVER, halo_i64(1)),
+                     0);
+    idle = memory_that_is_there();
+    assert_in_range(idle, 1, 1 << 20);
+    for (int i = 0; i < 256; i++)
+        assert_int_equal(halo_call_start(box, &futures[i],
+                                         function("echo.i64", FN(HALO_I64, HALO_I64)), args, 1),
+                         0);
+    for (int i = 0; i < 256; i++)
+        assert_int_equal(halo_wait(&futures[i], 10 * SECONDS), 0);
+    assert_in_range(memory_that_is_there(), idle + (1 << 20), idle + (2 << 20));
+    halo_close(box);
+}
+
 int main(int argc, char **argv)
 {
     static const struct way_test tests[] = {
         TEST(sizes_are_chosen_where_nobody_does),
         RINGS(sizes_that_were_asked_for_are_told_to_both),
+        RINGS(buffers_for_calls_take_memory_when_they_are_used),
         TEST(sizes_out_of_bounds_are_refused),
         TEST(sizes_that_do_not_go_together_are_refused),
         TEST(a_guest_that_was_built_for_other_sizes_is_refused_in_words),
