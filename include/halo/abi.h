@@ -122,7 +122,7 @@ struct halo_boot {
     uint32_t env_count;      /* strings of the environment, behind those of args */
     uint64_t program;        /* address of a struct halo_program_start, or 0 */
     uint32_t aggregates_max; /* HALO_AGGREGATES_MAX where the host calls aggregates, or 0 */
-    uint32_t unused;
+    uint32_t arguments_max;  /* of functions, absent values too: 16, or 0: 8, and none are absent */
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -155,6 +155,7 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, rows_max) == 296, "boot page layou
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, env_count) == 300, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, program) == 304, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, aggregates_max) == 312, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, arguments_max) == 316, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 320, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
@@ -545,11 +546,18 @@ struct halo_hello {
     uint32_t export_count;
 };
 
-/* Each import, then each export, followed by its name, without a zero byte. */
+/*
+ * Each import, then each export, followed by its name, without a zero byte. Between them, of one
+ * with more than 8 arguments, are the types of the others: 8 bytes, 0 behind the last.
+ */
+#define HALO_HELLO_TYPES 9u
+#define HALO_HELLO_MORE 8u
+
 struct halo_hello_function {
     uint8_t name_len;
-    uint8_t arg_count;
-    uint8_t types[9]; /* enum halo_type: the result's, then the arguments'; 0 behind them */
+    uint8_t
+        arg_count; /* above 8, and HALO_MAYBE in a type, where the boot page has arguments_max */
+    uint8_t types[HALO_HELLO_TYPES]; /* the result's, then the arguments'; 0 behind them */
     uint8_t flags; /* of an export enum halo_function_flag, where the boot page has that; else 0 */
 };
 

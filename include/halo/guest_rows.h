@@ -15,9 +15,10 @@
  * caller gave one value for all rows (`same`); read bools by halo_bit, and text and bytes by
  * halo_column_text. Where a row has no value, what its array has there is any number, or text.
  *
- * A row in which an argument is absent is absent in the result, unless the function says otherwise
- * (halo_rows_present). The function ends with all results written; what it has not written is 0,
- * false, or empty. It may call the host. An ordinary call of it is one of one row.
+ * A row in which an argument is absent is absent in the result, unless the argument's type in the
+ * signature has HALO_MAYBE, or the function says otherwise (halo_rows_present). The function ends
+ * with all results written; what it has not written is 0, false, or empty. It may call the host. An
+ * ordinary call of it is one of one row.
  */
 #ifndef HALO_GUEST_ROWS_H
 #define HALO_GUEST_ROWS_H

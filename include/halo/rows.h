@@ -17,7 +17,8 @@
  * Any function that the guest exports can be called so, by its number and signature. One that was
  * made for rows (HALO_EXPORT_ROWS) gets the columns; of another the guest's library makes a call
  * for each row. A row in which an argument is absent has an absent result, and such another
- * function is not called for it.
+ * function is not called for it; but of an argument with HALO_MAYBE in the signature an absent
+ * value is one that the function gets. The types of columns have no HALO_MAYBE.
  *
  * An aggregate (HALO_EXPORT_AGGREGATE) makes one result of all rows, which may come in slices:
  *

@@ -36,6 +36,12 @@ enum halo_type {
     HALO_TYPE_COUNT,
 };
 
+/*
+ * In a signature, with a type: HALO_STR | HALO_MAYBE. Such an argument or result, "str?" as text,
+ * may be absent, which is halo_null().
+ */
+#define HALO_MAYBE 0x80u
+
 /* A value. Strings and bytes are borrowed: who made the value keeps them. */
 struct halo_value {
     enum halo_type type;
@@ -67,6 +73,17 @@ static inline struct halo_value halo__value(enum halo_type type)
 static inline struct halo_value halo_void(void)
 {
     return halo__value(HALO_VOID);
+}
+
+/* An absent value, where the signature has HALO_MAYBE: its type is HALO_VOID. */
+static inline struct halo_value halo_null(void)
+{
+    return halo__value(HALO_VOID);
+}
+
+static inline bool halo_is_null(const struct halo_value *value)
+{
+    return value->type == HALO_VOID;
 }
 
 static inline struct halo_value halo_i32(int32_t value)
@@ -146,12 +163,23 @@ static inline struct halo_value halo_bytes(const void *bytes, size_t len)
 /* --- Signatures ------------------------------------------------------------------------------- */
 
 /* Most arguments of a function. */
-#define HALO_ARGUMENTS_MAX 8u
+#define HALO_ARGUMENTS_MAX 16u
 
 struct halo_signature {
     uint8_t arg_count;
-    uint8_t types[1 + HALO_ARGUMENTS_MAX]; /* the result's, then the arguments' */
+    uint8_t types[1 + HALO_ARGUMENTS_MAX]; /* the result's, then the arguments'; HALO_MAYBE */
 };
+
+/* A type of a signature without HALO_MAYBE, and whether it has that. */
+static inline enum halo_type halo_type_of(uint8_t type)
+{
+    return (enum halo_type)(type & ~HALO_MAYBE);
+}
+
+static inline bool halo_is_maybe(uint8_t type)
+{
+    return type & HALO_MAYBE;
+}
 
 /* A signature, the result's type first: HALO_FN(HALO_VOID), HALO_FN(HALO_I64, HALO_STR). */
 #ifdef __cplusplus
@@ -169,10 +197,10 @@ bool halo_signature_valid(const struct halo_signature *signature);
 bool halo_signature_equal(const struct halo_signature *a, const struct halo_signature *b);
 
 /* Longest text of a signature, with its zero byte. */
-#define HALO_SIGNATURE_TEXT_MAX 72u
+#define HALO_SIGNATURE_TEXT_MAX 135u
 
 /*
- * A sound signature as "i64(str, i64)". `text` has HALO_SIGNATURE_TEXT_MAX bytes and is returned.
+ * A sound signature as "i64(str, i64?)". `text` has HALO_SIGNATURE_TEXT_MAX bytes and is returned.
  */
 const char *halo_signature_text(const struct halo_signature *signature, char *text);
 
@@ -184,13 +212,16 @@ const char *halo_signature_text(const struct halo_signature *signature, char *te
  */
 int halo_signature_parse(struct halo_signature *signature, const char *text);
 
-/* "i64", "str", "void"; "unknown" for what is no type. Never NULL; static storage. */
+/*
+ * "i64", "str", "void", and of a signature's type with HALO_MAYBE "i64?"; "unknown" for what is no
+ * type. Never NULL; static storage.
+ */
 const char *halo_type_name(enum halo_type type);
 
 /*
  * Do these values go with the signature? Returns 0, HALO_ECOUNT for more or fewer of them,
- * HALO_ETYPE for one of another type; *which is its number, from 0. HALO_EINVAL for a string with a
- * zero byte inside, or a pointer that is NULL.
+ * HALO_ETYPE for one of another type, or absent without HALO_MAYBE; *which is its number, from 0.
+ * HALO_EINVAL for a string with a zero byte inside, or a pointer that is NULL.
  */
 int halo_values_check(const struct halo_signature *signature, const struct halo_value *args,
                       size_t count, uint32_t *which);
@@ -200,10 +231,10 @@ int halo_values_check(const struct halo_signature *signature, const struct halo_
 #ifdef __cplusplus
 }
 
-template <class... Types>
-constexpr halo_signature halo_signature_of(enum halo_type result, Types... args)
+template <class Result, class... Types>
+constexpr halo_signature halo_signature_of(Result result, Types... args)
 {
-    static_assert(sizeof...(args) <= HALO_ARGUMENTS_MAX, "a function has at most 8 arguments");
+    static_assert(sizeof...(args) <= HALO_ARGUMENTS_MAX, "a function has at most 16 arguments");
     return {static_cast<uint8_t>(sizeof...(args)),
             {static_cast<uint8_t>(result), static_cast<uint8_t>(args)...}};
 }

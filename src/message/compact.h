@@ -5,7 +5,8 @@
  *
  *     byte 0      HALO_KIND_CALL | HALO_COMPACT, and the nesting depth (HALO_DEPTH_SHIFT)
  *     bytes 1, 2  the function's index
- *     bytes 3…    the arguments, without a gap: bool 1 byte, 32-bit 4, 64-bit 8
+ *     bytes 3…    the arguments, without a gap: bool 1 byte, 32-bit 4, 64-bit 8; before one that
+ *                 may be absent a byte, 0 where it is, and then nothing follows, or 1
  */
 #ifndef HALO_SRC_CALL_COMPACT_H
 #define HALO_SRC_CALL_COMPACT_H
@@ -16,10 +17,31 @@
 #define HALO_COMPACT 0x80u
 #define HALO_COMPACT_HEAD 3u
 
-/* Bytes of a value of this type; above 8 for what is no number. */
+#define HALO__LONG 255u
+
+/* Bytes of a value of this type; HALO__LONG for what is no number, or one that may be absent. */
 static inline uint32_t halo__packed_len(enum halo_type type)
 {
-    static const uint8_t lens[HALO_TYPE_COUNT] = {0, 4, 4, 8, 8, 4, 8, 1, 255, 255};
+    static const uint8_t lens[HALO_MAYBE + HALO_TYPE_COUNT] = {
+        [HALO_I32] = 4,
+        [HALO_U32] = 4,
+        [HALO_I64] = 8,
+        [HALO_U64] = 8,
+        [HALO_F32] = 4,
+        [HALO_F64] = 8,
+        [HALO_BOOL] = 1,
+        [HALO_STR] = HALO__LONG,
+        [HALO_BYTES] = HALO__LONG,
+        [HALO_MAYBE + HALO_I32] = HALO__LONG,
+        [HALO_MAYBE + HALO_U32] = HALO__LONG,
+        [HALO_MAYBE + HALO_I64] = HALO__LONG,
+        [HALO_MAYBE + HALO_U64] = HALO__LONG,
+        [HALO_MAYBE + HALO_F32] = HALO__LONG,
+        [HALO_MAYBE + HALO_F64] = HALO__LONG,
+        [HALO_MAYBE + HALO_BOOL] = HALO__LONG,
+        [HALO_MAYBE + HALO_STR] = HALO__LONG,
+        [HALO_MAYBE + HALO_BYTES] = HALO__LONG,
+    };
 
     return lens[type];
 }
@@ -56,6 +78,33 @@ static inline bool halo__unpack(const unsigned char *from, enum halo_type type,
     else if (halo__packed_len(type) == 8)
         __builtin_memcpy(&value->u64, from, 8);
     return true;
+}
+
+/*
+ * The same of one that may be absent, which is of that type or absent: bytes that were written; or
+ * read, of `left`, 0 where they are not enough, or below that where they are none of that type.
+ */
+static inline uint32_t halo__pack_maybe(unsigned char *to, const struct halo_value *value)
+{
+    *to = !halo_is_null(value);
+    halo__pack(to + 1, value); /* of an absent one nothing */
+    return 1 + halo__packed_len(value->type);
+}
+
+static inline int halo__unpack_maybe(const unsigned char *from, uint32_t left, enum halo_type type,
+                                     struct halo_value *value)
+{
+    const uint32_t len = halo__packed_len(type);
+
+    if (left == 0)
+        return 0;
+    if (*from == 0) {
+        *value = halo_null();
+        return 1;
+    }
+    if (len > left - 1)
+        return 0;
+    return *from == 1 && halo__unpack(from + 1, type, value) ? (int)(1 + len) : -1;
 }
 
 #endif

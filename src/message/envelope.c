@@ -92,8 +92,10 @@ static unsigned char *put_value(unsigned char *to, uint32_t field, const struct 
         end = put_bytes(inside + 1, &value->f32, sizeof(value->f32));
     else if (wire == PB_WT_64BIT)
         end = put_bytes(inside + 1, &value->f64, sizeof(value->f64));
-    else
+    else if (__builtin_expect(kind != HALO_VOID, 1))
         end = put_varint(inside + 1, number_of(value));
+    else /* of no kind: absent */
+        end = inside;
     *to = (unsigned char)(end - inside);
     return end;
 }
@@ -234,9 +236,10 @@ static bool get_number(struct reader *reader, struct halo_value *value)
     return pb_decode_varint(&reader->in, &number) && take_number(value, number);
 }
 
-/* The value behind its field's tag. */
-static int get_value(struct reader *reader, enum halo_type type, struct halo_value *value)
+/* The value behind its field's tag, of a signature's type. */
+static int get_value(struct reader *reader, uint8_t expected, struct halo_value *value)
 {
+    const enum halo_type type = halo_type_of(expected);
     pb_wire_type_t wire;
     uint32_t kind;
     size_t len;
@@ -246,6 +249,10 @@ static int get_value(struct reader *reader, enum halo_type type, struct halo_val
     *value = (struct halo_value){.type = type};
     if (!get_length(reader, &len))
         return HALO_EMESSAGE;
+    if (len == 0) {
+        *value = halo_null();
+        return halo_is_maybe(expected) ? 0 : HALO_ETYPE;
+    }
     end = position(reader) + len;
     if (!get_tag(reader, &wire, &kind) || kind == HALO_VOID || kind >= KIND_COUNT ||
         wire != wire_types[kind])
@@ -333,7 +340,7 @@ int halo__decode_arguments(unsigned char *bytes, size_t len, const struct halo_s
 
     *raw = 0;
     for (i = 0; i < signature->arg_count; i++) {
-        next = get_plain(bytes, end, ARGUMENT, (enum halo_type)signature->types[1 + i], &args[i]);
+        next = get_plain(bytes, end, ARGUMENT, halo_type_of(signature->types[1 + i]), &args[i]);
         if (!next)
             break;
         bytes += next - bytes;
@@ -348,9 +355,11 @@ int halo__decode_arguments(unsigned char *bytes, size_t len, const struct halo_s
             return HALO_ECOUNT;
         if (!expect(&reader, PB_WT_STRING, ARGUMENT))
             return HALO_EMESSAGE;
-        error = get_value(&reader, (enum halo_type)signature->types[1 + i], &args[i]);
-        if (error)
+        error = get_value(&reader, signature->types[1 + i], &args[i]);
+        if (error) {
+            *raw = i;
             return error;
+        }
         *raw += halo__raw_len(&args[i]);
     }
     if (reader.in.bytes_left == 0)
@@ -378,17 +387,17 @@ int halo__decode_result(unsigned char *bytes, size_t len, enum halo_type type,
     int error;
 
     *raw = 0;
-    if (get_plain(bytes, bytes + len, RESULT, type, result) == bytes + len)
+    if (get_plain(bytes, bytes + len, RESULT, halo_type_of((uint8_t)type), result) == bytes + len)
         return 0;
     reader = reader_of(bytes, len);
     *result = halo_void();
     if (len == 0)
-        return type == HALO_VOID ? 0 : HALO_ETYPE;
+        return type == HALO_VOID || halo_is_maybe((uint8_t)type) ? 0 : HALO_ETYPE;
     if (!expect(&reader, PB_WT_STRING, RESULT))
         return HALO_EMESSAGE;
     if (type == HALO_VOID)
         return HALO_ETYPE;
-    error = get_value(&reader, type, result);
+    error = get_value(&reader, (uint8_t)type, result);
     if (error)
         return error;
     *raw = halo__raw_len(result);

@@ -62,12 +62,14 @@ size_t halo__encode_error(unsigned char *to, int32_t code, const char *text);
  * values point into it. All return 0, or HALO_EMESSAGE for bytes that follow no rule.
  *
  * Of a call the function comes first, in the first *used bytes; then its arguments, by its
- * signature: HALO_ECOUNT for more or fewer, HALO_ETYPE for one of another type. A value that is raw
- * has its length, and NULL for its bytes; *raw is the sum of halo__raw_len.
+ * signature: HALO_ECOUNT for more or fewer, HALO_ETYPE for one of another type, or absent where the
+ * signature does not allow it; then *raw is its number, from 0. A value that is raw has its length,
+ * and NULL for its bytes; *raw is the sum of halo__raw_len.
  */
 int halo__decode_function(unsigned char *bytes, size_t len, uint32_t *function, size_t *used);
 int halo__decode_arguments(unsigned char *bytes, size_t len, const struct halo_signature *signature,
                            struct halo_value *args, uint64_t *raw);
+/* Of a result `type` is that of a signature, perhaps with HALO_MAYBE. */
 int halo__decode_result(unsigned char *bytes, size_t len, enum halo_type type,
                         struct halo_value *result, uint64_t *raw);
 /* Where the raw values lie: one behind the other from `bytes`. HALO_EMESSAGE for text that does not

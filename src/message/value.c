@@ -3,18 +3,30 @@
 
 static const char *const type_names[HALO_TYPE_COUNT] = {"void", "i32", "u32",  "i64", "u64",
                                                         "f32",  "f64", "bool", "str", "bytes"};
+static const char *const maybe_names[HALO_TYPE_COUNT] = {
+    "unknown", "i32?", "u32?", "i64?", "u64?", "f32?", "f64?", "bool?", "str?", "bytes?"};
 
 const char *halo_type_name(enum halo_type type)
 {
+    const unsigned maybe = (unsigned)type ^ HALO_MAYBE;
+
+    if (maybe < HALO_TYPE_COUNT)
+        return maybe_names[maybe];
     return (unsigned)type < HALO_TYPE_COUNT ? type_names[type] : "unknown";
+}
+
+static bool is_some(uint8_t type)
+{
+    return halo_type_of(type) != HALO_VOID && halo_type_of(type) < HALO_TYPE_COUNT;
 }
 
 bool halo_signature_valid(const struct halo_signature *signature)
 {
-    if (signature->arg_count > HALO_ARGUMENTS_MAX || signature->types[0] >= HALO_TYPE_COUNT)
+    if (signature->arg_count > HALO_ARGUMENTS_MAX ||
+        !(signature->types[0] == HALO_VOID || is_some(signature->types[0])))
         return false;
     for (uint32_t i = 1; i <= signature->arg_count; i++) {
-        if (signature->types[i] == HALO_VOID || signature->types[i] >= HALO_TYPE_COUNT)
+        if (!is_some(signature->types[i]))
             return false;
     }
     return true;
@@ -65,15 +77,21 @@ static bool is_of_word(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-/* The type whose name stands here, and what is behind it; HALO_TYPE_COUNT where it is none. */
+/*
+ * The type whose name stands here, and what is behind it; HALO_TYPE_COUNT where it is none. Its
+ * question mark follows at once.
+ */
 static uint8_t parse_type(const char **text)
 {
     const char *const at = *text;
+    uint8_t maybe = 0;
     size_t len = 0;
 
     while (is_of_word(at[len]))
         len++;
-    *text = skip(at + len);
+    if (at[len] == '?')
+        maybe = HALO_MAYBE;
+    *text = skip(at + len + (maybe ? 1 : 0));
     for (uint8_t type = 0; type < HALO_TYPE_COUNT; type++) {
         const char *name = type_names[type];
         size_t same = 0;
@@ -81,7 +99,7 @@ static uint8_t parse_type(const char **text)
         while (same < len && name[same] == at[same])
             same++;
         if (same == len && !name[same])
-            return type;
+            return maybe && type == HALO_VOID ? HALO_TYPE_COUNT : (uint8_t)(type | maybe);
     }
     return HALO_TYPE_COUNT;
 }
@@ -127,8 +145,15 @@ int halo_signature_parse(struct halo_signature *signature, const char *text)
 
 int halo__value_check(uint8_t type, const struct halo_value *value)
 {
-    if ((unsigned)value->type != type)
-        return HALO_ETYPE;
+    if ((unsigned)value->type != type) {
+        if (!halo_is_maybe(type))
+            return HALO_ETYPE;
+        if (halo_is_null(value))
+            return 0;
+        type = (uint8_t)halo_type_of(type);
+        if ((unsigned)value->type != type)
+            return HALO_ETYPE;
+    }
     if (type == HALO_STR) {
         if (!value->str)
             return HALO_EINVAL;

@@ -110,6 +110,11 @@ static int parse_value(uint32_t which, enum halo_type type, const char *text,
     int64_t i64 = 0;
     bool good;
 
+    if (halo_is_maybe((uint8_t)type) && strcmp(text, "null") == 0) {
+        *value = halo_null();
+        return 0;
+    }
+    type = halo_type_of((uint8_t)type);
     *value = (struct halo_value){.type = type};
     switch (type) {
     case HALO_I32:
@@ -164,9 +169,14 @@ static void print_double(double value)
     fprintf(tool_out, "%s\n", text);
 }
 
-static void print_value(const struct halo_value *value)
+/* Of a result that may be absent, too; one that the signature has not is not printed. */
+static void print_value(const struct halo_value *value, uint8_t type)
 {
     switch (value->type) {
+    case HALO_VOID:
+        if (halo_is_maybe(type))
+            fputs("null\n", tool_out);
+        break;
     case HALO_I32:
         fprintf(tool_out, "%" PRId32 "\n", value->i32);
         break;
@@ -270,7 +280,7 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
             tool_tell("call", box, error);
             code = tool_exit_code(error, 0);
         } else {
-            print_value(&future.result);
+            print_value(&future.result, signature.types[0]);
             code = tool_printed(" call", 0);
         }
         halo_future_free(&future);

@@ -78,7 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (len < 1u + signature.arg_count)
         return 0;
     for (uint32_t i = 1; i <= signature.arg_count; i++)
-        signature.types[i] = (uint8_t)(1 + data[i] % (HALO_TYPE_COUNT - 1));
+        signature.types[i] =
+            (uint8_t)((1 + data[i] % (HALO_TYPE_COUNT - 1)) | (data[i] & HALO_MAYBE));
     data += 1 + signature.arg_count;
     len -= 1 + signature.arg_count;
     bytes = malloc(len); /* exactly as long: ASan watches both ends */

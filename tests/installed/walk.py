@@ -31,7 +31,7 @@ class Value(ctypes.Structure):
 
 
 class Signature(ctypes.Structure):
-    _fields_ = [('arg_count', ctypes.c_uint8), ('types', ctypes.c_uint8 * 9)]
+    _fields_ = [('arg_count', ctypes.c_uint8), ('types', ctypes.c_uint8 * 17)]
 
 
 class Future(ctypes.Structure):
@@ -68,7 +68,7 @@ def call(library, guest):
     box, future = ctypes.c_void_p(), Future()
     error = library.halo_open(ctypes.byref(box), guest.encode(), None) or library.halo_serve_begin(box, FOREVER)
     assert error == 0, library.halo_errmsg(box)
-    signature = Signature(1, (ctypes.c_uint8 * 9)(I64, I64))
+    signature = Signature(1, (ctypes.c_uint8 * 17)(I64, I64))
     function = library.halo_lookup(box, b'twice', ctypes.byref(signature))
     argument = library.halo_i64(3)
     error = library.halo_call_start(box, ctypes.byref(future), function, ctypes.byref(argument), 1)

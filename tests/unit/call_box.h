@@ -18,6 +18,7 @@ struct call_box {
     unsigned char room[ROOM];    /* the answer: 0xee where nothing was written */
     uint32_t called;
     uint32_t text_max; /* longest text that "t" returns */
+    int64_t sum;       /* what "a" made last */
 };
 
 /* Whatever it was called with was of its type; text ends where it should. */
@@ -54,6 +55,42 @@ static const struct halo_signature call_box_numbers_signature =
     HALO_FN(HALO_I32, HALO_BOOL, HALO_I32, HALO_F32);
 static const struct halo_signature call_box_sum_signature =
     HALO_FN(HALO_U64, HALO_BYTES, HALO_BYTES, HALO_STR, HALO_BYTES);
+
+static const struct halo_signature call_box_maybe_signature =
+    HALO_FN(HALO_I64 | HALO_MAYBE, HALO_BOOL | HALO_MAYBE, HALO_I32, HALO_STR | HALO_MAYBE);
+static const struct halo_signature call_box_absent_signature =
+    HALO_FN(HALO_I64 | HALO_MAYBE, HALO_I32 | HALO_MAYBE, HALO_I32 | HALO_MAYBE);
+
+/* Each is of its type, or absent where it may be; the result is absent where the first is. */
+static inline void call_box_maybe(struct halo_call *call, const struct halo_value *args,
+                                  void *context)
+{
+    struct call_box *c = context;
+
+    c->called++;
+    if ((args[0].type != HALO_BOOL && !halo_is_null(&args[0])) || args[1].type != HALO_I32 ||
+        (args[2].type != HALO_STR && !halo_is_null(&args[2])) ||
+        (args[2].type == HALO_STR && strlen(args[2].str) != args[2].len))
+        abort();
+    (void)halo_return(call, halo_is_null(&args[0]) ? halo_null() : halo_i64(args[1].i32));
+}
+
+/* The sum of those that are there. */
+static inline void call_box_absent(struct halo_call *call, const struct halo_value *args,
+                                   void *context)
+{
+    struct call_box *c = context;
+    int64_t sum = 0;
+
+    c->called++;
+    for (int i = 0; i < 2; i++) {
+        if (args[i].type != HALO_I32 && !halo_is_null(&args[i]))
+            abort();
+        sum += halo_is_null(&args[i]) ? 0 : args[i].i32;
+    }
+    c->sum = sum;
+    (void)halo_return(call, halo_is_null(&args[0]) ? halo_null() : halo_i64(sum));
+}
 
 /* Looks at every byte that it is given. */
 static inline void call_box_sum(struct halo_call *call, const struct halo_value *args,
@@ -110,7 +147,9 @@ static inline void call_box_open(struct call_box *c)
         halo__function_provide(&c->calls, "v", &call_box_void_signature, call_box_void, c) ||
         halo__function_provide(&c->calls, "s", &call_box_sum_signature, call_box_sum, c) ||
         halo__function_provide(&c->calls, "n", &call_box_numbers_signature, call_box_numbers, c) ||
-        halo__function_provide(&c->calls, "t", &call_box_text_signature, call_box_text, c))
+        halo__function_provide(&c->calls, "t", &call_box_text_signature, call_box_text, c) ||
+        halo__function_provide(&c->calls, "m", &call_box_maybe_signature, call_box_maybe, c) ||
+        halo__function_provide(&c->calls, "a", &call_box_absent_signature, call_box_absent, c))
         abort();
 }
 

@@ -29,7 +29,7 @@ static void a_call_may_be_cut_anywhere(void **state)
 
 static void rpc_01_an_unknown_function_is_an_error(void **state)
 {
-    static const uint32_t functions[] = {6, 7, 256, 0x7fffffff, UINT32_MAX};
+    static const uint32_t functions[] = {8, 9, 256, 0x7fffffff, UINT32_MAX};
 
     (void)state;
     for (size_t i = 0; i < 5; i++) {
@@ -223,7 +223,7 @@ static void a_compact_call_is_called(void **state)
 static void rpc_01_a_compact_call_of_an_unknown_function_is_an_error(void **state)
 {
     (void)state;
-    for (uint32_t function = 6; function <= 0xffff; function = 2 * function + 1) {
+    for (uint32_t function = 8; function <= 0xffff; function = 2 * function + 1) {
         const unsigned char bytes[] = {0x81, (unsigned char)function,
                                        (unsigned char)(function >> 8)};
 
@@ -259,6 +259,66 @@ static void rpc_03_rpc_06_a_compact_call_that_is_malformed_is_refused(void **sta
     assert_int_equal(box.called, 0);
 }
 
+/* Function 7, i64?(i32?, i32?): before each a byte that says whether it is there. */
+static void a_compact_call_with_absent_values_is_called(void **state)
+{
+    static const struct {
+        size_t len;
+        int64_t sum;
+        unsigned char bytes[12];
+    } calls[] = {
+        {5, 0, {0x81, 7, 0, 0, 0}},
+        {9, 5, {0x81, 7, 0, 1, 5, 0, 0, 0, 0}},
+        {9, 6, {0x81, 7, 0, 0, 1, 6, 0, 0, 0}},
+    };
+
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_null(call_box_compact(&box, calls[i].bytes, calls[i].len, 1000));
+        assert_int_equal(box.called, i + 1);
+        assert_int_equal(box.sum, calls[i].sum);
+        assert_int_equal(call_box_kind(&box, 1000), 0); /* the answer is in the used entry */
+    }
+}
+
+static void rpc_03_a_compact_call_with_malformed_absent_values_is_refused(void **state)
+{
+    unsigned char bytes[12] = {0x81, 7, 0, 1, 5, 0, 0, 0, 0};
+
+    (void)state;
+    for (size_t len = 3; len <= 12; len++) {
+        if (len != 9) /* cut, or with something behind */
+            assert_non_null(call_box_compact(&box, bytes, len, 1000));
+    }
+    for (uint32_t value = 2; value < 256; value++) { /* neither there nor absent */
+        bytes[3] = (unsigned char)value;
+        assert_non_null(call_box_compact(&box, bytes, 9, 1000));
+    }
+    bytes[1] = 6; /* text is never compact, and its absence is, but its signature's call is not */
+    memcpy(bytes + 3, "\1\2\0\0\0\0\0", 7);
+    assert_non_null(call_box_compact(&box, bytes, 9, 1000)); /* a bool of 2 */
+    memcpy(bytes + 3, "\0\0\0\0\0\1x", 7);
+    assert_non_null(call_box_compact(&box, bytes, 10, 1000));
+    assert_int_equal(box.called, 0);
+}
+
+static void rpc_02_a_wrong_absent_value_is_refused_by_its_number(void **state)
+{
+    const struct halo_value args[] = {halo_null(), halo_null(), halo_null()};
+    struct halo_message head;
+    const char *text;
+    int32_t code;
+
+    (void)state;
+    assert_null(call_box_serve(&box, message, call_box_message(message, 6, args, 3), 64, ROOM));
+    assert_int_equal(call_box_kind(&box, ROOM), HALO_KIND_ERROR);
+    memcpy(&head, box.room, sizeof(head));
+    assert_int_equal(halo__decode_error(box.room + sizeof(head), head.length, &code, &text), 0);
+    assert_int_equal(code, HALO_ETYPE);
+    assert_string_equal(text, "m: argument 2 is absent or of another type, and not i32");
+    assert_int_equal(box.called, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +334,9 @@ int main(void)
         TEST(a_compact_call_is_called),
         TEST(rpc_01_a_compact_call_of_an_unknown_function_is_an_error),
         TEST(rpc_03_rpc_06_a_compact_call_that_is_malformed_is_refused),
+        TEST(a_compact_call_with_absent_values_is_called),
+        TEST(rpc_03_a_compact_call_with_malformed_absent_values_is_refused),
+        TEST(rpc_02_a_wrong_absent_value_is_refused_by_its_number),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,58 @@ static void exports_are_known_by_their_names(void **state)
     assert_false(halo__function_exported(&box.calls, UINT32_MAX, &name, &signature));
 }
 
+/* One export of the name "m", of so many arguments, with these types behind the ninth. */
+static size_t export_many(uint8_t arg_count, uint8_t type, uint8_t more)
+{
+    const struct halo_message head = {.kind = HALO_KIND_HELLO};
+    const struct halo_hello hello = {.export_count = 1};
+    struct halo_hello_function function = {.name_len = 1, .arg_count = arg_count};
+    size_t len = sizeof(head) + sizeof(hello) + sizeof(function);
+
+    box.calls.functions.greeted = false;
+    memset(function.types, type, sizeof(function.types));
+    memcpy(message, &head, sizeof(head));
+    memcpy(message + 8, &hello, sizeof(hello));
+    memcpy(message + 16, &function, sizeof(function));
+    if (arg_count > 8) {
+        memset(message + len, more, HALO_HELLO_MORE);
+        len += HALO_HELLO_MORE;
+    }
+    message[len++] = 'm';
+    fix_length(len);
+    return len;
+}
+
+static void rpc_03_many_arguments_and_absent_values_are_known_and_judged(void **state)
+{
+    const uint8_t maybe = HALO_STR | HALO_MAYBE;
+    struct halo_signature signature;
+    const char *name;
+
+    (void)state;
+    for (uint8_t count = 0; count <= HALO_ARGUMENTS_MAX; count++) {
+        const size_t len = export_many(count, maybe, HALO_F64);
+
+        assert_null(call_box_serve(&box, message, len, 64, 300));
+        assert_true(halo__function_exported(&box.calls, 0, &name, &signature));
+        assert_string_equal(name, "m");
+        assert_int_equal(signature.arg_count, count);
+        for (uint32_t i = 0; i <= count; i++)
+            assert_int_equal(signature.types[i], i <= 8 ? maybe : HALO_F64);
+        for (size_t cut = 16; cut < len; cut++) {
+            (void)export_many(count, maybe, HALO_F64);
+            fix_length(cut);
+            assert_refused(cut, 300, "greeting");
+        }
+    }
+    assert_refused(export_many(17, HALO_I32, HALO_I32), 300, "malformed");
+    assert_refused(export_many(9, HALO_I32, HALO_VOID), 300, "malformed");
+    assert_refused(export_many(9, HALO_I32, HALO_VOID | HALO_MAYBE), 300, "malformed");
+    assert_refused(export_many(9, HALO_I32, HALO_TYPE_COUNT | HALO_MAYBE), 300, "malformed");
+    assert_refused(export_many(1, HALO_VOID | HALO_MAYBE, 0), 300, "malformed");
+    assert_refused(export_many(1, HALO_I32 | 0x40, 0), 300, "malformed");
+}
+
 static void rpc_03_exports_that_are_none_are_refused(void **state)
 {
     const char *const names[] = {"a", "b", "a"};
@@ -156,6 +208,7 @@ int main(void)
         TEST(imports_get_their_indices),
         TEST(exports_are_known_by_their_names),
         TEST(rpc_03_exports_that_are_none_are_refused),
+        TEST(rpc_03_many_arguments_and_absent_values_are_known_and_judged),
         TEST(rpc_03_a_greeting_that_is_malformed_is_refused),
     };
 

@@ -6,14 +6,37 @@
 #include "../stack.h"
 #include "call.h"
 
+_Static_assert(sizeof(((struct halo_signature *)0)->types) == HALO_HELLO_TYPES + HALO_HELLO_MORE,
+               "all types of a signature are on the wire");
+
+static bool has_more(const struct halo_signature *signature)
+{
+    return signature->arg_count >= HALO_HELLO_TYPES;
+}
+
+/* Hosts that do not say so know no absent values, and 8 arguments. */
+static void check_signature(const struct halo_signature *signature)
+{
+    bool is_new = has_more(signature);
+
+    for (uint32_t i = 0; i <= signature->arg_count; i++)
+        is_new |= halo_is_maybe(signature->types[i]);
+    if (is_new && halo_boot_page()->arguments_max < HALO_ARGUMENTS_MAX)
+        halo_panic(
+            "this program has a function of more than 8 arguments, or of a value that may be "
+            "absent, and its host is older than these");
+}
+
 /* Bytes of a function in the greeting. */
-static uint32_t wire_len(const char *name)
+static uint32_t wire_len(const char *name, const struct halo_signature *signature)
 {
     const size_t len = strlen(name);
 
     if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
         halo_panic("this program has a function whose name has not 1 to 63 bytes");
-    return (uint32_t)(sizeof(struct halo_hello_function) + len);
+    check_signature(signature);
+    return (uint32_t)(sizeof(struct halo_hello_function) +
+                      (has_more(signature) ? HALO_HELLO_MORE : 0) + len);
 }
 
 /* Put it there; returns where the next one goes. */
@@ -26,8 +49,13 @@ static unsigned char *put_function(unsigned char *at, const char *name,
 
     memcpy(wire.types, signature->types, sizeof(wire.types));
     memcpy(at, &wire, sizeof(wire));
-    memcpy(at + sizeof(wire), name, wire.name_len);
-    return at + sizeof(wire) + wire.name_len;
+    at += sizeof(wire);
+    if (has_more(signature)) {
+        memcpy(at, signature->types + HALO_HELLO_TYPES, HALO_HELLO_MORE);
+        at += HALO_HELLO_MORE;
+    }
+    memcpy(at, name, wire.name_len);
+    return at + wire.name_len;
 }
 
 /* What the host can call it for. One that knows of no aggregates can call them one row at a time.
@@ -124,9 +152,11 @@ void halo__hello(void)
         head.hello.export_count > HALO_FUNCTIONS_MAX)
         halo_panic("this program imports or exports more than 256 functions");
     for (uint32_t i = 0; i < head.hello.import_count; i++)
-        head.message.length += wire_len(__start_halo_imports[i].name);
+        head.message.length +=
+            wire_len(__start_halo_imports[i].name, &__start_halo_imports[i].signature);
     for (uint32_t i = 0; i < head.hello.export_count; i++)
-        head.message.length += wire_len(__start_halo_exports[i].name);
+        head.message.length +=
+            wire_len(__start_halo_exports[i].name, &__start_halo_exports[i].signature);
     bytes = malloc(sizeof(head.message) + head.message.length);
     if (!bytes)
         halo_panic("no memory for the names of this program's functions");

@@ -66,13 +66,15 @@ static bool take_error(struct halo_future *future, size_t len)
 static bool take_inline(struct halo_future *future, struct halo_answer *answer)
 {
     const enum halo_type type = (enum halo_type)future->import->signature.types[0];
-    const uint32_t len = halo__packed_len(type); /* of text, more than an entry holds */
+    const uint32_t len = halo__packed_len(halo_type_of((uint8_t)type)); /* of text, too many */
     unsigned char bytes[HALO_INLINE_ANSWER_MAX];
 
     future->done = true;
+    if (answer->len == 0 && halo_is_maybe((uint8_t)type))
+        return true; /* absent, as it was */
     return answer->len == len &&
            halo_answer_read(&halo__port, answer, bytes, sizeof(bytes)) == len &&
-           halo__unpack(bytes, type, &future->result);
+           halo__unpack(bytes, halo_type_of((uint8_t)type), &future->result);
 }
 
 /* What an import's answers need, so that their room is made with the call. */
@@ -175,7 +177,8 @@ void halo__import_resolve(struct halo_import *import, int32_t index)
 
     import->index = index;
     for (uint32_t i = 1; i <= import->signature.arg_count && len <= HALO_INLINE_REQUEST_MAX; i++)
-        len += halo__packed_len((enum halo_type)import->signature.types[i]);
+        len += halo_is_maybe(import->signature.types[i]) +
+               halo__packed_len(halo_type_of(import->signature.types[i]));
     import->is_compact = index > 0 && (uint32_t)index <= UINT16_MAX &&
                          len <= HALO_INLINE_REQUEST_MAX &&
                          halo__port.driver.features & HALO_FEATURE_INLINE_REQUEST;
@@ -194,8 +197,13 @@ static uint32_t put_compact(unsigned char *bytes, const struct halo_import *impo
     bytes[1] = (unsigned char)import->index;
     bytes[2] = (unsigned char)(import->index >> 8);
     for (size_t i = 0; i < count; i++) {
-        if ((uint32_t)args[i].type != import->signature.types[1 + i])
-            return 0;
+        if ((uint32_t)args[i].type != import->signature.types[1 + i]) {
+            if (!halo_is_maybe(import->signature.types[1 + i]) ||
+                halo__value_check(import->signature.types[1 + i], &args[i]))
+                return 0;
+            len += halo__pack_maybe(bytes + len, &args[i]);
+            continue;
+        }
         halo__pack(bytes + len, &args[i]);
         len += halo__packed_len(args[i].type);
     }
@@ -347,6 +355,35 @@ static int call_on_stack(struct halo_future *future, const struct halo_value *ar
     return 0;
 }
 
+static char *append(char *at, const char *text)
+{
+    const size_t len = strlen(text);
+
+    memcpy(at, text, len);
+    return at + len;
+}
+
+/* Words for an argument that is not of its type, in the future's own memory: all parts are short.
+ */
+static const char *words_for_argument(struct halo_future *future, const struct halo_value *args,
+                                      uint32_t which)
+{
+    const struct halo_import *import = future->import;
+    char *const words = (char *)future->bytes;
+    char *at = append(words, import->name);
+
+    at = append(at, ": argument ");
+    if (which + 1 >= 10)
+        *at++ = '1';
+    *at++ = (char)('0' + (which + 1) % 10);
+    at = append(at, " is ");
+    at = append(at, halo_is_null(&args[which]) ? "absent" : halo_type_name(args[which].type));
+    at = append(at, ", and its signature says ");
+    at = append(at, halo_type_name((enum halo_type)import->signature.types[1 + which]));
+    *at = '\0';
+    return words;
+}
+
 /* Words for a call that could not be made, which name the function where it is about that. */
 static const char *words_for(const struct halo_import *import, int error)
 {
@@ -365,7 +402,7 @@ static __attribute__((noinline)) int start(struct halo_future *future,
 {
     struct halo_import *import = future->import;
     struct halo_send send;
-    uint32_t which;
+    uint32_t which = 0;
     int error = import->index < 0 ? import->index
                                   : halo_values_check(&import->signature, args, count, &which);
 
@@ -389,7 +426,9 @@ static __attribute__((noinline)) int start(struct halo_future *future,
     }
     if (error) {
         halo_future_free(future);
-        fail(future, error, words_for(import, error));
+        fail(future, error,
+             error == HALO_ETYPE && import->index > 0 ? words_for_argument(future, args, which)
+                                                      : words_for(import, error));
         return error;
     }
     stats.calls++;

@@ -21,8 +21,13 @@ int halo__rows_return(struct halo_call *call, const struct halo_value *value)
 
     if (call->state != HALO__ROWS)
         return HALO_ESTATE;
-    if (value->type != c->type)
-        return halo__result_refuse(c, HALO_ETYPE, value);
+    if (value->type != c->type) {
+        if (!halo_is_null(value) || !halo_is_maybe(call->export->signature.types[0]))
+            return halo__result_refuse(c, HALO_ETYPE, value);
+        call->state = HALO__ROW_DONE;
+        halo_rows_absent(&c->rows, c->row);
+        return 0;
+    }
     call->state = HALO__ROW_DONE;
     values = halo__rows_values(c);
     switch (halo__column_width(c->type)) {
@@ -93,6 +98,17 @@ static void load(const struct halo_column *column, uint32_t row, struct halo_val
     behind->byte = *behind->at;
 }
 
+/* Arguments that are absent in this row, which the function gets as that. */
+static void blank(const struct halo__rows_state *c, struct halo_value *args, uint32_t row)
+{
+    for (uint32_t i = 0; i < c->rows.arg_count; i++) {
+        if (halo_column_has(&c->args[i], row))
+            args[i].type = c->args[i].type;
+        else
+            args[i] = halo_null();
+    }
+}
+
 static void call_for_row(struct halo__rows_state *c, struct halo_value *args, uint32_t row)
 {
     struct behind behind[HALO_ARGUMENTS_MAX];
@@ -100,6 +116,8 @@ static void call_for_row(struct halo__rows_state *c, struct halo_value *args, ui
 
     for (uint32_t i = 0; i < count; i++)
         load(&c->args[i], row, &args[i], &behind[i]);
+    if (c->has_maybe)
+        blank(c, args, row);
     for (uint32_t i = 0; i < count; i++) {
         if (args[i].type == HALO_STR)
             *behind[i].at = '\0';
@@ -114,7 +132,7 @@ static void call_for_row(struct halo__rows_state *c, struct halo_value *args, ui
     if (c->call.state == HALO__ROWS && c->type != HALO_VOID) {
         const struct halo_value none = halo_void();
 
-        (void)halo__result_refuse(c, HALO_ETYPE, &none);
+        (void)halo__rows_return(&c->call, &none);
     }
 }
 
@@ -230,7 +248,7 @@ static int read_columns(struct halo__rows_state *c, unsigned char *bytes, size_t
         return HALO_EMESSAGE;
     memcpy(wires, bytes + at, head.arg_count * sizeof(wires[0]));
     at += head.arg_count * sizeof(wires[0]);
-    c->type = (enum halo_type)signature->types[0];
+    c->type = halo_type_of(signature->types[0]);
     c->go_on = head.flags & HALO_WIRE_GO_ON;
     c->rows = (struct halo_rows){head.row_count, head.arg_count, c->args, NULL, NULL};
     for (uint32_t i = 0; i < head.arg_count; i++) {
@@ -238,7 +256,8 @@ static int read_columns(struct halo__rows_state *c, unsigned char *bytes, size_t
         const uint64_t rows = halo__column_rows(wire, head.row_count);
         uint64_t column_len;
 
-        if (!halo__column_is_valid(wire, signature->types[1 + i], HALO_WIRE_SAME | HALO_WIRE_VALID))
+        if (!halo__column_is_valid(wire, halo_type_of(signature->types[1 + i]),
+                                   HALO_WIRE_SAME | HALO_WIRE_VALID))
             return HALO_EMESSAGE;
         column_len = halo__column_len(wire, rows);
         if (column_len > len - at || halo__column_place(bytes + at, wire, rows, &c->args[i]))
@@ -357,21 +376,25 @@ void halo__rows_call_one(const struct halo_call *call, const struct halo_value *
 {
     const struct halo_signature *signature = &call->export->signature;
     int32_t offsets[HALO_ARGUMENTS_MAX][2];
+    const unsigned char absent = 0;
     struct halo__rows_state c;
 
     begin(&c, call, outcome);
     c.is_one = true;
-    c.type = (enum halo_type)signature->types[0];
+    c.type = halo_type_of(signature->types[0]);
     c.begins = c.ends = true;
     c.aggregate = 0;
     c.rows = (struct halo_rows){1, signature->arg_count, c.args, NULL, NULL};
     outcome->value = halo__value(c.type);
     for (uint32_t i = 0; i < c.rows.arg_count; i++) {
-        c.args[i] = halo_numbers(args[i].type, &args[i].u64, NULL);
-        if (halo__is_text(args[i].type)) {
+        const enum halo_type type = halo_type_of(signature->types[1 + i]);
+        const unsigned char *validity = halo_is_null(&args[i]) ? &absent : NULL;
+
+        c.args[i] = halo_numbers(type, &args[i].u64, validity);
+        if (halo__is_text(type)) {
             offsets[i][0] = 0;
-            offsets[i][1] = (int32_t)args[i].len;
-            c.args[i] = halo_texts(args[i].type, offsets[i], args[i].bytes, NULL);
+            offsets[i][1] = (int32_t)args[i].len; /* 0 where it is absent */
+            c.args[i] = halo_texts(type, offsets[i], validity ? "" : args[i].bytes, validity);
         }
     }
     run(&c);

@@ -41,17 +41,21 @@ static int32_t *offsets_of(const struct halo__rows_state *c)
     return (int32_t *)(void *)halo__rows_values(c);
 }
 
-/* Rows in which an argument is absent. */
+/* Rows in which an argument is absent that must not be. */
 static void begin_validity(struct halo__rows_state *c)
 {
     const size_t len = halo__bits_len(c->rows.count);
 
-    c->has_validity = false;
+    c->has_validity = c->has_maybe = false;
     for (uint32_t i = 0; i < c->rows.arg_count; i++) {
         const struct halo_column *column = &c->args[i];
 
         if (!column->validity || (column->same && halo_bit(column->validity, 0)))
             continue;
+        if (halo_is_maybe(c->call.export->signature.types[1 + i])) {
+            c->has_maybe = true;
+            continue;
+        }
         if (!c->has_validity)
             memset(c->memory, column->same ? 0 : 0xff, len);
         c->has_validity = true;
@@ -272,7 +276,10 @@ void halo__result_end_one(struct halo__rows_state *c)
     struct halo_value *value = &c->outcome->value;
 
     if (c->has_validity && !halo_bit(c->memory, 0)) {
-        halo__result_fail(c, HALO_ETYPE, "the result is absent; call it with rows");
+        if (halo_is_maybe(c->call.export->signature.types[0]))
+            *value = halo_null();
+        else
+            halo__result_fail(c, HALO_ETYPE, "the result is absent; call it with rows");
     } else if (halo__is_text(c->type)) {
         leave_out(c, 1);
         value->len = c->text_len;

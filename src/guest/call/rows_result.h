@@ -31,6 +31,7 @@ struct halo__rows_state {
     uint32_t text_len; /* so far */
     uint32_t next;     /* text: the first row whose offset is not written */
     bool has_validity; /* else every row has a value */
+    bool has_maybe;    /* columns in which a row is absent, and is one all the same */
 
     uint32_t row; /* which a function is called for */
     uint32_t failed_count, error_count, last_failed;

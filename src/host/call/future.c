@@ -50,7 +50,8 @@ static int refuse_values(struct halo_words *words, const struct halo_provided *e
                           exported->name, signature->arg_count, text, count);
     if (error == HALO_ETYPE)
         return halo__fail(words, error, "%s: argument %u is %s and not %s: %s", exported->name,
-                          which + 1, halo_type_name(args[which].type),
+                          which + 1,
+                          halo_is_null(&args[which]) ? "absent" : halo_type_name(args[which].type),
                           halo_type_name((enum halo_type)signature->types[1 + which]), text);
     return halo__fail(
         words, error, "%s: argument %u, %s, is a NULL pointer, or a text with a zero byte inside",

@@ -6,7 +6,8 @@
 #include <string.h>
 #include "rows.h"
 
-#define ANSWER_MAX (HALO_WIRE_MAX + HALO_VALUE_MAX + 1)
+/* An answer has one value. */
+#define ANSWER_MAX (sizeof(struct halo_call_head) + 16 + HALO_SHORT_MAX + HALO_VALUE_MAX + 1)
 
 /* --- Out -------------------------------------------------------------------------------------- */
 

@@ -10,7 +10,8 @@
 
 #define HELLO_MAX                \
     (sizeof(struct halo_hello) + \
-     2 * HALO_FUNCTIONS_MAX * (sizeof(struct halo_hello_function) + HALO_FUNCTION_NAME_MAX))
+     2 * HALO_FUNCTIONS_MAX *    \
+         (sizeof(struct halo_hello_function) + HALO_HELLO_MORE + HALO_FUNCTION_NAME_MAX))
 
 /* --- Providing -------------------------------------------------------------------------------- */
 
@@ -98,44 +99,58 @@ struct greeting {
     size_t left;
 };
 
-/* The next function of it; its name is not terminated. NULL, or what cannot be understood. */
-static const char *next_function(struct greeting *greeting, struct halo_hello_function *function,
-                                 const char **name)
+/* The next bytes of it, or NULL where there are not so many. */
+static const unsigned char *take_bytes(struct greeting *greeting, size_t len)
 {
-    if (greeting->left < sizeof(*function))
+    const unsigned char *at = greeting->at;
+
+    if (greeting->left < len)
+        return NULL;
+    greeting->at += len;
+    greeting->left -= len;
+    return at;
+}
+
+/*
+ * The next function of it, and its signature, which may be none; its name is not terminated. NULL,
+ * or what cannot be understood.
+ */
+static const char *next_function(struct greeting *greeting, struct halo_hello_function *function,
+                                 struct halo_signature *signature, const char **name)
+{
+    const unsigned char *bytes = take_bytes(greeting, sizeof(*function));
+
+    if (!bytes)
         return "a greeting that ends within a function";
-    memcpy(function, greeting->at, sizeof(*function));
-    *name = (const char *)greeting->at + sizeof(*function);
-    greeting->left -= sizeof(*function);
+    memcpy(function, bytes, sizeof(*function));
     if (function->name_len == 0 || function->name_len > HALO_FUNCTION_NAME_MAX ||
         function->arg_count > HALO_ARGUMENTS_MAX ||
         (function->flags & ~(HALO_FUNCTION_ROWS | HALO_FUNCTION_AGGREGATE)) != 0 ||
-        function->flags == HALO_FUNCTION_AGGREGATE || function->name_len > greeting->left)
+        function->flags == HALO_FUNCTION_AGGREGATE)
         return "a greeting with a malformed function";
-    greeting->at += sizeof(*function) + function->name_len;
-    greeting->left -= function->name_len;
-    return NULL;
-}
-
-static struct halo_signature signature_of(const struct halo_hello_function *function)
-{
-    struct halo_signature signature = {.arg_count = function->arg_count};
-
-    memcpy(signature.types, function->types, sizeof(signature.types));
-    return signature;
+    *signature = (struct halo_signature){.arg_count = function->arg_count};
+    memcpy(signature->types, function->types, sizeof(function->types));
+    if (function->arg_count >= HALO_HELLO_TYPES) {
+        bytes = take_bytes(greeting, HALO_HELLO_MORE);
+        if (!bytes)
+            return "a greeting that ends within a function";
+        memcpy(signature->types + HALO_HELLO_TYPES, bytes, HALO_HELLO_MORE);
+    }
+    *name = (const char *)take_bytes(greeting, function->name_len);
+    return *name ? NULL : "a greeting with a malformed function";
 }
 
 /* What one import gets: an index, or an error. */
 static int32_t resolve(const struct halo_functions *functions,
-                       const struct halo_hello_function *import, const char *name)
+                       const struct halo_hello_function *import,
+                       const struct halo_signature *signature, const char *name)
 {
-    const struct halo_signature signature = signature_of(import);
     const int index = find(functions->provided, functions->count, name, import->name_len);
 
     if (index < 0)
         return index;
-    return halo_signature_equal(&signature, &functions->provided[index - 1].signature) ? index
-                                                                                       : HALO_ETYPE;
+    return halo_signature_equal(signature, &functions->provided[index - 1].signature) ? index
+                                                                                      : HALO_ETYPE;
 }
 
 /* The name is the guest's choice, and perhaps a terminal's to show. */
@@ -152,17 +167,16 @@ static const char *complain(struct halo_calls *calls, const char *what, const ch
 }
 
 static const char *add_export(struct halo_calls *calls, const struct halo_hello_function *wire,
-                              const char *name)
+                              const struct halo_signature *signature, const char *name)
 {
     struct halo_functions *functions = &calls->functions;
     struct halo_provided *exported = &functions->exported[functions->export_count];
-    const struct halo_signature signature = signature_of(wire);
 
-    if (!halo_signature_valid(&signature) || memchr(name, '\0', wire->name_len))
+    if (!halo_signature_valid(signature) || memchr(name, '\0', wire->name_len))
         return complain(calls, "a greeting with a malformed function:", name, wire->name_len);
     if (find(functions->exported, functions->export_count, name, wire->name_len) > 0)
         return complain(calls, "a greeting with two functions named", name, wire->name_len);
-    *exported = (struct halo_provided){.signature = signature,
+    *exported = (struct halo_provided){.signature = *signature,
                                        .rows = wire->flags != 0,
                                        .aggregate = wire->flags & HALO_FUNCTION_AGGREGATE};
     memcpy(exported->name, name, wire->name_len);
@@ -175,20 +189,21 @@ static const char *read_greeting(struct halo_calls *calls, struct greeting greet
                                  const struct halo_hello *hello, int32_t *indices)
 {
     struct halo_hello_function function;
+    struct halo_signature signature;
     const char *name, *why;
 
     for (uint32_t i = 0; i < hello->import_count; i++) {
-        why = next_function(&greeting, &function, &name);
+        why = next_function(&greeting, &function, &signature, &name);
         if (!why && function.flags != 0)
             why = "a greeting with a malformed function";
         if (why)
             return why;
-        indices[i] = resolve(&calls->functions, &function, name);
+        indices[i] = resolve(&calls->functions, &function, &signature, name);
     }
     for (uint32_t i = 0; i < hello->export_count; i++) {
-        why = next_function(&greeting, &function, &name);
+        why = next_function(&greeting, &function, &signature, &name);
         if (!why)
-            why = add_export(calls, &function, name);
+            why = add_export(calls, &function, &signature, name);
         if (why)
             return why;
     }

@@ -76,7 +76,7 @@ static int judge_columns(struct halo_calls *calls, const struct halo_provided *e
     uint64_t len = sizeof(struct halo_rows_head) + arg_count * sizeof(struct halo_rows_column);
 
     for (uint32_t i = 0; i < arg_count; i++) {
-        const enum halo_type type = (enum halo_type)exported->signature.types[1 + i];
+        const enum halo_type type = halo_type_of(exported->signature.types[1 + i]);
         struct halo_rows_column wire;
         int error;
 
@@ -467,8 +467,9 @@ const char *halo__rows_take(struct halo_calls *calls, struct halo_future *future
     if (!halo__request_read(calls->port, answer, HALO_PAYLOAD, &head, sizeof(head)))
         return HALO_NOT_THERE;
     if (!head_is_valid(rows, &head,
-                       rows->is_aggregate && !ends(rows) ? HALO_VOID
-                                                         : exported->signature.types[0]))
+                       rows->is_aggregate && !ends(rows)
+                           ? HALO_VOID
+                           : halo_type_of(exported->signature.types[0])))
         return "an answer that has not the rows that were asked for";
     column_len =
         head.column.type == HALO_VOID ? 0 : halo__column_len(&head.column, result_rows(rows));

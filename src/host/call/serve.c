@@ -171,6 +171,22 @@ static unsigned char *take_memory(struct halo_call *call, uint64_t len)
     return memory;
 }
 
+/* Arguments that are not the signature's: of one of another type the guest is told which. */
+static void refuse_argument(struct halo_call *call, int error, uint32_t which)
+{
+    const struct halo_provided *provided = call->provided;
+    char text[HALO_ERROR_TEXT_MAX + 1];
+
+    if (error != HALO_ETYPE) {
+        refuse(call, error);
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "%s: argument %u is absent or of another type, and not %s",
+                   provided->name, which + 1,
+                   halo_type_name((enum halo_type)provided->signature.types[1 + which]));
+    refuse_with(call, error, text);
+}
+
 /* The function and its signature are known: read the arguments and call. */
 static const char *call_with(struct halo_call *call, unsigned char *envelope, size_t len,
                              uint64_t raw_at)
@@ -185,7 +201,7 @@ static const char *call_with(struct halo_call *call, unsigned char *envelope, si
     if (error == HALO_EMESSAGE)
         return "a call that is malformed";
     if (error) { /* RPC-02 */
-        refuse(call, error);
+        refuse_argument(call, error, (uint32_t)raw);
         return NULL;
     }
     if (raw != request->parked.readable_len - raw_at)
@@ -265,8 +281,20 @@ static const char *serve_compact(struct halo_calls *calls, struct halo_request *
         const enum halo_type type = (enum halo_type)signature->types[1 + i];
         const uint32_t len = halo__packed_len(type);
 
-        if (len > left)
-            return "a call whose arguments are not its function's";
+        if (len > left) { /* or it may be absent */
+            const int taken =
+                halo_is_maybe(signature->types[1 + i])
+                    ? halo__unpack_maybe(bytes, left, halo_type_of((uint8_t)type), &args[i])
+                    : 0;
+
+            if (taken < 0)
+                return "a call that is malformed";
+            if (taken == 0)
+                return "a call whose arguments are not its function's";
+            bytes += taken;
+            left -= (uint32_t)taken;
+            continue;
+        }
         if (!halo__unpack(bytes, type, &args[i]))
             return "a call that is malformed";
         bytes += len;

@@ -300,6 +300,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .protect = layout->syscall_entry ? layout->doorbell + HALO_PROTECT_OFFSET : 0,
         .rows_max = options->transport == HALO_TRANSPORT_RING ? HALO_ROWS_MAX : 0,
         .aggregates_max = options->transport == HALO_TRANSPORT_RING ? HALO_AGGREGATES_MAX : 0,
+        .arguments_max = HALO_ARGUMENTS_MAX,
         .program = layout->is_linux ? layout->boot + HALO_PROGRAM_OFFSET : 0,
         .env_count = options->env_count,
     };
