@@ -143,17 +143,17 @@ int halo_signature_parse(struct halo_signature *signature, const char *text)
     return 0;
 }
 
+static __attribute__((noinline)) int check_maybe(uint8_t type, const struct halo_value *value)
+{
+    if (!halo_is_maybe(type))
+        return HALO_ETYPE;
+    return halo_is_null(value) ? 0 : halo__value_check((uint8_t)halo_type_of(type), value);
+}
+
 int halo__value_check(uint8_t type, const struct halo_value *value)
 {
-    if ((unsigned)value->type != type) {
-        if (!halo_is_maybe(type))
-            return HALO_ETYPE;
-        if (halo_is_null(value))
-            return 0;
-        type = (uint8_t)halo_type_of(type);
-        if ((unsigned)value->type != type)
-            return HALO_ETYPE;
-    }
+    if ((unsigned)value->type != type)
+        return check_maybe(type, value);
     if (type == HALO_STR) {
         if (!value->str)
             return HALO_EINVAL;

@@ -65,16 +65,16 @@ static bool take_error(struct halo_future *future, size_t len)
 /* An answer that came inside its used entry. */
 static bool take_inline(struct halo_future *future, struct halo_answer *answer)
 {
-    const enum halo_type type = (enum halo_type)future->import->signature.types[0];
-    const uint32_t len = halo__packed_len(halo_type_of((uint8_t)type)); /* of text, too many */
+    const uint8_t of = future->import->signature.types[0];
+    const enum halo_type type = halo_type_of(of);
+    const uint32_t len = halo__packed_len(type); /* of text, more than an entry holds */
     unsigned char bytes[HALO_INLINE_ANSWER_MAX];
 
     future->done = true;
-    if (answer->len == 0 && halo_is_maybe((uint8_t)type))
-        return true; /* absent, as it was */
-    return answer->len == len &&
-           halo_answer_read(&halo__port, answer, bytes, sizeof(bytes)) == len &&
-           halo__unpack(bytes, halo_type_of((uint8_t)type), &future->result);
+    if (answer->len != len)
+        return answer->len == 0 && halo_is_maybe(of); /* absent, as it was made */
+    return halo_answer_read(&halo__port, answer, bytes, sizeof(bytes)) == len &&
+           halo__unpack(bytes, type, &future->result);
 }
 
 /* What an import's answers need, so that their room is made with the call. */
@@ -184,6 +184,26 @@ void halo__import_resolve(struct halo_import *import, int32_t index)
                          halo__port.driver.features & HALO_FEATURE_INLINE_REQUEST;
 }
 
+/* The rest of put_compact, of values of which some may be absent: apart, so that the others are as
+ * quick as they were. */
+static __attribute__((noinline)) uint32_t
+put_maybe(unsigned char *bytes, const struct halo_import *import, const struct halo_value *args)
+{
+    uint32_t len = HALO_COMPACT_HEAD;
+
+    for (uint32_t i = 0; i < import->signature.arg_count; i++) {
+        if (halo__value_check(import->signature.types[1 + i], &args[i]))
+            return 0;
+        if (halo_is_maybe(import->signature.types[1 + i])) {
+            len += halo__pack_maybe(bytes + len, &args[i]);
+        } else {
+            halo__pack(bytes + len, &args[i]);
+            len += halo__packed_len(args[i].type);
+        }
+    }
+    return len;
+}
+
 /* A call with these values, which are judged on the way, as the bytes of a descriptor: how many, or
  * 0 where they are not those of the signature, or do not fit into one. */
 static uint32_t put_compact(unsigned char *bytes, const struct halo_import *import,
@@ -197,13 +217,8 @@ static uint32_t put_compact(unsigned char *bytes, const struct halo_import *impo
     bytes[1] = (unsigned char)import->index;
     bytes[2] = (unsigned char)(import->index >> 8);
     for (size_t i = 0; i < count; i++) {
-        if ((uint32_t)args[i].type != import->signature.types[1 + i]) {
-            if (!halo_is_maybe(import->signature.types[1 + i]) ||
-                halo__value_check(import->signature.types[1 + i], &args[i]))
-                return 0;
-            len += halo__pack_maybe(bytes + len, &args[i]);
-            continue;
-        }
+        if ((uint32_t)args[i].type != import->signature.types[1 + i])
+            return put_maybe(bytes, import, args);
         halo__pack(bytes + len, &args[i]);
         len += halo__packed_len(args[i].type);
     }
