@@ -136,6 +136,51 @@ static void more_slices_than_buffers(void **state)
         halo_rows_free(&many[i]);
 }
 
+/*
+ * A million rows, of which the caller wants no more half-way: what is in flight is given up, what
+ * did not go out is never called, and the next calls are as if nothing was.
+ */
+static void rows_06_cancelled_half_way(void **state)
+{
+    enum { SLICES = 250, LEN = 4000, AT_A_TIME = 5 };
+    static struct halo_rows many[AT_A_TIME];
+    static int64_t ones[LEN];
+    const struct halo_column column = halo_numbers(HALO_I64, ones, NULL);
+    const int note = function("note", FN(HALO_VOID, HALO_I64));
+    const int noted = function("noted", FN(HALO_I64));
+    struct halo_future future;
+    int64_t rows_called;
+
+    (void)state;
+    for (int i = 0; i < LEN; i++)
+        ones[i] = 1;
+    for (int done = 0; done < SLICES / 2; done += AT_A_TIME) {
+        for (int i = 0; i < AT_A_TIME; i++)
+            assert_int_equal(halo_call_rows_start(box, &many[i], note, LEN, &column, 1, 0), 0);
+        for (int i = 0; i < AT_A_TIME; i++)
+            assert_int_equal(halo_wait(&many[i].future, HALO_FOREVER), 0);
+    }
+    for (int i = 0; i < AT_A_TIME; i++)
+        assert_int_equal(halo_call_rows_start(box, &many[i], note, LEN, &column, 1, 0), 0);
+    assert_int_equal(halo_wait(&many[0].future, HALO_FOREVER), 0); /* and some of the others */
+    for (int i = 0; i < AT_A_TIME; i++)
+        halo_rows_free(&many[i]);
+    for (int i = 0; i < AT_A_TIME; i++)
+        assert_int_equal(halo_call_rows_start(box, &many[i], note, LEN, &column, 1, 0), 0);
+    for (int i = 0; i < AT_A_TIME; i++) /* before anything has run */
+        halo_rows_free(&many[i]);
+    (void)halo_call_start(box, &future, noted, NULL, 0);
+    assert_int_equal(halo_wait(&future, HALO_FOREVER), 0);
+    rows_called = future.result.i64;
+    assert_in_range(rows_called, (SLICES / 2 + 1) * LEN, (SLICES / 2 + AT_A_TIME) * LEN);
+    assert_int_equal(rows_called % LEN, 0); /* whole slices, or nothing of them */
+    halo_future_free(&future);
+    start_many(many, AT_A_TIME, LEN);
+    finish_many(many, AT_A_TIME, LEN);
+    for (int i = 0; i < AT_A_TIME; i++)
+        halo_rows_free(&many[i]);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -143,6 +188,7 @@ int main(void)
         RINGS(slices_that_are_started_together_take_one_exit),
         RINGS(long_and_short_slices_in_flight),
         RINGS(more_slices_than_buffers),
+        RINGS(rows_06_cancelled_half_way),
     };
 
     return run_every_way("slices", tests, sizeof(tests) / sizeof(tests[0]), open_box, close_box);
