@@ -1,7 +1,7 @@
 /*
  * A guest that answers its own system calls, with the number and a thousand: its exit code is 7
  * where each comes to it, those with the number of the process backend's doorbell among them. With
- * the argument "forge" it looks in what the kernel left on the child's stack for signals for the
+ * the argument "forge" it looks in what the kernel left on the stack for signals for the
  * word of a fault report, and rings its host with it; with "forge-later" it makes no system call
  * before, but is long enough at it for its host to stop it.
  */
@@ -22,10 +22,10 @@ static long call(long number)
 /* The word is where the handler would return to, 24 bytes before the stack's description. */
 static uint64_t find_word(void)
 {
-    const uint64_t start = 0x600000000000, stack_len = 65536;
-    const uint64_t *at = (const uint64_t *)(start + 4096);
+    const uint64_t start = halo_boot_page()->save + HALO_PAGE, stack_len = 65536;
+    const uint64_t *at = (const uint64_t *)start;
 
-    while (at[2] != stack_len || at[0] >> 40 != start >> 40)
+    while (at[2] != stack_len || at[0] != start)
         at++;
     return at[-3];
 }

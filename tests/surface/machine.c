@@ -169,7 +169,7 @@ int main(int argc, char **argv)
     tables = calloc(1, halo__kvm_tables_len(&machine.layout));
     if (!tables)
         err(1, "no memory");
-    halo__kvm_tables_build(&machine.layout, tables);
+    halo__kvm_tables_build(&machine, tables);
     walk(&run, KVM_PML4, 3, 0, USER | WRITE);
     end_run(&run);
     print_gates();

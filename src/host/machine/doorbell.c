@@ -5,7 +5,7 @@
  *     HALO_SYSCALL_OFFSET  where `syscall` leads, for guests that ask for it
  *     HALO_PROTECT_OFFSET  asks the host for a protection, for the same guests
  *     HALO_START_OFFSET    clears what is not saved, loads what is, and comes back from a doorbell:
- *                          so a guest starts
+ *                          so a guest starts, and goes on with other memory
  *     CLEAN                for XRSTOR: what each register of the processor's begins with
  *
  * What is saved is the guest's own, in a page that it can write: whatever it writes there, it

@@ -33,7 +33,10 @@ struct kvm_state {
     uint64_t system_len;
     timer_t timer; /* of the deadline, while inside halo_run */
     bool has_timer;
-    bool has_mask; /* the vCPU has a signal mask of its own */
+    bool has_mask;          /* the vCPU has a signal mask of its own */
+    bool is_lost;           /* an exit is not done with: what the vCPU would do next is not known */
+    struct kvm_sregs first; /* with which it begins */
+    uint64_t cr3;           /* KVM_PML4, or its twin */
 };
 
 static int failed(struct halo_machine *machine, const char *what)
@@ -53,8 +56,8 @@ static int open_kvm(struct halo_machine *machine, struct kvm_state *state)
         return halo__fail(machine->words, HALO_ENOKVM,
                           "/dev/kvm: is no KVM (%s); use --backend process", strerror(errno));
     if (ioctl(state->kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION ||
-        !((unsigned)ioctl(state->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) &
-          KVM_SYNC_X86_REGS) ||
+        ((unsigned)ioctl(state->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) &
+         KVM_SYNC_X86_VALID_FIELDS) != KVM_SYNC_X86_VALID_FIELDS ||
         ioctl(state->kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
         return halo__fail(machine->words, HALO_ENOKVM,
                           "/dev/kvm: this kernel's KVM is too old; use --backend process");
@@ -87,7 +90,7 @@ static int make_memory(struct halo_machine *machine, struct kvm_state *state)
         state->system = NULL;
         return halo__fail(machine->words, HALO_ENOMEM, "kvm: no memory for page tables");
     }
-    halo__kvm_tables_build(&machine->layout, state->system);
+    halo__kvm_tables_build(machine, state->system);
     error = add_memory(machine, state, 0, KVM_SYSTEM_BASE, state->system_len, state->system);
     if (!error)
         error = add_memory(machine, state, 1, HALO_RAM_BASE, machine->ram.len,
@@ -127,8 +130,16 @@ static int set_syscall(struct halo_machine *machine, const struct kvm_state *sta
     return 0;
 }
 
+static struct kvm_regs first_registers(const struct halo_machine *machine)
+{
+    return (struct kvm_regs){
+        .rip = halo__doorbell_start(&machine->layout),
+        .rflags = 0x3002, /* IOPL 3: the doorbell is an `out` */
+    };
+}
+
 /* Straight into 64-bit mode at CPL3. */
-static int set_registers(struct halo_machine *machine, const struct kvm_state *state)
+static int set_registers(struct halo_machine *machine, struct kvm_state *state)
 {
     const struct kvm_segment code = {.limit = 0xffffffff,
                                      .selector = KVM_SELECTOR_CODE,
@@ -147,10 +158,7 @@ static int set_registers(struct halo_machine *machine, const struct kvm_state *s
                                      .s = 1,
                                      .g = 1};
     const struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs = {{.xcr = 0, .value = 7}}};
-    const struct kvm_regs regs = {
-        .rip = halo__doorbell_start(&machine->layout),
-        .rflags = 0x3002, /* IOPL 3: the doorbell is an `out` */
-    };
+    const struct kvm_regs regs = first_registers(machine);
     struct kvm_sregs sregs;
 
     if (ioctl(state->vcpu, KVM_GET_SREGS, &sregs) < 0)
@@ -181,6 +189,8 @@ static int set_registers(struct halo_machine *machine, const struct kvm_state *s
         return failed(machine, "cannot enable vector registers");
     if (ioctl(state->vcpu, KVM_SET_REGS, &regs) < 0)
         return failed(machine, "cannot set registers");
+    state->first = sregs;
+    state->cr3 = sregs.cr3;
     return machine->layout.syscall_entry ? set_syscall(machine, state) : 0;
 }
 
@@ -402,7 +412,8 @@ static int read_port_exit(struct halo_machine *machine, struct kvm_state *state,
     return 0;
 }
 
-static int read_exit(struct halo_machine *machine, struct kvm_state *state, struct halo_exit *exit)
+static int read_reason(struct halo_machine *machine, struct kvm_state *state,
+                       struct halo_exit *exit)
 {
     const struct kvm_run *run = state->run;
 
@@ -426,6 +437,14 @@ static int read_exit(struct halo_machine *machine, struct kvm_state *state, stru
         dead(exit, "unexpected exit", run->exit_reason);
         return 0;
     }
+}
+
+static int read_exit(struct halo_machine *machine, struct kvm_state *state, struct halo_exit *exit)
+{
+    const int error = read_reason(machine, state, exit);
+
+    state->is_lost = error || exit->kind == HALO_EXIT_DEAD;
+    return error;
 }
 
 static inline int run_vcpu(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit)
@@ -487,7 +506,7 @@ static void kvm_look(struct halo_machine *machine, struct halo_processor *proces
  * the memory in which they lie was taken away and given again; and a processor forgets what it knew
  * of them with a new PML4.
  */
-static int forget_pages(struct halo_machine *machine, const struct kvm_state *state)
+static int forget_pages(struct halo_machine *machine, struct kvm_state *state)
 {
     struct kvm_sregs sregs;
     int error = add_memory(machine, state, 0, KVM_SYSTEM_BASE, 0, state->system);
@@ -498,9 +517,10 @@ static int forget_pages(struct halo_machine *machine, const struct kvm_state *st
         return error;
     if (ioctl(state->vcpu, KVM_GET_SREGS, &sregs) < 0)
         return failed(machine, "cannot read the processor's state");
-    sregs.cr3 = sregs.cr3 == KVM_PML4 ? KVM_PML4_TWIN : KVM_PML4;
+    sregs.cr3 = state->cr3 == KVM_PML4 ? KVM_PML4_TWIN : KVM_PML4;
     if (ioctl(state->vcpu, KVM_SET_SREGS, &sregs) < 0)
         return failed(machine, "cannot set the processor's state");
+    state->cr3 = sregs.cr3;
     return 0;
 }
 
@@ -517,6 +537,31 @@ static int kvm_protect(struct halo_machine *machine, const struct halo_exit *exi
     return forget_pages(machine, state);
 }
 
+/*
+ * All that a guest at CPL3 can change of the processor is in these registers, or is cleared by what
+ * they lead to (doorbell.c). An `out` that the guest was left by is not repeated or skipped, since
+ * the next instruction is elsewhere. What else may be pending goes, too.
+ */
+static bool kvm_restart(struct halo_machine *machine, bool protects)
+{
+    struct kvm_state *state = machine->state;
+    struct kvm_sync_regs *set = &state->run->s.regs;
+
+    if (state->is_lost)
+        return false;
+    if (protects) {
+        halo__kvm_tables_build(machine, state->system);
+        if (forget_pages(machine, state))
+            return false;
+    }
+    set->regs = first_registers(machine);
+    set->sregs = state->first;
+    set->sregs.cr3 = state->cr3;
+    memset(&set->events, 0, sizeof(set->events));
+    state->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
+    return true;
+}
+
 const struct halo_backend halo__kvm = {
     .name = "kvm",
     .doorbell = {0xe6, KVM_DOORBELL_PORT, 0x66, 0x0f, 0x1f, 0x44, 0, 0,
@@ -531,5 +576,6 @@ const struct halo_backend halo__kvm = {
     .cpu = kvm_cpu,
     .look = kvm_look,
     .protect = kvm_protect,
+    .restart = kvm_restart,
     .destroy = kvm_destroy,
 };

@@ -71,8 +71,11 @@ static uint64_t flags_of(uint64_t prot)
     return flags;
 }
 
-static void build_page_tables(const struct halo_layout *layout, unsigned char *system)
+static void build_page_tables(const struct halo_machine *machine, unsigned char *system)
 {
+    struct halo_range range;
+    uint64_t at = HALO_RAM_BASE;
+
     set_entry(system, KVM_PML4, 0, PDPT | PTE_UPPER);
     set_entry(system, KVM_PML4_TWIN, 0, PDPT | PTE_UPPER);
     for (uint64_t i = 0; i < DIRECTORY_COUNT; i++)
@@ -81,11 +84,8 @@ static void build_page_tables(const struct halo_layout *layout, unsigned char *s
     map(system, KVM_GDT, KVM_STUBS - KVM_GDT, PTE_PRESENT | PTE_WRITE | PTE_NX);
     map(system, KVM_STUBS, HALO_PAGE, PTE_PRESENT);
     map(system, KVM_STACK, HALO_PAGE, PTE_PRESENT | PTE_WRITE | PTE_NX);
-    for (uint32_t i = 0; i < layout->range_count; i++) {
-        const struct halo_range *range = &layout->ranges[i];
-
-        map(system, range->base, range->len, flags_of(range->prot));
-    }
+    while (halo__layout_next(machine, &at, &range))
+        map(system, range.base, range.len, flags_of(range.prot));
 }
 
 void halo__kvm_tables_protect(unsigned char *system, uint64_t base, uint64_t len, uint64_t prot)
@@ -154,9 +154,9 @@ static void build_tss(unsigned char *tss)
     tss[KVM_TSS_LIMIT] = 0xff;
 }
 
-void halo__kvm_tables_build(const struct halo_layout *layout, unsigned char *system)
+void halo__kvm_tables_build(const struct halo_machine *machine, unsigned char *system)
 {
-    build_page_tables(layout, system);
+    build_page_tables(machine, system);
     build_gdt(system + (KVM_GDT - KVM_SYSTEM_BASE));
     build_idt(system + (KVM_IDT - KVM_SYSTEM_BASE));
     build_tss(system + (KVM_TSS - KVM_SYSTEM_BASE));

@@ -35,7 +35,7 @@
 
 /* Bytes of system memory for a layout, and how to fill that many zeroed bytes. */
 uint64_t halo__kvm_tables_len(const struct halo_layout *layout);
-void halo__kvm_tables_build(const struct halo_layout *layout, unsigned char *system);
+void halo__kvm_tables_build(const struct halo_machine *machine, unsigned char *system);
 /* Change pages of RAM. The processor may remember what it knew before it gets another PML4. */
 void halo__kvm_tables_protect(unsigned char *system, uint64_t base, uint64_t len, uint64_t prot);
 

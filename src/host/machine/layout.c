@@ -10,6 +10,7 @@
  *                   pool     buffers for descriptors
  *                   ring     descriptors and event structures; not for descriptors to name
  *                   save page
+ *                   stack for signals, of a guest that is a process
  *                   args, boot page (read-only), doorbell (executable)
  */
 #define _GNU_SOURCE
@@ -23,7 +24,7 @@
 #define POOL_MOST (4ull << 20)
 #define STACK_MOST (1ull << 20) /* of the stacks of that transport */
 /* What is not the pool's in any case: beneath the program, and queues, arguments and pages. */
-#define OTHERS_LEN (HALO_PROGRAM_BASE - HALO_RAM_BASE + (256ull << 10))
+#define OTHERS_LEN (HALO_PROGRAM_BASE - HALO_RAM_BASE + (320ull << 10))
 #define GUARD_LEN (64ull << 10) /* below a stack that has something beneath it */
 
 /* What calls use: src/message/compact.h. */
@@ -83,6 +84,45 @@ int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64
             return -EACCES;
     }
     return 0;
+}
+
+/* The range that begins first, of those that end behind an address. */
+static const struct halo_range *range_behind(const struct halo_layout *layout, uint64_t address)
+{
+    const struct halo_range *first = NULL;
+
+    for (uint32_t i = 0; i < layout->range_count; i++) {
+        const struct halo_range *range = &layout->ranges[i];
+
+        if (range->base + range->len > address && (!first || range->base < first->base))
+            first = range;
+    }
+    return first;
+}
+
+bool halo__layout_next(const struct halo_machine *machine, uint64_t *at, struct halo_range *next)
+{
+    const struct halo_range *range = range_behind(&machine->layout, *at);
+    uint64_t end;
+
+    if (!range)
+        return false;
+    *next = *range;
+    end = range->base + range->len;
+    if (*at > range->base)
+        next->base = *at;
+    if (machine->prots) {
+        const uint64_t first = (next->base - HALO_RAM_BASE) / HALO_PAGE;
+        uint64_t page = first + 1;
+
+        next->prot = machine->prots[first];
+        while (page < (end - HALO_RAM_BASE) / HALO_PAGE && machine->prots[page] == next->prot)
+            page++;
+        end = HALO_RAM_BASE + page * HALO_PAGE;
+    }
+    next->len = end - next->base;
+    *at = end;
+    return true;
 }
 
 /* --- Memory ----------------------------------------------------------------------------------- */
@@ -153,7 +193,8 @@ static int check_sizes(struct halo_machine *machine, uint64_t ram_len)
     return 0;
 }
 
-/* From the end of guest memory down: doorbell, boot page, arguments, save page, rings, pool. */
+/* From the end of guest memory down: doorbell, boot page, arguments, stack for signals, save page,
+ * rings, pool. */
 static void choose_places(struct halo_machine *machine, const struct halo_options *options,
                           uint64_t args_len)
 {
@@ -166,7 +207,8 @@ static void choose_places(struct halo_machine *machine, const struct halo_option
     layout->boot = layout->doorbell - HALO_PAGE;
     layout->args_len = args_len;
     layout->args = layout->boot - pages(args_len);
-    layout->save = layout->args - HALO_PAGE;
+    layout->alternate = layout->args - HALO_ALTERNATE_LEN;
+    layout->save = layout->alternate - HALO_PAGE;
     layout->ring = layout->save;
     for (uint32_t i = HALO_QUEUE_COUNT; i-- > 0;)
         layout->ring -= queue_bytes(&layout->sizes, (enum halo_queue_index)i);
@@ -389,7 +431,9 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
             error = halo__layout_add(machine, ranges[i]);
     }
     if (!error)
-        error = find(machine, layout->ring, HALO_RAM_BASE + machine->ram.len - layout->ring);
+        error = find(machine, layout->ring, layout->alternate - layout->ring);
+    if (!error)
+        error = find(machine, layout->args, HALO_RAM_BASE + machine->ram.len - layout->args);
     for (uint32_t i = 0; i < HALO_STACK_COUNT && !error; i++)
         error = find(machine, layout->stacks[i].base, layout->stacks[i].len);
     if (!error)

@@ -81,10 +81,72 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
     return code;
 }
 
+static uint64_t page_count(const struct halo_machine *machine)
+{
+    return machine->ram.len / HALO_PAGE;
+}
+
+static int note_protections(struct halo_machine *machine)
+{
+    struct halo_range range;
+    uint64_t at = HALO_RAM_BASE;
+    unsigned char *prots;
+
+    if (machine->prots)
+        return 0;
+    prots = calloc(page_count(machine), 1);
+    if (!prots)
+        return halo__fail(machine->words, HALO_ENOMEM, "no memory");
+    while (halo__layout_next(machine, &at, &range))
+        memset(prots + (range.base - HALO_RAM_BASE) / HALO_PAGE, (int)range.prot,
+               range.len / HALO_PAGE);
+    machine->prots = prots;
+    return 0;
+}
+
+/* Have the machine note these protections: whether they are others than it has; or an error. */
+static int take_protections(struct halo_machine *machine, const unsigned char *prots)
+{
+    if (!prots && !machine->prots)
+        return 0;
+    if (!prots) {
+        free(machine->prots);
+        machine->prots = NULL;
+        return 1;
+    }
+    if (machine->prots && memcmp(machine->prots, prots, page_count(machine)) == 0)
+        return 0;
+    if (!machine->prots)
+        machine->prots = malloc(page_count(machine));
+    if (!machine->prots)
+        return halo__fail(machine->words, HALO_ENOMEM, "no memory");
+    memcpy(machine->prots, prots, page_count(machine));
+    return 1;
+}
+
+int halo__machine_restart(struct halo_machine *machine, const unsigned char *prots, bool replace)
+{
+    const int changed = take_protections(machine, prots);
+
+    if (changed < 0)
+        return changed;
+    if (!replace && machine->backend->restart(machine, changed))
+        return 0;
+    machine->backend->destroy(machine);
+    return machine->backend->create(machine);
+}
+
 int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit)
 {
     const int refusal = halo__layout_protect(&machine->layout, exit->base, exit->len, exit->prot);
 
+    const int error = refusal ? 0 : note_protections(machine);
+
+    if (error)
+        return error;
+    if (!refusal)
+        memset(machine->prots + (exit->base - HALO_RAM_BASE) / HALO_PAGE, (int)exit->prot,
+               exit->len / HALO_PAGE);
     return machine->backend->protect(machine, exit, refusal);
 }
 
@@ -92,5 +154,6 @@ void halo__machine_close(struct halo_machine *machine)
 {
     if (machine->backend)
         machine->backend->destroy(machine);
+    free(machine->prots);
     halo__ram_free(&machine->ram);
 }

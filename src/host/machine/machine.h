@@ -38,6 +38,7 @@ struct halo_range {
 };
 
 #define HALO_RANGE_MAX 24u
+#define HALO_ALTERNATE_LEN 65536u
 
 /* Guest memory, complete: what is in no range is not mapped. */
 struct halo_layout {
@@ -54,6 +55,7 @@ struct halo_layout {
     uint64_t stack_wanted; /* by the program's file, or 0 */
     uint64_t boot;
     uint64_t save;
+    uint64_t alternate; /* stack for the signals of a guest that is a process */
     uint64_t doorbell;
     struct halo_boot_queue queues[HALO_QUEUE_COUNT];
     struct halo_boot_stack stacks[HALO_STACK_COUNT]; /* of the stack transport, or 0 */
@@ -117,6 +119,11 @@ struct halo_backend {
     void (*look)(struct halo_machine *machine, struct halo_processor *processor);
     /* After a HALO_EXIT_PROTECT: do it, where `refusal` is 0, and tell the guest. */
     int (*protect)(struct halo_machine *machine, const struct halo_exit *exit, int refusal);
+    /*
+     * Whatever its guest did, have the next run begin at halo__doorbell_start. `protects`: the
+     * machine's protections are others than before. False where it cannot be brought there.
+     */
+    bool (*restart)(struct halo_machine *machine, bool protects);
     void (*destroy)(struct halo_machine *machine);
 };
 
@@ -134,6 +141,7 @@ struct halo_machine {
     bool counts_cpu;       /* what backend->cpu tells is asked for */
     int64_t cpu_ns;        /* of KVM: in all runs so far */
     uint64_t counter_rate; /* of the guest's time stamp counter; 0: the backend has no word */
+    unsigned char *prots;  /* of each page, enum halo_prot; NULL: those of the layout's ranges */
     int64_t first_ns;      /* the clock, and the host's counter at that time */
     uint64_t first_counter;
     char note[160]; /* why the automatic choice fell on the process backend, or "" */
@@ -169,6 +177,13 @@ bool halo__layout_is_overflow(const struct halo_layout *layout, const struct hal
  * the host's. */
 int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit);
 
+/*
+ * For other memory: have the next run begin at the start, whatever the guest did, with these
+ * protections (see `prots`, copied). Where the machine cannot be brought there, or is to be
+ * replaced, it is made anew. 0, or an error, with words: then it cannot be used any more.
+ */
+int halo__machine_restart(struct halo_machine *machine, const unsigned char *prots, bool replace);
+
 /* As the first thing: from now on the rate of the time stamp counter is measured. */
 void halo__machine_begin_time(struct halo_machine *machine);
 /* Before each run: what the guest is told of time. For guests that make system calls. */
@@ -190,6 +205,11 @@ int halo__layout_add(struct halo_machine *machine, struct halo_range range);
 /* May the guest have this protection? 0, or a negative errno of Linux. */
 int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64_t len,
                          uint64_t prot);
+/*
+ * Memory with one protection, from `*at` on, an address of guest memory, which is moved behind it:
+ * false where there is no more. Of each range, and within it as `prots` says.
+ */
+bool halo__layout_next(const struct halo_machine *machine, uint64_t *at, struct halo_range *next);
 
 /* The doorbell's page, with the backend's exit: again where the backend has changed. */
 void halo__doorbell_write(struct halo_machine *machine);

@@ -19,6 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* From behind the conditional jump of the doorbell to where every guest begins. */
+#define START_DISTANCE (HALO_START_OFFSET - (HALO_DOORBELL_EXIT + HALO_DOORBELL_LEN - 1))
+
 static int failed(struct halo_machine *machine, const char *what)
 {
     return halo__fail(machine->words, HALO_EHOST, "process: %s: %s", what, strerror(errno));
@@ -54,17 +57,21 @@ static void answer(struct process_state *state)
 {
     struct seccomp_notif_resp response = {
         .id = state->notified.id,
+        .val = state->restarts,
         .error = state->refusal,
         .flags = state->continues ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0,
     };
 
-    if (state->owes_answer && ioctl(state->listener, SECCOMP_IOCTL_NOTIF_SEND, &response) < 0 &&
-        errno == EINVAL) {
+    if (!state->owes_answer)
+        return;
+    state->owes_answer = false;
+    if (ioctl(state->listener, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0) {
+        state->restarts = false;
+    } else if (errno == EINVAL) {
         /* Before Linux 5.5 the kernel goes on with no call. */
         response = (struct seccomp_notif_resp){.id = state->notified.id, .error = -ENOSYS};
         (void)ioctl(state->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
     }
-    state->owes_answer = false;
 }
 
 static int process_protect(struct halo_machine *machine, const struct halo_exit *exit, int refusal)
@@ -203,6 +210,32 @@ static void read_doorbell(const struct process_state *state, struct halo_exit *e
     exit->b = args[2];
 }
 
+/* Its guest stands in the doorbell's page, where no code but the host's goes on. */
+static bool stands_at_doorbell(const struct halo_machine *machine)
+{
+    const struct process_state *state = machine->state;
+
+    return state->notified.data.nr == CHILD_DOORBELL_SYSCALL &&
+           state->notified.data.instruction_pointer ==
+               machine->layout.doorbell + CHILD_DOORBELL_END;
+}
+
+/*
+ * A guest that was brought back to the start had been interrupted, by somebody's signal, and has
+ * rung once more: it is answered once more. Elsewhere it can be no more, for its own code is gone.
+ */
+static bool goes_astray(const struct halo_machine *machine, struct halo_exit *exit)
+{
+    struct process_state *state = machine->state;
+
+    if (stands_at_doorbell(machine))
+        return false;
+    shutdown(state->socket, SHUT_RDWR);
+    exit->kind = HALO_EXIT_DEAD;
+    (void)snprintf(exit->why, sizeof(exit->why), "it could not be brought back to its start");
+    return true;
+}
+
 /* Deadlines are poll's timeouts: there is nothing to prepare. */
 static int process_enter(struct halo_machine *machine, int64_t deadline)
 {
@@ -241,6 +274,12 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
             if (heard < 0)
                 return failed(machine, "cannot hear the guest's doorbell");
         }
+        if (heard && state->restarts) {
+            if (goes_astray(machine, exit))
+                return 0;
+            answer(state);
+            continue;
+        }
         /* Again, for somebody stopped and continued it meanwhile; or too late. */
         if (heard && (halo__process_is_own(state, CHILD_DOORBELL_READY) || says_where(machine))) {
             answer(state);
@@ -255,6 +294,24 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
             return 0;
         }
     }
+}
+
+/*
+ * Where the kernel says that it stands in the doorbell's page, the answer leads it to the start.
+ * Before its first run it is there. One that was stopped elsewhere could be anywhere, and what it
+ * was allowed to change of its mappings, or of where FS is, only a new one has as it was.
+ */
+static bool process_restart(struct halo_machine *machine, bool protects)
+{
+    struct process_state *state = machine->state;
+
+    if (!state->keeper->host || state->has_ended || !state->owes_answer || state->asked ||
+        state->stopped || protects || !halo__doorbell_has_bases())
+        return false;
+    if (halo__process_is_own(state, CHILD_DOORBELL_READY))
+        return true;
+    state->restarts = stands_at_doorbell(machine);
+    return state->restarts;
 }
 
 static uint64_t process_where(struct halo_machine *machine)
@@ -303,8 +360,8 @@ static void process_look(struct halo_machine *machine, struct halo_processor *pr
 const struct halo_backend halo__process = {
     .name = "process",
     .doorbell = {0xb8, CHILD_DOORBELL_SYSCALL & 0xff, CHILD_DOORBELL_SYSCALL >> 8, 0, 0, 0x0f, 0x05,
-                 /* mov $n,%eax; syscall; nopw 0(%rax,%rax) */
-                 0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},
+                 /* mov $n,%eax; syscall; test %eax,%eax; jnz to the start; nop */
+                 0x85, 0xc0, 0x0f, 0x85, START_DISTANCE & 0xff, START_DISTANCE >> 8, 0, 0, 0x90},
     .protect_code = {0xb8, SYS_mprotect, 0, 0, 0, 0x0f, 0x05, 0xc3}, /* mov, syscall, ret */
     .create = process_create,
     .enter = process_enter,
@@ -314,5 +371,6 @@ const struct halo_backend halo__process = {
     .cpu = process_cpu,
     .look = process_look,
     .protect = process_protect,
+    .restart = process_restart,
     .destroy = process_destroy,
 };

@@ -21,6 +21,7 @@ struct process_state {
     bool owes_answer; /* the guest stands in its doorbell, notification `notified.id` */
     bool continues;   /* the answer is that the kernel goes on with the call */
     int refusal;      /* the call's result: 0, or a negative errno */
+    bool restarts;    /* it is to go on at the start: the doorbell's result is 1 */
     struct seccomp_notif notified;
 };
 

@@ -23,7 +23,6 @@
 #include <asm/ucontext.h>
 
 #define USER_END 0x7ffffffff000ull
-#define ALTERNATE_STACK_LEN 65536
 #define NOBODY 65534
 
 #define TEXT_OF(value) #value
@@ -36,8 +35,12 @@ extern unsigned char child_start[], child_end[];
 
 static struct child_setup setup TOLD __attribute__((used));
 
-/* All that a guest can write here: what the kernel and the handlers below write themselves. */
-static unsigned char alternate_stack[ALTERNATE_STACK_LEN] __attribute__((aligned(16), used));
+/*
+ * Signals are handled on a stack in guest memory, so that nothing of this program is written any
+ * more when the guest runs, and what one guest leaves there goes with its memory. Its first word
+ * is the frame of the last signal that led back.
+ */
+uint64_t alternate TOLD __attribute__((used, visibility("hidden")));
 
 /* The host sees the exit code, and has words for it. */
 __attribute__((noreturn)) static void give_up(enum child_step step)
@@ -96,7 +99,8 @@ __asm__(".globl on_syscall, on_stop\n"
         "    mov syscall_way(%rip), %rax\n"
         "    mov %rax, 168(%rdx)\n"
         "    movq $2, 176(%rdx)\n"
-        "    mov %rdx, frame(%rip)\n"
+        "    mov alternate(%rip), %rax\n"
+        "    mov %rdx, (%rax)\n"
         "    jmp go_back\n"
         "on_stop:\n"
         "    mov 168(%rdx), %rsi\n"
@@ -104,9 +108,11 @@ __asm__(".globl on_syscall, on_stop\n"
         "    sub %rax, %rsi\n"
         "    cmp $(gone_back - ring), %rsi\n"
         "    jae 1f\n"
-        "    mov frame(%rip), %rdx\n"
+        "    mov alternate(%rip), %rax\n"
+        "    mov (%rax), %rdx\n"
         "    lea -8(%rdx), %rsp\n"
-        "1:  mov %rdx, frame(%rip)\n"
+        "1:  mov alternate(%rip), %rax\n"
+        "    mov %rdx, (%rax)\n"
         "    mov 168(%rdx), %rsi\n"
         "    mov $" TEXT(
             CHILD_DOORBELL_WHERE) ", %edi\n"
@@ -153,7 +159,6 @@ __asm__(".globl on_syscall, on_stop\n"
                                                               "gone_back:\n");
 
 uint64_t syscall_way TOLD __attribute__((used, visibility("hidden")));
-uint64_t frame __attribute__((used, visibility("hidden")));
 
 _Static_assert(offsetof(struct ucontext, uc_mcontext) == 40, "of on_syscall");
 _Static_assert(offsetof(struct sigcontext, fpstate) == 184, "of on_syscall");
@@ -178,7 +183,7 @@ static void map_guest(void)
 static void catch_faults(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
-    const stack_t stack = {.ss_sp = alternate_stack, .ss_size = sizeof(alternate_stack)};
+    const stack_t stack = {.ss_sp = (void *)alternate, .ss_size = HALO_ALTERNATE_LEN};
     const unsigned long none = 0;
     struct sigaction action = {0};
 
@@ -500,7 +505,8 @@ __attribute__((noreturn)) static void lock_in(const struct child_filter *filter)
         "jmp 3f\n\t"
         "1: mov %[exit], %%eax\n\t"
         "syscall\n\t"
-        "3: lea alternate_stack+16(%%rip), %%rsp\n\t"
+        "3: mov alternate(%%rip), %%rsp\n\t"
+        "add $16, %%rsp\n\t"
         "ud2\n\t"
         "2: mov %[boot], %%rdi\n\t"
         "mov %[entry], %%rsi\n\t"
@@ -527,13 +533,14 @@ __attribute__((noreturn, used)) void child_main(uint64_t old_stack);
 
 void child_main(uint64_t old_stack)
 {
-    /* Where there is memory yet when what was told is gone. */
-    struct child_filter *filter = (struct child_filter *)(void *)alternate_stack;
+    struct child_filter *filter;
     long listener;
 
     if (call6(__NR_recvfrom, CHILD_SOCKET, (long)&setup, sizeof(setup), 0, 0, 0) != sizeof(setup))
         give_up(CHILD_SETUP);
     map_guest();
+    alternate = setup.alternate;
+    filter = (struct child_filter *)alternate; /* which is there yet when what was told is gone */
     require(CHILD_RIGHTS, call3(__NR_close, CHILD_RAM, 0, 0));
     require(CHILD_MAP,
             call3(__NR_arch_prctl, ARCH_SET_FS, (long)(setup.boot + HALO_THREAD_OFFSET), 0));

@@ -66,13 +66,16 @@ enum child_step {
     CHILD_STEPS,
 };
 
+#define CHILD_RANGE_MAX 96u /* pieces of one protection */
+
 struct child_setup {
-    struct halo_range ranges[HALO_RANGE_MAX];
+    struct halo_range ranges[CHILD_RANGE_MAX];
     uint32_t range_count;
     uint64_t ram_len;
     uint64_t entry, stack, boot;
-    uint64_t doorbell; /* behind its instruction */
-    uint64_t protect;  /* behind the instruction that asks for a protection, or 0 */
+    uint64_t alternate; /* guest memory on which signals are handled */
+    uint64_t doorbell;  /* behind its instruction */
+    uint64_t protect;   /* behind the instruction that asks for a protection, or 0 */
     uint64_t relro, relro_len;
     uint64_t syscall_way; /* code that leads to the guest's own for system calls, or 0 */
     uint64_t word;

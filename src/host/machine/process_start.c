@@ -131,16 +131,19 @@ static int make_program(struct halo_machine *machine)
     return fd;
 }
 
-static struct child_setup make_setup(const struct halo_machine *machine,
-                                     const struct process_state *state, bool bare)
+static int make_setup(struct halo_machine *machine, const struct process_state *state, bool bare,
+                      struct child_setup *setup)
 {
     const struct halo_layout *layout = &machine->layout;
-    struct child_setup setup = {
-        .range_count = layout->range_count,
+    struct halo_range range;
+    uint64_t at = HALO_RAM_BASE;
+
+    *setup = (struct child_setup){
         .ram_len = machine->ram.len,
         .entry = halo__doorbell_start(layout),
         .stack = layout->stack_top - 8,
         .boot = layout->boot,
+        .alternate = layout->alternate,
         .doorbell = layout->doorbell + CHILD_DOORBELL_END,
         .protect =
             layout->syscall_entry ? layout->doorbell + HALO_PROTECT_OFFSET + CHILD_PROTECT_END : 0,
@@ -152,8 +155,14 @@ static struct child_setup make_setup(const struct halo_machine *machine,
         .strict = machine->is_strict,
     };
 
-    memcpy(setup.ranges, layout->ranges, sizeof(setup.ranges));
-    return setup;
+    while (halo__layout_next(machine, &at, &range)) {
+        if (setup->range_count == CHILD_RANGE_MAX)
+            return halo__fail(machine->words, HALO_EHOST,
+                              "process: guest memory has more than %u pieces of one protection",
+                              CHILD_RANGE_MAX);
+        setup->ranges[setup->range_count++] = range;
+    }
+    return 0;
 }
 
 /* --- The keeper ----------------------------------------------------------------------------------
@@ -324,7 +333,13 @@ static int start(struct halo_machine *machine, struct process_state *state, bool
     }
     state->socket = halo__fd_high(sockets[0]);
     sockets[1] = halo__fd_high(sockets[1]);
-    setup = make_setup(machine, state, bare);
+    error = make_setup(machine, state, bare, &setup);
+    if (error) {
+        close(program);
+        if (sockets[1] >= 0)
+            close(sockets[1]);
+        return error;
+    }
     if (state->socket < 0 || sockets[1] < 0 ||
         send(state->socket, &setup, sizeof(setup), MSG_NOSIGNAL) < 0)
         error = failed(machine, "cannot make a socket");
