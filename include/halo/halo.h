@@ -483,6 +483,8 @@ struct halo_stats {
     uint64_t bytes_out;    /* bytes that it wrote to them */
     uint64_t elapsed_ns;   /* inside the functions that run the guest */
     uint64_t system_calls; /* that the guest's C library made and the guest answered; it says so */
+    uint64_t restores;     /* halo_restore, */
+    uint64_t restored_pages; /* and pages of guest memory that differed */
 };
 
 /*

@@ -163,6 +163,22 @@ static inline bool send_all(void)
     return halo__port_came != came;
 }
 
+static void (*around)(bool leaves);
+
+void halo__port_around(void (*function)(bool leaves))
+{
+    around = function;
+}
+
+static void wait_at_host(enum halo_wait_for what, uint64_t ns)
+{
+    if (around)
+        around(true);
+    halo__doorbell(HALO_DOORBELL_WAIT, what, ns);
+    if (around)
+        around(false);
+}
+
 /* Leave the guest until something has come, unless it has. */
 static inline void leave(enum halo_wait_for what, uint32_t inside)
 {
@@ -170,7 +186,7 @@ static inline void leave(enum halo_wait_for what, uint32_t inside)
     const bool calls = server && !is_silent && server->arm(inside);
 
     if (!answers && !calls)
-        halo__doorbell(HALO_DOORBELL_WAIT, what, 0);
+        wait_at_host(what, 0);
 }
 
 void halo__port_silence(bool silence)
@@ -186,7 +202,7 @@ void halo__port_sleep(int64_t ns)
     }
     send_all();
     if (!halo__port_take())
-        halo__doorbell(HALO_DOORBELL_WAIT, HALO_WAIT_ANSWER, (uint64_t)ns);
+        wait_at_host(HALO_WAIT_ANSWER, (uint64_t)ns);
     (void)halo__port_take();
 }
 

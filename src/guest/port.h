@@ -56,6 +56,13 @@ void halo__port_wait(void);
 void halo__port_sleep(int64_t ns);
 
 /*
+ * Have a function called around each doorbell at which the guest waits, and where it may be saved
+ * and go on elsewhere: before it leaves, and when it is back. The doorbell keeps what a function
+ * has to keep, and a system call has to keep more.
+ */
+void halo__port_around(void (*function)(bool leaves));
+
+/*
  * Inside of a system call no call of the host's is served: an exported function might make one, and
  * there is one stack for them.
  */

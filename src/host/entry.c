@@ -14,7 +14,7 @@ int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_s
 
     if (error)
         return error;
-    if (box->loop.state != HALO_STATE_READY)
+    if (box->loop.state != HALO_STATE_READY && !box->is_restored)
         error = halo__fail(&box->words, HALO_ESTATE,
                            box->loop.state ? "%s: functions are provided before the guest runs"
                                            : "%s: this sandbox was not opened",

@@ -30,6 +30,14 @@ int halo__limits_begin(struct halo_limits *limits, struct halo_machine *machine,
     return 0;
 }
 
+void halo__limits_restart(struct halo_limits *limits, struct halo_machine *machine)
+{
+    limits->exit_at = limits->cpu_check = 0;
+    limits->cpu_lost = 0;
+    if (limits->cpu_ns)
+        limits->cpu_base = machine->backend->cpu(machine);
+}
+
 static int look_at_cpu(struct halo_limits *limits, struct halo_machine *machine,
                        struct halo_words *words, int64_t now)
 {

@@ -23,6 +23,9 @@ struct halo_limits {
 int halo__limits_begin(struct halo_limits *limits, struct halo_machine *machine,
                        struct halo_words *words, const struct halo_options *options);
 
+/* Another guest goes on in the machine: it has used nothing yet. */
+void halo__limits_restart(struct halo_limits *limits, struct halo_machine *machine);
+
 /*
  * The guest is to run: 0, and *deadline is no later than the next look; or HALO_ELIMIT, or an error
  * of the host's, with words.

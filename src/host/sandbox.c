@@ -8,8 +8,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-/* The host's end of the queues, over the memory of the machine. */
-static int make_port(struct halo_sandbox *box, const struct halo_options *options)
+int halo__box_make_port(struct halo_sandbox *box)
 {
     const struct halo_layout *layout = &box->machine.layout;
     HALO_SHARED unsigned char *ram = box->machine.ram.host;
@@ -19,8 +18,8 @@ static int make_port(struct halo_sandbox *box, const struct halo_options *option
         .region_count = halo__layout_regions(&box->machine, regions),
         .features = (uint32_t)layout->features,
         .unsent = ram + (layout->save - HALO_RAM_BASE) + offsetof(struct halo_save, unsent),
-        .on_stacks = options->transport == HALO_TRANSPORT_STACK,
-        .work_max = options->exit_max ? options->exit_max : HALO_EXIT_DEFAULT,
+        .on_stacks = layout->stacks[0].len > 0,
+        .work_max = box->work_max,
         .ram = &box->machine.ram,
     };
     int error = 0;
@@ -71,8 +70,8 @@ static int check_stack(struct halo_words *words)
         (unsigned long long)(limit.rlim_cur - (begin - here)) >> 10, HALO_THREAD_STACK >> 10);
 }
 
-static int open_program(struct halo_sandbox **result, const struct halo_program *program,
-                        const struct halo_options *options)
+int halo__open(struct halo_sandbox **result, const struct halo_program *program,
+               const struct halo_options *options)
 {
     static const struct halo_options defaults = {.ram_len = 0};
     struct halo_signals signals;
@@ -100,9 +99,10 @@ static int open_program(struct halo_sandbox **result, const struct halo_program 
     if (error)
         return error;
     halo__signals_borrow(&signals);
+    box->work_max = options->exit_max ? options->exit_max : HALO_EXIT_DEFAULT;
     error = halo__machine_load(&box->machine, &box->words, program, options);
     if (!error)
-        error = make_port(box, options);
+        error = halo__box_make_port(box);
     halo__calls_init(&box->calls, &box->port, &box->words, box);
     box->calls.budget = halo__budget_new(options->held_max ? options->held_max : HALO_HELD_DEFAULT);
     if (!box->calls.budget && !error)
@@ -123,21 +123,21 @@ static int open_program(struct halo_sandbox **result, const struct halo_program 
 
 int halo_open(struct halo_sandbox **box, const char *path, const struct halo_options *options)
 {
-    return open_program(box, &(struct halo_program){.path = path, .fd = -1}, options);
+    return halo__open(box, &(struct halo_program){.path = path, .fd = -1}, options);
 }
 
 int halo_open_memory(struct halo_sandbox **box, const void *bytes, size_t len,
                      const struct halo_options *options)
 {
     /* No bytes at all are no program either. */
-    return open_program(
+    return halo__open(
         box, &(struct halo_program){.bytes = bytes ? bytes : "", .len = bytes ? len : 0, .fd = -1},
         options);
 }
 
 int halo_open_fd(struct halo_sandbox **box, int fd, const struct halo_options *options)
 {
-    return open_program(box, &(struct halo_program){.fd = fd}, options);
+    return halo__open(box, &(struct halo_program){.fd = fd}, options);
 }
 
 void halo_close(struct halo_sandbox *box)
@@ -228,6 +228,8 @@ void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats)
         .bytes_in = box->streams.total.bytes_in,
         .bytes_out = box->streams.total.bytes_out,
         .elapsed_ns = box->elapsed_ns,
+        .restores = box->restores,
+        .restored_pages = box->restored_pages,
     };
     if (take_saved(box, offsetof(struct halo_save, calls), &calls, sizeof(calls)))
         stats->system_calls = calls;

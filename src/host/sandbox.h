@@ -36,10 +36,20 @@ struct halo_sandbox {
     struct halo_loop loop;
     struct halo_calls calls;
     struct halo_streams streams;
+    uint64_t work_max;   /* bytes that calls may copy at one exit */
     uint32_t run_depth;  /* functions that run the guest, one inside the other */
     bool exit_reported;  /* halo_run has returned how it ended */
     uint64_t elapsed_ns; /* inside the functions that run the guest */
+    bool is_restored;    /* and has not run since: functions can be provided */
+    uint64_t restores, restored_pages;
 };
+
+/* A sandbox for a program, or for an image: halo_open. */
+int halo__open(struct halo_sandbox **result, const struct halo_program *program,
+               const struct halo_options *options);
+
+/* The host's end of the queues, over the memory of the machine: again where that has changed. */
+int halo__box_make_port(struct halo_sandbox *box);
 
 /* Around whatever is asked of a sandbox: halo__owner_take, and back, with the result. */
 static inline int halo__box_enter(struct halo_sandbox *box)

@@ -4,6 +4,7 @@
  * time becomes one deadline, here, at once.
  */
 #include "sandbox.h"
+#include "call/saved.h"
 #include "signals.h"
 #include <stdio.h>
 
@@ -40,6 +41,14 @@ static int enter(struct halo_sandbox *box, struct run *run, int64_t deadline)
     const struct halo_backend *backend = box->machine.backend;
     int error;
 
+    if (box->is_restored) {
+        const char *missing = halo__calls_missing(&box->calls);
+
+        if (missing)
+            return halo__fail(&box->words, HALO_ENAME,
+                              "%s: the restored guest imports it, and nobody provides it", missing);
+        box->is_restored = false;
+    }
     run->start = halo__now();
     run->outer = box->loop.deadline;
     if (box->run_depth++ == 0) {

@@ -225,7 +225,8 @@ static bool next_of_child(FILE *maps, unsigned long *start, unsigned long *end, 
     return false;
 }
 
-/* The pages of the child's data, before the guest has begun: nothing but an address of guest memory. */
+/* The pages of the child's data, before the guest has begun: nothing but an address of guest
+ * memory. */
 static void host_that_reads_the_child(void *argument)
 {
     struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");

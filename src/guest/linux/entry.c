@@ -110,6 +110,48 @@ uint64_t halo__linux_rsp __attribute__((visibility("hidden")));
 
 void halo__linux_enter(struct frame *frame);
 
+/* --- Where the guest may go on elsewhere
+ * ----------------------------------------------------------
+ *
+ * A system call keeps all vector registers, and those of the program that waits in one are in the
+ * processor: SSE's are in the frame, the others are saved before the guest leaves. They are those
+ * that the program was told of, so that what is saved is the same on every machine.
+ */
+
+#define KEPT_STATE 0xe5u /* of XCR0: x87, AVX, AVX-512; not SSE */
+
+static unsigned char others[2752] __attribute__((aligned(64)));
+static uint32_t kept_state; /* 0: there is no XSAVE, and the x87 is saved with SSE's */
+
+_Static_assert(sizeof(others) >= 1664 + 1024, "as far as AVX-512 goes in the standard form");
+
+static void keep_others(bool leaves)
+{
+    if (!kept_state && leaves)
+        __asm__ volatile("fxsave64 %0" : "=m"(others));
+    else if (!kept_state)
+        __asm__ volatile("fxrstor64 %0" : : "m"(others));
+    else if (leaves)
+        __asm__ volatile("xsave64 %0" : "+m"(others) : "a"(kept_state), "d"(0));
+    else
+        __asm__ volatile("xrstor64 %0" : : "m"(others), "a"(kept_state), "d"(0));
+}
+
+static uint64_t epoch;
+
+void halo__linux_keep(void)
+{
+    uint32_t eax = 1, ebx, ecx = 0, edx;
+
+    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    if (ecx >> 27 & 1) { /* OSXSAVE */
+        __asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+        kept_state = eax & KEPT_STATE;
+    }
+    epoch = halo_boot_page()->epoch;
+    halo__port_around(keep_others);
+}
+
 /* --- Signals ---------------------------------------------------------------------------------- */
 
 /* What a handler of the program's finds on the stack, the address to return to first. */
@@ -162,6 +204,13 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
     const uint64_t args[6] = {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9};
 
     halo__port_silence(true);
+    if (halo_boot_page()->epoch != epoch) {
+        uint64_t seed[4];
+
+        epoch = halo_boot_page()->epoch;
+        memcpy(seed, halo_boot_page()->seed, sizeof(seed));
+        linux_reseed(&halo__linux, seed);
+    }
     if (frame->rax == RT_SIGRETURN)
         finish_signal(frame);
     else

@@ -6,4 +6,7 @@
 
 extern struct linux_table halo__linux;
 
+/* From now on a program that waits in a system call keeps its registers, wherever it goes on. */
+void halo__linux_keep(void);
+
 #endif

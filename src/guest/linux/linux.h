@@ -149,6 +149,9 @@ struct linux_table {
  */
 void linux_init(struct linux_table *table, const struct linux_host *host, void *base, uint64_t len,
                 uint64_t seed[4]);
+
+/* The table's memory was restored: random numbers go on from this seed, too, which is wiped. */
+void linux_reseed(struct linux_table *table, uint64_t seed[4]);
 /* Memory that the program has anyway. What does not fit into the list is none: EFAULT. */
 void linux_add_range(struct linux_table *table, uint64_t base, uint64_t len, bool is_writable);
 

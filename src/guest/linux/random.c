@@ -65,6 +65,17 @@ void linux_random(struct linux_table *table, void *to, uint64_t len)
     }
 }
 
+void linux_reseed(struct linux_table *table, uint64_t seed[4])
+{
+    unsigned char *key = (unsigned char *)table->key, *bytes = (unsigned char *)seed;
+
+    for (size_t i = 0; i < sizeof(table->key); i++) {
+        key[i] ^= bytes[i];
+        bytes[i] = 0;
+    }
+    linux_random(table, NULL, 0);
+}
+
 int64_t linux_getrandom(struct linux_table *table, const uint64_t *args)
 {
     enum { NONBLOCK = 1, RANDOM = 2, INSECURE = 4 };

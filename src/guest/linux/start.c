@@ -353,4 +353,5 @@ void halo__linux_table(const struct halo_boot *boot)
     linux_add_range(&halo__linux, boot->stack_low, boot->stack_len, true);
     linux_add_range(&halo__linux, boot->pool_base, boot->pool_len, true);
     linux_add_range(&halo__linux, args, boot->args_len + (boot->args - args), false);
+    halo__linux_keep();
 }

@@ -31,6 +31,7 @@ struct halo_provided {
     halo_function *function; /* NULL in an export */
     void *context;
     bool rows, aggregate; /* an export that can be called with rows, and is an aggregate */
+    bool is_imported;     /* a function of the host's that the guest knows */
 };
 
 /* What a sandbox knows of functions: a function's index is its place, from 1. */
@@ -109,6 +110,11 @@ int halo__function_lookup(struct halo_calls *calls, const char *name,
                           const struct halo_signature *signature);
 bool halo__function_exported(const struct halo_calls *calls, uint32_t index, const char **name,
                              struct halo_signature *signature);
+
+/* Whether that was one which a restored guest knows and nobody had provided: now it is. */
+bool halo__calls_take_up(struct halo_calls *calls, int index,
+                         const struct halo_signature *signature, halo_function *function,
+                         void *context);
 
 /* The guest says what it imports and exports. */
 const char *halo__greeting_take(struct halo_calls *calls, struct halo_request *request);

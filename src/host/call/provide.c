@@ -32,6 +32,7 @@ int halo__function_provide(struct halo_calls *calls, const char *name,
     struct halo_functions *functions = &calls->functions;
     const size_t len = name ? strlen(name) : 0;
     struct halo_provided *larger;
+    int index;
 
     if (len == 0 || len > HALO_FUNCTION_NAME_MAX)
         return halo__fail(calls->words, HALO_EINVAL,
@@ -41,7 +42,10 @@ int halo__function_provide(struct halo_calls *calls, const char *name,
         return halo__fail(calls->words, HALO_EINVAL, "%s: the function is NULL", name);
     if (!signature || !halo_signature_valid(signature))
         return halo__fail(calls->words, HALO_EINVAL, "%s: an invalid signature", name);
-    if (find(functions->provided, functions->count, name, len) > 0)
+    index = find(functions->provided, functions->count, name, len);
+    if (index > 0 && halo__calls_take_up(calls, index, signature, function, context))
+        return 0;
+    if (index > 0)
         return halo__fail(calls->words, HALO_EINVAL, "%s: provided already", name);
     if (functions->count == HALO_FUNCTIONS_MAX)
         return halo__fail(calls->words, HALO_EFULL, "%s: there are %u functions already", name,
@@ -141,16 +145,17 @@ static const char *next_function(struct greeting *greeting, struct halo_hello_fu
 }
 
 /* What one import gets: an index, or an error. */
-static int32_t resolve(const struct halo_functions *functions,
-                       const struct halo_hello_function *import,
+static int32_t resolve(struct halo_functions *functions, const struct halo_hello_function *import,
                        const struct halo_signature *signature, const char *name)
 {
     const int index = find(functions->provided, functions->count, name, import->name_len);
 
     if (index < 0)
         return index;
-    return halo_signature_equal(signature, &functions->provided[index - 1].signature) ? index
-                                                                                      : HALO_ETYPE;
+    if (!halo_signature_equal(signature, &functions->provided[index - 1].signature))
+        return HALO_ETYPE;
+    functions->provided[index - 1].is_imported = true;
+    return index;
 }
 
 /* The name is the guest's choice, and perhaps a terminal's to show. */

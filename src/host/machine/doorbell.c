@@ -150,6 +150,9 @@ static void add_start(struct code *code, const struct halo_layout *layout, uint6
         ADD(code, 0x48, 0x0f, 0xae, 0x2d);             /* xrstor64 */
         add_distance(code, code->address + CLEAN);
     }
+    ADD(code, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0); /* xor %eax,%eax; mov to ds, es */
+    if (halo__doorbell_has_bases())
+        ADD(code, 0x8e, 0xe0, 0x8e, 0xe8); /* to fs, gs, whose bases come next */
     add_kept(code, registers, 0x8b);
     ADD(code, 0x0f, 0xae, 0x15); /* ldmxcsr */
     add_distance(code, registers + offsetof(struct halo_registers, mxcsr));

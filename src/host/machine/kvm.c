@@ -101,7 +101,7 @@ static int make_memory(struct halo_machine *machine, struct kvm_state *state)
 /* The guest sees the host's features, as far as this KVM can give them. */
 static int set_cpuid(struct halo_machine *machine, const struct kvm_state *state)
 {
-    if (halo__kvm_features(state->kvm, state->vcpu) < 0)
+    if (halo__kvm_features(state->kvm, state->vcpu, &machine->told) < 0)
         return failed(machine, "cannot set the processor's features");
     return 0;
 }

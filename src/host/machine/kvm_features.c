@@ -41,7 +41,7 @@ static void learn_features(void)
     close(kvm);
 }
 
-int halo__kvm_features(int kvm, int vcpu)
+int halo__kvm_features(int kvm, int vcpu, struct halo_features *told)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     union features *features;
@@ -56,6 +56,12 @@ int halo__kvm_features(int kvm, int vcpu)
     result = is_known ? 0 : ask_features(kvm, features);
     if (result >= 0)
         result = ioctl(vcpu, KVM_SET_CPUID2, features);
+    for (uint32_t i = 0; i < features->cpuid.nent && result >= 0; i++) {
+        const struct kvm_cpuid_entry2 *entry = &features->cpuid.entries[i];
+
+        if (entry->index == 0)
+            halo__features_set(told, entry->function, entry->ebx, entry->ecx, entry->edx);
+    }
     if (features != &supported)
         free(features);
     return result;

@@ -2,7 +2,9 @@
 #ifndef HALO_SRC_MACHINE_KVM_FEATURES_H
 #define HALO_SRC_MACHINE_KVM_FEATURES_H
 
-/* Have that vCPU show the features which that KVM can give: 0, or -1 with errno. */
-int halo__kvm_features(int kvm, int vcpu);
+#include "features.h"
+
+/* Have that vCPU show the features which that KVM can give, and note them: 0, or -1 with errno. */
+int halo__kvm_features(int kvm, int vcpu, struct halo_features *told);
 
 #endif

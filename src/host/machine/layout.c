@@ -405,10 +405,52 @@ static int place_stack(struct halo_machine *machine, uint64_t len)
     return 0;
 }
 
-/* Memory that the host touches all the time. */
 static int find(struct halo_machine *machine, uint64_t address, uint64_t len)
 {
     return halo__ram_find(&machine->ram, address - HALO_RAM_BASE, len);
+}
+
+int halo__layout_find(struct halo_machine *machine)
+{
+    const struct halo_layout *layout = &machine->layout;
+    int error = find(machine, layout->ring, layout->alternate - layout->ring);
+
+    if (!error)
+        error = find(machine, layout->args, HALO_RAM_BASE + machine->ram.len - layout->args);
+    for (uint32_t i = 0; i < HALO_STACK_COUNT && !error; i++)
+        error = find(machine, layout->stacks[i].base, layout->stacks[i].len);
+    if (!error)
+        error = find(machine, layout->stack_top - HALO_PAGE, HALO_PAGE);
+    return error;
+}
+
+bool halo__layout_is_same(const struct halo_layout *a, const struct halo_layout *b)
+{
+    for (uint32_t i = 0; i < a->range_count && i < b->range_count; i++) {
+        const struct halo_range *of_a = &a->ranges[i], *of_b = &b->ranges[i];
+
+        if (of_a->base != of_b->base || of_a->len != of_b->len || of_a->prot != of_b->prot ||
+            of_a->most != of_b->most || of_a->rights != of_b->rights)
+            return false;
+    }
+    return a->range_count == b->range_count && a->syscall_entry == b->syscall_entry &&
+           a->stack_top == b->stack_top && a->relro == b->relro && a->relro_len == b->relro_len &&
+           a->boot == b->boot && a->save == b->save && a->doorbell == b->doorbell;
+}
+
+int halo__layout_renew(struct halo_machine *machine, uint64_t epoch)
+{
+    const uint64_t boot = machine->layout.boot;
+    uint64_t seed[4];
+    int error = draw(machine, seed, sizeof(seed));
+
+    if (error)
+        return error;
+    machine->epoch = epoch + 1;
+    place(machine, boot + offsetof(struct halo_boot, seed), seed, sizeof(seed));
+    place(machine, boot + offsetof(struct halo_boot, epoch), &machine->epoch,
+          sizeof(machine->epoch));
+    return 0;
 }
 
 int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options)
@@ -431,13 +473,7 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
             error = halo__layout_add(machine, ranges[i]);
     }
     if (!error)
-        error = find(machine, layout->ring, layout->alternate - layout->ring);
-    if (!error)
-        error = find(machine, layout->args, HALO_RAM_BASE + machine->ram.len - layout->args);
-    for (uint32_t i = 0; i < HALO_STACK_COUNT && !error; i++)
-        error = find(machine, layout->stacks[i].base, layout->stacks[i].len);
-    if (!error)
-        error = find(machine, layout->stack_top - HALO_PAGE, HALO_PAGE);
+        error = halo__layout_find(machine);
     return error ? error : write_boot_page(machine, options);
 }
 

@@ -1,7 +1,9 @@
 /* A machine from its pieces: backend, memory, program. */
 #define _GNU_SOURCE
 #include "machine.h"
+#include "image.h"
 #include "../descriptor.h"
+#include "../signals.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -57,6 +59,18 @@ int halo__machine_create(struct halo_machine *machine)
     return error;
 }
 
+/* Memory as large, with nothing in it yet. */
+static int make_for_image(struct halo_machine *machine, const struct halo_image *image,
+                          const struct halo_options *options)
+{
+    int error = halo__ram_make(&machine->ram, machine->words, image->len);
+
+    machine->layout = image->layout;
+    if (!error && options->reserve)
+        error = halo__ram_reserve(&machine->ram);
+    return error ? error : halo__layout_find(machine);
+}
+
 int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
                        const struct halo_program *program, const struct halo_options *options)
 {
@@ -67,6 +81,8 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
         (struct halo_machine){.ram = {.fd = -1}, .words = words, .is_strict = options->strict};
     halo__machine_begin_time(machine);
     code = choose_backend(machine, options->backend);
+    if (!code && program->image)
+        return make_for_image(machine, program->image, options);
     if (!code)
         code = halo__load_begin(machine, program, &file);
     if (!code)
@@ -127,13 +143,20 @@ static int take_protections(struct halo_machine *machine, const unsigned char *p
 int halo__machine_restart(struct halo_machine *machine, const unsigned char *prots, bool replace)
 {
     const int changed = take_protections(machine, prots);
+    struct halo_signals signals;
+    int error;
 
     if (changed < 0)
         return changed;
-    if (!replace && machine->backend->restart(machine, changed))
+    if (!replace && machine->state && machine->backend->restart(machine, changed))
         return 0;
+    halo__signals_borrow(&signals);
     machine->backend->destroy(machine);
-    return machine->backend->create(machine);
+    error = machine->backend->create(machine);
+    if (error)
+        machine->backend->destroy(machine);
+    halo__signals_return(&signals);
+    return error;
 }
 
 int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit)

@@ -20,6 +20,7 @@
 #include <halo/halo.h>
 #include <halo/ring.h>
 #include "../error.h"
+#include "features.h"
 #include "ram.h"
 
 enum halo_prot {
@@ -135,17 +136,22 @@ struct halo_machine {
     struct halo_layout layout;
     struct halo_ram ram;
     struct halo_words *words;
-    void *state;           /* the backend's own */
-    bool is_auto;          /* the backend may still become the other one */
-    bool is_strict;        /* every namespace is asked for, or there is no sandbox */
-    bool counts_cpu;       /* what backend->cpu tells is asked for */
-    int64_t cpu_ns;        /* of KVM: in all runs so far */
-    uint64_t counter_rate; /* of the guest's time stamp counter; 0: the backend has no word */
-    unsigned char *prots;  /* of each page, enum halo_prot; NULL: those of the layout's ranges */
-    int64_t first_ns;      /* the clock, and the host's counter at that time */
+    void *state;               /* the backend's own */
+    bool is_auto;              /* the backend may still become the other one */
+    bool is_strict;            /* every namespace is asked for, or there is no sandbox */
+    bool counts_cpu;           /* what backend->cpu tells is asked for */
+    int64_t cpu_ns;            /* of KVM: in all runs so far */
+    uint64_t counter_rate;     /* of the guest's time stamp counter; 0: the backend has no word */
+    uint64_t image;            /* serial of what the memory was last, struct halo_image, or 0 */
+    uint64_t epoch;            /* of the boot page */
+    struct halo_features told; /* what the guest is told of the processor */
+    unsigned char *prots; /* of each page, enum halo_prot; NULL: those of the layout's ranges */
+    int64_t first_ns;     /* the clock, and the host's counter at that time */
     uint64_t first_counter;
     char note[160]; /* why the automatic choice fell on the process backend, or "" */
 };
+
+struct halo_image;
 
 /* Where a program comes from: a path, else bytes, else a descriptor. */
 struct halo_program {
@@ -153,6 +159,7 @@ struct halo_program {
     const void *bytes;
     size_t len;
     int fd;
+    const struct halo_image *image; /* else what a snapshot has kept, to be brought back */
 };
 
 /*
@@ -210,6 +217,13 @@ int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64
  * false where there is no more. Of each range, and within it as `prots` says.
  */
 bool halo__layout_next(const struct halo_machine *machine, uint64_t *at, struct halo_range *next);
+
+/* Whether both are of machines that need not differ. */
+bool halo__layout_is_same(const struct halo_layout *a, const struct halo_layout *b);
+/* Have the kernel find the memory that the host touches all the time. */
+int halo__layout_find(struct halo_machine *machine);
+/* What a guest must not have twice is drawn again, as of an epoch after this one. */
+int halo__layout_renew(struct halo_machine *machine, uint64_t epoch);
 
 /* The doorbell's page, with the backend's exit: again where the backend has changed. */
 void halo__doorbell_write(struct halo_machine *machine);

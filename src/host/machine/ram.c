@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define RAM_PAGE 4096u
 
 int halo__ram_make(struct halo_ram *ram, struct halo_words *words, uint64_t len)
 {
@@ -34,6 +37,7 @@ int halo__ram_make(struct halo_ram *ram, struct halo_words *words, uint64_t len)
 void halo__ram_free(struct halo_ram *ram)
 {
     free(ram->found);
+    free(ram->there);
     if (ram->host)
         munmap(halo_shm_expose(ram->host), ram->len);
     if (ram->fd >= 0)
@@ -65,4 +69,72 @@ int halo__ram_find(struct halo_ram *ram, uint64_t offset, uint64_t len)
         memset(ram->found + piece, true, next - piece);
     }
     return 0;
+}
+
+static void set_there(struct halo_ram *ram, uint64_t from, uint64_t to)
+{
+    for (uint64_t page = from; page < to; page++)
+        ram->there[page / 64] |= 1ull << page % 64;
+}
+
+static int64_t blocks_of(const struct halo_ram *ram)
+{
+    struct stat st;
+
+    return ram->is_reserved || fstat(ram->fd, &st) < 0 ? -1 : (int64_t)st.st_blocks;
+}
+
+/* By what the memory file has. A kernel that does not say has all of it. */
+static void look_at_file(struct halo_ram *ram)
+{
+    off_t from = 0, to = 0;
+
+    while ((from = lseek(ram->fd, to, SEEK_DATA)) >= 0) {
+        to = lseek(ram->fd, from, SEEK_HOLE);
+        if (to <= from)
+            to = (off_t)ram->len;
+        set_there(ram, (uint64_t)from / RAM_PAGE, (uint64_t)to / RAM_PAGE);
+        if ((uint64_t)to >= ram->len)
+            return;
+    }
+    if (errno != ENXIO)
+        set_there(ram, 0, ram->len / RAM_PAGE);
+}
+
+int halo__ram_look(struct halo_ram *ram)
+{
+    const uint64_t words = (ram->len / RAM_PAGE + 63) / 64;
+    const int64_t blocks = blocks_of(ram);
+
+    if (!ram->there) {
+        ram->there = calloc(words, sizeof(*ram->there));
+        if (!ram->there)
+            return halo__fail(ram->words, HALO_ENOMEM, "no memory");
+    } else if (blocks >= 0 && blocks == ram->blocks) {
+        return 0; /* nothing was added, and only we take away */
+    }
+    memset(ram->there, 0, words * sizeof(*ram->there));
+    look_at_file(ram);
+    for (uint64_t at = 0; at < ram->len && !ram->is_reserved; at += HALO_RAM_PIECE) {
+        const uint64_t end = at + HALO_RAM_PIECE < ram->len ? at + HALO_RAM_PIECE : ram->len;
+
+        if (ram->found[at / HALO_RAM_PIECE])
+            set_there(ram, at / RAM_PAGE, end / RAM_PAGE);
+    }
+    ram->blocks = blocks;
+    return 0;
+}
+
+void halo__ram_give_back(struct halo_ram *ram, uint64_t offset, uint64_t len)
+{
+    const uint64_t first = offset / HALO_RAM_PIECE;
+    const uint64_t end = (offset + len + HALO_RAM_PIECE - 1) / HALO_RAM_PIECE;
+
+    if (ram->is_reserved || fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                      (off_t)offset, (off_t)len) < 0)
+        return;
+    memset(ram->found + first, false, end - first);
+    for (uint64_t page = offset / RAM_PAGE; page < (offset + len) / RAM_PAGE; page++)
+        ram->there[page / 64] &= ~(1ull << page % 64);
+    ram->blocks = -1; /* to be looked at again */
 }

@@ -21,6 +21,11 @@ struct halo_ram {
     uint64_t len;
     HALO_SHARED unsigned char *host; /* HALO_RAM_BASE is at host[0] */
     unsigned char *found;            /* for each piece: it is there */
+    bool is_reserved;                /* and so is all, for good */
+    /* As of halo__ram_look: pages that may hold something, a bit for each, while there are so many
+     * blocks. */
+    uint64_t *there;
+    int64_t blocks;
     struct halo_words *words;
 };
 
@@ -47,7 +52,17 @@ static inline bool halo__ram_has(const struct halo_ram *ram, uint64_t offset, ui
 /* Have the kernel find so much memory at an offset. 0, or HALO_ENOMEM, with words. */
 int halo__ram_find(struct halo_ram *ram, uint64_t offset, uint64_t len);
 
-/* The same for bytes that the host is going to touch, which lie in guest memory. */
+/*
+ * Learn which pages may hold something, while nobody runs. 0, or HALO_ENOMEM. What the kernel was
+ * asked for counts, too: a guest can write there without another block.
+ */
+int halo__ram_look(struct halo_ram *ram);
+
+/* Give whole pages back to the kernel, which are zero from then on, and not there. Where it does
+ * not take them, nothing changes. */
+void halo__ram_give_back(struct halo_ram *ram, uint64_t offset, uint64_t len);
+
+/* As halo__ram_find, for bytes that the host is going to touch, which lie in guest memory. */
 static inline int halo__ram_touch(struct halo_ram *ram, const HALO_SHARED unsigned char *at,
                                   size_t len)
 {

@@ -61,6 +61,7 @@ int halo__ram_reserve(struct halo_ram *ram)
     if (fstat(ram->fd, &st) < 0 || (uint64_t)st.st_blocks * 512 < ram->len)
         return halo__fail(ram->words, HALO_ENOMEM,
                           "there is no memory for all %llu KiB of guest memory: %s", len, why);
+    ram->is_reserved = true;
     memset(ram->found, true, (size_t)((ram->len + HALO_RAM_PIECE - 1) / HALO_RAM_PIECE));
     return 0;
 }

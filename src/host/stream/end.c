@@ -32,6 +32,11 @@ static struct halo_stream free_stream(uint16_t generation)
         .generation = generation, .fd = -1, .polled = {.fd = -1, .ready = ready}};
 }
 
+void halo__end_free(struct halo_stream *stream, uint16_t generation)
+{
+    *stream = free_stream(generation);
+}
+
 /* --- Connecting ------------------------------------------------------------------------------- */
 
 static int connect_functions(struct halo_stream *stream, const struct halo_end *end)

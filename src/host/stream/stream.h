@@ -63,6 +63,7 @@ struct halo_stream {
     bool is_listener;
     bool no_nowait;            /* the kernel has no RWF_NOWAIT for it */
     bool no_place;             /* a listener whose connections find no place in the table */
+    bool is_awaited;           /* of a restored guest: its end is still to be connected */
     bool is_short;             /* it waits for what the host's system lacks */
     struct halo_polled polled; /* the same descriptor, or what tells of its helpers */
     int64_t in_at, out_at;     /* of a file, or -1; in memory */
@@ -240,6 +241,9 @@ int halo__end_connect(struct halo_streams *streams, struct halo_stream *stream,
 
 /* A connection that was accepted. */
 void halo__end_connect_socket(struct halo_stream *stream, int fd);
+
+/* Make it a free place with this generation, whatever it was. */
+void halo__end_free(struct halo_stream *stream, uint16_t generation);
 
 /* Let go of the end; the place is free, and its handle stale. */
 void halo__end_release(struct halo_streams *streams, struct halo_stream *stream);

@@ -112,12 +112,39 @@ static int connect(struct halo_streams *streams, struct halo_stream *stream,
                       end->fd, why);
 }
 
+/*
+ * The end of a stream that a restored guest has: its handle, name and requests stay. 0, or an error
+ * with words, and it waits on.
+ */
+static int connect_awaited(struct halo_streams *streams, struct halo_stream *stream,
+                           const struct halo_end *end)
+{
+    const struct halo_stream before = *stream;
+    int error;
+
+    error = connect(streams, stream, end, stream->ways);
+    if (error) {
+        *stream = before;
+        return error;
+    }
+    stream->ways = before.ways;
+    stream->in = before.in;
+    stream->out = before.out;
+    stream->in.blocked = stream->out.blocked = false;
+    stream->closing = before.closing;
+    stream->stats = before.stats;
+    memcpy(stream->name, before.name, sizeof(stream->name));
+    return 0;
+}
+
 int halo__stream_attach(struct halo_streams *streams, uint32_t handle, const struct halo_end *end)
 {
     struct halo_stream *stream = &streams->at[handle % HALO_STREAMS_MAX];
     const uint8_t ways = handle == HALO_STDIN ? HALO_IN : HALO_OUT;
     int error;
 
+    if (halo__stream_find(streams, handle) && stream->is_awaited)
+        return connect_awaited(streams, stream, end);
     if (handle > HALO_STDERR)
         return halo__fail(streams->words, HALO_EINVAL, "there is no standard stream %u", handle);
     if (stream->in.count > 0 || stream->out.count > 0 || stream->generation > 0)
@@ -144,7 +171,13 @@ int halo__stream_offer(struct halo_streams *streams, const char *name, const str
         return halo__fail(streams->words, HALO_EINVAL,
                           "the name of a stream has 1 to %u bytes, not %zu", HALO_STREAM_NAME_MAX,
                           len);
-    if (name && halo__stream_named(streams, name))
+    stream = name ? halo__stream_named(streams, name) : NULL;
+    if (stream && stream->is_awaited && stream->ways == ways) {
+        if (handle)
+            *handle = halo__stream_handle(streams, stream);
+        return connect_awaited(streams, stream, end);
+    }
+    if (stream)
         return halo__fail(streams->words, HALO_EINVAL, "%s: offered already", name);
     if (ways == 0 || ways > (HALO_IN | HALO_OUT))
         return halo__fail(streams->words, HALO_EINVAL,

@@ -1,0 +1,95 @@
+/*
+ * Snapshots: a guest that waits, kept as its memory and what its host knows of it, to go on from
+ * there any number of times.
+ *
+ *     halo_open(&box, "plugin.halo", NULL);
+ *     halo_provide(box, "host.lookup", &lookup_type, lookup, table);
+ *     halo_serve_begin(box, HALO_FOREVER);          the guest starts, and waits to be called
+ *     halo_snapshot(box, &snapshot);
+ *     for (;;) {
+ *         halo_call(box, &future, score, HALO_FOREVER, …);   whatever it does to its memory
+ *         halo_restore(box, snapshot);                       is undone here
+ *     }
+ *
+ * All of a snapshot that comes from the guest is its memory; what the host itself believes is in
+ * the host's own. It can be restored into any sandbox with as much memory and the same transport,
+ * of either backend, whatever program that ran before and however that ended, and opened as a new
+ * one (halo_open_snapshot). Nothing of what was there before reaches the restored guest: not in
+ * memory, not in registers, not as an answer.
+ */
+#ifndef HALO_SNAPSHOT_H
+#define HALO_SNAPSHOT_H
+
+#include <halo/halo.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+/* It never changes: any number of threads may restore from one at a time. */
+struct halo_snapshot;
+
+/*
+ * Keep a guest that was not begun, or that waits: for a call, or for what its streams have not
+ * moved. The sandbox goes on as before. Returns 0 and a snapshot, to be freed by
+ * halo_snapshot_free, or
+ *   HALO_ESTATE  the guest has ended, or was stopped in the middle of its code (HALO_ETIMEDOUT
+ *                before); this is inside of a function of the host's; or something is under way
+ * that cannot be kept: calls of either side, writes, reads that have moved some bytes, answers that
+ * wait to be fetched, open aggregates. halo_errmsg counts them. HALO_ENOMEM, HALO_EBUSY Then
+ * *snapshot is NULL.
+ */
+int halo_snapshot(struct halo_sandbox *box, struct halo_snapshot **snapshot);
+
+/* Free it, on any thread, when none restores from it. NULL is fine. */
+void halo_snapshot_free(struct halo_snapshot *snapshot);
+
+/*
+ * Let the sandbox go on where the snapshot was taken, whatever it did since, and whether it is
+ * running, has ended, or was stopped. Its own calls are over, with HALO_ESTATE, and all ends of its
+ * streams are let go.
+ *
+ * Streams that were open in the snapshot are so again, each with its handle, and with the host's
+ * own program as its end (as with halo_end_host) until it is given another: halo_attach by its
+ * handle, halo_offer by its name. Functions that the sandbox provides serve the guest by their
+ * names. Those of the snapshot that it does not have can be provided until the guest runs; where
+ * one that the guest imports was not, what runs it is HALO_ENAME. Numbers of the guest's functions
+ * (halo_lookup) are the snapshot's; counters of halo_stats go on, and limits of processor time and
+ * exits begin anew.
+ *
+ * In the guest all is as it was but for what must not be so twice: the boot page's seed is new and
+ * its epoch has grown, and the clock goes on.
+ *
+ * Returns 0, or
+ *   HALO_EINVAL      the sandbox has another amount of memory
+ *   HALO_ETRANSPORT  it has the other transport
+ *   HALO_ETYPE       a function of the sandbox has another signature in the snapshot; or HALO_EFULL
+ *   HALO_EHOST       the snapshot is of a program with a C library, which was told of more features
+ *                    of the processor than guests are told of here: code that it chose would fault
+ *   HALO_ESTATE      this is inside of a function of the host's, or the sandbox was never opened
+ *   HALO_EBUSY       another thread is inside of the sandbox
+ * and nothing was changed; or HALO_ENOMEM, HALO_EHOST: then it can be restored again, or closed.
+ * Of guests without a C library nobody knows whether they look at the processor: one that chooses
+ * code by `cpuid` itself is to be restored where it finds the same.
+ */
+int halo_restore(struct halo_sandbox *box, const struct halo_snapshot *snapshot);
+
+/*
+ * A new sandbox that goes on from a snapshot. Of the options those count that are not the guest's:
+ * backend, strict, reserve, held_max and exit_max. Returns as halo_open, and halo_restore.
+ */
+int halo_open_snapshot(struct halo_sandbox **box, const struct halo_snapshot *snapshot,
+                       const struct halo_options *options);
+
+/* What a snapshot takes: bytes of guest memory that are not zero, by whole pages. */
+uint64_t halo_snapshot_bytes(const struct halo_snapshot *snapshot);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

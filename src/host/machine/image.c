@@ -1,0 +1,225 @@
+/*
+ * Guest memory, taken and brought back. What is brought back is compared with what is there, page
+ * by page, where the memory file has anything at all: a guest that has touched a megabyte costs a
+ * comparison of a megabyte, whatever its memory could hold. The machine stands still meanwhile.
+ */
+#define _GNU_SOURCE
+#include "image.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* So many pages beyond the image may stay with a machine; where it has more they are given back. */
+#define KEPT 1024u
+
+#define BITS 64u
+
+static const unsigned char zeroes[HALO_PAGE] __attribute__((aligned(64)));
+
+static unsigned char *page_of(const struct halo_machine *machine, uint64_t page)
+{
+    return (unsigned char *)halo_shm_expose(machine->ram.host) + page * HALO_PAGE;
+}
+
+static bool is_zero(const unsigned char *bytes)
+{
+    return memcmp(bytes, zeroes, HALO_PAGE) == 0;
+}
+
+static bool has_bit(const uint64_t *bits, uint64_t page)
+{
+    return bits[page / BITS] >> page % BITS & 1;
+}
+
+static void set_bits(uint64_t *bits, uint64_t from, uint64_t to)
+{
+    for (; from < to; from++)
+        bits[from / BITS] |= 1ull << from % BITS;
+}
+
+static uint64_t page_count(const struct halo_machine *machine)
+{
+    return machine->ram.len / HALO_PAGE;
+}
+
+static uint64_t word_count(const struct halo_machine *machine)
+{
+    return (page_count(machine) + BITS - 1) / BITS;
+}
+
+static uint64_t page_at(uint64_t address)
+{
+    return (address - HALO_RAM_BASE) / HALO_PAGE;
+}
+
+/* --- Taking ----------------------------------------------------------------------------------- */
+
+/*
+ * Pages that neither guest nor host can write, now or later; and the doorbell's, which is each
+ * backend's own.
+ */
+static void find_fixed(const struct halo_machine *machine, uint64_t *fixed)
+{
+    const struct halo_layout *layout = &machine->layout;
+
+    for (uint32_t i = 0; i < layout->range_count; i++) {
+        const struct halo_range *range = &layout->ranges[i];
+
+        if (!((range->prot | range->most) & HALO_PROT_WRITE) && !(range->rights & HALO_MAY_WRITE) &&
+            range->base != layout->args)
+            set_bits(fixed, page_at(range->base), page_at(range->base + range->len));
+    }
+}
+
+static int make(struct halo_machine *machine, struct halo_image *image)
+{
+    void *bytes = mmap(NULL, machine->ram.len, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    *image = (struct halo_image){.layout = machine->layout,
+                                 .len = machine->ram.len,
+                                 .epoch = machine->epoch,
+                                 .told = machine->told};
+    if (bytes == MAP_FAILED)
+        return HALO_ENOMEM;
+    image->bytes = bytes;
+    while (image->serial == 0) {
+        if (getrandom(&image->serial, sizeof(image->serial), 0) != sizeof(image->serial))
+            return HALO_EHOST;
+    }
+    (void)madvise(bytes, image->len, MADV_NOHUGEPAGE); /* it is to have no more than it needs */
+    image->present = calloc(word_count(machine), sizeof(*image->present));
+    image->fixed = calloc(word_count(machine), sizeof(*image->fixed));
+    if (machine->prots) {
+        image->prots = malloc(page_count(machine));
+        if (image->prots)
+            memcpy(image->prots, machine->prots, page_count(machine));
+    }
+    if (!image->present || !image->fixed || !machine->prots != !image->prots)
+        return HALO_ENOMEM;
+    find_fixed(machine, image->fixed);
+    return 0;
+}
+
+int halo__image_take(struct halo_machine *machine, struct halo_image *image)
+{
+    const uint64_t doorbell = page_at(machine->layout.doorbell);
+    int error = make(machine, image);
+
+    if (!error)
+        error = halo__ram_look(&machine->ram);
+    if (error)
+        return halo__fail(machine->words, error,
+                          error == HALO_ENOMEM ? "no memory for a snapshot" : "no random numbers");
+    for (uint64_t page = 0; page < page_count(machine); page++) {
+        const unsigned char *from = page_of(machine, page);
+
+        if (!has_bit(machine->ram.there, page) || page == doorbell || is_zero(from))
+            continue;
+        memcpy(image->bytes + page * HALO_PAGE, from, HALO_PAGE);
+        set_bits(image->present, page, page + 1);
+        image->present_count++;
+    }
+    machine->image = image->serial;
+    return 0;
+}
+
+void halo__image_free(struct halo_image *image)
+{
+    if (image->bytes)
+        munmap(image->bytes, image->len);
+    free(image->present);
+    free(image->fixed);
+    free(image->prots);
+}
+
+/* --- Bringing back ---------------------------------------------------------------------------- */
+
+/* Where a machine has far more than the image, runs of such pages are given back. */
+static void give_back(struct halo_machine *machine, const struct halo_image *image)
+{
+    const uint64_t end = page_at(machine->layout.ring), *there = machine->ram.there;
+    uint64_t extra = 0, from = 0, to;
+
+    for (uint64_t word = 0; word < word_count(machine); word++)
+        extra += (uint64_t)__builtin_popcountll(there[word] & ~image->present[word]);
+    if (extra <= KEPT)
+        return;
+    for (; from < end; from = to + 1) {
+        for (to = from; to < end && has_bit(there, to) && !has_bit(image->present, to);)
+            to++;
+        if (to > from)
+            halo__ram_give_back(&machine->ram, from * HALO_PAGE, (to - from) * HALO_PAGE);
+    }
+}
+
+/* One page as the image has it: whether it had to be written, or an error. */
+static int bring_back_page(struct halo_machine *machine, const struct halo_image *image,
+                           uint64_t page)
+{
+    const unsigned char *from =
+        has_bit(image->present, page) ? image->bytes + page * HALO_PAGE : zeroes;
+    int error;
+
+    if (!has_bit(machine->ram.there, page)) {
+        error = halo__ram_find(&machine->ram, page * HALO_PAGE, HALO_PAGE);
+        if (error)
+            return error;
+    } else if (memcmp(page_of(machine, page), from, HALO_PAGE) == 0) {
+        return 0;
+    }
+    memcpy(page_of(machine, page), from, HALO_PAGE);
+    return 1;
+}
+
+static int bring_back_memory(struct halo_machine *machine, const struct halo_image *image,
+                             uint64_t *copied)
+{
+    const bool same = machine->image == image->serial;
+    const uint64_t doorbell = page_at(image->layout.doorbell);
+    int error = halo__ram_look(&machine->ram);
+
+    if (error)
+        return error;
+    machine->image = 0;
+    give_back(machine, image);
+    for (uint64_t word = 0; word < word_count(machine); word++) {
+        uint64_t left = machine->ram.there[word] | image->present[word];
+
+        if (same)
+            left &= ~image->fixed[word];
+        for (; left; left &= left - 1) {
+            const uint64_t page = word * BITS + (uint64_t)__builtin_ctzll(left);
+            const int written = page == doorbell ? 0 : bring_back_page(machine, image, page);
+
+            if (written < 0)
+                return written;
+            *copied += (uint64_t)written;
+        }
+    }
+    machine->image = image->serial;
+    return 0;
+}
+
+int halo__image_bring_back(struct halo_machine *machine, const struct halo_image *image,
+                           uint64_t *copied)
+{
+    const bool same = halo__layout_is_same(&machine->layout, &image->layout);
+    const bool has_doorbell = same && machine->image;
+    int error;
+
+    machine->layout = image->layout;
+    error = halo__machine_restart(machine, image->prots, !same);
+    if (!error)
+        error = bring_back_memory(machine, image, copied);
+    if (!error)
+        error = halo__layout_find(machine);
+    if (!error && !has_doorbell)
+        halo__doorbell_write(machine);
+    if (!error)
+        error = halo__layout_renew(machine,
+                                   machine->epoch > image->epoch ? machine->epoch : image->epoch);
+    return error;
+}

@@ -1,0 +1,33 @@
+/* Guest memory as snapshots keep it: the pages that are not zero, but for the doorbell's. */
+#ifndef HALO_SRC_MACHINE_IMAGE_H
+#define HALO_SRC_MACHINE_IMAGE_H
+
+#include "machine.h"
+
+struct halo_image {
+    struct halo_layout layout;
+    unsigned char *prots; /* as in struct halo_machine, or NULL */
+    uint64_t serial;      /* of no other image */
+    uint64_t len;         /* of guest memory */
+    uint64_t present_count;
+    uint64_t *present;    /* a bit for each page */
+    uint64_t *fixed;      /* and for those that never change once they are there */
+    unsigned char *bytes; /* of all pages; of others than these the kernel keeps nothing */
+    uint64_t epoch;
+    struct halo_features told; /* to a program that chose its code by it */
+};
+
+/* Take one of a machine that stands still: 0, HALO_ENOMEM or HALO_EHOST, with words. Free it in any
+ * case. */
+int halo__image_take(struct halo_machine *machine, struct halo_image *image);
+void halo__image_free(struct halo_image *image);
+
+/*
+ * Make the machine's memory, layout and protections the image's, and have it begin at its start.
+ * `copied` counts the pages that were written. The memory has the same length. 0, or an error with
+ * words: then nothing may run before this has succeeded.
+ */
+int halo__image_bring_back(struct halo_machine *machine, const struct halo_image *image,
+                           uint64_t *copied);
+
+#endif

@@ -1,0 +1,242 @@
+/* Snapshots: what the parts have saved, and the memory. */
+#include <halo/snapshot.h>
+#include "machine/image.h"
+#include "sandbox.h"
+#include "port_saved.h"
+#include "call/saved.h"
+#include "stream/saved.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct halo_snapshot {
+    struct halo_image image;
+    struct halo_saved_port port;
+    struct halo_saved_calls calls;
+    struct halo_saved_streams streams;
+    enum halo_state state;
+    enum halo_transport transport;
+    int64_t wake; /* ns until a guest that waits goes on even so, or 0 */
+};
+
+/* --- Taking ----------------------------------------------------------------------------------- */
+
+static int refuse(struct halo_sandbox *box, const char *why)
+{
+    return halo__fail(&box->words, HALO_ESTATE, "no snapshot can be taken: %s", why);
+}
+
+static int refuse_under_way(struct halo_sandbox *box, const struct halo_under_way *what)
+{
+    const struct halo_calls *calls = &box->calls;
+    uint32_t out = calls->number_count, aggregates = 0;
+
+    for (const struct halo_future *future = calls->first; future; future = future->next)
+        out++;
+    for (uint32_t i = 0; i < HALO_AGGREGATES_MAX; i++)
+        aggregates += calls->aggregates[i] != NULL;
+    if (what->calls + what->writes + what->reads + what->others + out + calls->deferred_count +
+            aggregates ==
+        0)
+        return 0;
+    return halo__fail(&box->words, HALO_ESTATE,
+                      "no snapshot can be taken: under way are %u calls of the guest's, %u of the "
+                      "host's, %u writes, %u reads that have moved bytes, %u other requests, %u "
+                      "answers that wait to be fetched, and %u aggregates",
+                      what->calls, out, what->writes, what->reads, what->others,
+                      calls->deferred_count, aggregates);
+}
+
+static int judge(struct halo_sandbox *box)
+{
+    if (box->run_depth > 0 || box->port.serving > 0)
+        return refuse(box, "the guest is in the middle of a call of its host's");
+    if (box->loop.state == HALO_STATE_READY)
+        return 0;
+    if (box->loop.state != HALO_STATE_RUNNING)
+        return refuse(box, box->loop.state ? "the guest has ended" : "it was not opened");
+    if (box->loop.is_inside || box->port.guest == HALO_GUEST_RUNS)
+        return refuse(box, "the guest was stopped in the middle of its code, and not while it "
+                           "waits");
+    return 0;
+}
+
+static int save(struct halo_sandbox *box, struct halo_snapshot *snapshot)
+{
+    struct halo_under_way under_way;
+    int error;
+
+    snapshot->state = box->loop.state;
+    snapshot->transport = box->port.on_stacks ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING;
+    if (box->loop.wake) {
+        snapshot->wake = box->loop.wake - halo__now();
+        if (snapshot->wake < 1)
+            snapshot->wake = 1;
+    }
+    if (box->streams.unflushed)
+        halo__direct_flush_all(&box->streams);
+    error = halo__port_save(&box->port, &snapshot->port, &under_way);
+    if (!error || error == HALO_ESTATE) {
+        const int refused = refuse_under_way(box, &under_way);
+
+        if (refused)
+            return refused;
+    }
+    if (!error)
+        error = halo__calls_save(&box->calls, &snapshot->calls);
+    if (!error)
+        error = halo__streams_save(&box->streams, &snapshot->streams);
+    if (error)
+        return halo__fail(&box->words, error, "no memory for a snapshot");
+    return halo__image_take(&box->machine, &snapshot->image);
+}
+
+static int take(struct halo_sandbox *box, struct halo_snapshot **result)
+{
+    struct halo_snapshot *snapshot;
+    int error = judge(box);
+
+    if (error)
+        return error;
+    snapshot = calloc(1, sizeof(*snapshot));
+    if (!snapshot)
+        return halo__fail(&box->words, HALO_ENOMEM, "no memory for a snapshot");
+    error = save(box, snapshot);
+    if (error)
+        halo_snapshot_free(snapshot);
+    else
+        *result = snapshot;
+    return error;
+}
+
+int halo_snapshot(struct halo_sandbox *box, struct halo_snapshot **snapshot)
+{
+    int error = halo__box_enter(box);
+
+    *snapshot = NULL;
+    return error ? error : halo__box_leave(box, take(box, snapshot));
+}
+
+void halo_snapshot_free(struct halo_snapshot *snapshot)
+{
+    if (!snapshot)
+        return;
+    halo__image_free(&snapshot->image);
+    halo__port_unsave(&snapshot->port);
+    halo__calls_unsave(&snapshot->calls);
+    halo__streams_unsave(&snapshot->streams);
+    free(snapshot);
+}
+
+uint64_t halo_snapshot_bytes(const struct halo_snapshot *snapshot)
+{
+    return snapshot->image.present_count * HALO_PAGE;
+}
+
+/* --- Restoring -------------------------------------------------------------------------------- */
+
+static int judge_restore(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
+{
+    const enum halo_transport transport =
+        box->port.on_stacks ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING;
+    char missing[400];
+
+    if (box->run_depth > 0 || box->port.serving > 0)
+        return halo__fail(&box->words, HALO_ESTATE,
+                          "this sandbox is running: a function of its host's cannot restore it");
+    if (box->loop.state == HALO_STATE_FAILED)
+        return halo__fail(&box->words, HALO_ESTATE, "this sandbox was not opened");
+    if (box->machine.ram.len != snapshot->image.len)
+        return halo__fail(&box->words, HALO_EINVAL,
+                          "the snapshot is of %llu KiB of guest memory, and this sandbox has %llu",
+                          (unsigned long long)snapshot->image.len >> 10,
+                          (unsigned long long)box->machine.ram.len >> 10);
+    if (transport != snapshot->transport)
+        return halo__fail(&box->words, HALO_ETRANSPORT,
+                          "the snapshot is of a guest with the other transport");
+    if (snapshot->image.layout.syscall_entry &&
+        halo__features_lack(&box->machine.told, &snapshot->image.told, missing, sizeof(missing)))
+        return halo__fail(&box->words, HALO_EHOST,
+                          "the snapshot's program may use what the processor has not got here "
+                          "(backend %s): %s",
+                          halo_backend_name(box), missing);
+    return 0;
+}
+
+/* The guest of before is over, for all that waits for it. */
+static void end(struct halo_sandbox *box)
+{
+    if (box->loop.state != HALO_STATE_ENDED)
+        (void)halo__fail(&box->words, HALO_ESTATE, "the sandbox was restored");
+    halo__port_close(&box->port, HALO_ESTATE);
+    box->loop.state = HALO_STATE_ENDED;
+    box->loop.error = HALO_ESTATE;
+}
+
+static void begin(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
+{
+    struct halo_loop *loop = &box->loop;
+
+    box->calls.deferred_len_max = box->machine.layout.sizes.deferred_len;
+    box->calls.deferred_max = box->machine.layout.sizes.deferred_max;
+    halo__limits_restart(&loop->limits, &box->machine);
+    loop->error = 0;
+    loop->exit_code = 0;
+    loop->is_inside = loop->has_fault = false;
+    loop->wake = snapshot->wake ? halo__deadline(snapshot->wake) : 0;
+    loop->state = snapshot->state;
+    box->exit_reported = false;
+    box->is_restored = true;
+    box->words.text[0] = '\0';
+}
+
+static int bring_back(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
+{
+    int error = halo__streams_let_go(&box->streams);
+
+    if (!error)
+        error = halo__image_bring_back(&box->machine, &snapshot->image, &box->restored_pages);
+    if (!error)
+        error = halo__box_make_port(box);
+    if (!error)
+        error = halo__port_bring_back(&box->port, &snapshot->port);
+    if (!error) {
+        halo__streams_bring_back(&box->streams, &snapshot->streams);
+        begin(box, snapshot);
+    }
+    if (error)
+        box->loop.last = box->words;
+    return error;
+}
+
+static int restore(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
+{
+    int error = judge_restore(box, snapshot);
+
+    if (!error)
+        error = halo__calls_bring_back(&box->calls, &snapshot->calls);
+    if (error)
+        return error;
+    end(box);
+    box->restores++;
+    return bring_back(box, snapshot);
+}
+
+int halo_restore(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
+{
+    const int error = halo__box_enter(box);
+
+    return error ? error : halo__box_leave(box, restore(box, snapshot));
+}
+
+int halo_open_snapshot(struct halo_sandbox **box, const struct halo_snapshot *snapshot,
+                       const struct halo_options *options)
+{
+    const struct halo_program program = {.fd = -1, .image = &snapshot->image};
+    struct halo_options of_guest = options ? *options : (struct halo_options){.ram_len = 0};
+    int error;
+
+    of_guest.transport = snapshot->transport;
+    error = halo__open(box, &program, &of_guest);
+    return error ? error : halo_restore(*box, snapshot);
+}
