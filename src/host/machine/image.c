@@ -11,7 +11,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* So many pages beyond the image may stay with a machine; where it has more they are given back. */
+/* So many pages may stay with a machine that neither the image nor its last guest had a use for. */
 #define KEPT 1024u
 
 #define BITS 64u
@@ -137,18 +137,14 @@ void halo__image_free(struct halo_image *image)
 
 /* --- Bringing back ---------------------------------------------------------------------------- */
 
-/* Where a machine has far more than the image, runs of such pages are given back. */
-static void give_back(struct halo_machine *machine, const struct halo_image *image)
+/* Pages that the last guest had no use for, where those are many. */
+static void give_back(struct halo_machine *machine, const uint64_t *idle)
 {
-    const uint64_t end = page_at(machine->layout.ring), *there = machine->ram.there;
-    uint64_t extra = 0, from = 0, to;
+    const uint64_t end = page_at(machine->layout.ring);
+    uint64_t from = 0, to;
 
-    for (uint64_t word = 0; word < word_count(machine); word++)
-        extra += (uint64_t)__builtin_popcountll(there[word] & ~image->present[word]);
-    if (extra <= KEPT)
-        return;
     for (; from < end; from = to + 1) {
-        for (to = from; to < end && has_bit(there, to) && !has_bit(image->present, to);)
+        for (to = from; to < end && has_bit(idle, to);)
             to++;
         if (to > from)
             halo__ram_give_back(&machine->ram, from * HALO_PAGE, (to - from) * HALO_PAGE);
@@ -179,28 +175,34 @@ static int bring_back_memory(struct halo_machine *machine, const struct halo_ima
 {
     const bool same = machine->image == image->serial;
     const uint64_t doorbell = page_at(image->layout.doorbell);
-    int error = halo__ram_look(&machine->ram);
+    uint64_t *const idle = calloc(word_count(machine), sizeof(*idle));
+    uint64_t idle_count = 0;
+    int error = idle ? halo__ram_look(&machine->ram) : HALO_ENOMEM;
 
-    if (error)
-        return error;
     machine->image = 0;
-    give_back(machine, image);
-    for (uint64_t word = 0; word < word_count(machine); word++) {
+    for (uint64_t word = 0; word < word_count(machine) && !error; word++) {
         uint64_t left = machine->ram.there[word] | image->present[word];
 
         if (same)
             left &= ~image->fixed[word];
-        for (; left; left &= left - 1) {
+        for (; left && !error; left &= left - 1) {
             const uint64_t page = word * BITS + (uint64_t)__builtin_ctzll(left);
             const int written = page == doorbell ? 0 : bring_back_page(machine, image, page);
 
-            if (written < 0)
-                return written;
-            *copied += (uint64_t)written;
+            error = written < 0 ? written : 0;
+            *copied += written > 0;
+            if (written == 0 && !has_bit(image->present, page)) {
+                set_bits(idle, page, page + 1);
+                idle_count++;
+            }
         }
     }
-    machine->image = image->serial;
-    return 0;
+    if (!error && idle_count > KEPT)
+        give_back(machine, idle);
+    free(idle);
+    if (!error)
+        machine->image = image->serial;
+    return error;
 }
 
 int halo__image_bring_back(struct halo_machine *machine, const struct halo_image *image,
