@@ -52,8 +52,9 @@ enum halo_wall {
  * rights by executing (PR_SET_NO_NEW_PRIVS), also where this fails.
  *
  * Call it when all sandboxes are open and all streams connected, before other threads have filters
- * of their own, and while nothing else of the program needs what is refused: a C library opens
- * files for locales, time zones and names of hosts when they are first needed.
+ * of their own, not while one is being started, and while nothing else of the program needs what is
+ * refused: a C library opens files for locales, time zones and names of hosts when they are first
+ * needed.
  *
  * Where there is no Landlock, it is done without, and `walls` (enum halo_wall; may be NULL) says
  * so. Returns 0, or HALO_EINVAL  a feature that there is not HALO_EHOST   the kernel, or a filter

@@ -102,6 +102,7 @@ static pthread_barrier_t barrier;
 
 static void *other_thread(void *unused)
 {
+    pthread_barrier_wait(&barrier); /* it has begun: what a C library does for that is over */
     pthread_barrier_wait(&barrier);
     must(open("/dev/null", O_RDONLY) < 0 && errno == EPERM);
     return unused;
@@ -114,6 +115,7 @@ static void two_threads(void *nothing)
     (void)nothing;
     must(pthread_barrier_init(&barrier, NULL, 2) == 0);
     must(pthread_create(&thread, NULL, other_thread, NULL) == 0);
+    pthread_barrier_wait(&barrier);
     must(halo_confine(HALO_CONFINE_KVM, NULL) == 0);
     pthread_barrier_wait(&barrier);
     must(pthread_join(thread, NULL) == 0);
