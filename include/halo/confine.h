@@ -48,8 +48,9 @@ enum halo_wall {
  * Confine the process. For good: there is no way back, and it may be called again for less. What
  * no longer works: opening a sandbox or anything else by a path, connecting a stream, executing a
  * program, forking, sockets, executable memory (so loading libraries), another process's memory,
- * sending signals to others. What is open stays open, and works as before. The process can gain no
- * rights by executing (PR_SET_NO_NEW_PRIVS), also where this fails.
+ * sending signals to others; and halo_restore where it has to replace the machine (HALO_EHOST).
+ * What is open stays open, and works as before. The process can gain no rights by executing
+ * (PR_SET_NO_NEW_PRIVS), also where this fails.
  *
  * Call it when all sandboxes are open and all streams connected, before other threads have filters
  * of their own, not while one is being started, and while nothing else of the program needs what is
@@ -57,9 +58,10 @@ enum halo_wall {
  * needed.
  *
  * Where there is no Landlock, it is done without, and `walls` (enum halo_wall; may be NULL) says
- * so. Returns 0, or HALO_EINVAL  a feature that there is not HALO_EHOST   the kernel, or a filter
- * around this process, lets it install no filter; errno tells. With FILES_ALONE, that there is no
- * Landlock.
+ * so. Returns 0, or
+ *   HALO_EINVAL  a feature that there is not
+ *   HALO_EHOST   the kernel, or a filter around this process, lets it install no filter; errno
+ *                tells. With FILES_ALONE, that there is no Landlock.
  */
 int halo_confine(uint32_t features, uint32_t *walls);
 

@@ -33,13 +33,16 @@ struct halo_snapshot;
 
 /*
  * Keep a guest that was not begun, or that waits: for a call, or for what its streams have not
- * moved. The sandbox goes on as before. Returns 0 and a snapshot, to be freed by
- * halo_snapshot_free, or
+ * moved. The sandbox goes on as before; the snapshot is to be freed by halo_snapshot_free.
+ *
+ * Returns 0, or
  *   HALO_ESTATE  the guest has ended, or was stopped in the middle of its code (HALO_ETIMEDOUT
  *                before); this is inside of a function of the host's; or something is under way
- * that cannot be kept: calls of either side, writes, reads that have moved some bytes, answers that
- * wait to be fetched, open aggregates. halo_errmsg counts them. HALO_ENOMEM, HALO_EBUSY Then
- * *snapshot is NULL.
+ *                that cannot be kept: calls of either side, writes, reads that have moved some
+ *                bytes, answers that wait to be fetched, open aggregates: halo_errmsg counts them
+ *   HALO_EBUSY   another thread is inside of the sandbox
+ *   HALO_ENOMEM, HALO_EHOST
+ * and *snapshot is NULL.
  */
 int halo_snapshot(struct halo_sandbox *box, struct halo_snapshot **snapshot);
 

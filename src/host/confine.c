@@ -63,6 +63,11 @@ static const struct row rows[] = {
     {ALL, SYS_madvise, ANY, 0, 0},
     {ALL, SYS_brk, ANY, 0, 0},
     {ALL, SYS_fallocate, ANY, 0, 0}, /* guest memory, before it is touched */
+    /* What of it is there, for halo_restore. Of a descriptor; but a path gets through newfstatat,
+     * and its length and times are told. */
+    {ALL, SYS_lseek, ANY, 0, 0},
+    {ALL, SYS_newfstatat, IS, 3, AT_EMPTY_PATH},
+    {ALL, SYS_fstat, ANY, 0, 0},
 
     /* Time, signals, and the end. */
     {ALL, SYS_gettimeofday, ANY, 0, 0},
@@ -117,7 +122,6 @@ static const struct row rows[] = {
     {HALO_CONFINE_STREAMS, SYS_setsockopt, ANY, 0, 0},
     {HALO_CONFINE_STREAMS, SYS_getsockopt, ANY, 0, 0},
     {HALO_CONFINE_STREAMS, SYS_eventfd2, ANY, 0, 0},
-    {HALO_CONFINE_STREAMS, SYS_lseek, ANY, 0, 0},
     {HALO_CONFINE_STREAMS, SYS_fstatfs, ANY, 0, 0},
     {HALO_CONFINE_STREAMS, SYS_fcntl, IS, 1, F_DUPFD_CLOEXEC},
     {HALO_CONFINE_STREAMS, SYS_fcntl, IS, 1, F_GETFD},
@@ -126,9 +130,6 @@ static const struct row rows[] = {
     {HALO_CONFINE_STREAMS, SYS_fcntl, IS, 1, F_SETFL},
     {HALO_CONFINE_STREAMS, SYS_fcntl, IS, 1, F_GETSIG},
     {HALO_CONFINE_STREAMS, SYS_fcntl, IS, 1, F_SETSIG},
-    /* Of a descriptor; a path gets through, and its length and times are told. */
-    {HALO_CONFINE_STREAMS, SYS_newfstatat, IS, 3, AT_EMPTY_PATH},
-    {HALO_CONFINE_STREAMS, SYS_fstat, ANY, 0, 0},
     {HALO_CONFINE_STREAMS, SYS_statx, WITH, 2, AT_EMPTY_PATH},
 
     {HALO_CONFINE_THREADS, SYS_clone, WITH, 0, CLONE_THREAD},

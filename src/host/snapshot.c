@@ -155,7 +155,8 @@ static int judge_restore(struct halo_sandbox *box, const struct halo_snapshot *s
         return halo__fail(&box->words, HALO_ETRANSPORT,
                           "the snapshot is of a guest with the other transport");
     if (snapshot->image.layout.syscall_entry &&
-        halo__features_lack(&box->machine.told, &snapshot->image.told, missing, sizeof(missing)))
+        halo__features_lack(halo__machine_told(&box->machine), &snapshot->image.told, missing,
+                            sizeof(missing)))
         return halo__fail(&box->words, HALO_EHOST,
                           "the snapshot's program may use what the processor has not got here "
                           "(backend %s): %s",

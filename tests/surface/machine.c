@@ -48,7 +48,7 @@ static const char *name_of(uint64_t at)
     if (at >= layout->args)
         return "arguments, boot page";
     if (at >= layout->ring)
-        return "queues, save page";
+        return "queues, save page, stack for signals";
     if (at >= layout->pool)
         return "buffers";
     if (at >= layout->stack_top - layout->stack_len && at < layout->stack_top)

@@ -1,7 +1,6 @@
 /* What a guest is told of the processor: see features.h. */
 #include "features.h"
 #include <cpuid.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,27 +35,15 @@ void halo__features_set(struct halo_features *features, uint32_t leaf, uint32_t 
         features->words[4] = ecx;
 }
 
-/* Asked once in a process, for `cpuid` costs much where it is emulated; written before it is read.
- */
-static struct halo_features of_host;
-
-static void learn(void)
+void halo__features_of_host(struct halo_features *features)
 {
     static const uint32_t leaves[] = {1, 7, 0x80000001};
     unsigned eax, ebx, ecx, edx;
 
     for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
         if (__get_cpuid_count(leaves[i], 0, &eax, &ebx, &ecx, &edx))
-            halo__features_set(&of_host, leaves[i], ebx, ecx, edx);
+            halo__features_set(features, leaves[i], ebx, ecx, edx);
     }
-}
-
-void halo__features_of_host(struct halo_features *features)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    (void)pthread_once(&once, learn);
-    *features = of_host;
 }
 
 bool halo__features_lack(const struct halo_features *has, const struct halo_features *wants,

@@ -78,10 +78,10 @@ static int make(struct halo_machine *machine, struct halo_image *image)
     void *bytes = mmap(NULL, machine->ram.len, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    *image = (struct halo_image){.layout = machine->layout,
-                                 .len = machine->ram.len,
-                                 .epoch = machine->epoch,
-                                 .told = machine->told};
+    *image = (struct halo_image){
+        .layout = machine->layout, .len = machine->ram.len, .epoch = machine->epoch};
+    if (machine->layout.syscall_entry)
+        image->told = *halo__machine_told(machine);
     if (bytes == MAP_FAILED)
         return HALO_ENOMEM;
     image->bytes = bytes;

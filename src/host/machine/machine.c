@@ -97,6 +97,13 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
     return code;
 }
 
+const struct halo_features *halo__machine_told(struct halo_machine *machine)
+{
+    if (machine->backend == &halo__process)
+        halo__features_of_host(&machine->told);
+    return &machine->told;
+}
+
 static uint64_t page_count(const struct halo_machine *machine)
 {
     return machine->ram.len / HALO_PAGE;

@@ -144,7 +144,7 @@ struct halo_machine {
     uint64_t counter_rate;     /* of the guest's time stamp counter; 0: the backend has no word */
     uint64_t image;            /* serial of what the memory was last, struct halo_image, or 0 */
     uint64_t epoch;            /* of the boot page */
-    struct halo_features told; /* what the guest is told of the processor */
+    struct halo_features told; /* halo__machine_told */
     unsigned char *prots; /* of each page, enum halo_prot; NULL: those of the layout's ranges */
     int64_t first_ns;     /* the clock, and the host's counter at that time */
     uint64_t first_counter;
@@ -183,6 +183,10 @@ bool halo__layout_is_overflow(const struct halo_layout *layout, const struct hal
 /* After a HALO_EXIT_PROTECT: judge it, and have the backend do it or refuse it. 0, or an error of
  * the host's. */
 int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit);
+
+/* What the guest is told of the processor. A process is asked for it here: where `cpuid` is
+ * emulated that takes long, and few ask. */
+const struct halo_features *halo__machine_told(struct halo_machine *machine);
 
 /*
  * For other memory: have the next run begin at the start, whatever the guest did, with these

@@ -34,7 +34,6 @@ static int process_create(struct halo_machine *machine)
     if (!state)
         return halo__fail(machine->words, HALO_ENOMEM, "process: no memory");
     machine->state = state;
-    halo__features_of_host(&machine->told);
     return halo__process_start(machine, state);
 }
 
