@@ -170,13 +170,19 @@ void halo__port_around(void (*function)(bool leaves))
     around = function;
 }
 
-static void wait_at_host(enum halo_wait_for what, uint64_t ns)
+__attribute__((noinline)) static void wait_and_keep(enum halo_wait_for what, uint64_t ns)
+{
+    around(true);
+    halo__doorbell(HALO_DOORBELL_WAIT, what, ns);
+    around(false);
+}
+
+static inline void wait_at_host(enum halo_wait_for what, uint64_t ns)
 {
     if (around)
-        around(true);
-    halo__doorbell(HALO_DOORBELL_WAIT, what, ns);
-    if (around)
-        around(false);
+        wait_and_keep(what, ns);
+    else
+        halo__doorbell(HALO_DOORBELL_WAIT, what, ns);
 }
 
 /* Leave the guest until something has come, unless it has. */
