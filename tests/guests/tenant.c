@@ -204,7 +204,7 @@ __asm__(".text\n"
         "2:  movl $0x7f80, -16(%rsp)\n    ldmxcsr -16(%rsp)\n"
         "    movw $0x0f7f, -16(%rsp)\n    fldcw -16(%rsp)\n"
         "    mov $0x2b, %eax\n    mov %eax, %ds\n    mov %eax, %es\n"
-        "    mov $0x1234567812345678, %rax\n    wrgsbase %rax\n"
+        "    mov $0x987654321, %rax\n    wrgsbase %rax\n"
         "    mov $0x123456789, %rax\n    wrfsbase %rax\n"
         "    pushfq\n    orq $0x40400, (%rsp)\n    popfq\n" /* AC, DF */
         "    mov %r13, %r15\n    mov %r14, %rbp\n"
