@@ -71,6 +71,25 @@ double bench_timed(void (*work)(uint64_t operations), uint64_t operations);
 void bench_begin(void);
 void bench_end(void);
 
+/* Such a sample as a function, of a statement that does `n` of them; and a row that is a point of a
+ * curve. */
+#define BENCH_SAMPLE(name, operations, statement)    \
+    static void name##_work(uint64_t n)              \
+    {                                                \
+        statement;                                   \
+    }                                                \
+    static double name(void)                         \
+    {                                                \
+        return bench_timed(name##_work, operations); \
+    }
+
+#define BENCH_POINT(name_, what_, sample_, ...)                                            \
+    {                                                                                      \
+        .name = name_, .what = what_, .sample = sample_, .is_brief = true, .neighbours = { \
+            __VA_ARGS__                                                                    \
+        }                                                                                  \
+    }
+
 /* Every slice since bench_slices_forget, at most BENCH_SLICES of them. */
 void bench_slices_forget(void);
 int bench_slices(const double **slices);

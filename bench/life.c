@@ -158,59 +158,43 @@ static void threaded(uint64_t operations)
 
 /* --- Rows ------------------------------------------------------------------------------------- */
 
-#define SAMPLE(name, operations, statement)          \
-    static void name##_work(uint64_t n)              \
-    {                                                \
-        statement;                                   \
-    }                                                \
-    static double name(void)                         \
-    {                                                \
-        return bench_timed(name##_work, operations); \
-    }
-
-SAMPLE(fresh16, 64, fresh(&machine, 16, n))
-SAMPLE(fresh256, 32, fresh(&machine, 256, n))
-SAMPLE(fresh2048, 8, fresh(&machine, 2048, n))
-SAMPLE(used16, 64, used(&machine, 16, n))
-SAMPLE(used256, 32, used(&machine, 256, n))
-SAMPLE(used2048, 8, used(&machine, 2048, n))
-SAMPLE(fresh16_process, 64, fresh(&process, 16, n))
-SAMPLE(fresh256_process, 32, fresh(&process, 256, n))
-SAMPLE(fresh2048_process, 8, fresh(&process, 2048, n))
-SAMPLE(used16_process, 64, used(&process, 16, n))
-SAMPLE(used256_process, 32, used(&process, 256, n))
-SAMPLE(used2048_process, 8, used(&process, 2048, n))
-SAMPLE(opened_machine, 4, opened(false, n))
-SAMPLE(opened_process, 4, opened(true, n))
-SAMPLE(cloned_machine, 4, cloned(&machine, n))
-SAMPLE(cloned_process, 4, cloned(&process, n))
-SAMPLE(spawned_process, 4, spawned(n))
-SAMPLE(forked_process, 4, forked(n))
-SAMPLE(threaded_nothing, 16, threaded(n))
-
-#define ROW(name_, what_, sample_, ...)                                                    \
-    {                                                                                      \
-        .name = name_, .what = what_, .sample = sample_, .is_brief = true, .neighbours = { \
-            __VA_ARGS__                                                                    \
-        }                                                                                  \
-    }
+BENCH_SAMPLE(fresh16, 64, fresh(&machine, 16, n))
+BENCH_SAMPLE(fresh256, 32, fresh(&machine, 256, n))
+BENCH_SAMPLE(fresh2048, 8, fresh(&machine, 2048, n))
+BENCH_SAMPLE(used16, 64, used(&machine, 16, n))
+BENCH_SAMPLE(used256, 32, used(&machine, 256, n))
+BENCH_SAMPLE(used2048, 8, used(&machine, 2048, n))
+BENCH_SAMPLE(fresh16_process, 64, fresh(&process, 16, n))
+BENCH_SAMPLE(fresh256_process, 32, fresh(&process, 256, n))
+BENCH_SAMPLE(fresh2048_process, 8, fresh(&process, 2048, n))
+BENCH_SAMPLE(used16_process, 64, used(&process, 16, n))
+BENCH_SAMPLE(used256_process, 32, used(&process, 256, n))
+BENCH_SAMPLE(used2048_process, 8, used(&process, 2048, n))
+BENCH_SAMPLE(opened_machine, 4, opened(false, n))
+BENCH_SAMPLE(opened_process, 4, opened(true, n))
+BENCH_SAMPLE(cloned_machine, 4, cloned(&machine, n))
+BENCH_SAMPLE(cloned_process, 4, cloned(&process, n))
+BENCH_SAMPLE(spawned_process, 4, spawned(n))
+BENCH_SAMPLE(forked_process, 4, forked(n))
+BENCH_SAMPLE(threaded_nothing, 16, threaded(n))
 
 const struct bench_row bench_life_rows[] = {
-    ROW("life.kvm.16", "restore, and a request that writes to 16 pages", fresh16,
-        {"the request in a used sandbox", used16, NULL},
-        {"fork and exec of /bin/true", spawned_process, NULL},
-        {"a fork of this process", forked_process, NULL}, {"a thread", threaded_nothing, NULL}),
-    ROW("life.kvm.256", "to 256", fresh256, {"in a used sandbox", used256, NULL}),
-    ROW("life.kvm.2048", "to 2048", fresh2048, {"in a used sandbox", used2048, NULL}),
-    ROW("life.process.16", "restore, and a request that writes to 16 pages", fresh16_process,
-        {"the request in a used sandbox", used16_process, NULL}),
-    ROW("life.process.256", "to 256", fresh256_process,
-        {"in a used sandbox", used256_process, NULL}),
-    ROW("life.process.2048", "to 2048", fresh2048_process,
-        {"in a used sandbox", used2048_process, NULL}),
-    ROW("life.kvm.open", "open, a request, close", opened_machine,
-        {"the same from a snapshot", cloned_machine, NULL}),
-    ROW("life.process.open", "open, a request, close", opened_process,
-        {"the same from a snapshot", cloned_process, NULL}),
+    BENCH_POINT("life.kvm.16", "restore, and a request that writes to 16 pages", fresh16,
+                {"the request in a used sandbox", used16, NULL},
+                {"fork and exec of /bin/true", spawned_process, NULL},
+                {"a fork of this process", forked_process, NULL},
+                {"a thread", threaded_nothing, NULL}),
+    BENCH_POINT("life.kvm.256", "to 256", fresh256, {"in a used sandbox", used256, NULL}),
+    BENCH_POINT("life.kvm.2048", "to 2048", fresh2048, {"in a used sandbox", used2048, NULL}),
+    BENCH_POINT("life.process.16", "restore, and a request that writes to 16 pages",
+                fresh16_process, {"the request in a used sandbox", used16_process, NULL}),
+    BENCH_POINT("life.process.256", "to 256", fresh256_process,
+                {"in a used sandbox", used256_process, NULL}),
+    BENCH_POINT("life.process.2048", "to 2048", fresh2048_process,
+                {"in a used sandbox", used2048_process, NULL}),
+    BENCH_POINT("life.kvm.open", "open, a request, close", opened_machine,
+                {"the same from a snapshot", cloned_machine, NULL}),
+    BENCH_POINT("life.process.open", "open, a request, close", opened_process,
+                {"the same from a snapshot", cloned_process, NULL}),
     {.name = NULL},
 };

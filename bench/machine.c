@@ -89,9 +89,10 @@ static int create(struct halo_machine *machine)
     return 0;
 }
 
-static void destroy(struct halo_machine *machine)
+static bool destroy(struct halo_machine *machine)
 {
     munmap((void *)(uintptr_t)HALO_RAM_BASE, machine->ram.len);
+    return true;
 }
 
 static int enter(struct halo_machine *machine, int64_t deadline)

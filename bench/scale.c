@@ -296,71 +296,57 @@ static void call_one_of(uint32_t count, uint64_t operations)
 
 /* --- Rows ------------------------------------------------------------------------------------- */
 
-#define SAMPLE(name, operations, statement)          \
-    static void name##_work(uint64_t n)              \
-    {                                                \
-        statement;                                   \
-    }                                                \
-    static double name(void)                         \
-    {                                                \
-        return bench_timed(name##_work, operations); \
-    }
-
-SAMPLE(inflight1, 2000, laps(n, 1))
-SAMPLE(inflight32, 3200, laps(n, 32))
-SAMPLE(inflight1024, 10240, laps(n, 1024))
-SAMPLE(inflight32768, SIZE, laps(n, SIZE))
-SAMPLE(open_process, 4, live(true, n))
-SAMPLE(open_kvm, 4, live(false, n))
-SAMPLE(exec_true, 4, fork_and_exec(n))
-SAMPLE(boxes1, 256, call_all(&machines, 1, n))
-SAMPLE(boxes10, 250, call_all(&machines, 10, n))
-SAMPLE(boxes100, 300, call_all(&machines, 100, n))
-SAMPLE(boxes1000, 1000, call_all(&machines, 1000, n))
-SAMPLE(boxes1_process, 256, call_all(&processes, 1, n))
-SAMPLE(boxes10_process, 250, call_all(&processes, 10, n))
-SAMPLE(boxes100_process, 300, call_all(&processes, 100, n))
-SAMPLE(boxes1000_process, 1000, call_all(&processes, 1000, n))
-SAMPLE(streams1, 256, call_beside(1, n))
-SAMPLE(streams16, 256, call_beside(16, n))
-SAMPLE(streams64, 256, call_beside(64, n))
-SAMPLE(streams250, 256, call_beside(250, n))
-SAMPLE(functions3, 256, call_one_of(3, n))
-SAMPLE(functions32, 256, call_one_of(32, n))
-SAMPLE(functions256, 256, call_one_of(256, n))
-
-#define ROW(name_, what_, sample_, ...)                                                    \
-    {                                                                                      \
-        .name = name_, .what = what_, .sample = sample_, .is_brief = true, .neighbours = { \
-            __VA_ARGS__                                                                    \
-        }                                                                                  \
-    }
+BENCH_SAMPLE(inflight1, 2000, laps(n, 1))
+BENCH_SAMPLE(inflight32, 3200, laps(n, 32))
+BENCH_SAMPLE(inflight1024, 10240, laps(n, 1024))
+BENCH_SAMPLE(inflight32768, SIZE, laps(n, SIZE))
+BENCH_SAMPLE(open_process, 4, live(true, n))
+BENCH_SAMPLE(open_kvm, 4, live(false, n))
+BENCH_SAMPLE(exec_true, 4, fork_and_exec(n))
+BENCH_SAMPLE(boxes1, 256, call_all(&machines, 1, n))
+BENCH_SAMPLE(boxes10, 250, call_all(&machines, 10, n))
+BENCH_SAMPLE(boxes100, 300, call_all(&machines, 100, n))
+BENCH_SAMPLE(boxes1000, 1000, call_all(&machines, 1000, n))
+BENCH_SAMPLE(boxes1_process, 256, call_all(&processes, 1, n))
+BENCH_SAMPLE(boxes10_process, 250, call_all(&processes, 10, n))
+BENCH_SAMPLE(boxes100_process, 300, call_all(&processes, 100, n))
+BENCH_SAMPLE(boxes1000_process, 1000, call_all(&processes, 1000, n))
+BENCH_SAMPLE(streams1, 256, call_beside(1, n))
+BENCH_SAMPLE(streams16, 256, call_beside(16, n))
+BENCH_SAMPLE(streams64, 256, call_beside(64, n))
+BENCH_SAMPLE(streams250, 256, call_beside(250, n))
+BENCH_SAMPLE(functions3, 256, call_one_of(3, n))
+BENCH_SAMPLE(functions32, 256, call_one_of(32, n))
+BENCH_SAMPLE(functions256, 256, call_one_of(256, n))
 
 const struct bench_row bench_scale_rows[] = {
-    ROW("scale.inflight.1", "a ring of 32768, one request in flight", inflight1,
-        {NULL, NULL, NULL}),
-    ROW("scale.inflight.32", "32 in flight", inflight32, {NULL, NULL, NULL}),
-    ROW("scale.inflight.1024", "1024 in flight", inflight1024, {NULL, NULL, NULL}),
-    ROW("scale.inflight.32768", "all of it in flight", inflight32768, {NULL, NULL, NULL}),
+    BENCH_POINT("scale.inflight.1", "a ring of 32768, one request in flight", inflight1,
+                {NULL, NULL, NULL}),
+    BENCH_POINT("scale.inflight.32", "32 in flight", inflight32, {NULL, NULL, NULL}),
+    BENCH_POINT("scale.inflight.1024", "1024 in flight", inflight1024, {NULL, NULL, NULL}),
+    BENCH_POINT("scale.inflight.32768", "all of it in flight", inflight32768, {NULL, NULL, NULL}),
     /* Before there are sandboxes, whose memory each fork would have to copy the map of. */
-    ROW("scale.open", "open a sandbox, call it, close it", open_kvm,
-        {"fork and exec /bin/true", exec_true, NULL}),
-    ROW("scale.open.process", "the same in a process", open_process,
-        {"fork and exec /bin/true", exec_true, NULL}),
-    ROW("scale.sandboxes.1", "a call of one sandbox, one an exit", boxes1,
-        {"in a process", boxes1_process, NULL}),
-    ROW("scale.sandboxes.10", "of 10 sandboxes in turn", boxes10,
-        {"in a process", boxes10_process, NULL}),
-    ROW("scale.sandboxes.100", "of 100", boxes100, {"in a process", boxes100_process, NULL}),
-    ROW("scale.sandboxes.1000", "of 1000", boxes1000, {"in a process", boxes1000_process, NULL}),
-    ROW("scale.streams.1", "a call, while the guest waits for one silent pipe", streams1,
-        {NULL, NULL, NULL}),
-    ROW("scale.streams.16", "for 16", streams16, {NULL, NULL, NULL}),
-    ROW("scale.streams.64", "for 64", streams64, {NULL, NULL, NULL}),
-    ROW("scale.streams.250", "for 250", streams250, {NULL, NULL, NULL}),
-    ROW("scale.functions.3", "a call of one of the host's three functions", functions3,
-        {NULL, NULL, NULL}),
-    ROW("scale.functions.32", "of 32", functions32, {NULL, NULL, NULL}),
-    ROW("scale.functions.256", "of 256, as many as there can be", functions256, {NULL, NULL, NULL}),
+    BENCH_POINT("scale.open", "open a sandbox, call it, close it", open_kvm,
+                {"fork and exec /bin/true", exec_true, NULL}),
+    BENCH_POINT("scale.open.process", "the same in a process", open_process,
+                {"fork and exec /bin/true", exec_true, NULL}),
+    BENCH_POINT("scale.sandboxes.1", "a call of one sandbox, one an exit", boxes1,
+                {"in a process", boxes1_process, NULL}),
+    BENCH_POINT("scale.sandboxes.10", "of 10 sandboxes in turn", boxes10,
+                {"in a process", boxes10_process, NULL}),
+    BENCH_POINT("scale.sandboxes.100", "of 100", boxes100,
+                {"in a process", boxes100_process, NULL}),
+    BENCH_POINT("scale.sandboxes.1000", "of 1000", boxes1000,
+                {"in a process", boxes1000_process, NULL}),
+    BENCH_POINT("scale.streams.1", "a call, while the guest waits for one silent pipe", streams1,
+                {NULL, NULL, NULL}),
+    BENCH_POINT("scale.streams.16", "for 16", streams16, {NULL, NULL, NULL}),
+    BENCH_POINT("scale.streams.64", "for 64", streams64, {NULL, NULL, NULL}),
+    BENCH_POINT("scale.streams.250", "for 250", streams250, {NULL, NULL, NULL}),
+    BENCH_POINT("scale.functions.3", "a call of one of the host's three functions", functions3,
+                {NULL, NULL, NULL}),
+    BENCH_POINT("scale.functions.32", "of 32", functions32, {NULL, NULL, NULL}),
+    BENCH_POINT("scale.functions.256", "of 256, as many as there can be", functions256,
+                {NULL, NULL, NULL}),
     {.name = NULL},
 };

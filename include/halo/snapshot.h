@@ -66,7 +66,7 @@ void halo_snapshot_free(struct halo_snapshot *snapshot);
  * its epoch has grown, and the clock goes on.
  *
  * Returns 0, or
- *   HALO_EINVAL      the sandbox has another amount of memory
+ *   HALO_EINVAL      the sandbox has another amount of memory, or the snapshot is NULL
  *   HALO_ETRANSPORT  it has the other transport
  *   HALO_ETYPE       a function of the sandbox has another signature in the snapshot; or HALO_EFULL
  *   HALO_EHOST       the snapshot is of a program with a C library, which was told of more features
@@ -81,7 +81,8 @@ int halo_restore(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
 
 /*
  * A new sandbox that goes on from a snapshot. Of the options those count that are not the guest's:
- * backend, strict, reserve, held_max and exit_max. Returns as halo_open, and halo_restore.
+ * backend, strict, reserve, held_max, exit_max, cpu_ms and exits_per_second. Returns as halo_open,
+ * and halo_restore.
  */
 int halo_open_snapshot(struct halo_sandbox **box, const struct halo_snapshot *snapshot,
                        const struct halo_options *options);

@@ -19,6 +19,11 @@ struct halo_snapshot {
     int64_t wake; /* ns until a guest that waits goes on even so, or 0 */
 };
 
+static enum halo_transport transport_of(const struct halo_sandbox *box)
+{
+    return box->port.on_stacks ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING;
+}
+
 /* --- Taking ----------------------------------------------------------------------------------- */
 
 static int refuse(struct halo_sandbox *box, const char *why)
@@ -67,7 +72,7 @@ static int save(struct halo_sandbox *box, struct halo_snapshot *snapshot)
     int error;
 
     snapshot->state = box->loop.state;
-    snapshot->transport = box->port.on_stacks ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING;
+    snapshot->transport = transport_of(box);
     if (box->loop.wake) {
         snapshot->wake = box->loop.wake - halo__now();
         if (snapshot->wake < 1)
@@ -137,10 +142,10 @@ uint64_t halo_snapshot_bytes(const struct halo_snapshot *snapshot)
 
 static int judge_restore(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
 {
-    const enum halo_transport transport =
-        box->port.on_stacks ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING;
     char missing[400];
 
+    if (!snapshot)
+        return halo__fail(&box->words, HALO_EINVAL, "the snapshot is NULL");
     if (box->run_depth > 0 || box->port.serving > 0)
         return halo__fail(&box->words, HALO_ESTATE,
                           "this sandbox is running: a function of its host's cannot restore it");
@@ -151,7 +156,7 @@ static int judge_restore(struct halo_sandbox *box, const struct halo_snapshot *s
                           "the snapshot is of %llu KiB of guest memory, and this sandbox has %llu",
                           (unsigned long long)snapshot->image.len >> 10,
                           (unsigned long long)box->machine.ram.len >> 10);
-    if (transport != snapshot->transport)
+    if (transport_of(box) != snapshot->transport)
         return halo__fail(&box->words, HALO_ETRANSPORT,
                           "the snapshot is of a guest with the other transport");
     if (snapshot->image.layout.syscall_entry &&
@@ -233,11 +238,14 @@ int halo_restore(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
 int halo_open_snapshot(struct halo_sandbox **box, const struct halo_snapshot *snapshot,
                        const struct halo_options *options)
 {
-    const struct halo_program program = {.fd = -1, .image = &snapshot->image};
+    const struct halo_program program = {
+        .fd = -1, .bytes = "", .image = snapshot ? &snapshot->image : NULL};
     struct halo_options of_guest = options ? *options : (struct halo_options){.ram_len = 0};
     int error;
 
-    of_guest.transport = snapshot->transport;
+    of_guest.transport = snapshot ? snapshot->transport : HALO_TRANSPORT_RING;
     error = halo__open(box, &program, &of_guest);
-    return error ? error : halo_restore(*box, snapshot);
+    if (error == HALO_ENOMEM && !*box)
+        return error;
+    return error && snapshot ? error : halo_restore(*box, snapshot);
 }

@@ -8,10 +8,7 @@ static unsigned char validity[MAX / 8];
 
 static int open_box(void **state)
 {
-    const struct halo_options options = way_options(state);
-
-    if (halo_open(&box, ROWS, &options) || halo_serve_begin(box, HALO_FOREVER))
-        fail_msg("%s", halo_errmsg(box));
+    (void)open_to_serve(&box, state, ROWS, 0);
     for (uint32_t i = 0; i < MAX; i++) {
         f64s[i] = i;
         halo_bit_set(validity, i, i % 3 > 0);

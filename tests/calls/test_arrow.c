@@ -1,29 +1,11 @@
 /* Arrow's arrays as columns of a call, and its result as one, on every backend. */
 #include <halo/arrow.h>
+#include "../unit/arrow_released.h"
 #include "rows_box.h"
-
-static int released;
 
 static int open_rows(void **state)
 {
-    struct halo_options options = way_options(state);
-
-    options.ram_len = 64ull << 20;
-    if (halo_open(&box, ROWS, &options) || halo_serve_begin(box, HALO_FOREVER))
-        fail_msg("%s", halo_errmsg(box));
-    return 0;
-}
-
-static void release_schema(struct ArrowSchema *schema)
-{
-    released++;
-    schema->release = NULL;
-}
-
-static void release_array(struct ArrowArray *array)
-{
-    released++;
-    array->release = NULL;
+    return open_to_serve(&box, state, ROWS, 64ull << 20);
 }
 
 /* "text": a str and bytes, each from its own row on, and with rows that are absent. */

@@ -19,11 +19,7 @@ static int64_t now(void)
 
 static int open_guest(void **state)
 {
-    const struct halo_options options = way_options(state);
-
-    assert_int_equal(halo_open(&box, SPAN, &options), 0);
-    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
-    return 0;
+    return open_to_serve(&box, state, SPAN, 0);
 }
 
 static int close_guest(void **state)

@@ -14,12 +14,7 @@ static double values[ROWS];
 
 static int open_guest(void **state)
 {
-    struct halo_options options = way_options(state);
-
-    options.ram_len = 128ull << 20;
-    assert_int_equal(halo_open(&box, LENGTHS, &options), 0);
-    assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
-    return 0;
+    return open_to_serve(&box, state, LENGTHS, 128ull << 20);
 }
 
 static int close_guest(void **state)

@@ -157,11 +157,7 @@ static void it_goes_on_in_any_sandbox_of_either_backend(void **state)
     restore(other);
     assert_int_equal(add(other, 2), 7);
     halo_close(other);
-    {
-        const struct halo_options way = way_options(state);
-
-        assert_int_equal(halo_open(&other, FUNCTIONS, &way), 0); /* of another program */
-    }
+    (void)open_to_serve(&other, state, FUNCTIONS, 0); /* of another program */
     restore(other);
     provide(other);
     assert_int_equal(add(other, 3), 8);
@@ -201,9 +197,7 @@ static void after_any_end_it_goes_on(void **state)
     assert_int_equal(add(box, 5), 5);
     take();
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-        const int got = halo_call_start(box, &future, function(box, ends[i].function), NULL, 0);
-
-        assert_int_equal(got, 0);
+        (void)halo_call_start(box, &future, function(box, ends[i].function), NULL, 0);
         assert_int_equal(halo_wait(&future, ends[i].patience), ends[i].error);
         restore(box);
         assert_true(future.done || halo_wait(&future, PATIENCE) == HALO_ESTATE);
@@ -281,8 +275,8 @@ static void what_must_not_be_twice_is_new(void **state)
 
 static void functions_are_found_by_their_names(void **state)
 {
-    const struct halo_value seven = halo_i64(7);
     const struct halo_options way = way_options(state);
+    const struct halo_value seven = halo_i64(7);
     static int64_t by_three = 3;
 
     open_box(state, NULL);
@@ -346,6 +340,11 @@ static void another_size_is_refused_in_words(void **state)
     begin();
     take();
     options.ram_len = 32ull << 20;
+    assert_int_equal(halo_restore(box, NULL), HALO_EINVAL);
+    assert_string_equal(halo_errmsg(box), "the snapshot is NULL");
+    assert_int_equal(add(box, 1), 1); /* as if nothing had been asked */
+    assert_int_equal(halo_open_snapshot(&other, NULL, &options), HALO_EINVAL);
+    halo_close(other);
     assert_int_equal(halo_open(&other, TENANT, &options), 0);
     assert_int_equal(halo_restore(other, snapshot), HALO_EINVAL);
     assert_string_equal(halo_errmsg(other),

@@ -1,16 +1,10 @@
 /* Values that may be absent, and 16 arguments, in both directions, on every backend. */
 #include <halo/rows.h>
+#include "../guests/types.h"
 #include "ways.h"
 
 #define SECONDS (1000000000ll)
 #define FN(...) ((struct halo_signature)HALO_FN(__VA_ARGS__))
-#define MAYBE(type) type | HALO_MAYBE
-#define SIXTEEN(type) \
-    type, type, type, type, type, type, type, type, type, type, type, type, type, type, type, type
-#define MIXED                                                                                    \
-    HALO_I32, HALO_U32, HALO_I64, HALO_U64, HALO_F32, HALO_F64, HALO_BOOL, HALO_STR, HALO_BYTES, \
-        MAYBE(HALO_I32), MAYBE(HALO_I64), MAYBE(HALO_F64), MAYBE(HALO_BOOL), MAYBE(HALO_STR),    \
-        MAYBE(HALO_BYTES), MAYBE(HALO_STR)
 
 static struct halo_sandbox *box;
 static struct halo_future future;

@@ -35,6 +35,18 @@ static inline bool way_is_stacks(void **state)
     return (uintptr_t)*state & WAY_STACKS;
 }
 
+/* Open a guest with so much memory, 0: as it is chosen, and run it until it serves calls: 0. */
+static inline int open_to_serve(struct halo_sandbox **box, void **state, const char *path,
+                                uint64_t ram_len)
+{
+    struct halo_options options = way_options(state);
+
+    options.ram_len = ram_len;
+    if (halo_open(box, path, &options) || halo_serve_begin(*box, HALO_FOREVER))
+        fail_msg("%s", halo_errmsg(*box));
+    return 0;
+}
+
 struct way_test {
     const char *name;
     CMUnitTestFunction test;

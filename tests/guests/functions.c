@@ -3,6 +3,7 @@
  * tests/calls.
  */
 #include <halo/guest.h>
+#include "types.h"
 
 HALO_IMPORT(host_twice, "host.twice", HALO_I64, HALO_I64);
 HALO_IMPORT(host_down, "host.down", HALO_I64, HALO_I64);
@@ -15,15 +16,7 @@ HALO_IMPORT(host_note, "host.note", HALO_VOID, HALO_I64);
         halo_return(call, args[0]);                         \
     }
 
-ECHO(i32, HALO_I32)
-ECHO(u32, HALO_U32)
-ECHO(i64, HALO_I64)
-ECHO(u64, HALO_U64)
-ECHO(f32, HALO_F32)
-ECHO(f64, HALO_F64)
-ECHO(bool, HALO_BOOL)
-ECHO(str, HALO_STR)
-ECHO(bytes, HALO_BYTES)
+EACH_TYPE(ECHO)
 
 HALO_EXPORT(nothing, "nothing", HALO_VOID)
 {

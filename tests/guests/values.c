@@ -4,27 +4,12 @@
  */
 #include <halo/guest.h>
 #include <halo/guest_rows.h>
-
-#define MAYBE(type) type | HALO_MAYBE
-#define SIXTEEN(type) \
-    type, type, type, type, type, type, type, type, type, type, type, type, type, type, type, type
-#define MIXED                                                                                    \
-    HALO_I32, HALO_U32, HALO_I64, HALO_U64, HALO_F32, HALO_F64, HALO_BOOL, HALO_STR, HALO_BYTES, \
-        MAYBE(HALO_I32), MAYBE(HALO_I64), MAYBE(HALO_F64), MAYBE(HALO_BOOL), MAYBE(HALO_STR),    \
-        MAYBE(HALO_BYTES), MAYBE(HALO_STR)
+#include "types.h"
 
 /* The host's: each gives back its only argument, or the one of its 16 whose number is 16. */
 #define BACK(suffix, TYPE) HALO_IMPORT(back_##suffix, "back." #suffix, MAYBE(TYPE), MAYBE(TYPE));
 
-BACK(i32, HALO_I32)
-BACK(u32, HALO_U32)
-BACK(i64, HALO_I64)
-BACK(u64, HALO_U64)
-BACK(f32, HALO_F32)
-BACK(f64, HALO_F64)
-BACK(bool, HALO_BOOL)
-BACK(str, HALO_STR)
-BACK(bytes, HALO_BYTES)
+EACH_TYPE(BACK)
 HALO_IMPORT(back_mixed, "back.mixed", MAYBE(HALO_STR), MIXED);
 HALO_IMPORT(back_texts, "back.texts", HALO_STR, SIXTEEN(HALO_STR));
 HALO_IMPORT(back_small, "back.small", MAYBE(HALO_I64), HALO_BOOL, MAYBE(HALO_I32),
@@ -57,15 +42,7 @@ static void pass(struct halo_call *call, struct halo_import *import, const struc
         pass(call, &back_##suffix, args, 1);                              \
     }
 
-ECHO(i32, HALO_I32)
-ECHO(u32, HALO_U32)
-ECHO(i64, HALO_I64)
-ECHO(u64, HALO_U64)
-ECHO(f32, HALO_F32)
-ECHO(f64, HALO_F64)
-ECHO(bool, HALO_BOOL)
-ECHO(str, HALO_STR)
-ECHO(bytes, HALO_BYTES)
+EACH_TYPE(ECHO)
 
 HALO_EXPORT(mixed, "mixed", MAYBE(HALO_STR), MIXED)
 {

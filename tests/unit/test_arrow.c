@@ -9,19 +9,7 @@
 
 #include <cmocka.h>
 
-static int released;
-
-static void release_schema(struct ArrowSchema *schema)
-{
-    released++;
-    schema->release = NULL;
-}
-
-static void release_array(struct ArrowArray *array)
-{
-    released++;
-    array->release = NULL;
-}
+#include "arrow_released.h"
 
 static const int64_t numbers[] = {1, 2, 3, 4};
 static const int32_t offsets[] = {0, 3, 3, 5, 9};

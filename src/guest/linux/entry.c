@@ -110,9 +110,9 @@ uint64_t halo__linux_rsp __attribute__((visibility("hidden")));
 
 void halo__linux_enter(struct frame *frame);
 
-/* --- Where the guest may go on elsewhere
- * ----------------------------------------------------------
- *
+/* --- Kept across a wait ----------------------------------------------------------------------- */
+
+/*
  * A system call keeps all vector registers, and those of the program that waits in one are in the
  * processor: SSE's are in the frame, the others are saved before the guest leaves. They are those
  * that the program was told of, so that what is saved is the same on every machine.

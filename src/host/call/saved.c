@@ -11,9 +11,9 @@ static void missing(struct halo_call *call, const struct halo_value *args, void 
     (void)halo_fail(call, 1, "this host does not provide the function");
 }
 
-static struct halo_provided *copy(const struct halo_provided *from, uint32_t count, uint32_t room)
+static struct halo_provided *copy(const struct halo_provided *from, uint32_t count)
 {
-    struct halo_provided *to = calloc(room + 1, sizeof(*to));
+    struct halo_provided *to = calloc(count + 1, sizeof(*to));
 
     if (to && count > 0)
         memcpy(to, from, count * sizeof(*to));
@@ -25,9 +25,8 @@ int halo__calls_save(const struct halo_calls *calls, struct halo_saved_calls *sa
     const struct halo_functions *functions = &calls->functions;
 
     saved->functions = *functions;
-    saved->functions.provided = copy(functions->provided, functions->count, functions->count);
-    saved->functions.exported =
-        copy(functions->exported, functions->export_count, functions->export_count);
+    saved->functions.provided = copy(functions->provided, functions->count);
+    saved->functions.exported = copy(functions->exported, functions->export_count);
     if (!saved->functions.provided || !saved->functions.exported)
         return HALO_ENOMEM;
     for (uint32_t i = 0; i < functions->count; i++) {
@@ -97,7 +96,7 @@ int halo__calls_bring_back(struct halo_calls *calls, const struct halo_saved_cal
     int error = HALO_ENOMEM;
 
     if (from->greeted) /* else the guest is still to say what it exports */
-        exported = copy(from->exported, from->export_count, from->export_count);
+        exported = copy(from->exported, from->export_count);
     if (!provided || (from->greeted && !exported))
         (void)halo__fail(calls->words, error, "no memory for the functions of a snapshot");
     else

@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #define KERNEL_SIGSET_LEN 8
+/* What a restart sets with the next run; every KVM that has one of them has all. */
+#define SYNC_ALL (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
 #define REPEAT_NS 10000000 /* how often the deadline's signal is sent again */
 
 struct kvm_state {
@@ -56,8 +58,8 @@ static int open_kvm(struct halo_machine *machine, struct kvm_state *state)
         return halo__fail(machine->words, HALO_ENOKVM,
                           "/dev/kvm: is no KVM (%s); use --backend process", strerror(errno));
     if (ioctl(state->kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION ||
-        ((unsigned)ioctl(state->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) &
-         KVM_SYNC_X86_VALID_FIELDS) != KVM_SYNC_X86_VALID_FIELDS ||
+        ((unsigned)ioctl(state->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) & SYNC_ALL) !=
+            SYNC_ALL ||
         ioctl(state->kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
         return halo__fail(machine->words, HALO_ENOKVM,
                           "/dev/kvm: this kernel's KVM is too old; use --backend process");
@@ -238,12 +240,12 @@ static int kvm_create(struct halo_machine *machine)
     return error ? error : make_vcpu(machine, state);
 }
 
-static void kvm_destroy(struct halo_machine *machine)
+static bool kvm_destroy(struct halo_machine *machine)
 {
     struct kvm_state *state = machine->state;
 
     if (!state)
-        return;
+        return true;
     if (state->run)
         munmap(state->run, state->run_len);
     if (state->vcpu >= 0)
@@ -256,6 +258,7 @@ static void kvm_destroy(struct halo_machine *machine)
         munmap(state->system, state->system_len);
     free(state);
     machine->state = NULL;
+    return true;
 }
 
 /* Inside KVM_RUN the thread's signal mask, as it is now, without SIGURG. */
@@ -558,7 +561,7 @@ static bool kvm_restart(struct halo_machine *machine, bool protects)
     set->sregs = state->first;
     set->sregs.cr3 = state->cr3;
     memset(&set->events, 0, sizeof(set->events));
-    state->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
+    state->run->kvm_dirty_regs = SYNC_ALL;
     return true;
 }
 

@@ -50,7 +50,7 @@ int halo__machine_create(struct halo_machine *machine)
         return error;
     (void)snprintf(machine->note, sizeof(machine->note), "no use of KVM, so a process: %.120s",
                    machine->words->text);
-    machine->backend->destroy(machine);
+    (void)machine->backend->destroy(machine);
     machine->backend = &halo__process;
     halo__doorbell_write(machine);
     error = machine->backend->create(machine);
@@ -158,10 +158,15 @@ int halo__machine_restart(struct halo_machine *machine, const unsigned char *pro
     if (!replace && machine->state && machine->backend->restart(machine, changed))
         return 0;
     halo__signals_borrow(&signals);
-    machine->backend->destroy(machine);
-    error = machine->backend->create(machine);
+    if (machine->backend->destroy(machine))
+        error = machine->backend->create(machine);
+    else
+        error =
+            halo__fail(machine->words, HALO_EHOST,
+                       "the guest's old process does not end, and may still write to its memory: "
+                       "this sandbox can only be closed");
     if (error)
-        machine->backend->destroy(machine);
+        (void)machine->backend->destroy(machine);
     halo__signals_return(&signals);
     return error;
 }
@@ -183,7 +188,7 @@ int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *
 void halo__machine_close(struct halo_machine *machine)
 {
     if (machine->backend)
-        machine->backend->destroy(machine);
+        (void)machine->backend->destroy(machine);
     free(machine->prots);
     halo__ram_free(&machine->ram);
 }

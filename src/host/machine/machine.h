@@ -125,7 +125,8 @@ struct halo_backend {
      * machine's protections are others than before. False where it cannot be brought there.
      */
     bool (*restart)(struct halo_machine *machine, bool protects);
-    void (*destroy)(struct halo_machine *machine);
+    /* False where it cannot be told that its guest touches no memory any more. */
+    bool (*destroy)(struct halo_machine *machine);
 };
 
 extern const struct halo_backend halo__kvm;

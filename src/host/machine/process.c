@@ -37,15 +37,17 @@ static int process_create(struct halo_machine *machine)
     return halo__process_start(machine, state);
 }
 
-static void process_destroy(struct halo_machine *machine)
+static bool process_destroy(struct halo_machine *machine)
 {
     struct process_state *state = machine->state;
+    bool is_gone;
 
     if (!state)
-        return;
-    halo__process_end(state);
+        return true;
+    is_gone = halo__process_end(state);
     free(state);
     machine->state = NULL;
+    return is_gone;
 }
 
 static long signal_child(const struct process_state *state, int signal)

@@ -363,7 +363,7 @@ int halo__process_start(struct halo_machine *machine, struct process_state *stat
     int error = start(machine, state, false, &by_filter);
 
     if (error && by_filter && !machine->is_strict) {
-        halo__process_end(state);
+        (void)halo__process_end(state); /* no guest has run in it */
         error = start(machine, state, true, &by_filter);
     }
     return error;
@@ -388,12 +388,22 @@ static void end_processes(struct process_state *state)
     (void)halo__process_await(state);
 }
 
-void halo__process_end(struct process_state *state)
+/* Its own pidfd tells, whoever has waited for it and whatever has become of its keeper. */
+static bool is_gone(const struct process_state *state)
+{
+    struct pollfd pollfd = {.fd = state->pidfd, .events = POLLIN};
+
+    return state->pidfd < 0 || poll(&pollfd, 1, END_NS / 1000000) > 0;
+}
+
+bool halo__process_end(struct process_state *state)
 {
     const int fds[] = {state->listener, state->socket, state->pidfd, state->keeper_pidfd};
+    bool gone;
 
     if (state->keeper_pidfd >= 0 && !state->has_ended && state->keeper->host)
         end_processes(state);
+    gone = !state->keeper || !state->keeper->host || is_gone(state);
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         if (fds[i] >= 0)
             close(fds[i]);
@@ -402,4 +412,5 @@ void halo__process_end(struct process_state *state)
     if (state->keeper && (state->keeper_pidfd < 0 || state->has_ended || !state->keeper->host))
         munmap(state->keeper, sizeof(*state->keeper));
     state->keeper = NULL;
+    return gone;
 }

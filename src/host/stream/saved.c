@@ -58,10 +58,10 @@ void halo__streams_bring_back(struct halo_streams *streams, const struct halo_sa
 {
     for (uint32_t i = 0; i < streams->used || i < saved->used; i++) {
         struct halo_stream *stream = &streams->at[i];
-        const struct halo_saved_stream *from = &saved->at[i];
+        const struct halo_saved_stream *from = i < saved->used ? &saved->at[i] : NULL;
 
-        halo__end_free(stream, i < saved->used ? from->generation : 0);
-        if (i >= saved->used || !from->is_open)
+        halo__end_free(stream, from ? from->generation : 0);
+        if (!from || !from->is_open)
             continue;
         stream->kind = HALO_END_HOST;
         stream->is_awaited = true;
