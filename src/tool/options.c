@@ -11,6 +11,8 @@
 #include <wchar.h>
 #include <wctype.h>
 
+#define FRAMES_SHOWN 32
+
 static int wrong(const char *command, const char *what, const char *value)
 {
     fprintf(tool_err, "halo %s: %s '%s'; see 'halo %s --help'\n", command, what, value, command);
@@ -224,12 +226,54 @@ static void tell_poison(const char *command, const struct halo_poison *poison)
     fputc('\n', tool_err);
 }
 
-void tool_tell(const char *command, const struct halo_sandbox *box, int error)
+/* Where the guest is, and by which calls it came there. */
+static void tell_calls(const char *command, struct halo_sandbox *box)
+{
+    static const char *const by[] = {"", "", "", " (a guess)"};
+    struct halo_frame frames[FRAMES_SHOWN + 1];
+    const int count = halo_backtrace(box, frames, FRAMES_SHOWN + 1);
+
+    for (int i = 0; i < count && i < FRAMES_SHOWN; i++)
+        fprintf(tool_err, "halo %s: #%d 0x%llx%s\n", command, i,
+                (unsigned long long)frames[i].address, by[frames[i].kind]);
+    if (count > FRAMES_SHOWN)
+        fprintf(tool_err, "halo %s: ... and more\n", command);
+}
+
+static void tell_registers(const char *command, struct halo_sandbox *box)
+{
+    struct halo_processor at;
+
+    if (halo_processor(box, &at) || at.known != HALO_PROCESSOR_ALL)
+        return;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } all[] = {{"rax", at.rax}, {"rbx", at.rbx},      {"rcx", at.rcx}, {"rdx", at.rdx},
+               {"rsi", at.rsi}, {"rdi", at.rdi},      {"rbp", at.rbp}, {"rsp", at.rsp},
+               {"r8", at.r8},   {"r9", at.r9},        {"r10", at.r10}, {"r11", at.r11},
+               {"r12", at.r12}, {"r13", at.r13},      {"r14", at.r14}, {"r15", at.r15},
+               {"rip", at.rip}, {"rflags", at.rflags}};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (i % 6 == 0)
+            fprintf(tool_err, "halo %s:", command);
+        fprintf(tool_err, " %s 0x%llx%s", all[i].name, (unsigned long long)all[i].value,
+                i % 6 == 5 ? "\n" : "");
+    }
+}
+
+void tool_tell(const char *command, struct halo_sandbox *box, int error)
 {
     fprintf(tool_err, "halo %s: %s\n", command,
             *halo_errmsg(box) ? halo_errmsg(box) : halo_strerror(error));
     if (halo_poison(box))
         tell_poison(command, halo_poison(box));
+    if (error == HALO_EFAULT)
+        tell_registers(command, box);
+    if (tool_exit_code(error, 0) == TOOL_EXIT_GUEST ||
+        tool_exit_code(error, 0) == TOOL_EXIT_TIMEOUT)
+        tell_calls(command, box);
 }
 
 void tool_leave_with_reader(struct halo_sandbox *box)

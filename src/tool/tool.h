@@ -126,8 +126,9 @@ int tool_wrong_option(const char *command, int argc, char **argv, int option);
 /* The exit code for a result of libhalo's; `code` is the guest's own. */
 int tool_exit_code(int error, int code);
 
-/* What has gone wrong, in words; of a guest that broke a rule, with which words and where. */
-void tool_tell(const char *command, const struct halo_sandbox *box, int error);
+/* What has gone wrong, in words; of a guest that was ended, where it was; of one that broke a rule,
+ * with which words. */
+void tool_tell(const char *command, struct halo_sandbox *box, int error);
 
 /*
  * The guest could not write. Where that is because the reader of standard output has left, this

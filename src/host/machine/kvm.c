@@ -331,12 +331,6 @@ static void dead(struct halo_exit *exit, const char *why, uint64_t number)
     (void)snprintf(exit->why, sizeof(exit->why), "%s (0x%llx)", why, (unsigned long long)number);
 }
 
-static bool has_error_code(uint32_t vector)
-{
-    return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 ||
-           vector == 29 || vector == 30;
-}
-
 /*
  * Whether a fault is a system call's: an invalid opcode, or, on a software KVM, a jump to LSTAR,
  * which is 0, with rcx the address behind the instruction.
@@ -361,26 +355,22 @@ static bool is_system_call(const struct halo_machine *machine, struct halo_fault
 static int read_fault(struct halo_machine *machine, struct kvm_state *state, struct halo_exit *exit)
 {
     const struct kvm_regs *regs = &state->run->s.regs.regs;
-    uint32_t vector = (uint32_t)((regs->rip - KVM_STUBS) / 16);
-    uint64_t frame[6] = {0}; /* [error code,] rip, cs, rflags, rsp, ss */
-    uint32_t words = has_error_code(vector) ? 6 : 5;
+    struct kvm_frame frame;
     struct kvm_sregs sregs;
 
-    if (regs->rsp != KVM_STACK_TOP - words * 8) {
+    if (!halo__kvm_frame(regs, state->system, &frame)) {
         dead(exit, "a fault left no frame; stack", regs->rsp);
         return 0;
     }
-    /* The frame lies at the very top of the stack: right-aligned in the array. */
-    memcpy(frame + (6 - words), state->system + (regs->rsp - KVM_SYSTEM_BASE), words * 8);
     if (ioctl(state->vcpu, KVM_GET_SREGS, &sregs) < 0)
         return failed(machine, "cannot read the processor's state");
     exit->kind = HALO_EXIT_FAULT;
     exit->fault = (struct halo_fault){
-        .vector = vector,
-        .error = (uint32_t)frame[0],
-        .address = vector == 14 ? sregs.cr2 : 0,
-        .rip = frame[1],
-        .rsp = frame[4],
+        .vector = frame.vector,
+        .error = (uint32_t)frame.words[0],
+        .address = frame.vector == 14 ? sregs.cr2 : 0,
+        .rip = frame.words[KVM_FRAME_RIP],
+        .rsp = frame.words[KVM_FRAME_RSP],
     };
     exit->is_system_call = is_system_call(machine, &exit->fault, regs);
     exit->system_call = regs->rax;
@@ -501,7 +491,7 @@ static void kvm_look(struct halo_machine *machine, struct halo_processor *proces
 {
     const struct kvm_state *state = machine->state;
 
-    halo__kvm_look(&state->run->s.regs.regs, processor);
+    halo__kvm_look(&state->run->s.regs.regs, state->system, processor);
 }
 
 /*

@@ -1,8 +1,33 @@
 /* What a vCPU's registers are, for whoever is told of a guest's end. */
 #include "kvm_tables.h"
+#include <string.h>
 
-void halo__kvm_look(const struct kvm_regs *regs, struct halo_processor *processor)
+static bool has_error_code(uint32_t vector)
 {
+    return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 ||
+           vector == 29 || vector == 30;
+}
+
+bool halo__kvm_frame(const struct kvm_regs *regs, const unsigned char *system,
+                     struct kvm_frame *frame)
+{
+    const uint32_t vector = (uint32_t)((regs->rip - KVM_STUBS) / 16);
+    const uint32_t words = has_error_code(vector) ? 6 : 5;
+
+    *frame = (struct kvm_frame){.vector = vector};
+    if (regs->rip < KVM_STUBS || regs->rip >= KVM_STUBS + HALO_PAGE ||
+        regs->rsp != KVM_STACK_TOP - words * 8)
+        return false;
+    /* It lies at the very top of the stack: right-aligned in the array. */
+    memcpy(frame->words + (6 - words), system + (regs->rsp - KVM_SYSTEM_BASE), words * 8);
+    return true;
+}
+
+void halo__kvm_look(const struct kvm_regs *regs, const unsigned char *system,
+                    struct halo_processor *processor)
+{
+    struct kvm_frame frame;
+
     *processor = (struct halo_processor){
         .known = HALO_PROCESSOR_ALL,
         .rax = regs->rax,
@@ -24,4 +49,9 @@ void halo__kvm_look(const struct kvm_regs *regs, struct halo_processor *processo
         .rip = regs->rip,
         .rflags = regs->rflags,
     };
+    if (!halo__kvm_frame(regs, system, &frame))
+        return;
+    processor->rip = frame.words[KVM_FRAME_RIP];
+    processor->rflags = frame.words[KVM_FRAME_RFLAGS];
+    processor->rsp = frame.words[KVM_FRAME_RSP];
 }

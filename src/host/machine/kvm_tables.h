@@ -39,7 +39,22 @@ void halo__kvm_tables_build(const struct halo_machine *machine, unsigned char *s
 /* Change pages of RAM. The processor may remember what it knew before it gets another PML4. */
 void halo__kvm_tables_protect(unsigned char *system, uint64_t base, uint64_t len, uint64_t prot);
 
-/* Registers of a vCPU, to be looked at. */
-void halo__kvm_look(const struct kvm_regs *regs, struct halo_processor *processor);
+/* What the processor left on the fault stack for a stub. */
+struct kvm_frame {
+    uint32_t vector;
+    uint64_t words[6]; /* error code or 0, rip, cs, rflags, rsp, ss */
+};
+
+#define KVM_FRAME_RIP 1
+#define KVM_FRAME_RFLAGS 3
+#define KVM_FRAME_RSP 4
+
+/* Whether the guest stands in a stub with one. */
+bool halo__kvm_frame(const struct kvm_regs *regs, const unsigned char *system,
+                     struct kvm_frame *frame);
+
+/* Registers of a vCPU, to be looked at; in a stub those with which it came there. */
+void halo__kvm_look(const struct kvm_regs *regs, const unsigned char *system,
+                    struct halo_processor *processor);
 
 #endif

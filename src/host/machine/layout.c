@@ -86,6 +86,15 @@ int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64
     return 0;
 }
 
+uint32_t halo__layout_prot(const struct halo_machine *machine, uint64_t address)
+{
+    const struct halo_range *range = range_of(&machine->layout, address);
+
+    if (range && machine->prots)
+        return machine->prots[(address - HALO_RAM_BASE) / HALO_PAGE];
+    return range ? range->prot : 0;
+}
+
 /* The range that begins first, of those that end behind an address. */
 static const struct halo_range *range_behind(const struct halo_layout *layout, uint64_t address)
 {

@@ -5,6 +5,7 @@
  *     ram.c       a memory file, and what of it is there
  *     loader.c    an ELF file            -> bytes in guest memory, and the ranges that they need
  *     layout.c    ranges, boot page      -> one picture of guest memory for every backend
+ *     backtrace.c where a guest is that has stopped, by its own registers and stack
  *     doorbell.c  the host's code in guest memory, by which a guest starts, leaves and comes back
  *     kvm.c, process.c                   -> run the guest until it leaves, and say why
  *
@@ -116,7 +117,8 @@ struct halo_backend {
     /* Processor time that the guest has used, in ns, of a machine that counts it; or negative:
      * nobody can tell. */
     int64_t (*cpu)(struct halo_machine *machine);
-    /* The registers at the last exit, as far as they can be had. To be shown, and no more. */
+    /* The registers where the guest was left, as far as they can be had. To be shown, and no more.
+     */
     void (*look)(struct halo_machine *machine, struct halo_processor *processor);
     /* After a HALO_EXIT_PROTECT: do it, where `refusal` is 0, and tell the guest. */
     int (*protect)(struct halo_machine *machine, const struct halo_exit *exit, int refusal);
@@ -178,6 +180,13 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
 int halo__machine_create(struct halo_machine *machine);
 void halo__machine_close(struct halo_machine *machine);
 
+/* The registers of a guest that does not run; all 0 where nothing is known. */
+void halo__machine_look(struct halo_machine *machine, struct halo_processor *processor);
+/* Its calls: halo_backtrace, from these registers. Returns how many frames there are. */
+uint32_t halo__machine_backtrace(struct halo_machine *machine,
+                                 const struct halo_processor *processor, struct halo_frame *frames,
+                                 uint32_t max);
+
 /* A page fault where a stack that is too small ends. */
 bool halo__layout_is_overflow(const struct halo_layout *layout, const struct halo_fault *fault);
 
@@ -217,6 +226,8 @@ int halo__layout_add(struct halo_machine *machine, struct halo_range range);
 /* May the guest have this protection? 0, or a negative errno of Linux. */
 int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64_t len,
                          uint64_t prot);
+/* What the guest may do with that byte of memory: enum halo_prot, or 0. */
+uint32_t halo__layout_prot(const struct halo_machine *machine, uint64_t address);
 /*
  * Memory with one protection, from `*at` on, an address of guest memory, which is moved behind it:
  * false where there is no more. Of each range, and within it as `prots` says.

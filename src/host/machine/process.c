@@ -338,27 +338,6 @@ static int64_t process_cpu(struct halo_machine *machine)
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/* What the kernel says of the guest's doorbell. Where it is not in one it has none to show. */
-static void process_look(struct halo_machine *machine, struct halo_processor *processor)
-{
-    const struct process_state *state = machine->state;
-    const struct seccomp_data *call = &state->notified.data;
-
-    if (!state->owes_answer)
-        return;
-    *processor = (struct halo_processor){
-        .known = HALO_PROCESSOR_CALL,
-        .rax = (uint64_t)call->nr,
-        .rdi = call->args[0],
-        .rsi = call->args[1],
-        .rdx = call->args[2],
-        .r10 = call->args[3],
-        .r8 = call->args[4],
-        .r9 = call->args[5],
-        .rip = call->instruction_pointer,
-    };
-}
-
 const struct halo_backend halo__process = {
     .name = "process",
     .doorbell = {0xb8, CHILD_DOORBELL_SYSCALL & 0xff, CHILD_DOORBELL_SYSCALL >> 8, 0, 0, 0x0f, 0x05,
@@ -371,7 +350,7 @@ const struct halo_backend halo__process = {
     .run = process_run,
     .where = process_where,
     .cpu = process_cpu,
-    .look = process_look,
+    .look = halo__process_look,
     .protect = process_protect,
     .restart = process_restart,
     .destroy = process_destroy,

@@ -50,6 +50,9 @@ struct process_end halo__process_await(struct process_state *state);
  */
 int halo__process_hear(struct process_state *state);
 
+/* The registers where the guest was left, as far as they can be had. */
+void halo__process_look(struct halo_machine *machine, struct halo_processor *processor);
+
 /* The doorbell in `notified` is the child's own, with this op. */
 bool halo__process_is_own(const struct process_state *state, uint64_t op);
 

@@ -38,7 +38,7 @@ static struct child_setup setup TOLD __attribute__((used));
 /*
  * Signals are handled on a stack in guest memory, so that nothing of this program is written any
  * more when the guest runs, and what one guest leaves there goes with its memory. Its first word
- * is the frame of the last signal that led back.
+ * is the frame of the last signal.
  */
 uint64_t alternate TOLD __attribute__((used, visibility("hidden")));
 
@@ -67,6 +67,7 @@ static void on_fault(int signal, siginfo_t *info, struct ucontext *context)
     const bool calls = signal == SIGSYS;
     const uint64_t what = calls ? CHILD_SYSTEM_CALL : (at->trapno & 0xffffffff) | at->err << 32;
 
+    *(uint64_t *)alternate = (uint64_t)context; /* where the host finds all registers */
     call6(CHILD_DOORBELL_SYSCALL, CHILD_DOORBELL_FAULT, (long)what,
           calls ? info->si_syscall : (long)at->cr2, (long)at->rip, (long)at->rsp,
           (long)__builtin_return_address(0));

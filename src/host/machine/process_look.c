@@ -1,0 +1,98 @@
+/*
+ * What is known of the registers of a guest that is a process. In a doorbell the kernel says some,
+ * and the doorbell's code has saved others; behind a signal all are in the frame that the kernel
+ * has put on the alternate stack. Both are in memory that the guest can write: they are judged as
+ * addresses, and believed in nothing.
+ */
+#define _GNU_SOURCE
+#include "process.h"
+#include "process_child.h"
+#include <stddef.h>
+#include <ucontext.h>
+
+_Static_assert(offsetof(ucontext_t, uc_mcontext.gregs) == 40, "as the kernel has it");
+
+/* Bytes of guest memory that the layout has there. False where the host has no memory to look. */
+static bool take(struct halo_machine *machine, uint64_t address, void *to, size_t len)
+{
+    const HALO_SHARED unsigned char *at = machine->ram.host + (address - HALO_RAM_BASE);
+
+    if (halo__ram_touch(&machine->ram, at, len))
+        return false;
+    halo_shm_copy_in(to, at, len);
+    return true;
+}
+
+/* The frame of the last signal, whose address is the first word of the stack for signals. */
+static void look_at_frame(struct halo_machine *machine, struct halo_processor *processor)
+{
+    const uint64_t stack = machine->layout.alternate;
+    const uint64_t offset = offsetof(ucontext_t, uc_mcontext.gregs);
+    gregset_t all;
+    uint64_t frame;
+
+    if (!take(machine, stack, &frame, sizeof(frame)) || frame < stack ||
+        frame - stack > HALO_ALTERNATE_LEN - offset - sizeof(all) ||
+        !take(machine, frame + offset, all, sizeof(all)))
+        return;
+    *processor = (struct halo_processor){
+        .known = HALO_PROCESSOR_ALL,
+        .rax = (uint64_t)all[REG_RAX],
+        .rbx = (uint64_t)all[REG_RBX],
+        .rcx = (uint64_t)all[REG_RCX],
+        .rdx = (uint64_t)all[REG_RDX],
+        .rsi = (uint64_t)all[REG_RSI],
+        .rdi = (uint64_t)all[REG_RDI],
+        .rbp = (uint64_t)all[REG_RBP],
+        .rsp = (uint64_t)all[REG_RSP],
+        .r8 = (uint64_t)all[REG_R8],
+        .r9 = (uint64_t)all[REG_R9],
+        .r10 = (uint64_t)all[REG_R10],
+        .r11 = (uint64_t)all[REG_R11],
+        .r12 = (uint64_t)all[REG_R12],
+        .r13 = (uint64_t)all[REG_R13],
+        .r14 = (uint64_t)all[REG_R14],
+        .r15 = (uint64_t)all[REG_R15],
+        .rip = (uint64_t)all[REG_RIP],
+        .rflags = (uint64_t)all[REG_EFL],
+    };
+}
+
+void halo__process_look(struct halo_machine *machine, struct halo_processor *processor)
+{
+    const struct process_state *state = machine->state;
+    const struct seccomp_data *call = &state->notified.data;
+    const uint64_t saved = machine->layout.save + offsetof(struct halo_save, registers);
+    struct halo_registers kept;
+
+    *processor = (struct halo_processor){.known = HALO_PROCESSOR_NOTHING};
+    if (!state->owes_answer)
+        return;
+    /* Its own code, which stands where the guest has no doorbell. */
+    if (call->nr == CHILD_DOORBELL_SYSCALL &&
+        call->instruction_pointer != machine->layout.doorbell + CHILD_DOORBELL_END) {
+        if (call->args[0] != CHILD_DOORBELL_READY)
+            look_at_frame(machine, processor);
+        return;
+    }
+    *processor = (struct halo_processor){
+        .known = HALO_PROCESSOR_CALL,
+        .rax = (uint64_t)call->nr,
+        .rdi = call->args[0],
+        .rsi = call->args[1],
+        .rdx = call->args[2],
+        .r10 = call->args[3],
+        .r8 = call->args[4],
+        .r9 = call->args[5],
+        .rip = call->instruction_pointer,
+    };
+    if (!take(machine, saved, &kept, sizeof(kept)))
+        return;
+    processor->rbx = kept.rbx;
+    processor->rbp = kept.rbp;
+    processor->rsp = kept.rsp;
+    processor->r12 = kept.r12;
+    processor->r13 = kept.r13;
+    processor->r14 = kept.r14;
+    processor->r15 = kept.r15;
+}

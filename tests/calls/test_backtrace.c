@@ -1,0 +1,261 @@
+/*
+ * However a guest ends, its registers and the calls by which it came there can be read; and
+ * whatever it has made of its stack, a back trace ends and names nothing but its code. On every
+ * backend.
+ */
+#include "ways.h"
+
+#define SECONDS (1000000000ll)
+#define FN(...) ((struct halo_signature)HALO_FN(__VA_ARGS__))
+#define FRAMES 64
+#define FUNCTION_LEN 1024 /* none of the guest's is longer */
+
+enum function { HERE, MIDDLE, OUTER, DEEP, FUNCTIONS };
+
+static struct halo_sandbox *box;
+static uint64_t begins[FUNCTIONS];
+static struct halo_frame frames[FRAMES];
+static int count, looks;
+
+static int function(const char *name, struct halo_signature signature)
+{
+    const int found = halo_lookup(box, name, &signature);
+
+    if (found < 0)
+        fail_msg("%s", halo_errmsg(box));
+    return found;
+}
+
+/* The guest is inside of a call of the host's. */
+static void look(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)args;
+    (void)context;
+    looks++;
+    count = halo_backtrace(halo_call_sandbox(call), frames, FRAMES);
+}
+
+static void open_guest(void **state)
+{
+    static const struct halo_signature look_type = HALO_FN(HALO_VOID);
+    const struct halo_options options = way_options(state);
+
+    if (halo_open(&box, TRACE, &options) || halo_provide(box, "look", &look_type, look, NULL) ||
+        halo_serve_begin(box, 30 * SECONDS))
+        fail_msg("%s", halo_errmsg(box));
+    for (uint64_t i = 0; i < FUNCTIONS; i++) {
+        struct halo_future future;
+
+        assert_int_equal(halo_call(box, &future, function("where", FN(HALO_U64, HALO_U64)),
+                                   30 * SECONDS, halo_u64(i)),
+                         0);
+        begins[i] = future.result.u64;
+        assert_int_not_equal(begins[i], 0);
+    }
+}
+
+static int no_box(void **state)
+{
+    (void)state;
+    box = NULL;
+    count = looks = 0;
+    return 0;
+}
+
+static int close_box(void **state)
+{
+    (void)state;
+    halo_close(box);
+    return 0;
+}
+
+/* Have it end in this way, and take the back trace. */
+static void run_into(void **state, const char *way, int error)
+{
+    struct halo_future future;
+
+    open_guest(state);
+    assert_int_equal(halo_call(box, &future, function("end", FN(HALO_VOID, HALO_STR)),
+                               error == HALO_ETIMEDOUT ? SECONDS / 5 : 30 * SECONDS, halo_str(way)),
+                     error);
+    if (!looks)
+        count = halo_backtrace(box, frames, FRAMES);
+    halo_future_free(&future);
+    assert_in_range(count, 1, FRAMES);
+}
+
+/* Of the functions, this is the last that begins before it. */
+static bool is_in(uint64_t address, enum function which)
+{
+    for (int i = 0; i < FUNCTIONS; i++) {
+        if (begins[i] > begins[which] && begins[i] <= address)
+            return false;
+    }
+    return address >= begins[which] && address - begins[which] < FUNCTION_LEN;
+}
+
+/* From a frame on: here, middle and outer, by frame pointers. */
+static void expect_calls(int at)
+{
+    assert_true(at + 2 < count);
+    for (int i = 0; i < 3; i++) {
+        if (!is_in(frames[at + i].address, (enum function)i))
+            fail_msg("frame %d is 0x%llx", at + i, (unsigned long long)frames[at + i].address);
+        assert_int_equal(frames[at + i].kind, at + i == 0 ? HALO_FRAME_AT : HALO_FRAME_CALLER);
+        assert_true(at + i == 0 || frames[at + i].stack >= frames[at + i - 1].stack + (at + i > 1));
+    }
+}
+
+/* The first frame in `here`, behind what the guest's library has called. */
+static int first_here(void)
+{
+    for (int i = 0; i < count; i++) {
+        if (is_in(frames[i].address, HERE))
+            return i;
+    }
+    return count;
+}
+
+/* All of them, to the guest's first function: none is missing, and none is guessed. */
+static void expect_whole(void)
+{
+    for (int i = 1; i < count; i++)
+        assert_int_equal(frames[i].kind, HALO_FRAME_CALLER);
+}
+
+static void a_fault_shows_the_calls_that_led_there(void **state)
+{
+    run_into(state, "fault", HALO_EFAULT);
+    assert_true(frames[0].address == halo_fault(box)->rip);
+    expect_calls(0);
+    expect_whole();
+}
+
+static void a_time_limit_shows_where_the_guest_was(void **state)
+{
+    run_into(state, "loop", HALO_ETIMEDOUT);
+    expect_calls(0);
+    expect_whole();
+}
+
+static void a_panic_shows_who_gave_up(void **state)
+{
+    run_into(state, "panic", HALO_EPANIC);
+    expect_calls(first_here());
+    expect_whole();
+}
+
+static void a_broken_rule_shows_who_broke_it(void **state)
+{
+    run_into(state, "doorbell", HALO_EPOISONED);
+    assert_int_equal(first_here(), 1); /* 0 is the doorbell's page */
+    expect_calls(1);
+    expect_whole();
+}
+
+/* And the sandbox goes on. */
+static void a_function_of_the_host_s_sees_who_calls_it(void **state)
+{
+    run_into(state, "ask", 0);
+    assert_int_equal(looks, 1);
+    expect_calls(first_here());
+    expect_whole();
+}
+
+static void a_jump_to_nowhere_shows_from_where(void **state)
+{
+    run_into(state, "nothing", HALO_EFAULT);
+    assert_int_equal(frames[0].address, 0);
+    expect_calls(1);
+}
+
+static void a_fault_shows_each_register(void **state)
+{
+    struct halo_processor at;
+
+    run_into(state, "registers", HALO_EFAULT);
+    assert_int_equal(halo_processor(box, &at), 0);
+    assert_int_equal(at.known, HALO_PROCESSOR_ALL);
+    assert_int_equal(at.rax, 0x101);
+    assert_int_equal(at.rbx, 0x102);
+    assert_int_equal(at.rcx, 0x103);
+    assert_int_equal(at.rdx, 0x104);
+    assert_int_equal(at.rsi, 0x105);
+    assert_int_equal(at.rdi, 0x106);
+    assert_int_equal(at.r8, 0x108);
+    assert_int_equal(at.r9, 0x109);
+    assert_int_equal(at.r10, 0x10a);
+    assert_int_equal(at.r11, 0x10b);
+    assert_int_equal(at.r12, 0x10c);
+    assert_int_equal(at.r13, 0x10d);
+    assert_int_equal(at.r14, 0x10e);
+    assert_int_equal(at.r15, 0x10f);
+    assert_true(at.rip == halo_fault(box)->rip && at.rsp == halo_fault(box)->rsp);
+    assert_true(at.rbp >= at.rsp && at.rbp < at.rsp + 4096);
+    assert_true(at.rflags & 2); /* which is always set */
+}
+
+static void res_13_frame_pointers_that_lead_anywhere_end(void **state)
+{
+    static const char *const ways[] = {"short", "circle", "header"};
+
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        bool is_guessed = false;
+
+        run_into(state, ways[i], HALO_EFAULT);
+        assert_true(is_in(frames[0].address, HERE));
+        for (int k = 1; k < count; k++)
+            is_guessed |= is_in(frames[k].address, MIDDLE) && frames[k].kind == HALO_FRAME_GUESS;
+        assert_true(is_guessed); /* the stack is as good as it was */
+        halo_close(box);
+        box = NULL;
+    }
+}
+
+static void res_13_no_more_frames_than_asked_for(void **state)
+{
+    struct halo_frame many[HALO_BACKTRACE_MAX + 1];
+    struct halo_future future;
+
+    open_guest(state);
+    many[HALO_BACKTRACE_MAX].address = 0x4711;
+    assert_int_equal(halo_call(box, &future, function("deep", FN(HALO_VOID, HALO_U64)),
+                               30 * SECONDS, halo_u64(2000)),
+                     HALO_EFAULT);
+    assert_int_equal(halo_backtrace(box, many, HALO_BACKTRACE_MAX + 1), HALO_BACKTRACE_MAX);
+    assert_int_equal(many[HALO_BACKTRACE_MAX].address, 0x4711);
+    for (uint32_t i = 0; i < HALO_BACKTRACE_MAX; i++)
+        assert_true(is_in(many[i].address, DEEP));
+    assert_int_equal(halo_backtrace(box, many, 3), 3);
+    assert_int_equal(halo_backtrace(box, NULL, 0), 0);
+    halo_future_free(&future);
+}
+
+static void one_that_was_never_opened_has_none(void **state)
+{
+    struct halo_processor at;
+
+    (void)state;
+    assert_true(halo_open(&box, "/dev/null", NULL) < 0);
+    assert_int_equal(halo_backtrace(box, frames, FRAMES), HALO_ESTATE);
+    assert_int_equal(halo_processor(box, &at), HALO_ESTATE);
+    assert_int_equal(at.known, HALO_PROCESSOR_NOTHING);
+}
+
+int main(void)
+{
+    static const struct way_test tests[] = {
+        TEST(a_fault_shows_the_calls_that_led_there),
+        TEST(a_time_limit_shows_where_the_guest_was),
+        TEST(a_panic_shows_who_gave_up),
+        TEST(a_broken_rule_shows_who_broke_it),
+        TEST(a_function_of_the_host_s_sees_who_calls_it),
+        TEST(a_jump_to_nowhere_shows_from_where),
+        TEST(a_fault_shows_each_register),
+        TEST(res_13_frame_pointers_that_lead_anywhere_end),
+        TEST(res_13_no_more_frames_than_asked_for),
+        TEST(one_that_was_never_opened_has_none),
+    };
+
+    return run_every_way("backtrace", tests, sizeof(tests) / sizeof(tests[0]), no_box, close_box);
+}
