@@ -420,43 +420,6 @@ struct halo_processor {
     uint64_t rip, rflags;
 };
 
-/*
- * The registers of a guest that does not run: of one that has ended, at its end, whichever that was
- * (of a fault at the instruction that faulted); of one that was stopped at a time limit, or waits,
- * or calls the host, where it is meanwhile. Of a process that was killed, or did not say in time
- * where it is, nothing is known. Returns 0, HALO_ESTATE for a sandbox that was not opened, or
- * HALO_EBUSY.
- */
-int halo_processor(struct halo_sandbox *box, struct halo_processor *processor);
-
-/* By what an address of a back trace was found. */
-enum halo_frame_kind {
-    HALO_FRAME_AT = 1, /* the first one: rip */
-    HALO_FRAME_CALLER, /* where a function returns to, by frame pointers */
-    HALO_FRAME_GUESS,  /* a word of the stack that may be such an address, or one that was left
-                          there by a call that is over */
-};
-
-struct halo_frame {
-    enum halo_frame_kind kind;
-    uint64_t address;
-    uint64_t stack; /* AT: rsp; else where the address was found, both in guest memory */
-};
-
-#define HALO_BACKTRACE_MAX 1024u
-
-/*
- * Where a guest is that does not run, and by which calls it came there, the innermost first. What
- * is returned is read from its registers and its stack, and so is what the guest likes it to be;
- * each address behind the first is one of its code, behind a call instruction. Frame pointers lead
- * through functions that have them (halo-cc: all, but for a C library's); where they end too soon,
- * guesses follow.
- *
- * Fills in `max` frames at most, and HALO_BACKTRACE_MAX. Returns how many, 0 where no registers are
- * known; or an error as halo_processor.
- */
-int halo_backtrace(struct halo_sandbox *box, struct halo_frame *frames, uint32_t max);
-
 /* Of what kind the rule is that a guest broke, and what its words are. */
 enum halo_poison_kind {
     HALO_POISON_RING = 1, /* of the virtqueue; words: the descriptor's, addr and meta */

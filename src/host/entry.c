@@ -152,39 +152,3 @@ int halo_stream_end(struct halo_sandbox *box, uint32_t handle)
         halo__direct_end(&box->streams, stream);
     return halo__box_leave(box, error);
 }
-
-/* --- What it looks like inside ---------------------------------------------------------------- */
-
-/* With the exact instruction of a fault, for a system call's is not where the processor stands. */
-static int look(struct halo_sandbox *box, struct halo_processor *processor)
-{
-    *processor = (struct halo_processor){.known = HALO_PROCESSOR_NOTHING};
-    if (!box->loop.state)
-        return halo__fail(&box->words, HALO_ESTATE, "this sandbox was not opened");
-    halo__machine_look(&box->machine, processor);
-    if (box->loop.has_fault && processor->known) {
-        processor->rip = box->loop.fault.rip;
-        processor->rsp = box->loop.fault.rsp;
-    }
-    return 0;
-}
-
-int halo_processor(struct halo_sandbox *box, struct halo_processor *processor)
-{
-    const int error = halo__box_enter(box);
-
-    return error ? error : halo__box_leave(box, look(box, processor));
-}
-
-int halo_backtrace(struct halo_sandbox *box, struct halo_frame *frames, uint32_t max)
-{
-    struct halo_processor processor;
-    int result = halo__box_enter(box);
-
-    if (result)
-        return result;
-    result = look(box, &processor);
-    if (!result)
-        result = (int)halo__machine_backtrace(&box->machine, &processor, frames, max);
-    return halo__box_leave(box, result);
-}

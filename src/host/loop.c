@@ -142,6 +142,15 @@ int halo__loop_ended(struct halo_loop *loop)
     return loop->error;
 }
 
+void halo__loop_look(struct halo_loop *loop, struct halo_processor *processor)
+{
+    halo__machine_look(loop->machine, processor);
+    if (loop->has_fault && processor->known) {
+        processor->rip = loop->fault.rip;
+        processor->rsp = loop->fault.rsp;
+    }
+}
+
 static int faulted(struct halo_loop *loop, const struct halo_exit *exit)
 {
     const struct halo_fault *fault = &exit->fault;

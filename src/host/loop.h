@@ -59,6 +59,10 @@ int halo__loop_step(struct halo_loop *loop);
 /* The guest has ended, with an error or 0. Returns the error. */
 int halo__loop_end(struct halo_loop *loop, int error);
 
+/* The registers of the guest, which does not run. Of a fault with the exact instruction, for a
+ * system call's is not where the processor stands. */
+void halo__loop_look(struct halo_loop *loop, struct halo_processor *processor);
+
 /* The error with which it has ended, or 0, with the words of its end once more. */
 int halo__loop_ended(struct halo_loop *loop);
 

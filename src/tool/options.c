@@ -202,6 +202,13 @@ int tool_exit_code(int error, int code)
     }
 }
 
+bool tool_was_ended(int error)
+{
+    const int code = tool_exit_code(error, 0);
+
+    return code == TOOL_EXIT_GUEST || code == TOOL_EXIT_TIMEOUT;
+}
+
 static void tell_poison(const char *command, const struct halo_poison *poison)
 {
     const struct halo_processor *at = &poison->processor;
@@ -271,8 +278,7 @@ void tool_tell(const char *command, struct halo_sandbox *box, int error)
         tell_poison(command, halo_poison(box));
     if (error == HALO_EFAULT)
         tell_registers(command, box);
-    if (tool_exit_code(error, 0) == TOOL_EXIT_GUEST ||
-        tool_exit_code(error, 0) == TOOL_EXIT_TIMEOUT)
+    if (tool_was_ended(error))
         tell_calls(command, box);
 }
 

@@ -1,6 +1,8 @@
 /* halo run: a guest with the command's own standard streams, or a file as its input. */
 #define _GNU_SOURCE
 #include "tool.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,8 @@ static const char usage[] =
     "Runs the program GUEST in a sandbox. Its standard input, output and error are this\n"
     "command's, and its exit code is, too.\n"
     "\n" TOOL_USAGE
+    "      --core FILE      where the guest faults, panics, breaks a rule or is stopped: a core\n"
+    "                       file for gdb, with all of its memory; else FILE stays empty\n"
     "  -e, --env NAME=VALUE of the environment of a Linux program; may stand several times\n"
     "  -i, --input FILE     give the guest FILE as its standard input\n"
     "      --no-confine     let this command itself go on doing all that it may\n"
@@ -26,17 +30,20 @@ struct run_options {
     struct tool_options common;
     const char *guest;
     const char *input;
+    const char *core;
     const char **env; /* as many as there are arguments, at most */
     bool help;
     bool no_confine;
 };
 
 #define NO_CONFINE 512
+#define CORE 513
 
 static int parse(int argc, char **argv, struct run_options *options)
 {
     static const struct option longs[] = {
         TOOL_LONGS,
+        {"core", required_argument, NULL, CORE},
         {"env", required_argument, NULL, 'e'},
         {"input", required_argument, NULL, 'i'},
         {"no-confine", no_argument, NULL, NO_CONFINE},
@@ -65,6 +72,9 @@ static int parse(int argc, char **argv, struct run_options *options)
             break;
         case 'i':
             options->input = optarg;
+            break;
+        case CORE:
+            options->core = optarg;
             break;
         case NO_CONFINE:
             options->no_confine = true;
@@ -133,8 +143,27 @@ static void print_stats(const struct halo_sandbox *box)
         print_calls(box, stats.system_calls);
 }
 
+/* Nothing can be opened when the guest has run. 0, or an exit code after a message. */
+static int open_core(const char *path, int *core)
+{
+    *core = path
+                ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600)
+                : -1;
+    if (!path || *core >= 0)
+        return 0;
+    fprintf(tool_err, "halo run: %s: %s\n", path, strerror(errno));
+    return TOOL_EXIT_USAGE;
+}
+
+static void write_core(struct halo_sandbox *box, int core)
+{
+    if (halo_core(box, core))
+        fprintf(tool_err, "halo run: %s\n", halo_errmsg(box));
+}
+
 /* The guest with these streams: what has become of it. */
-static int run_in(struct halo_sandbox *box, const struct run_options *run, int input, int *code)
+static int run_in(struct halo_sandbox *box, const struct run_options *run, int input, int core,
+                  int *code)
 {
     const struct tool_options *options = &run->common;
     struct tool_progress progress;
@@ -151,6 +180,8 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
         tool_leave_with_reader(box);
     if (error)
         tool_tell("run", box, error);
+    if (core >= 0 && tool_was_ended(error))
+        write_core(box, core);
     if (options->stats && (error == 0 || error == HALO_ETIMEDOUT))
         print_stats(box);
     return tool_exit_code(error, *code);
@@ -159,7 +190,7 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
 static int run(const struct run_options *options)
 {
     struct halo_sandbox *box = NULL;
-    int input = STDIN_FILENO, code = 0, error = 0;
+    int input = STDIN_FILENO, core = -1, code = 0, error = 0;
 
     if (options->help) {
         fputs(usage, tool_out);
@@ -171,10 +202,14 @@ static int run(const struct run_options *options)
     if (!error)
         error = tool_open("run", &box, options->guest, &options->common.sandbox);
     if (!error)
-        error = run_in(box, options, input, &code);
+        error = open_core(options->core, &core);
+    if (!error)
+        error = run_in(box, options, input, core, &code);
     halo_close(box);
     if (input != STDIN_FILENO)
         close(input);
+    if (core >= 0)
+        close(core);
     return error;
 }
 

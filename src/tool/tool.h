@@ -20,6 +20,7 @@
 #define HALO_SRC_TOOL_H
 
 #include <halo/halo.h>
+#include <halo/inside.h>
 #include <stdio.h>
 
 /* Exit codes besides the guest's own. */
@@ -125,6 +126,9 @@ int tool_wrong_option(const char *command, int argc, char **argv, int option);
 
 /* The exit code for a result of libhalo's; `code` is the guest's own. */
 int tool_exit_code(int error, int code);
+
+/* It is an error with which a guest was ended or stopped, for what it did or for how long. */
+bool tool_was_ended(int error);
 
 /* What has gone wrong, in words; of a guest that was ended, where it was; of one that broke a rule,
  * with which words. */

@@ -19,6 +19,7 @@
 #define HALO_SRC_MACHINE_H
 
 #include <halo/halo.h>
+#include <halo/inside.h>
 #include <halo/ring.h>
 #include "../error.h"
 #include "features.h"

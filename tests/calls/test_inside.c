@@ -4,6 +4,13 @@
  * backend.
  */
 #include "ways.h"
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <halo/inside.h>
+#include <signal.h>
+#include <sys/procfs.h>
+#include <sys/user.h>
 
 #define SECONDS (1000000000ll)
 #define FN(...) ((struct halo_signature)HALO_FN(__VA_ARGS__))
@@ -231,6 +238,133 @@ static void res_13_no_more_frames_than_asked_for(void **state)
     halo_future_free(&future);
 }
 
+/* A file that nobody else sees. */
+static int make_file(void)
+{
+    char name[] = "/tmp/backtrace-XXXXXX";
+    const int fd = mkstemp(name);
+
+    assert_true(fd >= 0);
+    unlink(name);
+    return fd;
+}
+
+/* What a core file has of guest memory, by its segments. */
+static void read_core(int fd, uint64_t address, void *to, size_t len)
+{
+    Elf64_Ehdr header;
+
+    assert_int_equal(pread(fd, &header, sizeof(header), 0), sizeof(header));
+    assert_int_equal(header.e_type, ET_CORE);
+    for (int i = 1; i < header.e_phnum; i++) {
+        Elf64_Phdr segment;
+        const off_t at = (off_t)(header.e_phoff + (uint64_t)i * sizeof(segment));
+
+        assert_int_equal(pread(fd, &segment, sizeof(segment), at), sizeof(segment));
+        assert_int_equal(segment.p_type, PT_LOAD);
+        if (address < segment.p_vaddr || address - segment.p_vaddr >= segment.p_filesz)
+            continue;
+        assert_int_equal(
+            pread(fd, to, len, (off_t)(segment.p_offset + (address - segment.p_vaddr))), len);
+        return;
+    }
+    fail_msg("0x%llx is in no segment", (unsigned long long)address);
+}
+
+static void expect_core(int fd, int signal)
+{
+    struct user_regs_struct registers;
+    struct halo_processor at;
+    prstatus_t status;
+    Elf64_Phdr notes;
+    uint64_t word;
+
+    assert_int_equal(pread(fd, &notes, sizeof(notes), sizeof(Elf64_Ehdr)), sizeof(notes));
+    assert_int_equal(notes.p_type, PT_NOTE);
+    assert_int_equal(pread(fd, &status, sizeof(status), (off_t)notes.p_offset + 20),
+                     sizeof(status)); /* behind the first note's name */
+    assert_int_equal(status.pr_cursig, signal);
+    memcpy(&registers, &status.pr_reg, sizeof(registers));
+    assert_int_equal(halo_processor(box, &at), 0);
+    assert_true(registers.rip == at.rip && registers.rsp == at.rsp && registers.rbp == at.rbp);
+    assert_true(registers.rbx == at.rbx && registers.rdi == at.rdi && registers.r15 == at.r15);
+    /* The stack of the core has the addresses that the back trace found there. */
+    for (int i = 1; i < count; i++) {
+        read_core(fd, frames[i].stack, &word, sizeof(word));
+        assert_true(word == frames[i].address);
+    }
+}
+
+static void a_core_file_has_registers_and_memory(void **state)
+{
+    static const struct {
+        const char *way;
+        int error, signal;
+    } ends[] = {{"fault", HALO_EFAULT, SIGSEGV},
+                {"registers", HALO_EFAULT, SIGILL},
+                {"panic", HALO_EPANIC, SIGABRT},
+                {"doorbell", HALO_EPOISONED, SIGSYS},
+                {"loop", HALO_ETIMEDOUT, 0}};
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        const int fd = make_file();
+
+        run_into(state, ends[i].way, ends[i].error);
+        assert_int_equal(halo_core(box, fd), 0);
+        expect_core(fd, ends[i].signal);
+        close(fd);
+        halo_close(box);
+        box = NULL;
+    }
+}
+
+/* Where there is something, no hole is left: bytes of others must not be taken for the guest's. */
+static void a_core_file_behind_other_bytes_has_all_zeroes(void **state)
+{
+    const int fd = make_file(), other = make_file();
+    static char ones[65536], read_back[65536];
+    off_t len;
+
+    memset(ones, 1, sizeof(ones));
+    for (int i = 0; i < 512; i++)
+        assert_int_equal(write(fd, ones, sizeof(ones)), sizeof(ones));
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    run_into(state, "fault", HALO_EFAULT);
+    assert_int_equal(halo_core(box, fd), 0);
+    assert_int_equal(halo_core(box, other), 0);
+    len = lseek(other, 0, SEEK_CUR);
+    assert_true(len > 1 << 20 && len == lseek(fd, 0, SEEK_CUR));
+    for (off_t at = 0; at < len; at += (off_t)sizeof(ones)) {
+        const ssize_t n = pread(fd, ones, sizeof(ones), at);
+
+        assert_true(n >= 0);
+        if (n > len - at)
+            memset(ones + (len - at), 0, sizeof(ones) - (size_t)(len - at));
+        memset(read_back, 0, sizeof(read_back));
+        assert_true(pread(other, read_back, sizeof(read_back), at) > 0);
+        assert_memory_equal(ones, read_back, sizeof(ones));
+    }
+    close(fd);
+    close(other);
+}
+
+static void a_core_file_that_cannot_be_written_is_an_error(void **state)
+{
+    const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    int ends[2];
+
+    run_into(state, "fault", HALO_EFAULT);
+    assert_int_equal(halo_core(box, full), HALO_EIO);
+    assert_non_null(strstr(halo_errmsg(box), strerror(ENOSPC)));
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]);
+    assert_int_equal(halo_core(box, ends[1]), HALO_EIO); /* and no signal has come */
+    assert_non_null(strstr(halo_errmsg(box), strerror(EPIPE)));
+    assert_int_equal(halo_core(box, -1), HALO_EIO);
+    close(ends[1]);
+    close(full);
+}
+
 static void one_that_was_never_opened_has_none(void **state)
 {
     struct halo_processor at;
@@ -239,6 +373,7 @@ static void one_that_was_never_opened_has_none(void **state)
     assert_true(halo_open(&box, "/dev/null", NULL) < 0);
     assert_int_equal(halo_backtrace(box, frames, FRAMES), HALO_ESTATE);
     assert_int_equal(halo_processor(box, &at), HALO_ESTATE);
+    assert_int_equal(halo_core(box, STDERR_FILENO), HALO_ESTATE);
     assert_int_equal(at.known, HALO_PROCESSOR_NOTHING);
 }
 
@@ -254,8 +389,11 @@ int main(void)
         TEST(a_fault_shows_each_register),
         TEST(res_13_frame_pointers_that_lead_anywhere_end),
         TEST(res_13_no_more_frames_than_asked_for),
+        TEST(a_core_file_has_registers_and_memory),
+        TEST(a_core_file_behind_other_bytes_has_all_zeroes),
+        TEST(a_core_file_that_cannot_be_written_is_an_error),
         TEST(one_that_was_never_opened_has_none),
     };
 
-    return run_every_way("backtrace", tests, sizeof(tests) / sizeof(tests[0]), no_box, close_box);
+    return run_every_way("inside", tests, sizeof(tests) / sizeof(tests[0]), no_box, close_box);
 }

@@ -1,0 +1,82 @@
+/*
+ * A look inside of a guest that does not run: after its end, whichever that was, and where it was
+ * stopped, waits, or calls the host. Nothing of it is to be believed.
+ *
+ *     struct halo_frame frames[32];
+ *     int count = halo_backtrace(box, frames, 32);
+ *
+ *     for (int i = 0; i < count; i++)
+ *         fprintf(stderr, "#%d 0x%llx\n", i, (unsigned long long)frames[i].address);
+ *
+ * Addresses are those of the guest's file, where that has a fixed place, as all of halo-cc have:
+ * `addr2line -pfe GUEST ADDRESS` has function and line.
+ */
+#ifndef HALO_INSIDE_H
+#define HALO_INSIDE_H
+
+#include <halo/halo.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+/*
+ * The registers of a guest that does not run: of one that has ended, at its end, whichever that was
+ * (of a fault at the instruction that faulted); of one that was stopped at a time limit, or waits,
+ * or calls the host, where it is meanwhile. Of a process that was killed, or did not say in time
+ * where it is, nothing is known. Returns 0, HALO_ESTATE for a sandbox that was not opened, or
+ * HALO_EBUSY.
+ */
+int halo_processor(struct halo_sandbox *box, struct halo_processor *processor);
+
+/* By what an address of a back trace was found. */
+enum halo_frame_kind {
+    HALO_FRAME_AT = 1, /* the first one: rip */
+    HALO_FRAME_CALLER, /* where a function returns to, by frame pointers */
+    HALO_FRAME_GUESS,  /* a word of the stack that may be such an address, or one that was left
+                          there by a call that is over */
+};
+
+struct halo_frame {
+    enum halo_frame_kind kind;
+    uint64_t address;
+    uint64_t stack; /* AT: rsp; else where the address was found, both in guest memory */
+};
+
+#define HALO_BACKTRACE_MAX 1024u
+
+/*
+ * Where a guest is that does not run, and by which calls it came there, the innermost first. What
+ * is returned is read from its registers and its stack, and so is what the guest likes it to be;
+ * each address behind the first is one of its code, behind a call instruction. Frame pointers lead
+ * through functions that have them (halo-cc: all, but for a C library's); where they end too soon,
+ * guesses follow.
+ *
+ * Fills in `max` frames at most, and HALO_BACKTRACE_MAX. Returns how many, 0 where no registers are
+ * known; or an error as halo_processor.
+ */
+int halo_backtrace(struct halo_sandbox *box, struct halo_frame *frames, uint32_t max);
+
+/*
+ * Write a core file of a guest that does not run, as gdb opens it with the guest's file: `gdb GUEST
+ * CORE` shows calls and variables. It has the registers, as halo_processor tells them, and all
+ * memory of the guest that there is, secrets and all; vector registers and those of the x87 are
+ * shown as they begin, for they are not known. Its signal is as for a program of Linux's: SIGSEGV,
+ * SIGABRT after a panic, SIGSYS where a rule was broken, SIGXCPU at a limit, 0 where the guest was
+ * not ended.
+ *
+ * It is written from where the descriptor is on, on the calling thread, for as long as that takes:
+ * in an empty file what the guest has not used stays a hole. Returns 0, HALO_EIO where a write
+ * failed (halo_errmsg has the error), HALO_ENOMEM, or an error as halo_processor.
+ */
+int halo_core(struct halo_sandbox *box, int fd);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,339 @@
+/*
+ * What a guest that does not run looks like inside: registers, calls, and all of it as a core file
+ * for gdb. The number of the file's segments is the layout's, whatever protections the guest has
+ * made of it; of memory only pages are read that there are.
+ */
+#define _GNU_SOURCE
+#include "sandbox.h"
+#include "signals.h"
+#include <elf.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/procfs.h>
+#include <sys/stat.h>
+#include <sys/user.h>
+#include <unistd.h>
+
+static int look(struct halo_sandbox *box, struct halo_processor *processor)
+{
+    *processor = (struct halo_processor){.known = HALO_PROCESSOR_NOTHING};
+    if (!box->loop.state)
+        return halo__fail(&box->words, HALO_ESTATE, "this sandbox was not opened");
+    halo__loop_look(&box->loop, processor);
+    return 0;
+}
+
+int halo_processor(struct halo_sandbox *box, struct halo_processor *processor)
+{
+    const int error = halo__box_enter(box);
+
+    return error ? error : halo__box_leave(box, look(box, processor));
+}
+
+int halo_backtrace(struct halo_sandbox *box, struct halo_frame *frames, uint32_t max)
+{
+    struct halo_processor processor;
+    int result = halo__box_enter(box);
+
+    if (result)
+        return result;
+    result = look(box, &processor);
+    if (!result)
+        result = (int)halo__machine_backtrace(&box->machine, &processor, frames, max);
+    return halo__box_leave(box, result);
+}
+
+/* --- The core file ---------------------------------------------------------------------------- */
+
+#define NAME "CORE"
+#define VALUE_COUNT 6u
+
+/* What a note says begins right behind its name, wherever that ends. */
+
+struct note {
+    Elf64_Nhdr header;
+    char name[8];
+};
+
+/* All that comes before memory. */
+struct head {
+    Elf64_Ehdr header;
+    Elf64_Phdr segments[1 + HALO_RANGE_MAX];
+    struct {
+        struct note note;
+        unsigned char status[sizeof(prstatus_t)];
+    } processor;
+    struct {
+        struct note note;
+        unsigned char state[sizeof(struct user_fpregs_struct)];
+    } vectors;
+    struct {
+        struct note note;
+        unsigned char values[VALUE_COUNT * sizeof(Elf64_auxv_t)];
+    } program;
+    unsigned char unused[HALO_PAGE];
+};
+
+struct core {
+    struct halo_sandbox *box;
+    int fd;
+    bool keeps_holes;
+    struct halo_range ranges[HALO_RANGE_MAX]; /* in the order of their addresses */
+    uint32_t range_count;
+};
+
+static const unsigned char zeroes[16 * HALO_PAGE];
+
+static int put(const struct core *core, const void *bytes, size_t len)
+{
+    const unsigned char *from = bytes;
+
+    while (len > 0) {
+        const ssize_t n = write(core->fd, from, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return halo__fail(&core->box->words, HALO_EIO, "the core file cannot be written: %s",
+                              n < 0 ? strerror(errno) : "nothing is taken");
+        from += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Bytes that are zero: a hole where there can be one. What is written last is none. */
+static int put_zeroes(const struct core *core, uint64_t len)
+{
+    int error = 0;
+
+    if (core->keeps_holes && lseek(core->fd, (off_t)len, SEEK_CUR) >= 0)
+        return 0;
+    while (len > 0 && !error) {
+        const size_t n = len < sizeof(zeroes) ? len : sizeof(zeroes);
+
+        error = put(core, zeroes, n);
+        len -= n;
+    }
+    return error;
+}
+
+static int put_range(const struct core *core, const struct halo_range *range)
+{
+    const struct halo_ram *ram = &core->box->machine.ram;
+    const uint64_t end = (range->base + range->len - HALO_RAM_BASE) / HALO_PAGE;
+    uint64_t page = (range->base - HALO_RAM_BASE) / HALO_PAGE;
+    int error = 0;
+
+    while (page < end && !error) {
+        const uint64_t first = page;
+        const bool is_there = ram->there[page / 64] >> page % 64 & 1;
+
+        while (page < end && (ram->there[page / 64] >> page % 64 & 1) == is_there)
+            page++;
+        error = is_there ? put(core, halo_shm_expose(ram->host + first * HALO_PAGE),
+                               (page - first) * HALO_PAGE)
+                         : put_zeroes(core, (page - first) * HALO_PAGE);
+    }
+    return error;
+}
+
+/* Behind it only zeroes are read from the file that others have not written. */
+static bool is_empty_file(int fd)
+{
+    const off_t at = lseek(fd, 0, SEEK_CUR);
+    struct stat st;
+
+    return at >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 && at == 0;
+}
+
+static int signal_of(const struct halo_loop *loop)
+{
+    const uint32_t vector = loop->has_fault ? loop->fault.vector : 14;
+
+    switch (loop->error) {
+    case HALO_EFAULT:
+        return vector == 0 || vector == 16 || vector == 19 ? SIGFPE
+               : vector == 6                               ? SIGILL
+               : vector == 1 || vector == 3                ? SIGTRAP
+                                                           : SIGSEGV;
+    case HALO_EPANIC:
+        return SIGABRT;
+    case HALO_EPOISONED:
+        return SIGSYS;
+    case HALO_ELIMIT:
+    case HALO_ETIMEDOUT:
+        return SIGXCPU;
+    default:
+        return 0;
+    }
+}
+
+static void fill_status(struct halo_sandbox *box, const struct halo_processor *at,
+                        unsigned char *bytes)
+{
+    const struct halo_machine *machine = &box->machine;
+    prstatus_t status = {.pr_pid = 1, .pr_cursig = (short)signal_of(&box->loop)};
+    struct halo_registers saved;
+    struct user_regs_struct all = {
+        .r15 = at->r15,
+        .r14 = at->r14,
+        .r13 = at->r13,
+        .r12 = at->r12,
+        .rbp = at->rbp,
+        .rbx = at->rbx,
+        .r11 = at->r11,
+        .r10 = at->r10,
+        .r9 = at->r9,
+        .r8 = at->r8,
+        .rax = at->rax,
+        .rcx = at->rcx,
+        .rdx = at->rdx,
+        .rsi = at->rsi,
+        .rdi = at->rdi,
+        .orig_rax = UINT64_MAX, /* it is in no system call */
+        .rip = at->rip,
+        .cs = 0x33,
+        .eflags = at->rflags,
+        .rsp = at->rsp,
+        .ss = 0x2b,
+    };
+
+    /* As the guest said last: for variables of its thread. */
+    halo_shm_copy_in(&saved,
+                     machine->ram.host + (machine->layout.save - HALO_RAM_BASE) +
+                         offsetof(struct halo_save, registers),
+                     sizeof(saved));
+    all.fs_base = saved.fs_base;
+    all.gs_base = saved.gs_base;
+    _Static_assert(sizeof(all) == sizeof(status.pr_reg), "all registers");
+    memcpy(&status.pr_reg, &all, sizeof(all));
+    status.pr_info.si_signo = status.pr_cursig;
+    memcpy(bytes, &status, sizeof(status));
+}
+
+/* Nobody knows what these were: as they begin. gdb takes a guest's own note for them else. */
+static void fill_vectors(unsigned char *bytes)
+{
+    const struct user_fpregs_struct all = {.cwd = 0x37f, .mxcsr = 0x1f80, .mxcr_mask = 0xffff};
+
+    memcpy(bytes, &all, sizeof(all));
+}
+
+static struct note make_note(uint32_t type, size_t len)
+{
+    return (struct note){{sizeof(NAME), (Elf64_Word)len, type}, NAME};
+}
+
+/* Where a program lies that has no fixed place: gdb compares its entry with its file's. */
+static void fill_program(const struct halo_layout *layout, unsigned char *bytes)
+{
+    const bool is_linux = layout->is_linux;
+    const Elf64_auxv_t all[VALUE_COUNT] = {
+        {AT_ENTRY, {is_linux ? layout->program.entry : layout->entry}},
+        {AT_PAGESZ, {HALO_PAGE}},
+        {AT_PHENT, {sizeof(Elf64_Phdr)}},
+        {AT_PHNUM, {is_linux ? layout->program.header_count : 0}},
+        {AT_PHDR, {is_linux ? layout->program.headers : 0}},
+        {AT_NULL, {0}},
+    };
+
+    memcpy(bytes, all, sizeof(all));
+}
+
+static void order_ranges(struct core *core)
+{
+    const struct halo_layout *layout = &core->box->machine.layout;
+
+    for (uint32_t i = 0; i < layout->range_count; i++) {
+        uint32_t at = core->range_count++;
+
+        for (; at > 0 && core->ranges[at - 1].base > layout->ranges[i].base; at--)
+            core->ranges[at] = core->ranges[at - 1];
+        core->ranges[at] = layout->ranges[i];
+    }
+}
+
+static uint64_t make_head(const struct core *core, struct head *head,
+                          const struct halo_processor *at)
+{
+    const uint64_t notes = offsetof(struct head, processor);
+    uint64_t offset =
+        (sizeof(*head) - sizeof(head->unused) + HALO_PAGE - 1) / HALO_PAGE * HALO_PAGE;
+    const uint64_t len = offset;
+
+    memset(head, 0, sizeof(*head));
+    head->header = (Elf64_Ehdr){
+        .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+        .e_type = ET_CORE,
+        .e_machine = EM_X86_64,
+        .e_version = EV_CURRENT,
+        .e_phoff = offsetof(struct head, segments),
+        .e_ehsize = sizeof(Elf64_Ehdr),
+        .e_phentsize = sizeof(Elf64_Phdr),
+        .e_phnum = (Elf64_Half)(1 + core->range_count),
+    };
+    head->segments[0] = (Elf64_Phdr){
+        .p_type = PT_NOTE,
+        .p_offset = notes,
+        .p_filesz = offsetof(struct head, unused) - notes,
+        .p_align = 4,
+    };
+    for (uint32_t i = 0; i < core->range_count; i++) {
+        const struct halo_range *range = &core->ranges[i];
+
+        head->segments[1 + i] = (Elf64_Phdr){
+            .p_type = PT_LOAD,
+            .p_flags = (range->prot & HALO_PROT_READ ? PF_R : 0u) |
+                       (range->prot & HALO_PROT_WRITE ? PF_W : 0u) |
+                       (range->prot & HALO_PROT_EXEC ? PF_X : 0u),
+            .p_offset = offset,
+            .p_vaddr = range->base,
+            .p_filesz = range->len,
+            .p_memsz = range->len,
+            .p_align = HALO_PAGE,
+        };
+        offset += range->len;
+    }
+    head->processor.note = make_note(NT_PRSTATUS, sizeof(head->processor.status));
+    fill_status(core->box, at, head->processor.status);
+    head->vectors.note = make_note(NT_FPREGSET, sizeof(head->vectors.state));
+    fill_vectors(head->vectors.state);
+    head->program.note = make_note(NT_AUXV, sizeof(head->program.values));
+    fill_program(&core->box->machine.layout, head->program.values);
+    return len;
+}
+
+static int write_core(struct halo_sandbox *box, int fd)
+{
+    struct core core = {.box = box, .fd = fd, .keeps_holes = is_empty_file(fd)};
+    struct halo_processor processor;
+    struct head head;
+    uint64_t len;
+    int error = look(box, &processor);
+
+    if (!error)
+        error = halo__ram_look(&box->machine.ram);
+    if (error)
+        return error;
+    order_ranges(&core);
+    len = make_head(&core, &head, &processor);
+    error = put(&core, &head, len);
+    for (uint32_t i = 0; i < core.range_count && !error; i++)
+        error = put_range(&core, &core.ranges[i]);
+    return error;
+}
+
+int halo_core(struct halo_sandbox *box, int fd)
+{
+    struct halo_signals signals;
+    int error = halo__box_enter(box);
+
+    if (error)
+        return error;
+    halo__signals_borrow(&signals); /* of a pipe that nobody reads, and of a limit of files */
+    error = write_core(box, fd);
+    halo__signals_return(&signals);
+    return halo__box_leave(box, error);
+}
