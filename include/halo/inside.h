@@ -9,7 +9,8 @@
  *         fprintf(stderr, "#%d 0x%llx\n", i, (unsigned long long)frames[i].address);
  *
  * Addresses are those of the guest's file, where that has a fixed place, as all of halo-cc have:
- * `addr2line -pfe GUEST ADDRESS` has function and line.
+ * `addr2line -pfe GUEST ADDRESS` has function and line, and
+ * one less than the address of a call is in its line.
  */
 #ifndef HALO_INSIDE_H
 #define HALO_INSIDE_H

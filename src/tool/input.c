@@ -4,6 +4,7 @@
  * system.
  */
 #define _GNU_SOURCE
+#include "symbols.h"
 #include "tool.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -262,6 +263,7 @@ int tool_open(const char *command, struct halo_sandbox **box, const char *path,
 {
     int code, error;
 
+    tool_symbols_begin(path);
     if (tool_time_left() != HALO_FOREVER) {
         code = open_copy(command, box, path, options);
     } else {

@@ -1,4 +1,5 @@
 /* What the commands that start a guest share: options, streams, exit codes. */
+#include "symbols.h"
 #include "tool.h"
 #include <errno.h>
 #include <getopt.h>
@@ -233,17 +234,36 @@ static void tell_poison(const char *command, const struct halo_poison *poison)
     fputc('\n', tool_err);
 }
 
-/* Where the guest is, and by which calls it came there. */
+static void tell_place(const struct tool_place *place, uint64_t past)
+{
+    if (place->function[0])
+        fprintf(tool_err, " %s%s+0x%llx", place->is_near ? "near " : "", place->function,
+                (unsigned long long)(place->offset + past));
+    if (place->file[0])
+        fprintf(tool_err, " at %s:%u", place->file, place->line);
+}
+
+/* Where the guest is, and by which calls it came there: with names, where its file has some. A
+ * call's address is that behind it, which may be the next line's, or the next function's. */
 static void tell_calls(const char *command, struct halo_sandbox *box)
 {
-    static const char *const by[] = {"", "", "", " (a guess)"};
     struct halo_frame frames[FRAMES_SHOWN + 1];
+    struct tool_place places[FRAMES_SHOWN];
+    uint64_t addresses[FRAMES_SHOWN];
     const int count = halo_backtrace(box, frames, FRAMES_SHOWN + 1);
+    const int shown = count < FRAMES_SHOWN ? count : FRAMES_SHOWN;
+    bool has_names;
 
-    for (int i = 0; i < count && i < FRAMES_SHOWN; i++)
-        fprintf(tool_err, "halo %s: #%d 0x%llx%s\n", command, i,
-                (unsigned long long)frames[i].address, by[frames[i].kind]);
-    if (count > FRAMES_SHOWN)
+    for (int i = 0; i < shown; i++)
+        addresses[i] = frames[i].address - (frames[i].kind != HALO_FRAME_AT);
+    has_names = shown > 0 && tool_symbols_find(addresses, (uint32_t)shown, places);
+    for (int i = 0; i < shown; i++) {
+        fprintf(tool_err, "halo %s: #%d 0x%llx", command, i, (unsigned long long)frames[i].address);
+        if (has_names)
+            tell_place(&places[i], frames[i].kind != HALO_FRAME_AT);
+        fputs(frames[i].kind == HALO_FRAME_GUESS ? " (a guess)\n" : "\n", tool_err);
+    }
+    if (count > shown)
         fprintf(tool_err, "halo %s: ... and more\n", command);
 }
 

@@ -10,6 +10,8 @@
  *     options.c    what both can be told; streams, words and exit codes
  *     confine.c    what it may no longer do once its guest is loaded
  *     progress.c   how far a long transfer is
+ *     symbols.c    names for a guest's addresses, from a process of their own (elf_symbols.c,
+ *                  lines.c)
  *
  * One run: tool_run reads its options (tool_option), opens the sandbox, gives it the command's open
  * standard streams (tool_attach), runs it, and turns what has become of it into words on standard

@@ -1,0 +1,173 @@
+/*
+ * Names for addresses come from a process of their own, which reads a file that may say anything:
+ * the names of this program's functions, and whatever is made of the file, an answer in time whose
+ * texts end and can be shown.
+ */
+#include "../../src/tool/symbols.h"
+#include <halo/abi.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define ROUNDS 40
+
+/* Where the linker has put this program. */
+extern const char __executable_start[];
+
+int known_function(int number);
+
+static volatile int sink;
+
+__attribute__((noinline)) int known_function(int number)
+{
+    sink += number;
+    return sink * 3;
+}
+
+/* Where a guest would have it. */
+static uint64_t address_of(uintptr_t function)
+{
+    return HALO_PROGRAM_BASE + (function - (uintptr_t)__executable_start);
+}
+
+static char *read_self(size_t *len)
+{
+    FILE *self = fopen("/proc/self/exe", "rb");
+    char *bytes = malloc(64u << 20);
+
+    assert_non_null(self);
+    assert_non_null(bytes);
+    *len = fread(bytes, 1, 64u << 20, self);
+    assert_true(*len > 1000 && *len < 64u << 20);
+    fclose(self);
+    return bytes;
+}
+
+/* The answer for a file with these bytes. */
+static bool find_in(const char *bytes, size_t len, uint64_t address, struct tool_place *place)
+{
+    char name[] = "/tmp/symbols-XXXXXX";
+    const int fd = mkstemp(name);
+    bool found;
+
+    assert_true(fd >= 0);
+    for (size_t at = 0; at < len;) {
+        const ssize_t n = write(fd, bytes + at, len - at);
+
+        assert_true(n > 0);
+        at += (size_t)n;
+    }
+    close(fd);
+    tool_symbols_begin(name);
+    found = tool_symbols_find(&address, 1, place);
+    unlink(name);
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        continue;
+    return found;
+}
+
+static void a_function_has_its_name_and_its_line(void **state)
+{
+    const uint64_t addresses[] = {address_of((uintptr_t)known_function),
+                                  address_of((uintptr_t)known_function) + 1, 8};
+    struct tool_place places[3];
+
+    (void)state;
+    tool_symbols_begin("/proc/self/exe");
+    assert_true(tool_symbols_find(addresses, 3, places));
+    for (uint64_t i = 0; i < 2; i++) {
+        assert_string_equal(places[i].function, "known_function");
+        assert_int_equal(places[i].offset, i);
+        assert_int_equal(places[i].is_near, 0);
+#ifdef HALO_HAS_DW
+        assert_non_null(strstr(places[i].file, "test_symbols.c"));
+        assert_in_range(places[i].line, 30, 50);
+#endif
+    }
+    assert_string_equal(places[2].function, "");
+    assert_string_equal(places[2].file, "");
+}
+
+/* It is over with the first answer. */
+static void it_answers_once(void **state)
+{
+    const uint64_t address = address_of((uintptr_t)known_function);
+    struct tool_place place;
+
+    (void)state;
+    assert_false(tool_symbols_find(&address, 1, &place));
+}
+
+static void what_is_no_file_has_no_names(void **state)
+{
+    const char *const paths[] = {"/", "/dev/zero", "/dev/null", "/no/such/file"};
+    const uint64_t address = address_of((uintptr_t)known_function);
+    struct tool_place place;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        tool_symbols_begin(paths[i]);
+        assert_false(tool_symbols_find(&address, 1, &place));
+    }
+}
+
+static bool can_be_shown(const char *text, size_t max)
+{
+    const char *end = memchr(text, '\0', max);
+
+    for (; end && text < end; text++) {
+        if (*text < ' ' || *text > '~')
+            return false;
+    }
+    return end != NULL;
+}
+
+/* ELF-17: of those that are spoiled anywhere, some kill it, and some make it give up. */
+static void elf_17_a_spoiled_file_costs_names_alone(void **state)
+{
+    size_t len;
+    char *good = read_self(&len), *bytes = malloc(len);
+    const uint64_t address = address_of((uintptr_t)known_function);
+    uint32_t random = 4711;
+    int found = 0;
+
+    (void)state;
+    assert_non_null(bytes);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct tool_place place;
+
+        memset(&place, 0, sizeof(place));
+        memcpy(bytes, good, len);
+        for (int k = 0; k < 1 << i % 14; k++) {
+            random = random * 1664525 + 1013904223;
+            bytes[(i % 4 == 0 ? random % 64 : random >> 3) % len] = (char)(random >> 24);
+        }
+        found += find_in(bytes, i % 5 == 4 ? random % len : len, address, &place);
+        assert_true(can_be_shown(place.function, sizeof(place.function)));
+        assert_true(can_be_shown(place.file, sizeof(place.file)));
+    }
+    assert_true(found > 0); /* so that something was read at all */
+    free(bytes);
+    free(good);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_function_has_its_name_and_its_line),
+        cmocka_unit_test(it_answers_once),
+        cmocka_unit_test(what_is_no_file_has_no_names),
+        cmocka_unit_test(elf_17_a_spoiled_file_costs_names_alone),
+    };
+
+    return cmocka_run_group_tests_name("symbols", tests, NULL, NULL);
+}
