@@ -1,5 +1,4 @@
 /* What the commands that start a guest share: options, streams, exit codes. */
-#include "symbols.h"
 #include "tool.h"
 #include <errno.h>
 #include <getopt.h>
@@ -11,8 +10,6 @@
 #include <unistd.h>
 #include <wchar.h>
 #include <wctype.h>
-
-#define FRAMES_SHOWN 32
 
 static int wrong(const char *command, const char *what, const char *value)
 {
@@ -208,98 +205,6 @@ bool tool_was_ended(int error)
     const int code = tool_exit_code(error, 0);
 
     return code == TOOL_EXIT_GUEST || code == TOOL_EXIT_TIMEOUT;
-}
-
-static void tell_poison(const char *command, const struct halo_poison *poison)
-{
-    const struct halo_processor *at = &poison->processor;
-
-    fprintf(tool_err, "halo %s: rule: %s;", command, poison->rule);
-    if (poison->queue == HALO_POISON_NO_QUEUE)
-        fputs(" no queue;", tool_err);
-    else
-        fprintf(tool_err, " queue %u, id %u;", poison->queue, poison->id);
-    if (poison->kind == HALO_POISON_RING)
-        fprintf(tool_err, " slot %u;", poison->slot);
-    fprintf(tool_err, " words 0x%llx 0x%llx", (unsigned long long)poison->words[0],
-            (unsigned long long)poison->words[1]);
-    if (at->known)
-        fprintf(tool_err, "; rip 0x%llx rax 0x%llx rdi 0x%llx rsi 0x%llx rdx 0x%llx",
-                (unsigned long long)at->rip, (unsigned long long)at->rax,
-                (unsigned long long)at->rdi, (unsigned long long)at->rsi,
-                (unsigned long long)at->rdx);
-    if (at->known == HALO_PROCESSOR_ALL)
-        fprintf(tool_err, " rsp 0x%llx rbp 0x%llx", (unsigned long long)at->rsp,
-                (unsigned long long)at->rbp);
-    fputc('\n', tool_err);
-}
-
-static void tell_place(const struct tool_place *place, uint64_t past)
-{
-    if (place->function[0])
-        fprintf(tool_err, " %s%s+0x%llx", place->is_near ? "near " : "", place->function,
-                (unsigned long long)(place->offset + past));
-    if (place->file[0])
-        fprintf(tool_err, " at %s:%u", place->file, place->line);
-}
-
-/* Where the guest is, and by which calls it came there: with names, where its file has some. A
- * call's address is that behind it, which may be the next line's, or the next function's. */
-static void tell_calls(const char *command, struct halo_sandbox *box)
-{
-    struct halo_frame frames[FRAMES_SHOWN + 1];
-    struct tool_place places[FRAMES_SHOWN];
-    uint64_t addresses[FRAMES_SHOWN];
-    const int count = halo_backtrace(box, frames, FRAMES_SHOWN + 1);
-    const int shown = count < FRAMES_SHOWN ? count : FRAMES_SHOWN;
-    bool has_names;
-
-    for (int i = 0; i < shown; i++)
-        addresses[i] = frames[i].address - (frames[i].kind != HALO_FRAME_AT);
-    has_names = shown > 0 && tool_symbols_find(addresses, (uint32_t)shown, places);
-    for (int i = 0; i < shown; i++) {
-        fprintf(tool_err, "halo %s: #%d 0x%llx", command, i, (unsigned long long)frames[i].address);
-        if (has_names)
-            tell_place(&places[i], frames[i].kind != HALO_FRAME_AT);
-        fputs(frames[i].kind == HALO_FRAME_GUESS ? " (a guess)\n" : "\n", tool_err);
-    }
-    if (count > shown)
-        fprintf(tool_err, "halo %s: ... and more\n", command);
-}
-
-static void tell_registers(const char *command, struct halo_sandbox *box)
-{
-    struct halo_processor at;
-
-    if (halo_processor(box, &at) || at.known != HALO_PROCESSOR_ALL)
-        return;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } all[] = {{"rax", at.rax}, {"rbx", at.rbx},      {"rcx", at.rcx}, {"rdx", at.rdx},
-               {"rsi", at.rsi}, {"rdi", at.rdi},      {"rbp", at.rbp}, {"rsp", at.rsp},
-               {"r8", at.r8},   {"r9", at.r9},        {"r10", at.r10}, {"r11", at.r11},
-               {"r12", at.r12}, {"r13", at.r13},      {"r14", at.r14}, {"r15", at.r15},
-               {"rip", at.rip}, {"rflags", at.rflags}};
-
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        if (i % 6 == 0)
-            fprintf(tool_err, "halo %s:", command);
-        fprintf(tool_err, " %s 0x%llx%s", all[i].name, (unsigned long long)all[i].value,
-                i % 6 == 5 ? "\n" : "");
-    }
-}
-
-void tool_tell(const char *command, struct halo_sandbox *box, int error)
-{
-    fprintf(tool_err, "halo %s: %s\n", command,
-            *halo_errmsg(box) ? halo_errmsg(box) : halo_strerror(error));
-    if (halo_poison(box))
-        tell_poison(command, halo_poison(box));
-    if (error == HALO_EFAULT)
-        tell_registers(command, box);
-    if (tool_was_ended(error))
-        tell_calls(command, box);
 }
 
 void tool_leave_with_reader(struct halo_sandbox *box)

@@ -19,6 +19,7 @@ static const char usage[] =
     "                       file for gdb, with all of its memory; else FILE stays empty\n"
     "  -e, --env NAME=VALUE of the environment of a Linux program; may stand several times\n"
     "  -i, --input FILE     give the guest FILE as its standard input\n"
+    "      --json           what has gone wrong is told in one line of JSON\n"
     "      --no-confine     let this command itself go on doing all that it may\n"
     "  -h, --help           this text\n"
     "\n"
@@ -31,6 +32,7 @@ struct run_options {
     const char *guest;
     const char *input;
     const char *core;
+    bool json;
     const char **env; /* as many as there are arguments, at most */
     bool help;
     bool no_confine;
@@ -38,6 +40,7 @@ struct run_options {
 
 #define NO_CONFINE 512
 #define CORE 513
+#define JSON 514
 
 static int parse(int argc, char **argv, struct run_options *options)
 {
@@ -45,6 +48,7 @@ static int parse(int argc, char **argv, struct run_options *options)
         TOOL_LONGS,
         {"core", required_argument, NULL, CORE},
         {"env", required_argument, NULL, 'e'},
+        {"json", no_argument, NULL, JSON},
         {"input", required_argument, NULL, 'i'},
         {"no-confine", no_argument, NULL, NO_CONFINE},
         {"help", no_argument, NULL, 'h'},
@@ -75,6 +79,9 @@ static int parse(int argc, char **argv, struct run_options *options)
             break;
         case CORE:
             options->core = optarg;
+            break;
+        case JSON:
+            options->json = true;
             break;
         case NO_CONFINE:
             options->no_confine = true;
@@ -178,7 +185,9 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
     }
     if (error == HALO_EIO)
         tool_leave_with_reader(box);
-    if (error)
+    if (error && run->json)
+        tool_tell_json(box, error);
+    else if (error)
         tool_tell("run", box, error);
     if (core >= 0 && tool_was_ended(error))
         write_core(box, core);

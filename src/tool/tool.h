@@ -10,6 +10,7 @@
  *     options.c    what both can be told; streams, words and exit codes
  *     confine.c    what it may no longer do once its guest is loaded
  *     progress.c   how far a long transfer is
+ *     tell.c       what has gone wrong, in words or as JSON
  *     symbols.c    names for a guest's addresses, from a process of their own (elf_symbols.c,
  *                  lines.c)
  *
@@ -135,6 +136,9 @@ bool tool_was_ended(int error);
 /* What has gone wrong, in words; of a guest that was ended, where it was; of one that broke a rule,
  * with which words. */
 void tool_tell(const char *command, struct halo_sandbox *box, int error);
+
+/* The same as one line of JSON. */
+void tool_tell_json(struct halo_sandbox *box, int error);
 
 /*
  * The guest could not write. Where that is because the reader of standard output has left, this

@@ -45,10 +45,7 @@ APART static void here(const char *way)
         __asm__ volatile("mov $1, %%ebp\n\tud2" : : : "memory");
         break;
     case 'c': /* or go round in a circle */
-        __asm__ volatile("push %%rbp\n\tmov %%rsp, %%rbp\n\tmov %%rbp, (%%rbp)\n\tud2"
-                         :
-                         :
-                         : "memory");
+        __asm__ volatile("mov %%rbp, (%%rbp)\n\tud2" : : : "memory");
         break;
     case 'h': /* or lead to the rings */
         __asm__ volatile("mov %0, %%rbp\n\tud2"

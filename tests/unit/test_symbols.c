@@ -4,6 +4,7 @@
  * texts end and can be shown.
  */
 #include "../../src/tool/symbols.h"
+#include <dirent.h>
 #include <halo/abi.h>
 
 #include <setjmp.h>
@@ -97,6 +98,62 @@ static void a_function_has_its_name_and_its_line(void **state)
     assert_string_equal(places[2].file, "");
 }
 
+/* How many entries a directory has, or -1. */
+static int count_in(const char *path)
+{
+    DIR *dir = opendir(path);
+    int count = 0;
+
+    if (!dir)
+        return -1;
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count - 2;
+}
+
+static bool has_line(const char *path, const char *wanted)
+{
+    FILE *file = fopen(path, "r");
+    char line[256];
+    bool has = false;
+
+    while (file && !has && fgets(line, sizeof(line), file))
+        has = strcmp(line, wanted) == 0;
+    if (file)
+        fclose(file);
+    return has;
+}
+
+/* By the kernel's word, while it waits to be asked. */
+static void who_reads_the_file_can_do_nothing_else(void **state)
+{
+    const uint64_t address = address_of((uintptr_t)known_function);
+    struct tool_place place;
+    char path[64], status[64];
+    FILE *children;
+    int child = 0;
+
+    (void)state;
+    tool_symbols_begin("/proc/self/exe");
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    children = fopen(path, "r");
+    assert_non_null(children);
+    while (fscanf(children, "%d", &child) == 1) /* the last one is the newest */
+        continue;
+    fclose(children);
+    assert_true(child > 0);
+    (void)snprintf(status, sizeof(status), "/proc/%d/status", child);
+    for (int i = 0; i < 3000 && !has_line(status, "Seccomp:\t2\n"); i++)
+        usleep(10000); /* for as long as it may take to begin */
+    assert_true(has_line(status, "Seccomp:\t2\n"));
+    assert_true(has_line(status, "NoNewPrivs:\t1\n"));
+    (void)snprintf(path, sizeof(path), "/proc/%d/fd", child);
+    assert_int_equal(count_in(path), 1); /* its socket */
+    assert_true(tool_symbols_find(&address, 1, &place));
+    assert_string_equal(place.function, "known_function");
+}
+
 /* It is over with the first answer. */
 static void it_answers_once(void **state)
 {
@@ -164,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_function_has_its_name_and_its_line),
+        cmocka_unit_test(who_reads_the_file_can_do_nothing_else),
         cmocka_unit_test(it_answers_once),
         cmocka_unit_test(what_is_no_file_has_no_names),
         cmocka_unit_test(elf_17_a_spoiled_file_costs_names_alone),
