@@ -33,17 +33,25 @@ enum linux_error {
     L_ENAMETOOLONG = 36,
     L_ENOSYS = 38,
     L_ENOTEMPTY = 39,
+    L_EOPNOTSUPP = 95,
     L_ETIMEDOUT = 110,
+    /* Never told to a program: a call that a signal interrupted, to be made again if its handler
+       was set so, or to be EINTR in any case. */
+    L_ERESTARTSYS = 512,
+    L_ERESTARTNOHAND = 514,
 };
 
 #define LINUX_AT_FDCWD (-100)
+#define LINUX_PID 1000
+#define LINUX_UID 1000
+#define LINUX_SIGNAL_BIT(signal) (1ull << ((signal)-1))
+#define LINUX_UNBLOCKABLE (LINUX_SIGNAL_BIT(9) | LINUX_SIGNAL_BIT(19)) /* SIGKILL, SIGSTOP */
+#define LINUX_ALARM LINUX_TIMERS /* of the timers, the one of alarm and setitimer */
 
 typedef int64_t linux_function(struct linux_table *table, const uint64_t *args);
 
-/* memory.c: may the program read or write all of this? */
-bool linux_may_read(const struct linux_table *table, uint64_t address, uint64_t len);
-bool linux_may_write(const struct linux_table *table, uint64_t address, uint64_t len);
-/* A string of the program's, of fewer than `room` bytes, copied: its length or a negative errno. */
+/* memory.c: a string of the program's, of fewer than `room` bytes, copied: its length or a negative
+ * errno. */
 int64_t linux_take_string(const struct linux_table *table, uint64_t address, char *to, size_t room);
 /* Pages for the table's own use, zeroed, or NULL; and back. */
 void *linux_pages_take(struct linux_table *table, uint64_t len);
@@ -93,7 +101,8 @@ void linux_file_closed(struct linux_table *table, struct linux_file *file);
 int64_t linux_stat_give(struct linux_table *table, uint64_t address, const struct linux_open *open);
 
 /* pipes.c: one end of a pipe. Reads and writes give a count or a negative errno. */
-int64_t linux_pipe_read(const struct linux_open *open, void *to, uint64_t len);
+int64_t linux_pipe_read(struct linux_table *table, const struct linux_open *open, void *to,
+                        uint64_t len);
 int64_t linux_pipe_write(struct linux_table *table, const struct linux_open *open, const void *from,
                          uint64_t len);
 int64_t linux_pipe_ioctl(struct linux_table *table, const struct linux_open *open, uint64_t request,
@@ -106,7 +115,11 @@ void linux_pipe_closed(struct linux_table *table, const struct linux_open *open)
 /* random.c */
 void linux_random(struct linux_table *table, void *to, uint64_t len);
 
+/* clock.c: a clock of the program's in nanoseconds; -EINVAL for one that there is not. */
+int64_t linux_clock(struct linux_table *table, uint32_t clock, int64_t *ns);
+/* The clocks REALTIME and MONOTONIC, which are always there. */
 int64_t linux_now(struct linux_table *table);
+int64_t linux_monotonic(struct linux_table *table);
 
 linux_function linux_brk, linux_mmap, linux_munmap, linux_mremap, linux_madvise, linux_mprotect;
 linux_function linux_read, linux_write, linux_readv, linux_writev, linux_pread, linux_pwrite,
@@ -121,11 +134,41 @@ linux_function linux_clock_gettime, linux_clock_getres, linux_gettimeofday, linu
 linux_function linux_exit, linux_getpid, linux_getppid, linux_getuid, linux_uname, linux_prlimit,
     linux_getrlimit, linux_arch_prctl, linux_prctl, linux_futex, linux_set_tid_address,
     linux_nothing, linux_sched_getaffinity, linux_sysinfo, linux_getrusage;
-/* A signal to the program itself. */
+/* signals.c: a signal to the program itself, from itself. */
 void linux_raise(struct linux_table *table, uint32_t signal);
+/* The same with what its handler is told: false where there is no room for one more. */
+bool linux_send(struct linux_table *table, uint32_t signal, const struct linux_note *note);
+/* Is there a handler to run, or does one wait to be run, so that a call has to end? */
+bool linux_is_interrupted(const struct linux_table *table);
+/* Would it be noticed if it came now: is it neither blocked nor ignored? */
+bool linux_is_noticed(const struct linux_table *table, uint32_t signal);
+/* Take one that is pending and in this set, which has such a one. */
+struct linux_note linux_take_pending(struct linux_table *table, uint64_t set);
+/* A mask for the time of a call, of 0 or 8 bytes at an address; a handler finds the old one. */
+int64_t linux_mask_for_now(struct linux_table *table, uint64_t address, uint64_t len);
+int64_t linux_unmask(struct linux_table *table, int64_t result);
+
+/* timers.c: nanoseconds until a timer's signal would be noticed; INT64_MAX: none will. */
+int64_t linux_timers_next(struct linux_table *table);
+
+/* expiry.c: have it run, and be due at a time of the monotonic clock; 0: stop it. */
+void linux_timer_set(struct linux_table *table, struct linux_timer *timer, int64_t at,
+                     int64_t interval);
+/* Put it behind `time`: how many of its times have gone by besides the first. */
+uint32_t linux_timer_forward(struct linux_timer *timer, int64_t time);
+/* The signal of a timer is taken: it runs on. */
+void linux_timer_taken(struct linux_table *table, struct linux_note *note);
+
+/* wait.c: sleep for so long: 0, or what was left when a signal came, which is at least 1. */
+int64_t linux_sleep(struct linux_table *table, int64_t ns);
+/* Wait for what only a signal can end: `interrupted`, or `never` if none will come. */
+int64_t linux_wait_for_signal(struct linux_table *table, int64_t interrupted, int64_t never);
 
 linux_function linux_rt_sigaction, linux_rt_sigprocmask, linux_kill, linux_tkill, linux_tgkill,
-    linux_sigaltstack, linux_rt_sigpending;
+    linux_sigaltstack, linux_rt_sigpending, linux_rt_sigsuspend, linux_rt_sigtimedwait,
+    linux_rt_sigqueueinfo, linux_rt_tgsigqueueinfo, linux_pause;
+linux_function linux_alarm, linux_getitimer, linux_setitimer, linux_timer_create,
+    linux_timer_settime, linux_timer_gettime, linux_timer_getoverrun, linux_timer_delete;
 linux_function linux_getrandom;
 
 #endif

@@ -5,19 +5,13 @@
  * registers are saved as far as this code, which knows SSE alone, can change them.
  */
 #include "entry.h"
+#include "handler.h"
 #include "../port.h"
-#include <string.h>
 
 #define STACK_LEN 65536
-#define RED_ZONE 128u
 #define RT_SIGRETURN 15u
 
 struct linux_table halo__linux;
-
-struct frame {
-    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r12, r13, r14, r15, unused;
-    _Alignas(16) unsigned char xmm[16][16];
-};
 
 _Static_assert(sizeof(struct frame) == 384, "of the code below");
 _Static_assert(offsetof(struct frame, xmm) == 128, "of the code below");
@@ -33,6 +27,7 @@ __asm__(".pushsection .text\n"
         "    mov %rax, (%rsp)\n"
         "    mov %rbx, 8(%rsp)\n"
         "    mov %rcx, 16(%rsp)\n"
+        "    mov %rcx, 120(%rsp)\n" /* rip */
         "    mov %rdx, 24(%rsp)\n"
         "    mov %rsi, 32(%rsp)\n"
         "    mov %rdi, 40(%rsp)\n"
@@ -74,7 +69,7 @@ __asm__(".pushsection .text\n"
         "    mov 104(%rsp), %r14\n"
         "    mov 112(%rsp), %r15\n"
         "    mov 56(%rsp), %rsp\n"
-        "    jmp *%rcx\n"
+        "    jmp *halo__linux_stack + 65536 - 384 + 120(%rip)\n"
         ".popsection\n");
 
 #ifdef HALO_RUNTIME
@@ -152,56 +147,12 @@ void halo__linux_keep(void)
     halo__port_around(keep_others);
 }
 
-/* --- Signals ---------------------------------------------------------------------------------- */
-
-/* What a handler of the program's finds on the stack, the address to return to first. */
-struct delivery {
-    uint64_t restorer;
-    uint64_t mask; /* to go back to */
-    uint64_t info[16];
-    uint64_t context[16]; /* nothing that can be known */
-    struct frame frame;
-};
-
-/* The frame becomes the start of the handler; what it was lies on the program's stack. */
-static void deliver(struct frame *frame)
-{
-    struct linux_action action;
-    uint64_t mask, at;
-    const uint32_t signal = linux_take_signal(&halo__linux, &action, &mask);
-    struct delivery *delivery;
-
-    if (!signal)
-        return;
-    at = (frame->rsp - RED_ZONE - sizeof(*delivery)) / 16 * 16 - 8; /* as after a call */
-    delivery = (struct delivery *)(uintptr_t)at;
-    memset(delivery, 0, offsetof(struct delivery, frame));
-    delivery->restorer = action.restorer;
-    delivery->mask = mask;
-    delivery->info[0] = signal;
-    memcpy(&delivery->frame, frame, sizeof(*frame));
-    frame->rsp = at;
-    frame->rcx = action.handler;
-    frame->rdi = signal;
-    frame->rsi = (uintptr_t)delivery->info;
-    frame->rdx = (uintptr_t)delivery->context;
-    frame->rax = 0;
-}
-
-/* The handler has returned to the restorer, which calls this: back to what it interrupted. */
-static void finish_signal(struct frame *frame)
-{
-    struct delivery *delivery = (struct delivery *)(uintptr_t)(frame->rsp - 8);
-
-    halo__linux.blocked = delivery->mask & ~(1ull << 8 | 1ull << 18); /* SIGKILL, SIGSTOP */
-    memcpy(frame, &delivery->frame, sizeof(*frame));
-}
-
 /* --- Calls ------------------------------------------------------------------------------------ */
 
 __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame *frame)
 {
     const uint64_t args[6] = {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9};
+    const uint64_t number = frame->rax;
 
     halo__port_silence(true);
     if (halo_boot_page()->epoch != epoch) {
@@ -211,11 +162,12 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
         memcpy(seed, halo_boot_page()->seed, sizeof(seed));
         linux_reseed(&halo__linux, seed);
     }
-    if (frame->rax == RT_SIGRETURN)
-        finish_signal(frame);
+    halo__linux.sp = frame->rsp;
+    if (number == RT_SIGRETURN)
+        halo__linux_finish(&halo__linux, frame);
     else
-        frame->rax = (uint64_t)linux_call(&halo__linux, frame->rax, args);
+        frame->rax = (uint64_t)linux_call(&halo__linux, number, args);
     ((struct halo_save *)(uintptr_t)halo_boot_page()->save)->calls = halo__linux.calls;
-    deliver(frame);
+    halo__linux_deliver(&halo__linux, frame, number);
     halo__port_silence(false);
 }

@@ -10,10 +10,16 @@
  *     poll.c       waiting for them: poll, select
  *     tree.c       names of files in memory, and their directories
  *     files.c      files in memory: their bytes, and what they are
- *     time.c       clocks and sleep
- *     process.c    exit, who one is, limits, signals as one thread sees them
+ *     clock.c      what time it is
+ *     time.c       the calls that ask for it, and sleep
+ *     process.c    exit, who one is, limits
+ *     signals.c    signals of the program's to itself: which are blocked, pending, handled
+ *     expiry.c     when a timer is due next
+ *     timers.c     alarms and timers: what they raise, and the calls that set them
+ *     wait.c       every wait that a signal can cut short
  *     random.c     random numbers
  *     entry.c      where a system call arrives, in a guest
+ *     handler.c    the frame that a handler finds on its stack, and the way back
  *     start.c      what the table needs, from the guest's library
  *     linked.c     the start of a program that is linked with all of this
  *     program.c    the start of one that is not: a file of Linux's, as it is
@@ -44,6 +50,8 @@
 #define LINUX_PIPE_ROOM 65536u
 #define LINUX_PATH_MAX 256u /* with its zero byte */
 #define LINUX_SIGNALS 64u
+#define LINUX_QUEUE 32u  /* signals that are pending, with what is told of them */
+#define LINUX_TIMERS 16u /* and the alarm */
 
 /* What the table needs from outside. Results are 0 or a count, or a negative errno. */
 struct linux_host {
@@ -112,6 +120,38 @@ struct linux_action { /* struct kernel_sigaction */
     uint64_t mask;
 };
 
+/* What is told of a signal that is pending: a part of siginfo_t. */
+struct linux_note {
+    uint32_t signal; /* 0: free */
+    int32_t code;
+    uint32_t pid, uid; /* of a timer: its number, and how often it was too late */
+    uint64_t value;
+    uint32_t timer; /* its number and 1, or 0 */
+};
+
+struct linux_timer {
+    bool is_used;
+    uint32_t clock, signal, notify;
+    uint64_t value;
+    int64_t at, interval; /* of the monotonic clock; 0: it does not run */
+    bool is_pending;      /* its signal was sent and not yet taken */
+    uint32_t overrun;     /* of the last one that was taken */
+};
+
+/* struct sigaltstack */
+struct linux_altstack {
+    uint64_t base;
+    uint32_t flags, pad;
+    uint64_t len;
+};
+
+/* A signal that has come for a handler. */
+struct linux_delivery {
+    struct linux_note note;
+    struct linux_action action;
+    uint64_t mask; /* to restore when the handler returns */
+};
+
 struct linux_table {
     const struct linux_host *host;
     uint64_t calls;
@@ -137,7 +177,18 @@ struct linux_table {
     uint64_t fs;
     struct linux_action actions[LINUX_SIGNALS + 1];
     uint64_t blocked, pending;
+    uint64_t own; /* of those that are pending: sent to the thread, not the process */
+    uint64_t kept_mask;
+    bool has_kept_mask; /* a call has put its mask in place of it */
+    struct linux_note notes[LINUX_QUEUE];
+    uint32_t note_count;
+    struct linux_altstack altstack;
+    uint64_t sp; /* the program's, at the call */
     char name[16];
+
+    /* timers.c: the last is the alarm's */
+    struct linux_timer timers[LINUX_TIMERS + 1];
+    uint32_t timer_count; /* of those that run */
 
     /* random.c */
     uint32_t key[8];
@@ -162,10 +213,22 @@ void linux_memory_give(struct linux_table *table, void *base, uint64_t len);
 /* Answer a system call: its result, or a negative errno. */
 int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t args[6]);
 
+/* Raise what the timers have due. Cheap where none runs. */
+void linux_timers_look(struct linux_table *table);
 /*
- * A signal that has come for a handler of the program's, and is blocked from now on; 0: none. The
- * mask to restore when the handler returns comes with it.
+ * The next signal for a handler of the program's, which is blocked from now on; false: none. What
+ * ends the program does so here.
  */
-uint32_t linux_take_signal(struct linux_table *table, struct linux_action *action, uint64_t *mask);
+bool linux_take_signal(struct linux_table *table, struct linux_delivery *delivery);
+/* The alternate stack that a handler at this stack pointer is to begin on, or 0. */
+uint64_t linux_altstack_top(const struct linux_table *table, uint64_t sp);
+/* Use another one, if it may be used: 0 or a negative errno. */
+int64_t linux_altstack_set(struct linux_table *table, const struct linux_altstack *new,
+                           uint64_t sp);
+/* The same, with flags that say how this stack pointer stands to it. */
+struct linux_altstack linux_altstack_get(const struct linux_table *table, uint64_t sp);
+/* May all of this be written, or read? */
+bool linux_may_read(const struct linux_table *table, uint64_t address, uint64_t len);
+bool linux_may_write(const struct linux_table *table, uint64_t address, uint64_t len);
 
 #endif

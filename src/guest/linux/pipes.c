@@ -87,12 +87,15 @@ void linux_pipe_closed(struct linux_table *table, const struct linux_open *open)
 
 /* --- Reading and writing ---------------------------------------------------------------------- */
 
-static int64_t would_wait(const struct linux_open *open)
+static int64_t would_wait(struct linux_table *table, const struct linux_open *open)
 {
-    return open->flags & O_NONBLOCK_ ? -L_EAGAIN : -L_EDEADLK;
+    if (open->flags & O_NONBLOCK_)
+        return -L_EAGAIN;
+    return linux_wait_for_signal(table, -L_ERESTARTSYS, -L_EDEADLK);
 }
 
-int64_t linux_pipe_read(const struct linux_open *open, void *to, uint64_t len)
+int64_t linux_pipe_read(struct linux_table *table, const struct linux_open *open, void *to,
+                        uint64_t len)
 {
     struct linux_pipe *pipe = open->pipe;
     const uint32_t part = len < pipe->len ? (uint32_t)len : pipe->len;
@@ -101,7 +104,7 @@ int64_t linux_pipe_read(const struct linux_open *open, void *to, uint64_t len)
     if (len == 0)
         return 0;
     if (pipe->len == 0)
-        return pipe->ends[1] == 0 ? 0 : would_wait(open);
+        return pipe->ends[1] == 0 ? 0 : would_wait(table, open);
     memcpy(to, pipe->bytes + pipe->from, first);
     if (part > first)
         memcpy((unsigned char *)to + first, pipe->bytes, part - first);
@@ -125,7 +128,7 @@ int64_t linux_pipe_write(struct linux_table *table, const struct linux_open *ope
         return -L_EPIPE;
     }
     if (room == 0 || (len <= ATOMIC && room < len))
-        return would_wait(open);
+        return would_wait(table, open);
     memcpy(pipe->bytes + end, from, first);
     if (part > first)
         memcpy(pipe->bytes, (const unsigned char *)from + first, part - first);

@@ -54,14 +54,18 @@ static bool can_wait(struct linux_table *table, const struct polled *polled)
 }
 
 /*
- * How many of these are ready, within so long. The first stream that can be waited for gets all the
+ * How many of these are ready, within so long or until a signal comes, which is -ERESTARTNOHAND.
+ * The first stream that can be waited for gets all the
  * time; standard input is the only one.
  */
 static int64_t wait_for(struct linux_table *table, struct polled *all, uint64_t count,
                         int64_t wait_ns)
 {
+    const int64_t next = wait_ns ? linux_timers_next(table) : INT64_MAX;
     int64_t ready = 0;
 
+    if (wait_ns > next)
+        wait_ns = next;
     for (int pass = 0; pass < 2 && ready == 0; pass++) {
         bool has_waited = false;
 
@@ -80,7 +84,8 @@ static int64_t wait_for(struct linux_table *table, struct polled *all, uint64_t 
         if (pass == 1 && !has_waited && ready == 0)
             table->host->sleep(table->host->context, wait_ns);
     }
-    return ready;
+    linux_timers_look(table);
+    return ready == 0 && linux_is_interrupted(table) ? -L_ERESTARTNOHAND : ready;
 }
 
 /* A time of the program's, of so many units in a second: nanoseconds, cut at what fits. */
@@ -114,7 +119,8 @@ static int64_t poll(struct linux_table *table, uint64_t address, uint64_t count,
         linux_take(table, address, all, count * sizeof(all[0])))
         return -L_EFAULT;
     ready = wait_for(table, all, count, wait_ns);
-    (void)linux_give(table, address, all, count * sizeof(all[0]));
+    if (ready >= 0)
+        (void)linux_give(table, address, all, count * sizeof(all[0]));
     return ready;
 }
 
@@ -128,9 +134,12 @@ int64_t linux_poll(struct linux_table *table, const uint64_t *args)
 int64_t linux_ppoll(struct linux_table *table, const uint64_t *args)
 {
     int64_t ns;
-    const int64_t error = take_wait(table, args[2], SECOND, &ns);
+    int64_t error = take_wait(table, args[2], SECOND, &ns);
 
-    return error ? error : poll(table, args[0], (uint32_t)args[1], ns);
+    if (error)
+        return error;
+    error = linux_mask_for_now(table, args[3], args[4]);
+    return error ? error : linux_unmask(table, poll(table, args[0], (uint32_t)args[1], ns));
 }
 
 /* --- select ----------------------------------------------------------------------------------- */
@@ -170,7 +179,10 @@ static int64_t select(struct linux_table *table, const uint64_t *args, int64_t w
     error = list_sets(table, sets, all, &count);
     if (error)
         return error;
-    (void)wait_for(table, all, count, wait_ns);
+    ready = wait_for(table, all, count, wait_ns);
+    if (ready < 0)
+        return ready;
+    ready = 0;
     memset(sets, 0, sizeof(sets));
     for (uint64_t i = 0; i < count; i++) {
         const uint64_t bit = 1ull << all[i].fd;
@@ -203,7 +215,7 @@ static int64_t timed_select(struct linux_table *table, const uint64_t *args, int
     table->host->now(table->host->context, &from, &real);
     ready = select(table, args, ns);
     table->host->now(table->host->context, &to, &real);
-    if (ready >= 0) {
+    if (ready >= 0 || ready == -L_ERESTARTNOHAND) {
         left = to - from < ns ? ns - (to - from) : 0;
         (void)linux_give(table, args[4],
                          (const int64_t[2]){left / SECOND, left % SECOND / (SECOND / units)}, 16);
@@ -218,5 +230,13 @@ int64_t linux_select(struct linux_table *table, const uint64_t *args)
 
 int64_t linux_pselect(struct linux_table *table, const uint64_t *args)
 {
-    return timed_select(table, args, SECOND);
+    uint64_t mask[2] = {0}; /* its address and length, as there are but six arguments */
+    int64_t error;
+
+    if (args[5] && linux_take(table, args[5], mask, sizeof(mask)))
+        return -L_EFAULT;
+    error = linux_mask_for_now(table, mask[0], mask[1]);
+    if (error)
+        return error;
+    return linux_unmask(table, timed_select(table, args, SECOND));
 }

@@ -1,8 +1,8 @@
-/* Who the program is, how it ends, and signals as one thread sees them. */
+/* Who the program is, how it ends, and its limits. */
 #include "calls.h"
 #include <string.h>
 
-enum { PID = 1000, UID = 1000 };
+enum { PID = LINUX_PID, UID = LINUX_UID };
 
 int64_t linux_exit(struct linux_table *table, const uint64_t *args)
 {
@@ -161,15 +161,13 @@ int64_t linux_futex(struct linux_table *table, const uint64_t *args)
     if (word != (uint32_t)args[2])
         return -L_EAGAIN;
     if (!args[3])
-        return -L_EDEADLK;
+        return linux_wait_for_signal(table, -L_ERESTARTSYS, -L_EDEADLK);
     ns = time[0] < INT64_MAX / 1000000000 - 1 ? time[0] * 1000000000 + time[1] : INT64_MAX;
     if (what == WAIT_BITSET) { /* an absolute time */
         table->host->now(table->host->context, &now, &real);
         ns -= args[1] & 0x100 ? real : now;
     }
-    if (ns > 0)
-        table->host->sleep(table->host->context, ns);
-    return -L_ETIMEDOUT;
+    return ns > 0 && linux_sleep(table, ns) ? -L_EINTR : -L_ETIMEDOUT;
 }
 
 int64_t linux_sched_getaffinity(struct linux_table *table, const uint64_t *args)
@@ -214,159 +212,4 @@ int64_t linux_getrusage(struct linux_table *table, const uint64_t *args)
         usage[1] = (now - table->start_ns) % 1000000000 / 1000;
     }
     return linux_give(table, args[1], usage, sizeof(usage));
-}
-
-/* --- Signals ---------------------------------------------------------------------------------- */
-
-enum { SIGKILL_ = 9, SIGCHLD_ = 17, SIGCONT_ = 18, SIGSTOP_ = 19, SIGURG_ = 23, SIGWINCH_ = 28 };
-
-#define SET_LEN 8u
-#define BIT(signal) (1ull << ((signal)-1))
-#define UNBLOCKABLE (BIT(SIGKILL_) | BIT(SIGSTOP_))
-#define IGNORED_BY_DEFAULT (BIT(SIGCHLD_) | BIT(SIGCONT_) | BIT(SIGURG_) | BIT(SIGWINCH_))
-
-int64_t linux_rt_sigaction(struct linux_table *table, const uint64_t *args)
-{
-    const uint32_t signal = (uint32_t)args[0];
-    struct linux_action new;
-    struct linux_action old;
-
-    if (args[3] != SET_LEN)
-        return -L_EINVAL;
-    if (args[1] && linux_take(table, args[1], &new, sizeof(new)))
-        return -L_EFAULT;
-    if (signal == 0 || signal > LINUX_SIGNALS || (args[1] && (UNBLOCKABLE & BIT(signal))))
-        return -L_EINVAL;
-    old = table->actions[signal];
-    if (args[1]) {
-        new.mask &= ~UNBLOCKABLE;
-        table->actions[signal] = new;
-        if (new.handler == 1 || (new.handler == 0 && (IGNORED_BY_DEFAULT & BIT(signal))))
-            table->pending &= ~BIT(signal); /* even where it is blocked */
-    }
-    return args[2] ? linux_give(table, args[2], &old, sizeof(old)) : 0;
-}
-
-/* A signal whose time has come: what it does by itself. Those with a handler stay pending. */
-static void act(struct linux_table *table)
-{
-    for (uint32_t signal = 1; signal <= LINUX_SIGNALS; signal++) {
-        const uint64_t handler = table->actions[signal].handler;
-
-        if (!(table->pending & ~table->blocked & BIT(signal)) || handler > 1)
-            continue;
-        table->pending &= ~BIT(signal);
-        if (handler == 1 || (IGNORED_BY_DEFAULT & BIT(signal)))
-            continue;
-        table->host->halt(table->host->context, 128 + (int)signal);
-    }
-}
-
-int64_t linux_rt_sigprocmask(struct linux_table *table, const uint64_t *args)
-{
-    enum { BLOCK = 0, UNBLOCK = 1, SETMASK = 2 };
-    const uint64_t before = table->blocked;
-    uint64_t set = 0;
-
-    if (args[3] != SET_LEN)
-        return -L_EINVAL;
-    if (args[1]) {
-        if (linux_take(table, args[1], &set, sizeof(set)))
-            return -L_EFAULT;
-        set &= ~UNBLOCKABLE;
-        switch ((uint32_t)args[0]) {
-        case BLOCK:
-            table->blocked |= set;
-            break;
-        case UNBLOCK:
-            table->blocked &= ~set;
-            break;
-        case SETMASK:
-            table->blocked = set;
-            break;
-        default:
-            return -L_EINVAL;
-        }
-        act(table);
-    }
-    return args[2] ? linux_give(table, args[2], &before, sizeof(before)) : 0;
-}
-
-int64_t linux_rt_sigpending(struct linux_table *table, const uint64_t *args)
-{
-    const uint64_t set = table->pending & table->blocked;
-
-    if (args[1] > SET_LEN)
-        return -L_EINVAL;
-    return linux_give(table, args[0], &set, args[1]);
-}
-
-void linux_raise(struct linux_table *table, uint32_t signal)
-{
-    table->pending |= BIT(signal);
-    act(table);
-}
-
-static int64_t send(struct linux_table *table, uint32_t signal)
-{
-    if (signal > LINUX_SIGNALS)
-        return -L_EINVAL;
-    if (signal > 0)
-        linux_raise(table, signal);
-    return 0;
-}
-
-int64_t linux_kill(struct linux_table *table, const uint64_t *args)
-{
-    const int32_t to = (int32_t)args[0];
-
-    return to == PID || to == 0 || to == -PID ? send(table, (uint32_t)args[1]) : -L_ESRCH;
-}
-
-int64_t linux_tkill(struct linux_table *table, const uint64_t *args)
-{
-    if ((int32_t)args[0] <= 0)
-        return -L_EINVAL;
-    return (uint32_t)args[0] == PID ? send(table, (uint32_t)args[1]) : -L_ESRCH;
-}
-
-int64_t linux_tgkill(struct linux_table *table, const uint64_t *args)
-{
-    if ((int32_t)args[0] <= 0)
-        return -L_EINVAL;
-    return (uint32_t)args[0] == PID ? linux_tkill(table, args + 1) : -L_ESRCH;
-}
-
-/* Handlers run on the program's stack: there is no other. */
-int64_t linux_sigaltstack(struct linux_table *table, const uint64_t *args)
-{
-    const struct {
-        uint64_t base;
-        uint32_t flags, pad;
-        uint64_t len;
-    } none = {.flags = 2};
-
-    if (args[0])
-        return -L_ENOSYS;
-    return args[1] ? linux_give(table, args[1], &none, sizeof(none)) : 0;
-}
-
-uint32_t linux_take_signal(struct linux_table *table, struct linux_action *action, uint64_t *mask)
-{
-    const uint64_t nodefer = 0x40000000, resethand = 0x80000000;
-    uint64_t due;
-    uint32_t signal;
-
-    act(table); /* the mask or the handler may have changed since it came */
-    due = table->pending & ~table->blocked;
-    if (!due)
-        return 0;
-    signal = (uint32_t)__builtin_ctzll(due) + 1;
-    table->pending &= ~BIT(signal);
-    *action = table->actions[signal];
-    *mask = table->blocked;
-    table->blocked |= action->mask | (action->flags & nodefer ? 0 : BIT(signal));
-    if (action->flags & resethand)
-        table->actions[signal].handler = 0;
-    return signal;
 }

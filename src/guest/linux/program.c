@@ -5,11 +5,19 @@
  */
 #include "start.h"
 #include "entry.h"
+#include "handler.h"
 #include "linux.h"
 #include <cpuid.h>
 #include <elf.h>
 
-enum { VECTOR_WORDS = 40, RANDOM_LEN = 16, UID = 1000, READABLE = 1, WRITABLE = 2 };
+enum {
+    VECTOR_WORDS = 42,
+    RANDOM_LEN = 16,
+    UID = 1000,
+    READABLE = 1,
+    WRITABLE = 2,
+    MINSIGSTKSZ = 51
+};
 
 static const char platform[] = "x86_64";
 
@@ -58,6 +66,7 @@ static uint64_t *put_vector(uint64_t *at, const struct halo_program_start *start
         AT_RANDOM,   words,
         AT_PLATFORM, words + RANDOM_LEN,
         AT_EXECFN,   name,
+        MINSIGSTKSZ, halo__linux_frame_len(),
         AT_NULL,     0,
     };
 

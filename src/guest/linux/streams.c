@@ -159,6 +159,19 @@ static struct linux_open *to_write(struct linux_table *table, uint64_t number)
     return open && (open->flags & O_ACCMODE_) != 0 ? open : NULL;
 }
 
+/* While a timer runs, what it raises may come before there is something to read. */
+static int64_t read_stream(struct linux_table *table, uint32_t handle, void *to, uint64_t len)
+{
+    const int64_t next = linux_timers_next(table);
+
+    if (next < INT64_MAX && !table->host->readable(table->host->context, handle, next)) {
+        linux_timers_look(table);
+        if (linux_is_interrupted(table))
+            return -L_ERESTARTSYS;
+    }
+    return table->host->read(table->host->context, handle, to, len);
+}
+
 static int64_t read_some(struct linux_table *table, struct linux_open *open, void *to, uint64_t len)
 {
     int64_t got;
@@ -167,7 +180,7 @@ static int64_t read_some(struct linux_table *table, struct linux_open *open, voi
         len = COUNT_MAX;
     switch (open->kind) {
     case LINUX_STREAM:
-        return len ? table->host->read(table->host->context, open->handle, to, len) : 0;
+        return len ? read_stream(table, open->handle, to, len) : 0;
     case LINUX_ZERO:
         if (len > 0)
             memset(to, 0, len);
@@ -176,7 +189,7 @@ static int64_t read_some(struct linux_table *table, struct linux_open *open, voi
         linux_random(table, to, len);
         return (int64_t)len;
     case LINUX_PIPE:
-        return linux_pipe_read(open, to, len);
+        return linux_pipe_read(table, open, to, len);
     case LINUX_FILE:
         got = linux_file_read(open->file, open->offset, to, len);
         if (got > 0)

@@ -31,7 +31,11 @@ static linux_function *const functions[] = {
     [28] = linux_madvise,
     [32] = linux_dup,
     [33] = linux_dup2,
+    [34] = linux_pause,
     [35] = linux_nanosleep,
+    [36] = linux_getitimer,
+    [37] = linux_alarm,
+    [38] = linux_setitimer,
     [39] = linux_getpid,
     [60] = linux_exit,
     [62] = linux_kill,
@@ -61,6 +65,9 @@ static linux_function *const functions[] = {
     [108] = linux_getuid,
     [110] = linux_getppid,
     [127] = linux_rt_sigpending,
+    [128] = linux_rt_sigtimedwait,
+    [129] = linux_rt_sigqueueinfo,
+    [130] = linux_rt_sigsuspend,
     [131] = linux_sigaltstack,
     [157] = linux_prctl,
     [158] = linux_arch_prctl,
@@ -71,6 +78,11 @@ static linux_function *const functions[] = {
     [204] = linux_sched_getaffinity,
     [217] = linux_getdents,
     [218] = linux_set_tid_address,
+    [222] = linux_timer_create,
+    [223] = linux_timer_settime,
+    [224] = linux_timer_gettime,
+    [225] = linux_timer_getoverrun,
+    [226] = linux_timer_delete,
     [228] = linux_clock_gettime,
     [229] = linux_clock_getres,
     [230] = linux_clock_nanosleep,
@@ -85,6 +97,7 @@ static linux_function *const functions[] = {
     [273] = linux_nothing,
     [292] = linux_dup3,
     [293] = linux_make_pipe2,
+    [297] = linux_rt_tgsigqueueinfo,
     [302] = linux_prlimit,
     [318] = linux_getrandom,
     [439] = linux_faccessat,
@@ -108,6 +121,7 @@ void linux_init(struct linux_table *table, const struct linux_host *host, void *
 int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t args[6])
 {
     table->calls++;
+    linux_timers_look(table);
     if (number < sizeof(functions) / sizeof(functions[0]) && functions[number])
         return functions[number](table, args);
     if (number < LINUX_CALLS && table->unknown)

@@ -1,57 +1,12 @@
-/* Clocks and sleep. */
+/* System calls that ask for the time, or let it go by. */
 #include "calls.h"
 
 #define SECOND 1000000000
 
-enum clock {
-    REALTIME,
-    MONOTONIC,
-    PROCESS,
-    THREAD,
-    MONOTONIC_RAW,
-    REALTIME_COARSE,
-    MONOTONIC_COARSE,
-    BOOTTIME
-};
-
-/* A clock in nanoseconds; -EINVAL for one that there is not. */
-static int64_t read_clock(struct linux_table *table, uint32_t clock, int64_t *ns)
-{
-    int64_t monotonic, real;
-
-    table->host->now(table->host->context, &monotonic, &real);
-    switch (clock) {
-    case REALTIME:
-    case REALTIME_COARSE:
-        *ns = real;
-        return 0;
-    case MONOTONIC:
-    case MONOTONIC_RAW:
-    case MONOTONIC_COARSE:
-    case BOOTTIME:
-        *ns = monotonic;
-        return 0;
-    case PROCESS: /* as if it had run all the time */
-    case THREAD:
-        *ns = monotonic - table->start_ns;
-        return 0;
-    default:
-        return -L_EINVAL;
-    }
-}
-
-int64_t linux_now(struct linux_table *table)
-{
-    int64_t ns;
-
-    (void)read_clock(table, REALTIME, &ns);
-    return ns;
-}
-
 int64_t linux_clock_gettime(struct linux_table *table, const uint64_t *args)
 {
     int64_t ns, time[2];
-    const int64_t error = read_clock(table, (uint32_t)args[0], &ns);
+    const int64_t error = linux_clock(table, (uint32_t)args[0], &ns);
 
     if (error)
         return error;
@@ -64,7 +19,7 @@ int64_t linux_clock_getres(struct linux_table *table, const uint64_t *args)
 {
     const int64_t time[2] = {0, 1};
     int64_t ns;
-    const int64_t error = read_clock(table, (uint32_t)args[0], &ns);
+    const int64_t error = linux_clock(table, (uint32_t)args[0], &ns);
 
     if (error)
         return error;
@@ -102,30 +57,38 @@ static int64_t take_time(const struct linux_table *table, uint64_t address, int6
     return 0;
 }
 
+/* Sleep; what is left when a signal comes goes to an address, if one is given. */
+static int64_t sleep_and_tell(struct linux_table *table, int64_t ns, uint64_t address)
+{
+    const int64_t left = ns > 0 ? linux_sleep(table, ns) : 0;
+
+    if (!left)
+        return 0;
+    if (address && linux_give(table, address, (const int64_t[2]){left / SECOND, left % SECOND}, 16))
+        return -L_EFAULT;
+    return -L_EINTR;
+}
+
 int64_t linux_nanosleep(struct linux_table *table, const uint64_t *args)
 {
     int64_t ns;
     const int64_t error = take_time(table, args[0], &ns);
 
-    if (!error && ns > 0)
-        table->host->sleep(table->host->context, ns);
-    return error;
+    return error ? error : sleep_and_tell(table, ns, args[1]);
 }
 
 int64_t linux_clock_nanosleep(struct linux_table *table, const uint64_t *args)
 {
-    enum { ABSTIME = 1 };
+    enum { ABSTIME = 1, THREAD = 3 };
     int64_t ns, now;
     int64_t error;
 
-    if ((uint32_t)args[0] == THREAD || read_clock(table, (uint32_t)args[0], &now))
+    if ((uint32_t)args[0] == THREAD || linux_clock(table, (uint32_t)args[0], &now))
         return -L_EINVAL;
     error = take_time(table, args[2], &ns);
     if (error)
         return error;
     if (args[1] & ABSTIME)
-        ns -= now;
-    if (ns > 0)
-        table->host->sleep(table->host->context, ns);
-    return 0;
+        return sleep_and_tell(table, ns - now, 0);
+    return sleep_and_tell(table, ns, args[3]);
 }

@@ -1,0 +1,23 @@
+/* Where a system call has come from, and the frame of a handler on the program's stack. */
+#ifndef HALO_SRC_GUEST_LINUX_HANDLER_H
+#define HALO_SRC_GUEST_LINUX_HANDLER_H
+
+#include "linux.h"
+
+/* The program's registers, as entry.c saves and loads them. */
+struct frame {
+    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r12, r13, r14, r15, rip;
+    _Alignas(16) unsigned char xmm[16][16];
+};
+
+/*
+ * At the end of call `number`: run the handlers of what has come, if any. The frame becomes the
+ * start of the handler, and its result what the handler's return will load.
+ */
+void halo__linux_deliver(struct linux_table *table, struct frame *frame, uint64_t number);
+/* The handler has returned to the restorer, which calls this: back to what it interrupted. */
+void halo__linux_finish(struct linux_table *table, struct frame *frame);
+/* The room that such a frame takes, for AT_MINSIGSTKSZ. */
+uint64_t halo__linux_frame_len(void);
+
+#endif
