@@ -173,6 +173,12 @@ static inline uint32_t halo_device_in_flight(const struct halo_device *device)
     return device->place.size - device->room - device->staged;
 }
 
+/* Whether poll would find something, or a broken rule: one load, by which nothing is decided. */
+static inline bool halo_device_has_next(const struct halo_device *device)
+{
+    return ((halo_shm_load_meta(device->avail.desc) ^ device->avail.phase) & HALO_META_PHASE) == 0;
+}
+
 /*
  * Any chain at the cursor, of whose first descriptor `meta` was loaded, and `addr`, too: the rest
  * of halo_device_poll.

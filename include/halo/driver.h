@@ -468,6 +468,12 @@ static inline bool halo_driver_should_kick(struct halo_driver *driver)
                              driver->place.size);
 }
 
+/* Whether poll would find something, or a broken rule: one load, by which nothing is decided. */
+static inline bool halo_driver_has_next(const struct halo_driver *driver)
+{
+    return ((halo_shm_load_meta(driver->used.desc) ^ driver->used.phase) & HALO_META_PHASE) == 0;
+}
+
 /* Any used entry at the cursor, of which `meta` was loaded: the rest of halo_driver_poll. */
 int halo_driver_take(struct halo_driver *driver, struct halo_used *used, uint64_t meta);
 

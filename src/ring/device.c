@@ -735,7 +735,7 @@ bool halo_device_arm(struct halo_device *device)
         return true;
     halo_shm_store_event(device->place.device_event, halo_event_at(at));
     halo_shm_fence();
-    return is_available(device->avail);
+    return halo_device_has_next(device);
 }
 
 bool halo_device_arm_after(struct halo_device *device, uint32_t count)
@@ -753,7 +753,7 @@ bool halo_device_arm_after(struct halo_device *device, uint32_t count)
                          halo_event_at(halo_at_cursor(mark, &device->place)));
     halo_shm_fence();
     /* The first one too, for else a driver that lies could keep the device from sleeping. */
-    return is_available(mark) && is_available(device->avail);
+    return is_available(mark) && halo_device_has_next(device);
 }
 
 void halo_device_disarm(struct halo_device *device)

@@ -244,15 +244,13 @@ int halo_driver_poll_batch(struct halo_driver *driver, struct halo_used *used, u
 bool halo_driver_arm(struct halo_driver *driver)
 {
     const struct halo_cursor at = halo_driver_used(driver);
-    uint64_t meta;
 
     halo_driver_check(driver);
     if (driver->violation.reason)
         return true;
     halo_shm_store_event(driver->place.driver_event, halo_event_at(at));
     halo_shm_fence();
-    meta = halo_shm_load_meta(driver->used.desc);
-    return ((meta ^ driver->used.phase) & HALO_META_PHASE) == 0;
+    return halo_driver_has_next(driver);
 }
 
 /*
