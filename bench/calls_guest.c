@@ -21,6 +21,11 @@ HALO_EXPORT(successor, "successor", HALO_I64, HALO_I64)
     halo_return(call, halo_i64(args[0].i64 + 1));
 }
 
+HALO_EXPORT(echo, "echo", HALO_BYTES, HALO_BYTES)
+{
+    halo_return(call, args[0]);
+}
+
 static uint64_t number(const char *digits)
 {
     uint64_t value = 0;

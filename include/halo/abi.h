@@ -123,6 +123,9 @@ struct halo_boot {
     uint64_t program;        /* address of a struct halo_program_start, or 0 */
     uint32_t aggregates_max; /* HALO_AGGREGATES_MAX where the host calls aggregates, or 0 */
     uint32_t arguments_max;  /* of functions, absent values too: 16, or 0: 8, and none are absent */
+    uint32_t poll_ticks; /* of the time stamp counter, for which a guest that finds nothing looks
+                            before it waits: its host runs beside it; or 0 */
+    uint32_t spare;
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -156,7 +159,8 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, env_count) == 300, "boot page layo
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, program) == 304, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, aggregates_max) == 312, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, arguments_max) == 316, "boot page layout");
-HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 320, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, poll_ticks) == 320, "boot page layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 328, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
 

@@ -41,7 +41,8 @@ enum halo_wall {
     HALO_WALL_CALLS = 1, /* seccomp: system calls, of all threads of the process */
     HALO_WALL_FILES =
         2, /* Landlock: no path can be opened, made or removed, and from Linux 6.7 on
-              no TCP port; of the calling thread and those that it makes from now on */
+              no TCP port; of the calling thread and those that it makes from now on, so not of one
+              that a sandbox has already (struct halo_options, threaded) */
 };
 
 /*

@@ -161,7 +161,24 @@ struct halo_options {
      */
     uint64_t cpu_ms;
     uint32_t exits_per_second;
+    /*
+     * The guest runs on a thread of its own, while its host serves it on the calling thread: both
+     * look at the rings, and a call or an answer need not make the guest leave. The guest goes on
+     * when the function that ran it has returned, until it waits, or the time limit of that one is
+     * over: what it asks for meanwhile is served when it is next run. So how often it leaves is
+     * another number each time, and bytes that halo_stream_peek shows may change meanwhile. Rings
+     * only: with stacks HALO_EINVAL.
+     *
+     * A side that finds nothing looks on before it sleeps, for as long as that is seen to pay, and
+     * poll_ns nanoseconds at most: 0 is HALO_POLL_DEFAULT, and HALO_POLL_NEVER not at all. Where
+     * this process has one processor, neither side looks.
+     */
+    bool threaded;
+    uint32_t poll_ns;
 };
+
+#define HALO_POLL_DEFAULT 40000u
+#define HALO_POLL_NEVER UINT32_MAX
 
 #define HALO_CPU_MS_MAX 1000000000000ull
 #define HALO_EXITS_MAX 100000000u

@@ -27,8 +27,9 @@ extern "C" {
  * The registers of a guest that does not run: of one that has ended, at its end, whichever that was
  * (of a fault at the instruction that faulted); of one that was stopped at a time limit, or waits,
  * or calls the host, where it is meanwhile. Of a process that was killed, or did not say in time
- * where it is, nothing is known. Returns 0, HALO_ESTATE for a sandbox that was not opened, or
- * HALO_EBUSY.
+ * where it is, nothing is known. One on a thread of its own is let come to its wait first, or
+ * stopped after 100 ms. Returns 0; HALO_ESTATE for a sandbox that was not opened, or inside of a
+ * function of the host's beside which the guest runs on; or HALO_EBUSY.
  */
 int halo_processor(struct halo_sandbox *box, struct halo_processor *processor);
 

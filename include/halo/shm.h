@@ -4,7 +4,8 @@
  * A ring lives in memory that an untrusted peer writes at any time. Everything Halo does with such
  * memory goes through the functions below, and nothing outside this header has an atomic, a
  * volatile or a cast of a guest address for it. (A host's threads have atomics among themselves, in
- * src/host/owner.h and budget.c.) Each function touches a word exactly once.
+ * src/host/owner.h, budget.c, runner.h, runner.c and machine/stop.h.) Each function touches a word
+ * exactly once.
  *
  * A descriptor is handled as two 64-bit words: `addr`, and `meta`, which packs len, id and flags.
  * The flags decide who owns a descriptor, so one load of `meta` gives the owner's word together

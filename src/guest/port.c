@@ -1,6 +1,7 @@
 /* The guest's end of the queue to the host: see port.h. */
 #include "port.h"
 #include "stack.h"
+#include "../message/patience.h"
 
 #define REQUESTS (HALO_QUEUE_SIZE_MAX / 2) /* in flight: none has less than two descriptors */
 #define PARTS (HALO_QUEUE_SIZE_MAX + 320u) /* of those, and of requests that are being built */
@@ -26,6 +27,8 @@ static struct halo__memory pool;                    /* what nobody has taken of 
 static uint32_t waits;                              /* one inside the other */
 uint32_t halo__port_reserved, halo__port_unsent, halo__port_came;
 static bool is_silent; /* no call of the host's is served now */
+
+static struct halo_patience patience; /* before leaving, in ticks; none before its host has some */
 
 /* --- Start ------------------------------------------------------------------------------------ */
 
@@ -65,6 +68,7 @@ void halo__port_start(void)
                 "the pool is misplaced");
     halo__check(halo_sender_init(&halo__port, &config, memory), "the ring is misplaced");
     pool = (struct halo__memory){base + len, boot->pool_len - len};
+    patience.most = boot->poll_ticks;
 }
 
 void halo__port_add(const struct halo__service *service)
@@ -185,9 +189,23 @@ static inline void wait_at_host(enum halo_wait_for what, uint64_t ns)
         halo__doorbell(HALO_DOORBELL_WAIT, what, ns);
 }
 
+static bool has_news(const void *nothing)
+{
+    (void)nothing;
+    return halo_driver_has_next(&halo__port.driver) || (server && !is_silent && server->has_news());
+}
+
+/* Of a host that serves the guest while it runs: whether it has something soon. */
+__attribute__((noinline)) static bool comes_soon(void)
+{
+    return halo__patience_look(&patience, has_news, NULL);
+}
+
 /* Leave the guest until something has come, unless it has. */
 static inline void leave(enum halo_wait_for what, uint32_t inside)
 {
+    if (patience.most && comes_soon())
+        return;
     const bool answers = halo__port.answered > 0 || halo_driver_arm(&halo__port.driver);
     const bool calls = server && !is_silent && server->arm(inside);
 

@@ -37,6 +37,8 @@ struct halo__service {
     bool (*serve)(uint32_t waits);
     /* Make visible what was answered. */
     void (*flush)(void);
+    /* While the guest looks before it leaves: whether something is there, in the queue alone. */
+    bool (*has_news)(void);
     /* Before leaving the guest: true where something is there, or was put off and is due now. */
     bool (*arm)(uint32_t waits);
     /* Serve a message that was popped from the host's stack, free it, and push the answer. */

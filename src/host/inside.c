@@ -20,6 +20,11 @@ static int look(struct halo_sandbox *box, struct halo_processor *processor)
     *processor = (struct halo_processor){.known = HALO_PROCESSOR_NOTHING};
     if (!box->loop.state)
         return halo__fail(&box->words, HALO_ESTATE, "this sandbox was not opened");
+    if (box->loop.runner.has_guest && box->run_depth > 0)
+        return halo__fail(&box->words, HALO_ESTATE,
+                          "the guest runs, on a thread of its own, beside this function of its "
+                          "host's");
+    (void)halo__settle(box); /* also where it ends meanwhile, there is something to look at */
     halo__loop_look(&box->loop, processor);
     return 0;
 }

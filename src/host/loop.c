@@ -85,6 +85,17 @@ static int wait(struct halo_loop *loop)
     return 0;
 }
 
+/* The exit of a guest that has its own thread. */
+static int take_exit(struct halo_loop *loop, struct halo_exit *exit)
+{
+    const int error = halo__runner_take(&loop->runner, exit);
+
+    loop->port->guest = HALO_GUEST_RUNS; /* as far as the exit does not say otherwise */
+    loop->exits += loop->runner.kicks;
+    loop->kicks += loop->runner.kicks;
+    return error;
+}
+
 /* --- The end ---------------------------------------------------------------------------------- */
 
 /* Everything that is still on its way out goes out before the guest's end is reported. */
@@ -117,10 +128,19 @@ static void let_out(struct halo_loop *loop, int error)
     *loop->words = kept;
 }
 
+void halo__loop_stop(struct halo_loop *loop)
+{
+    struct halo_exit exit;
+
+    if (loop->runner.has_guest)
+        (void)take_exit(loop, &exit);
+}
+
 int halo__loop_end(struct halo_loop *loop, int error)
 {
     const bool was_stopped = loop->state == HALO_STATE_RUNNING && error && !loop->port->halted;
 
+    halo__loop_stop(loop);
     loop->state = HALO_STATE_ENDED; /* what goes wrong from here on ends it no more */
     if (error == HALO_EPOISONED)
         loop->machine->backend->look(loop->machine, &loop->port->poison.processor);
@@ -203,6 +223,10 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
         return 0;
     case HALO_DOORBELL_WAIT:
         loop->waits++;
+        /* What was published while the guest ran it has mostly seen; one that waits for a time
+         * only does not say. */
+        if (loop->runner.is_there && !exit->b && !halo__port_is_awaited(loop->port))
+            loop->port->answered = false;
         loop->port->guest = exit->a == HALO_WAIT_CALL ? HALO_GUEST_SERVES : HALO_GUEST_WAITS;
         if (exit->b)
             loop->wake = halo__deadline(exit->b < INT64_MAX ? (int64_t)exit->b : INT64_MAX);
@@ -238,8 +262,10 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
     loop->exits++;
     loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT || exit->kind == HALO_EXIT_PROTECT;
     switch (exit->kind) {
-    case HALO_EXIT_TIMEOUT: /* or it is time to look how much it has used */
-        return loop->limits.any && halo__now() < loop->deadline ? 0 : HALO_ETIMEDOUT;
+    case HALO_EXIT_TIMEOUT: /* or it is time to look how much it has used, or for a later run */
+        return (loop->limits.any || loop->runner.is_there) && halo__now() < loop->deadline
+                   ? 0
+                   : HALO_ETIMEDOUT;
     case HALO_EXIT_PROTECT:
         error = halo__machine_protect(loop->machine, exit);
         return error ? halo__loop_end(loop, error) : 0;
@@ -256,19 +282,123 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
         return halo__loop_ended(loop);
     if (error)
         return halo__loop_end(loop, error);
+    if (loop->runner.has_guest) /* the same, and it has gone on since, beside its host */
+        return 0;
     return handle_doorbell(loop, exit);
 }
 
-int halo__loop_step(struct halo_loop *loop)
+/* The guest has left: there is an exit. */
+#define LEFT 2
+
+/* Run the guest on this thread: LEFT. On its own it only begins to: 0. Or an error. */
+static inline int run(struct halo_loop *loop, struct halo_exit *exit)
+{
+    int64_t deadline = loop->deadline;
+    int error;
+
+    loop->port->guest = HALO_GUEST_RUNS;
+    loop->wake = 0;
+    loop->port->work = 0;
+    /* One that did not leave goes on with what it was told of time, to which it adds what its
+     * counter has moved. One that was stopped on its way to a wait may come there without having
+     * seen what was published. */
+    if (!loop->is_inside) {
+        loop->port->answered = false;
+        halo__machine_tell(loop->machine);
+    }
+    if (loop->limits.any) {
+        error = halo__limits_look(&loop->limits, loop->machine, loop->words, &deadline);
+        if (error)
+            return halo__loop_end(loop, error);
+    }
+    if (loop->runner.is_there) { /* each exit is looked at where exits are counted */
+        if (!loop->is_inside)
+            (void)halo__port_is_awaited(loop->port); /* by going on it is told of all there is */
+        halo__runner_go(&loop->runner, deadline, !loop->limits.any);
+        return 0;
+    }
+    exit->is_system_call = false;
+    error = loop->machine->backend->run(loop->machine, deadline, exit);
+    return error ? halo__loop_end(loop, error) : LEFT;
+}
+
+/* --- A guest on a thread of its own ----------------------------------------------------------- */
+
+static bool has_news(const void *loop)
+{
+    const struct halo_loop *of = loop;
+
+    return halo__runner_is_back(&of->runner) || halo__port_has_news(of->port);
+}
+
+/* When a sleep is to end by itself. */
+static int64_t end_of_sleep(const struct halo_loop *loop)
+{
+    int64_t until = loop->deadline;
+
+    if (loop->watch && loop->watch_next < until)
+        until = loop->watch_next;
+    if (loop->poller.again && loop->poller.again < until)
+        until = loop->poller.again;
+    return until;
+}
+
+/* Sleep until the guest leaves or kicks, a descriptor is ready, or it is time for something. */
+static int sleep_for_news(struct halo_loop *loop)
+{
+    int error = 0;
+
+    if (!halo__port_arm(loop->port) && halo__runner_lie_down(&loop->runner)) {
+        if (!halo__port_arm(loop->port))
+            error = poll_for(loop, halo__poll_timeout(end_of_sleep(loop)));
+        halo__runner_get_up(&loop->runner);
+    }
+    halo__port_disarm(loop->port);
+    return error;
+}
+
+/* Look for news for a while (patience.h), and then sleep: 0, HALO_ETIMEDOUT, or an error. */
+static int await_news(struct halo_loop *loop)
+{
+    struct halo_patience *patience = &loop->runner.patience;
+
+    if (halo__now() >= loop->deadline)
+        return HALO_ETIMEDOUT;
+    if (patience->most && halo__patience_look(patience, has_news, loop))
+        return 0;
+    return sleep_for_news(loop);
+}
+
+/* The guest is with its runner: serve what there is, 0, or take its exit, LEFT. Or an error. */
+static int attend(struct halo_loop *loop, struct halo_exit *exit)
+{
+    int error = 0;
+
+    if (!halo__runner_is_back(&loop->runner)) {
+        if (!loop->port->has_more && !halo__port_has_news(loop->port))
+            error = await_news(loop);
+        if (!error) {
+            loop->port->work = 0;
+            error = drain(loop);
+            if (error)
+                return halo__loop_end(loop, error);
+            return loop->state == HALO_STATE_ENDED ? halo__loop_ended(loop) : 0;
+        }
+        if (error != HALO_ETIMEDOUT)
+            return halo__loop_end(loop, error);
+    }
+    error = take_exit(loop, exit);
+    return error ? halo__loop_end(loop, error) : LEFT;
+}
+
+/* --- A step ----------------------------------------------------------------------------------- */
+
+/* The guest stands still: let it go on where it can, and wait where it cannot. As run. */
+static inline int go_on(struct halo_loop *loop, struct halo_exit *exit)
 {
     struct halo_port *port = loop->port;
-    int64_t deadline = loop->deadline;
-    struct halo_exit exit;
-    int error = halo__port_send(port);
+    int error;
 
-    if (error)
-        return halo__loop_end(loop, error);
-    look(loop);
     /* What is asked of a local file comes before the guest goes on, so that exits can be counted.
      */
     if (loop->poller.urgent_count > 0) {
@@ -288,22 +418,17 @@ int halo__loop_step(struct halo_loop *loop)
         if (halo__now() < loop->wake)
             return wait(loop);
     }
-    port->guest = HALO_GUEST_RUNS;
-    loop->wake = 0;
-    port->answered = false;
-    port->work = 0;
-    /* The guest adds to it what its counter moved since it left: one that did not leave goes on
-     * with what it was told. */
-    if (!loop->is_inside)
-        halo__machine_tell(loop->machine);
-    if (loop->limits.any) {
-        error = halo__limits_look(&loop->limits, loop->machine, loop->words, &deadline);
-        if (error)
-            return halo__loop_end(loop, error);
-    }
-    exit.is_system_call = false;
-    error = loop->machine->backend->run(loop->machine, deadline, &exit);
+    return run(loop, exit);
+}
+
+int halo__loop_step(struct halo_loop *loop)
+{
+    struct halo_exit exit;
+    int error = halo__port_send(loop->port);
+
     if (error)
         return halo__loop_end(loop, error);
-    return handle_exit(loop, &exit);
+    look(loop);
+    error = loop->runner.has_guest ? attend(loop, &exit) : go_on(loop, &exit);
+    return error == LEFT ? handle_exit(loop, &exit) : error;
 }

@@ -11,6 +11,7 @@
 #include "machine/machine.h"
 #include "poller.h"
 #include "port.h"
+#include "runner.h"
 
 /* The life of a guest. */
 enum halo_state {
@@ -36,6 +37,7 @@ struct halo_loop {
     bool has_fault;
     struct halo_fault fault;
     uint64_t exits, kicks, waits;
+    struct halo_runner runner; /* of a guest that has a thread of its own */
 
     /* halo_watch */
     void (*watch)(struct halo_sandbox *box, void *context);
@@ -62,6 +64,9 @@ int halo__loop_end(struct halo_loop *loop, int error);
 /* The registers of the guest, which does not run. Of a fault with the exact instruction, for a
  * system call's is not where the processor stands. */
 void halo__loop_look(struct halo_loop *loop, struct halo_processor *processor);
+
+/* A guest on a thread of its own stands still from now on, wherever it is. */
+void halo__loop_stop(struct halo_loop *loop);
 
 /* The error with which it has ended, or 0, with the words of its end once more. */
 int halo__loop_ended(struct halo_loop *loop);

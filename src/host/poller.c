@@ -6,10 +6,12 @@
 #include <halo/error.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 int halo__poller_init(struct halo_poller *poller)
 {
+    poller->waker = -1;
     poller->epoll = halo__fd_high(epoll_create1(EPOLL_CLOEXEC));
     return poller->epoll < 0 ? HALO_EHOST : 0;
 }
@@ -18,6 +20,25 @@ void halo__poller_free(struct halo_poller *poller)
 {
     if (poller->epoll >= 0)
         close(poller->epoll);
+    if (poller->waker >= 0)
+        close(poller->waker);
+}
+
+int halo__poller_make_waker(struct halo_poller *poller)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = NULL}}; /* nobody's */
+
+    poller->waker = halo__fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (poller->waker < 0 || epoll_ctl(poller->epoll, EPOLL_CTL_ADD, poller->waker, &event) < 0)
+        return HALO_EHOST;
+    return 0;
+}
+
+void halo__poller_hear(struct halo_poller *poller)
+{
+    uint64_t count;
+
+    (void)!read(poller->waker, &count, sizeof(count));
 }
 
 static void disarm(struct halo_poller *poller, struct halo_polled *polled)
@@ -69,6 +90,10 @@ int halo__poller_wait(struct halo_poller *poller, int timeout_ms)
     for (int i = 0; i < count; i++) {
         struct halo_polled *polled = events[i].data.ptr;
 
+        if (!polled) {
+            halo__poller_hear(poller);
+            continue;
+        }
         if (!polled->armed) /* it fell due when nobody waited any more */
             continue;
         disarm(poller, polled);

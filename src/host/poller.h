@@ -10,6 +10,7 @@
 
 struct halo_poller {
     int epoll;
+    int waker;             /* an eventfd that ends a wait: another thread's way to; or -1 */
     uint32_t armed_count;  /* descriptors that are waited for */
     uint32_t urgent_count; /* of them those for which the guest has to wait, too */
     int64_t again;         /* when services look again at what cannot be watched, or 0 */
@@ -27,6 +28,12 @@ struct halo_polled {
 /* 0, or HALO_EHOST with errno. */
 int halo__poller_init(struct halo_poller *poller);
 void halo__poller_free(struct halo_poller *poller);
+
+/* Have a waker: 0, or HALO_EHOST with errno. */
+int halo__poller_make_waker(struct halo_poller *poller);
+
+/* What it was woken for has been seen. */
+void halo__poller_hear(struct halo_poller *poller);
 
 /*
  * Wait for these events of it from now on, for none where it is 0, and once: `ready` is called with

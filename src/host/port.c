@@ -348,6 +348,30 @@ void halo__port_publish(struct halo_port *port)
     }
 }
 
+bool halo__port_is_awaited(struct halo_port *port)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < HALO_QUEUE_COUNT; i++)
+        any |= halo_device_should_notify(&port->queues[i].device);
+    return any;
+}
+
+bool halo__port_arm(struct halo_port *port)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < HALO_QUEUE_COUNT; i++)
+        any |= halo_device_arm(&port->queues[i].device);
+    return any;
+}
+
+void halo__port_disarm(struct halo_port *port)
+{
+    for (uint32_t i = 0; i < HALO_QUEUE_COUNT; i++)
+        halo_device_disarm(&port->queues[i].device);
+}
+
 /* The token is our own and the length is within the chain: completing only fails when latched. */
 void halo__port_answer(struct halo_port *port, const struct halo_request *request,
                        enum halo_kind kind, uint8_t flags, uint32_t len)

@@ -127,6 +127,20 @@ bool halo__port_needs_host(const struct halo_port *port);
 /* Make visible what was answered and sent. */
 void halo__port_publish(struct halo_port *port);
 
+/* Of a guest that runs meanwhile: whether there is something to drain. */
+static inline bool halo__port_has_news(const struct halo_port *port)
+{
+    return halo_device_has_next(&port->queues[HALO_QUEUE_H2G].device) ||
+           halo_device_has_next(&port->queues[HALO_QUEUE_G2H].device);
+}
+
+/* Whether a guest that waits has asked to be told of what was published since it last was. */
+bool halo__port_is_awaited(struct halo_port *port);
+
+/* Before its host sleeps: have it kick for what comes. True where something is there already. */
+bool halo__port_arm(struct halo_port *port);
+void halo__port_disarm(struct halo_port *port);
+
 /* So many bytes are to be copied for the guest: whether that is within the bound of one exit. */
 static inline bool halo__port_may_copy(struct halo_port *port, uint64_t len)
 {

@@ -1,7 +1,6 @@
 /* The life of a sandbox: open, close; what it can be asked for. */
 #define _GNU_SOURCE
 #include "sandbox.h"
-#include "signals.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -70,6 +69,16 @@ static int check_stack(struct halo_words *words)
         (unsigned long long)(limit.rlim_cur - (begin - here)) >> 10, HALO_THREAD_STACK >> 10);
 }
 
+/* A thread for the guest, and how long each side looks before it sleeps. */
+static int begin_runner(struct halo_sandbox *box, const struct halo_options *options)
+{
+    if (options->transport != HALO_TRANSPORT_RING)
+        return halo__fail(&box->words, HALO_EINVAL,
+                          "a guest with stacks has no thread of its own: host and guest never have "
+                          "anything to do at the same time");
+    return halo__runner_begin(&box->loop.runner, &box->machine, &box->loop.poller);
+}
+
 int halo__open(struct halo_sandbox **result, const struct halo_program *program,
                const struct halo_options *options)
 {
@@ -90,7 +99,7 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
                                    .words = &box->words,
                                    .watch_box = box,
                                    .deadline = HALO_FOREVER};
-    box->machine.ram.fd = -1;
+    box->machine.ram.fd = box->machine.stop.fd = -1;
     error = halo__poller_init(&box->loop.poller);
     if (error)
         return halo__fail(&box->words, error, "cannot make an epoll descriptor: %s",
@@ -115,6 +124,8 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
         error = halo__machine_create(&box->machine);
     if (!error)
         error = halo__limits_begin(&box->loop.limits, &box->machine, &box->words, options);
+    if (!error && options->threaded)
+        error = begin_runner(box, options);
     halo__signals_return(&signals);
     if (!error)
         box->loop.state = HALO_STATE_READY;
@@ -144,6 +155,8 @@ void halo_close(struct halo_sandbox *box)
 {
     if (!box)
         return;
+    if (!halo__owner_is_fork(&box->owner)) /* where the thread is not */
+        halo__runner_end(&box->loop.runner);
     if (box->loop.state != HALO_STATE_ENDED)
         (void)halo__fail(&box->words, HALO_ESTATE, "the sandbox was closed");
     halo__port_close(&box->port, HALO_ESTATE);

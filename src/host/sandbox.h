@@ -26,6 +26,7 @@
 #include "call/call.h"
 #include "loop.h"
 #include "owner.h"
+#include "signals.h"
 #include "stream/stream.h"
 
 struct halo_sandbox {
@@ -36,8 +37,10 @@ struct halo_sandbox {
     struct halo_loop loop;
     struct halo_calls calls;
     struct halo_streams streams;
-    uint64_t work_max;   /* bytes that calls may copy at one exit */
-    uint32_t run_depth;  /* functions that run the guest, one inside the other */
+    uint64_t work_max;  /* bytes that calls may copy at one exit */
+    uint32_t run_depth; /* functions that run the guest, one inside the other */
+    bool has_borrowed;  /* the host's signals, for them: */
+    struct halo_signals signals;
     bool exit_reported;  /* halo_run has returned how it ended */
     uint64_t elapsed_ns; /* inside the functions that run the guest */
     bool is_restored;    /* and has not run since: functions can be provided */
@@ -50,6 +53,21 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
 
 /* The host's end of the queues, over the memory of the machine: again where that has changed. */
 int halo__box_make_port(struct halo_sandbox *box);
+
+/*
+ * Let a guest that has a thread of its own come to its next wait, for so long, and stop it where it
+ * does not: 0, or the error with which it has ended. Nothing where it stands still.
+ */
+#define HALO_SETTLE_NS 100000000
+int halo__settle(struct halo_sandbox *box);
+
+/* Whoever runs the guest from now on may cause a signal. */
+static inline void halo__box_borrow(struct halo_sandbox *box)
+{
+    if (!box->has_borrowed)
+        halo__signals_borrow(&box->signals);
+    box->has_borrowed = true;
+}
 
 /* Around whatever is asked of a sandbox: halo__owner_take, and back, with the result. */
 static inline int halo__box_enter(struct halo_sandbox *box)

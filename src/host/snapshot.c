@@ -99,8 +99,10 @@ static int save(struct halo_sandbox *box, struct halo_snapshot *snapshot)
 static int take(struct halo_sandbox *box, struct halo_snapshot **result)
 {
     struct halo_snapshot *snapshot;
-    int error = judge(box);
+    int error = box->run_depth > 0 ? 0 : halo__settle(box);
 
+    if (!error)
+        error = judge(box);
     if (error)
         return error;
     snapshot = calloc(1, sizeof(*snapshot));
@@ -172,6 +174,7 @@ static int judge_restore(struct halo_sandbox *box, const struct halo_snapshot *s
 /* The guest of before is over, for all that waits for it. */
 static void end(struct halo_sandbox *box)
 {
+    halo__loop_stop(&box->loop);
     if (box->loop.state != HALO_STATE_ENDED)
         (void)halo__fail(&box->words, HALO_ESTATE, "the sandbox was restored");
     halo__port_close(&box->port, HALO_ESTATE);

@@ -5,7 +5,6 @@
  */
 #include "sandbox.h"
 #include "call/saved.h"
-#include "signals.h"
 #include <stdio.h>
 
 /* --- Around what runs the guest --------------------------------------------------------------- */
@@ -15,7 +14,6 @@
  * of its own and that of what it is inside of.
  */
 struct run {
-    struct halo_signals signals;
     int64_t outer, start;
 };
 
@@ -26,13 +24,17 @@ static void leave(struct halo_sandbox *box, const struct run *run)
 
     if (is_nested && box->loop.deadline == run->outer)
         return;
-    backend->leave(&box->machine);
+    if (!box->loop.runner.is_there) /* which does so by itself */
+        backend->leave(&box->machine);
     box->loop.deadline = run->outer;
     if (is_nested) {
-        (void)backend->enter(&box->machine, run->outer);
+        if (!box->loop.runner.is_there)
+            (void)backend->enter(&box->machine, run->outer);
         return;
     }
-    halo__signals_return(&run->signals);
+    if (box->has_borrowed)
+        halo__signals_return(&box->signals);
+    box->has_borrowed = false;
     box->elapsed_ns += (uint64_t)(halo__now() - run->start);
 }
 
@@ -53,13 +55,17 @@ static int enter(struct halo_sandbox *box, struct run *run, int64_t deadline)
     run->outer = box->loop.deadline;
     if (box->run_depth++ == 0) {
         halo__streams_retry(&box->streams);
-        halo__signals_borrow(&run->signals);
+        /* Beside a guest on a thread of its own nothing but streams can cause one on this one. */
+        if (!box->loop.runner.is_there || box->streams.used > 0)
+            halo__box_borrow(box);
     } else if (deadline >= run->outer) {
         return 0;
-    } else {
+    } else if (!box->loop.runner.is_there) {
         backend->leave(&box->machine);
     }
     box->loop.deadline = deadline;
+    if (box->loop.runner.is_there)
+        return 0;
     error = backend->enter(&box->machine, deadline);
     if (error)
         leave(box, run);
@@ -157,6 +163,23 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
     box->port.waits -= nests;
     leave(box, &run);
     return error;
+}
+
+/* The guest stands still, at a wait, or wherever its program has ended. */
+static bool stands(const struct halo_sandbox *box, const void *nothing)
+{
+    (void)nothing;
+    return !box->loop.runner.has_guest;
+}
+
+int halo__settle(struct halo_sandbox *box)
+{
+    int error;
+
+    if (!box->loop.runner.has_guest)
+        return 0;
+    error = run_until(box, stands, NULL, halo__deadline(HALO_SETTLE_NS), false);
+    return error == HALO_ETIMEDOUT ? 0 : error;
 }
 
 /* --- Calls ------------------------------------------------------------------------------------ */

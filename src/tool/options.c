@@ -152,6 +152,9 @@ int tool_option(const char *command, struct tool_options *options, int option, c
     case TOOL_RESERVE:
         options->sandbox.reserve = true;
         return 0;
+    case TOOL_THREADED:
+        options->sandbox.threaded = true;
+        return 0;
     case TOOL_STRICT:
         options->sandbox.strict = true;
         return 0;

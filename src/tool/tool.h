@@ -93,6 +93,7 @@ struct tool_options {
         {"cpu-limit", required_argument, NULL, TOOL_CPU},                                          \
         {"exit-limit", required_argument, NULL, TOOL_EXITS},                                       \
         {"reserve", no_argument, NULL, TOOL_RESERVE},                                              \
+        {"threaded", no_argument, NULL, TOOL_THREADED},                                            \
     {                                                                                              \
         "strict", no_argument, NULL, TOOL_STRICT                                                   \
     }
@@ -105,6 +106,7 @@ struct tool_options {
 #define TOOL_RESERVE 262
 #define TOOL_CPU 263
 #define TOOL_EXITS 264
+#define TOOL_THREADED 265
 #define TOOL_USAGE                                                                               \
     "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"       \
     "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n"    \
@@ -119,6 +121,7 @@ struct tool_options {
     "      --stack KIB      stack of the guest, 64 to 524288 KiB (1024)\n"                       \
     "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"               \
     "      --strict         process: do without no wall, and have namespaces besides\n"          \
+    "      --threaded       run the guest on a thread of its own, beside the host's\n"           \
     "      --transport KIND ring (the default), or stack: one call for each exit, no streams\n"
 
 /* Take one of them. 0; TOOL_EXIT_USAGE after a message; -1 where it is none of them. */

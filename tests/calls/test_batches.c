@@ -202,7 +202,7 @@ int main(int argc, char **argv)
     static const struct way_test with_functions[] = {
         STACKS(each_call_takes_one_exit),
         STACKS(what_stacks_cannot_do_is_an_error),
-        RINGS(a_batch_takes_one_exit),
+        IN_TURNS(a_batch_takes_one_exit),
         RINGS(answers_can_be_polled_for),
         RINGS(a_poll_returns_what_another_wait_took_in),
         TEST(host_02_a_blocked_signal_does_not_hold_up_a_later_run),

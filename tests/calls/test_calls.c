@@ -302,7 +302,7 @@ int main(int argc, char **argv)
 {
     static const struct way_test tests[] = {
         TEST(every_type_goes_there_and_back),
-        RINGS(a_batch_takes_one_exit),
+        IN_TURNS(a_batch_takes_one_exit),
         RINGS(more_than_the_ring_holds_take_a_few),
         RINGS(arguments_may_be_16_mib_long),
         TEST(rpc_05_longer_ones_are_refused),

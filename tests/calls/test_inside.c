@@ -386,7 +386,7 @@ int main(void)
         TEST(a_time_limit_shows_where_the_guest_was),
         TEST(a_panic_shows_who_gave_up),
         TEST(a_broken_rule_shows_who_broke_it),
-        TEST(a_function_of_the_host_s_sees_who_calls_it),
+        WAY_TEST(a_function_of_the_host_s_sees_who_calls_it, WAY_THREADED),
         TEST(a_jump_to_nowhere_shows_from_where),
         TEST(a_fault_shows_each_register),
         TEST(res_13_frame_pointers_that_lead_anywhere_end),

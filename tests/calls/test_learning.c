@@ -209,13 +209,13 @@ static void room_that_is_left_over_is_counted(void **state)
 int main(int argc, char **argv)
 {
     static const struct way_test tests[] = {
-        RINGS(a_long_call_takes_one_exit_once_it_was_seen),
-        RINGS(arguments_of_up_to_64_kib_take_one_exit_each),
-        RINGS(what_is_learned_leaves_the_program_its_heap),
-        RINGS(what_is_longer_is_fetched_each_time),
-        RINGS(as_many_learn_as_are_long_at_a_time),
+        IN_TURNS(a_long_call_takes_one_exit_once_it_was_seen),
+        IN_TURNS(arguments_of_up_to_64_kib_take_one_exit_each),
+        IN_TURNS(what_is_learned_leaves_the_program_its_heap),
+        IN_TURNS(what_is_longer_is_fetched_each_time),
+        IN_TURNS(as_many_learn_as_are_long_at_a_time),
         RINGS(others_than_the_first_thirty_two_do_not_learn),
-        RINGS(what_is_not_needed_is_forgotten),
+        IN_TURNS(what_is_not_needed_is_forgotten),
         RINGS(calls_of_any_lengths_come_whole),
         RINGS(room_that_is_left_over_is_counted),
     };

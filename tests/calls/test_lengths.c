@@ -100,7 +100,7 @@ int main(void)
 {
     static const struct way_test tests[] = {
         RINGS(arguments_may_be_as_long_as_a_call_may_be),
-        RINGS(rows_may_be_many_whatever_came_before),
+        IN_TURNS(rows_may_be_many_whatever_came_before),
     };
 
     return run_every_way("lengths", tests, sizeof(tests) / sizeof(tests[0]), open_guest,

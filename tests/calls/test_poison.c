@@ -145,8 +145,10 @@ static const struct halo_poison *run_into(void **state, const char *mode)
     open_guest(state, TROUBLE, mode);
     assert_int_equal(halo_run(box, 30 * SECONDS, &code), HALO_EPOISONED);
     assert_non_null(halo_poison(box));
-    assert_int_equal(halo_poison(box)->processor.known,
-                     is_process() ? HALO_PROCESSOR_CALL : HALO_PROCESSOR_ALL);
+    /* A process that was stopped in the middle of its code tells all, too. */
+    if (!is_process() || !way_options(state).threaded)
+        assert_int_equal(halo_poison(box)->processor.known,
+                         is_process() ? HALO_PROCESSOR_CALL : HALO_PROCESSOR_ALL);
     return halo_poison(box);
 }
 
@@ -229,7 +231,7 @@ int main(void)
     static const struct way_test tests[] = {
         TEST(res_11_every_call_in_flight_is_answered_once),
         TEST(the_doorbell_s_words_and_the_registers_can_be_read),
-        RINGS(a_broken_ring_shows_the_descriptor),
+        IN_TURNS(a_broken_ring_shows_the_descriptor),
         RINGS(a_buffer_that_is_not_to_be_named_shows_its_address),
         RINGS(a_message_shows_its_header),
         RINGS(a_message_whose_header_was_not_read_shows_none),

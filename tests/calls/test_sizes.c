@@ -265,8 +265,8 @@ int main(int argc, char **argv)
         TEST(a_guest_that_was_built_for_other_sizes_is_refused_in_words),
         TEST(a_guest_of_before_runs_with_less),
         RINGS(the_least_of_everything_carries_all_calls),
-        RINGS(as_many_calls_of_the_guests_share_an_exit_as_it_was_told),
-        RINGS(as_many_calls_of_the_hosts_share_an_exit_as_its_queue_has_pairs),
+        IN_TURNS(as_many_calls_of_the_guests_share_an_exit_as_it_was_told),
+        IN_TURNS(as_many_calls_of_the_hosts_share_an_exit_as_its_queue_has_pairs),
         RINGS(an_answer_that_is_longer_than_what_is_kept_is_an_error_of_its_call),
     };
 

@@ -185,7 +185,7 @@ int main(void)
 {
     static const struct way_test tests[] = {
         RINGS(slices_without_end),
-        RINGS(slices_that_are_started_together_take_one_exit),
+        IN_TURNS(slices_that_are_started_together_take_one_exit),
         RINGS(long_and_short_slices_in_flight),
         RINGS(more_slices_than_buffers),
         RINGS(rows_06_cancelled_half_way),

@@ -18,6 +18,8 @@
 #define WAY_PLAIN 16u
 #define WAY_STACKS 32u
 #define WAY_RINGS 64u
+#define WAY_THREADED 128u
+#define WAY_IN_TURNS 256u
 
 static inline struct halo_options way_options(void **state)
 {
@@ -26,6 +28,7 @@ static inline struct halo_options way_options(void **state)
     return (struct halo_options){
         .backend = (enum halo_backend_choice)(way & 15),
         .plain_ring = way & WAY_PLAIN,
+        .threaded = way & WAY_THREADED,
         .transport = way & WAY_STACKS ? HALO_TRANSPORT_STACK : HALO_TRANSPORT_RING,
     };
 }
@@ -59,6 +62,9 @@ struct way_test {
     }
 #define TEST(function) WAY_TEST(function, 0)
 #define RINGS(function) WAY_TEST(function, WAY_STACKS)
+/* What is counted, or seen half-way, where host and guest take turns alone. */
+#define IN_TURNS(function) WAY_TEST(function, WAY_STACKS | WAY_THREADED)
+#define THREADED(function) WAY_TEST(function, WAY_STACKS | WAY_IN_TURNS)
 #define STACKS(function) WAY_TEST(function, WAY_RINGS)
 
 /* Without /dev/kvm those of KVM are run inside QEMU: tests/qemu. */
@@ -69,20 +75,22 @@ static inline int run_every_way(const char *group, const struct way_test *tests,
         const char *name;
         uintptr_t way;
     } ways[] = {
-        {"kvm", HALO_BACKEND_KVM | WAY_RINGS},
-        {"kvm, plain ring", HALO_BACKEND_KVM | WAY_RINGS | WAY_PLAIN},
+        {"kvm", HALO_BACKEND_KVM | WAY_RINGS | WAY_IN_TURNS},
+        {"kvm, plain ring", HALO_BACKEND_KVM | WAY_RINGS | WAY_IN_TURNS | WAY_PLAIN},
         {"kvm, stacks", HALO_BACKEND_KVM | WAY_STACKS},
-        {"process", HALO_BACKEND_PROCESS | WAY_RINGS},
-        {"process, plain ring", HALO_BACKEND_PROCESS | WAY_RINGS | WAY_PLAIN},
+        {"kvm, threaded", HALO_BACKEND_KVM | WAY_RINGS | WAY_THREADED},
+        {"process", HALO_BACKEND_PROCESS | WAY_RINGS | WAY_IN_TURNS},
+        {"process, plain ring", HALO_BACKEND_PROCESS | WAY_RINGS | WAY_IN_TURNS | WAY_PLAIN},
         {"process, stacks", HALO_BACKEND_PROCESS | WAY_STACKS},
+        {"process, threaded", HALO_BACKEND_PROCESS | WAY_RINGS | WAY_THREADED},
     };
-    const size_t first = access("/dev/kvm", F_OK) == 0 ? 0 : 3;
-    struct CMUnitTest *all = calloc(6 * count, sizeof(*all));
+    const size_t first = access("/dev/kvm", F_OK) == 0 ? 0 : 4;
+    struct CMUnitTest *all = calloc(8 * count, sizeof(*all));
     size_t n = 0;
     int failed;
 
     for (size_t i = 0; i < count; i++) {
-        for (size_t w = first; w < 6; w++) {
+        for (size_t w = first; w < 8; w++) {
             char name[200];
 
             if (tests[i].not_on & ways[w].way)

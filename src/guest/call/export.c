@@ -513,6 +513,11 @@ static bool serve_due(uint32_t waits)
     return any;
 }
 
+static bool has_news(void)
+{
+    return halo_driver_has_next(&serve.driver);
+}
+
 static bool arm(uint32_t waits)
 {
     for (uint32_t i = 0; i < serve.put_off_count; i++) {
@@ -541,6 +546,7 @@ const struct halo__service halo__export_service = {
     .start = start,
     .serve = serve_due,
     .flush = flush,
+    .has_news = has_news,
     .arm = arm,
     .serve_popped = serve_popped,
 };

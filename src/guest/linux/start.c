@@ -31,7 +31,7 @@ static struct {
  * Poll's question: whether a read would wait. A program that polls before each read has the next
  * one asked with the read, so that it costs no exit. Its answer says what held when the host last
  * let the guest run, and is used once, where the program cannot tell that this is not now: it has
- * neither left the guest since nor asked for the time.
+ * neither left the guest since, nor heard of its host, nor asked for the time.
  */
 static struct {
     struct halo_future future;
@@ -40,6 +40,7 @@ static struct {
     bool is_vain;     /* the stream's end cannot say */
     bool was_polled;  /* since the last read */
     uint64_t counter; /* when its answer came, or 0 */
+    uint32_t came; /* halo__port_came at that time: a host beside the guest answers without that */
 } question;
 
 /* --- Time ------------------------------------------------------------------------------------- */
@@ -165,6 +166,7 @@ static void keep_answer(bool is_behind)
         return;
     question.is_asked = is_behind;
     question.counter = save()->counter;
+    question.came = halo__port_came;
 }
 
 /* Up to 3 bytes. */
@@ -253,7 +255,7 @@ static bool readable(void *context, uint32_t handle, int64_t wait_ns)
         return true;
     if (question.is_asked && halo_ready(&question.future)) {
         question.is_asked = false;
-        if (question.counter == save()->counter)
+        if (question.counter == save()->counter && question.came == halo__port_came)
             return true;
     }
     if (!question.is_asked && !ahead.is_asked)

@@ -298,11 +298,13 @@ static int kvm_enter(struct halo_machine *machine, int64_t deadline)
         const int64_t first = soon < deadline ? soon : deadline;
 
         when.it_value = (struct timespec){first / 1000000000, first % 1000000000};
-    } else if (deadline == HALO_FOREVER) {
+    } else if (deadline == HALO_FOREVER && !machine->stop.thread) {
         return 0;
     }
     if (set_mask(state) < 0)
         return failed(machine, "cannot set the signal mask of a vCPU");
+    if (deadline == HALO_FOREVER && !machine->counts_cpu)
+        return 0;
     event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
     if (timer_create(CLOCK_MONOTONIC, &event, &state->timer) < 0)
         return failed(machine, "cannot create a timer");
@@ -445,7 +447,8 @@ static inline int run_vcpu(struct halo_machine *machine, int64_t deadline, struc
     struct kvm_state *state = machine->state;
     sigset_t urgent;
 
-    while (deadline == HALO_FOREVER || halo__now() < deadline) {
+    while ((deadline == HALO_FOREVER || halo__now() < deadline) &&
+           !halo__stop_is_wanted(&machine->stop)) {
         if (ioctl(state->vcpu, KVM_RUN, 0) == 0)
             return read_exit(machine, state, exit);
         if (errno != EINTR && errno != EAGAIN)

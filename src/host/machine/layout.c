@@ -354,6 +354,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .arguments_max = HALO_ARGUMENTS_MAX,
         .program = layout->is_linux ? layout->boot + HALO_PROGRAM_OFFSET : 0,
         .env_count = options->env_count,
+        .poll_ticks = halo__machine_ticks(machine, machine->poll_ns),
     };
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;
@@ -450,6 +451,7 @@ bool halo__layout_is_same(const struct halo_layout *a, const struct halo_layout 
 int halo__layout_renew(struct halo_machine *machine, uint64_t epoch)
 {
     const uint64_t boot = machine->layout.boot;
+    const uint32_t poll_ticks = halo__machine_ticks(machine, machine->poll_ns);
     uint64_t seed[4];
     int error = draw(machine, seed, sizeof(seed));
 
@@ -459,6 +461,7 @@ int halo__layout_renew(struct halo_machine *machine, uint64_t epoch)
     place(machine, boot + offsetof(struct halo_boot, seed), seed, sizeof(seed));
     place(machine, boot + offsetof(struct halo_boot, epoch), &machine->epoch,
           sizeof(machine->epoch));
+    place(machine, boot + offsetof(struct halo_boot, poll_ticks), &poll_ticks, sizeof(poll_ticks));
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "../signals.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,14 +72,28 @@ static int make_for_image(struct halo_machine *machine, const struct halo_image 
     return error ? error : halo__layout_find(machine);
 }
 
+/* How long to look: not at all where the other side could do nothing meanwhile. */
+static uint32_t poll_ns(const struct halo_options *options)
+{
+    cpu_set_t set;
+
+    if (!options->threaded || options->poll_ns == HALO_POLL_NEVER ||
+        (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) == 1))
+        return 0;
+    return options->poll_ns ? options->poll_ns : HALO_POLL_DEFAULT;
+}
+
 int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
                        const struct halo_program *program, const struct halo_options *options)
 {
     struct halo_guest_file file = {.memory = NULL};
     int code;
 
-    *machine =
-        (struct halo_machine){.ram = {.fd = -1}, .words = words, .is_strict = options->strict};
+    *machine = (struct halo_machine){.ram = {.fd = -1},
+                                     .words = words,
+                                     .is_strict = options->strict,
+                                     .stop = {.fd = -1},
+                                     .poll_ns = poll_ns(options)};
     halo__machine_begin_time(machine);
     code = choose_backend(machine, options->backend);
     if (!code && program->image)

@@ -24,6 +24,7 @@
 #include "../error.h"
 #include "features.h"
 #include "ram.h"
+#include "stop.h"
 
 enum halo_prot {
     HALO_PROT_READ = 1,
@@ -152,7 +153,9 @@ struct halo_machine {
     unsigned char *prots; /* of each page, enum halo_prot; NULL: those of the layout's ranges */
     int64_t first_ns;     /* the clock, and the host's counter at that time */
     uint64_t first_counter;
-    char note[160]; /* why the automatic choice fell on the process backend, or "" */
+    struct halo_stop stop;
+    uint32_t poll_ns; /* how long host and guest look before they sleep; 0: they do not */
+    char note[160];   /* why the automatic choice fell on the process backend, or "" */
 };
 
 struct halo_image;
@@ -208,6 +211,8 @@ int halo__machine_restart(struct halo_machine *machine, const unsigned char *pro
 
 /* As the first thing: from now on the rate of the time stamp counter is measured. */
 void halo__machine_begin_time(struct halo_machine *machine);
+/* So long in ticks of the guest's time stamp counter; less where its rate is not known yet. */
+uint32_t halo__machine_ticks(const struct halo_machine *machine, uint32_t ns);
 /* Before each run: what the guest is told of time. For guests that make system calls. */
 void halo__machine_tell(struct halo_machine *machine);
 

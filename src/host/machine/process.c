@@ -261,15 +261,17 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
 
     resume(state);
     for (;;) {
-        struct pollfd pollfds[2] = {{.fd = state->listener, .events = POLLIN},
-                                    {.fd = state->keeper_pidfd, .events = POLLIN}};
+        struct pollfd pollfds[3] = {{.fd = state->listener, .events = POLLIN},
+                                    {.fd = state->keeper_pidfd, .events = POLLIN},
+                                    {.fd = machine->stop.fd, .events = POLLIN}};
         int heard = 0;
 
-        if (halo__now() >= deadline) {
+        if (halo__now() >= deadline || halo__stop_is_wanted(&machine->stop)) {
             stop(machine, exit);
             return 0;
         }
-        if (poll(pollfds, 2, halo__poll_timeout(deadline)) < 0 && errno != EINTR)
+        if (poll(pollfds, machine->stop.thread ? 3 : 2, halo__poll_timeout(deadline)) < 0 &&
+            errno != EINTR)
             return failed(machine, "cannot wait for the guest");
         if (pollfds[0].revents & POLLIN) {
             heard = halo__process_hear(state);

@@ -33,6 +33,13 @@ void halo__machine_begin_time(struct halo_machine *machine)
     machine->first_counter = counter();
 }
 
+uint32_t halo__machine_ticks(const struct halo_machine *machine, uint32_t ns)
+{
+    const double ticks = (double)ns * (double)rate(machine, halo__now()) / 1e9;
+
+    return ticks < UINT32_MAX ? (ticks > ns ? (uint32_t)ticks : ns) : UINT32_MAX;
+}
+
 void halo__machine_tell(struct halo_machine *machine)
 {
     HALO_SHARED unsigned char *line;

@@ -1,0 +1,219 @@
+/*
+ * Host and guest each on a thread of its own: what a call costs where both look for each other, and
+ * where both sleep; beside the same on one thread, and beside a child behind pipes, which is what
+ * such a host would otherwise have. All threads may use both cores, and are placed by the kernel.
+ */
+#define _GNU_SOURCE
+#include "bench.h"
+#include "machine.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BATCH 64
+#define LONGEST 8192u
+
+struct pair {
+    bool is_process, threaded;
+    uint32_t poll_ns;
+    struct halo_sandbox *box;
+    int successor, echo;
+};
+
+static struct pair kvm = {.threaded = true}, process = {.is_process = true, .threaded = true},
+                   kvm_one, process_one = {.is_process = true},
+                   kvm_asleep = {.threaded = true, .poll_ns = HALO_POLL_NEVER},
+                   process_asleep = {
+                       .is_process = true, .threaded = true, .poll_ns = HALO_POLL_NEVER};
+
+static unsigned char bytes[LONGEST];
+
+/* Both cores for this thread and what it makes. */
+static void spread(void)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    for (int i = 0; i < 2; i++) {
+        if (bench_cores()[i] >= 0)
+            CPU_SET((size_t)bench_cores()[i], &set);
+    }
+    bench_must(pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0, "no second core");
+}
+
+static void open_pair(struct pair *pair)
+{
+    static const struct halo_signature number = HALO_FN(HALO_I64, HALO_I64),
+                                       same = HALO_FN(HALO_BYTES, HALO_BYTES);
+    const char *const args[] = {"serve"};
+    const struct halo_options options = {
+        .backend = bench_backend(pair->is_process),
+        .args = args,
+        .arg_count = 1,
+        .threaded = pair->threaded,
+        .poll_ns = pair->poll_ns,
+    };
+
+    if (pair->threaded)
+        spread();
+    else
+        bench_stay();
+    if (pair->box)
+        return;
+    if (halo_open(&pair->box, BENCH_GUEST, &options) || halo_serve_begin(pair->box, HALO_FOREVER))
+        bench_fail(halo_errmsg(pair->box));
+    pair->successor = halo_lookup(pair->box, "successor", &number);
+    pair->echo = halo_lookup(pair->box, "echo", &same);
+    bench_must(pair->successor > 0 && pair->echo > 0, "a function is missing");
+}
+
+static void call(struct pair *pair, uint64_t operations)
+{
+    struct halo_future future;
+
+    open_pair(pair);
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i++) {
+        if (halo_call(pair->box, &future, pair->successor, HALO_FOREVER, halo_i64((int64_t)i)))
+            bench_fail(halo_errmsg(pair->box));
+        bench_must(future.result.i64 == (int64_t)i + 1, "a wrong answer");
+    }
+    bench_end();
+    bench_stay();
+}
+
+static void call_many(struct pair *pair, uint64_t operations)
+{
+    static struct halo_future futures[BATCH];
+
+    open_pair(pair);
+    bench_begin();
+    for (uint64_t done = 0; done < operations; done += BATCH) {
+        for (int i = 0; i < BATCH; i++) {
+            const struct halo_value value = halo_i64(i);
+
+            (void)halo_call_start(pair->box, &futures[i], pair->successor, &value, 1);
+        }
+        for (int i = 0; i < BATCH; i++) {
+            if (halo_wait(&futures[i], HALO_FOREVER))
+                bench_fail(halo_errmsg(pair->box));
+        }
+    }
+    bench_end();
+    bench_stay();
+}
+
+static void echo(struct pair *pair, uint32_t len, uint64_t operations)
+{
+    struct halo_future future;
+
+    open_pair(pair);
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i++) {
+        if (halo_call(pair->box, &future, pair->echo, HALO_FOREVER, halo_bytes(bytes, len)))
+            bench_fail(halo_errmsg(pair->box));
+        bench_must(future.result.len == len, "a wrong answer");
+        halo_future_free(&future);
+    }
+    bench_end();
+    bench_stay();
+}
+
+/* --- A child behind pipes --------------------------------------------------------------------- */
+
+static void read_all(int fd, void *to, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        const ssize_t got = read(fd, (unsigned char *)to + done, len - done);
+
+        if (got <= 0)
+            _exit(0); /* in the child: it is over */
+        done += (size_t)got;
+    }
+}
+
+static void piped(uint32_t len, uint64_t operations)
+{
+    static unsigned char room[LONGEST];
+    int there[2], back[2];
+    pid_t child;
+
+    spread();
+    bench_must(pipe(there) == 0 && pipe(back) == 0, "no pipes");
+    child = fork();
+    bench_must(child >= 0, "no child");
+    if (child == 0) {
+        close(there[1]);
+        close(back[0]);
+        for (;;) {
+            read_all(there[0], room, len);
+            bench_must(write(back[1], room, len) == (ssize_t)len, "a pipe failed");
+        }
+    }
+    close(there[0]);
+    close(back[1]);
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i++) {
+        bench_must(write(there[1], bytes, len) == (ssize_t)len, "a pipe failed");
+        read_all(back[0], room, len);
+    }
+    bench_end();
+    close(there[1]);
+    close(back[0]);
+    bench_must(waitpid(child, NULL, 0) == child, "no child");
+    bench_stay();
+}
+
+/* --- Rows ------------------------------------------------------------------------------------- */
+
+BENCH_SAMPLE(kvm_call, 1000, call(&kvm, n))
+BENCH_SAMPLE(process_call, 1000, call(&process, n))
+BENCH_SAMPLE(kvm_call_one, 1000, call(&kvm_one, n))
+BENCH_SAMPLE(process_call_one, 1000, call(&process_one, n))
+BENCH_SAMPLE(kvm_call_asleep, 200, call(&kvm_asleep, n))
+BENCH_SAMPLE(process_call_asleep, 200, call(&process_asleep, n))
+BENCH_SAMPLE(kvm_calls, 100 * BATCH, call_many(&kvm, n))
+BENCH_SAMPLE(process_calls, 100 * BATCH, call_many(&process, n))
+BENCH_SAMPLE(kvm_calls_one, 100 * BATCH, call_many(&kvm_one, n))
+BENCH_SAMPLE(process_calls_one, 100 * BATCH, call_many(&process_one, n))
+BENCH_SAMPLE(kvm_echo100, 500, echo(&kvm, 100, n))
+BENCH_SAMPLE(process_echo100, 500, echo(&process, 100, n))
+BENCH_SAMPLE(process_echo100_one, 500, echo(&process_one, 100, n))
+BENCH_SAMPLE(kvm_echo8k, 500, echo(&kvm, LONGEST, n))
+BENCH_SAMPLE(process_echo8k, 500, echo(&process, LONGEST, n))
+BENCH_SAMPLE(process_echo8k_one, 500, echo(&process_one, LONGEST, n))
+BENCH_SAMPLE(piped8, 200, piped(8, n))
+BENCH_SAMPLE(piped100, 200, piped(100, n))
+BENCH_SAMPLE(piped8k, 200, piped(LONGEST, n))
+
+#define THREADED(name_, what_, sample_, ...)                                                      \
+    {                                                                                             \
+        .name = name_, .what = what_, .sample = sample_, .crosses_cores = true, .is_brief = true, \
+        .neighbours = {                                                                           \
+            __VA_ARGS__                                                                           \
+        }                                                                                         \
+    }
+
+const struct bench_row bench_threaded_rows[] = {
+    THREADED("threaded.kvm.call", "a guest's function, both sides look for each other", kvm_call,
+             {"two cache lines", bench_two_lines, NULL}, {"on one thread", kvm_call_one, NULL},
+             {"both sides sleep", kvm_call_asleep, NULL}, {"a child behind pipes", piped8, NULL}),
+    THREADED("threaded.kvm.calls64", "64 at a time", kvm_calls,
+             {"on one thread", kvm_calls_one, NULL}),
+    THREADED("threaded.process.call", "the same in a process", process_call,
+             {"two cache lines", bench_two_lines, NULL}, {"on one thread", process_call_one, NULL},
+             {"both sides sleep", process_call_asleep, NULL},
+             {"a child behind pipes", piped8, NULL}),
+    THREADED("threaded.process.calls64", "64 at a time", process_calls,
+             {"on one thread", process_calls_one, NULL}),
+    THREADED("threaded.pipe.100", "100 bytes to a process and back", process_echo100,
+             {"a child behind pipes", piped100, NULL}, {"on one thread", process_echo100_one, NULL},
+             {"to KVM", kvm_echo100, NULL}),
+    THREADED("threaded.pipe.8k", "8 KiB to a process and back", process_echo8k,
+             {"a child behind pipes", piped8k, NULL}, {"on one thread", process_echo8k_one, NULL},
+             {"to KVM", kvm_echo8k, NULL}),
+    {.name = NULL},
+};
