@@ -267,7 +267,7 @@ static inline int halo_device_take_plain(struct halo_device *device, struct halo
 }
 
 /*
- * Take the next chain. virtio 1.2, 2.8.6, 2.8.22; groups DEV, ID and TOC.
+ * Take the next chain. virtio 1.2, 2.8.2, 2.8.6; groups DEV, ID and TOC.
  *
  * Returns
  *   1             a chain was taken: `chain` and `spans` describe it. Complete it exactly once.
@@ -494,7 +494,7 @@ static inline void halo_device_put_used(struct halo_device *device,
 
 /*
  * Give a chain back with `written` bytes, counted from the start of its writable part. The driver
- * sees it after halo_device_publish. virtio 1.2, 2.8.8; WRAP-03.
+ * sees it after halo_device_publish. virtio 1.2, 2.8.3, 2.8.4, 2.8.6; WRAP-03.
  * Returns 0, or HALO_ESTALE for a token that is not in flight, HALO_EINVAL where `written` is above
  * the chain's writable bytes, HALO_EBROKEN when latched; then nothing was changed.
  */

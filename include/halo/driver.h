@@ -478,7 +478,8 @@ static inline bool halo_driver_has_next(const struct halo_driver *driver)
 int halo_driver_take(struct halo_driver *driver, struct halo_used *used, uint64_t meta);
 
 /*
- * Take the next chain that the device has used. virtio 1.2, 2.8.7, 2.8.21; DRV-01 to DRV-06.
+ * Take the next chain that the device has used. virtio 1.2, 2.8.2, 2.8.6, 2.8.22; DRV-01 to
+ * DRV-06.
  *
  * The buffers are the caller's again, but a device that breaks rules may still write to them, and
  * may claim bytes that it never wrote: copy what is to be judged, then judge the copy (DRV-07,
