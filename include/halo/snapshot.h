@@ -90,6 +90,41 @@ int halo_open_snapshot(struct halo_sandbox **box, const struct halo_snapshot *sn
 /* What a snapshot takes: bytes of guest memory that are not zero, by whole pages. */
 uint64_t halo_snapshot_bytes(const struct halo_snapshot *snapshot);
 
+/* --- Files ------------------------------------------------------------------------------------ */
+
+/*
+ * Write a snapshot to a file, from where it can be loaded at any time, on any machine of this
+ * architecture: pages that are not zero, what the host knows of the guest, and a digest (SHA-256)
+ * of both. A path is written beside itself and renamed, so that there is the whole file or the one
+ * of before, with the mode 0600: it is all that the guest had in memory, secrets too. A descriptor
+ * is written from where it stands; it may be a pipe.
+ *
+ * Returns 0, or HALO_EINVAL (the snapshot is NULL, or the path), HALO_EFILE with errno, or
+ * HALO_ENOMEM. Any thread may save, and while others restore.
+ */
+int halo_snapshot_save(const struct halo_snapshot *snapshot, const char *path);
+int halo_snapshot_save_fd(const struct halo_snapshot *snapshot, int fd);
+
+/*
+ * Load one, to be freed by halo_snapshot_free. The file is copied to private memory, its digest is
+ * compared there, and every number is judged before anything of it is used; whoever may write to
+ * the file later changes nothing. The digest tells that the file is as it was written, and not by
+ * whom: a file of somebody else's is a guest of somebody else's, which the sandbox holds as it
+ * holds any. A guest that chose code by what it was told of the processor is refused by
+ * halo_restore where that is missing, by name.
+ *
+ * A path is opened and a descriptor read from its beginning; it stays the caller's. Returns 0, or
+ *   HALO_EINVAL  the path is NULL
+ *   HALO_EFILE   it cannot be opened or read, or is no regular file
+ *   HALO_EGUEST  it is no snapshot, one of another version of the format or another architecture,
+ *                cut short, with more behind it, or altered
+ *   HALO_ENOMEM, HALO_EHOST
+ * and *snapshot is NULL; `why`, of `why_len` bytes, or NULL, then says what it is in words.
+ */
+int halo_snapshot_load(struct halo_snapshot **snapshot, const char *path, char *why,
+                       size_t why_len);
+int halo_snapshot_load_fd(struct halo_snapshot **snapshot, int fd, char *why, size_t why_len);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

@@ -1,23 +1,9 @@
 /* Snapshots: what the parts have saved, and the memory. */
-#include <halo/snapshot.h>
-#include "machine/image.h"
+#include "snapshot.h"
 #include "sandbox.h"
-#include "port_saved.h"
-#include "call/saved.h"
-#include "stream/saved.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct halo_snapshot {
-    struct halo_image image;
-    struct halo_saved_port port;
-    struct halo_saved_calls calls;
-    struct halo_saved_streams streams;
-    enum halo_state state;
-    enum halo_transport transport;
-    int64_t wake; /* ns until a guest that waits goes on even so, or 0 */
-};
 
 static enum halo_transport transport_of(const struct halo_sandbox *box)
 {

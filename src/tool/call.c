@@ -14,6 +14,7 @@
 static const char usage[] =
     "usage: halo call [OPTIONS] GUEST\n"
     "       halo call [OPTIONS] GUEST FUNCTION [VALUES] [-- FUNCTION [VALUES]]...\n"
+    "       halo call [OPTIONS] --from FILE [FUNCTION [VALUES] ...]\n"
     "\n"
     "Calls a function that GUEST exports, and prints its result. Without FUNCTION it lists\n"
     "them. After -- stands the next call of the same sandbox; the first that fails is the\n"
@@ -21,7 +22,9 @@ static const char usage[] =
     "@FILE is the text or bytes of a file, @@TEXT is a text that begins with one @. A value\n"
     "that is -- itself is written @FILE. Standard input, output and error are the guest's,\n"
     "too.\n"
-    "\n" TOOL_USAGE "  -h, --help           this text\n"
+    "\n" TOOL_USAGE
+    "      --from FILE      go on from what halo snapshot has kept, instead of a GUEST\n"
+    "  -h, --help           this text\n"
     "\n"
     "Exit codes: 0; 1 the function failed; 2 wrong use or an unusable file; 3 the guest\n"
     "faulted, panicked or broke the protocol; 4 a limit of time or exits.\n";
@@ -367,8 +370,11 @@ static int serve(struct halo_sandbox *box, const struct tool_options *options, c
 
 int tool_call(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        TOOL_LONGS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {TOOL_LONGS,
+                                          {"from", required_argument, NULL, TOOL_FROM},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    const char *from = NULL;
     struct tool_options options = {.timeout_ns = HALO_FOREVER};
     struct halo_sandbox *box = NULL;
     int option, error, code;
@@ -380,21 +386,28 @@ int tool_call(int argc, char **argv)
             fputs(usage, tool_out);
             return tool_printed("", 0);
         }
+        if (option == TOOL_FROM) {
+            from = optarg;
+            continue;
+        }
         error = tool_option("call", &options, option, optarg);
         if (error)
             return tool_printed("",
                                 error < 0 ? tool_wrong_option("call", argc, argv, option) : error);
     }
-    if (optind == argc) {
+    if (optind == argc && !from) {
         fputs("halo call: which guest? see 'halo call --help'\n", tool_err);
         return tool_printed(" call", TOOL_EXIT_USAGE);
     }
     options.sandbox.args = (const char *const *)(argv + optind);
     options.sandbox.arg_count = 1;
     tool_limit(options.timeout_ns);
-    code = tool_open("call", &box, argv[optind], &options.sandbox);
+    if (from)
+        code = tool_open_from("call", &box, from, &options.sandbox);
+    else
+        code = tool_open("call", &box, argv[optind++], &options.sandbox);
     if (!code)
-        code = serve(box, &options, argv + optind + 1, (uint32_t)(argc - optind - 1));
+        code = serve(box, &options, argv + optind, (uint32_t)(argc - optind));
     halo_close(box);
     return tool_printed(" call", code);
 }

@@ -10,6 +10,8 @@
 
 static const char usage[] =
     "usage: halo run [OPTIONS] GUEST [ARGS]   run a guest program\n"
+    "       halo snapshot [OPTIONS] -o FILE GUEST [ARGS]\n"
+    "                                          keep a guest where it waits, as a file\n"
     "       halo call [OPTIONS] GUEST [FUNCTION [VALUES]]\n"
     "                                          call a function of a guest, or list them\n"
     "       halo bench [OPTIONS] [PATTERN...]  measure Halo on this machine\n"
@@ -84,6 +86,8 @@ int main(int argc, char **argv)
         return TOOL_EXIT_USAGE;
     if (argc >= 2 && strcmp(argv[1], "run") == 0)
         return tool_run(argc - 1, argv + 1);
+    if (argc >= 2 && strcmp(argv[1], "snapshot") == 0)
+        return tool_snapshot(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "call") == 0)
         return tool_call(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "bench") == 0)

@@ -176,7 +176,7 @@ int tool_wrong_option(const char *command, int argc, char **argv, int option)
         fprintf(tool_err, "option '%s' needs a value", argv[argc - 1]);
     else if (optopt == 0)
         fprintf(tool_err, "unrecognized option '%s'", argv[optind - 1]);
-    else if (optopt >= TOOL_TRANSPORT || strchr(TOOL_SHORTS "eih", optopt))
+    else if (optopt >= TOOL_TRANSPORT || strchr(TOOL_SHORTS "eioh", optopt))
         fprintf(tool_err, "option '%s' takes no value", argv[optind - 1]);
     else
         fprintf(tool_err, "unrecognized option '-%c'", optopt);
@@ -246,11 +246,18 @@ void tool_print_guest(FILE *to, const char *bytes, size_t len)
     }
 }
 
+static int attach(struct halo_sandbox *box, uint32_t handle, int fd)
+{
+    const int error = halo_attach(box, handle, halo_end_fd(fd));
+
+    return error == HALO_ESTATE ? 0 : error;
+}
+
 int tool_attach(struct halo_sandbox *box, int input)
 {
-    int error = halo_attach(box, HALO_STDIN, halo_end_fd(input));
+    int error = attach(box, HALO_STDIN, input);
 
     if (!error)
-        error = halo_attach(box, HALO_STDOUT, halo_end_fd(STDOUT_FILENO));
-    return error ? error : halo_attach(box, HALO_STDERR, halo_end_fd(STDERR_FILENO));
+        error = attach(box, HALO_STDOUT, STDOUT_FILENO);
+    return error ? error : attach(box, HALO_STDERR, STDERR_FILENO);
 }

@@ -11,6 +11,7 @@
 
 static const char usage[] =
     "usage: halo run [OPTIONS] GUEST [ARGS]\n"
+    "       halo run [OPTIONS] --from FILE\n"
     "\n"
     "Runs the program GUEST in a sandbox. Its standard input, output and error are this\n"
     "command's, and its exit code is, too.\n"
@@ -18,6 +19,7 @@ static const char usage[] =
     "      --core FILE      where the guest faults, panics, breaks a rule or is stopped: a core\n"
     "                       file for gdb, with all of its memory; else FILE stays empty\n"
     "  -e, --env NAME=VALUE of the environment of a Linux program; may stand several times\n"
+    "      --from FILE      go on from what halo snapshot has kept\n"
     "  -i, --input FILE     give the guest FILE as its standard input\n"
     "      --json           what has gone wrong is told in one line of JSON\n"
     "      --no-confine     let this command itself go on doing all that it may\n"
@@ -30,7 +32,7 @@ static const char usage[] =
 struct run_options {
     struct tool_options common;
     const char *guest;
-    const char *input;
+    const char *input, *from;
     const char *core;
     bool json;
     const char **env; /* as many as there are arguments, at most */
@@ -49,6 +51,7 @@ static int parse(int argc, char **argv, struct run_options *options)
         {"core", required_argument, NULL, CORE},
         {"env", required_argument, NULL, 'e'},
         {"json", no_argument, NULL, JSON},
+        {"from", required_argument, NULL, TOOL_FROM},
         {"input", required_argument, NULL, 'i'},
         {"no-confine", no_argument, NULL, NO_CONFINE},
         {"help", no_argument, NULL, 'h'},
@@ -83,6 +86,9 @@ static int parse(int argc, char **argv, struct run_options *options)
         case JSON:
             options->json = true;
             break;
+        case TOOL_FROM:
+            options->from = optarg;
+            break;
         case NO_CONFINE:
             options->no_confine = true;
             break;
@@ -95,6 +101,13 @@ static int parse(int argc, char **argv, struct run_options *options)
                 return error < 0 ? tool_wrong_option("run", argc, argv, option) : error;
         }
     }
+    if (options->from && (optind < argc || options->common.sandbox.env_count > 0)) {
+        fputs("halo run: what --from goes on from has its program, arguments and environment\n",
+              tool_err);
+        return TOOL_EXIT_USAGE;
+    }
+    if (options->from)
+        return 0;
     if (optind == argc) {
         fputs("halo run: which guest? see 'halo run --help'\n", tool_err);
         return TOOL_EXIT_USAGE;
@@ -208,7 +221,9 @@ static int run(const struct run_options *options)
     tool_limit(options->common.timeout_ns);
     if (options->input)
         error = tool_open_input(options->input, &input);
-    if (!error)
+    if (!error && options->from)
+        error = tool_open_from("run", &box, options->from, &options->common.sandbox);
+    else if (!error)
         error = tool_open("run", &box, options->guest, &options->common.sandbox);
     if (!error)
         error = open_core(options->core, &core);

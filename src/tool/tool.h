@@ -9,6 +9,7 @@
  *     output.c     what is printed; the time limit of that and of all else
  *     options.c    what both can be told; streams, words and exit codes
  *     confine.c    what it may no longer do once its guest is loaded
+ *     snapshot.c   halo snapshot, and what goes on from one
  *     progress.c   how far a long transfer is
  *     tell.c       what has gone wrong, in words or as JSON
  *     symbols.c    names for a guest's addresses, from a process of their own (elf_symbols.c,
@@ -35,6 +36,7 @@ enum tool_exit {
 };
 
 int tool_run(int argc, char **argv);
+int tool_snapshot(int argc, char **argv);
 int tool_call(int argc, char **argv);
 
 /*
@@ -61,6 +63,12 @@ bool tool_is_terminal(int fd);
 /* halo_open, within the time limit: 0, or an exit code after a message. */
 int tool_open(const char *command, struct halo_sandbox **box, const char *path,
               const struct halo_options *options);
+
+#define TOOL_FROM 280 /* its option */
+
+/* The same of a file that halo snapshot has written. */
+int tool_open_from(const char *command, struct halo_sandbox **box, const char *path,
+                   const struct halo_options *options);
 
 /* Open `path` for reading, within the time limit: 0, or an exit code after a message. */
 int tool_open_input(const char *path, int *input);
@@ -155,7 +163,8 @@ void tool_leave_with_reader(struct halo_sandbox *box);
  */
 void tool_print_guest(FILE *to, const char *bytes, size_t len);
 
-/* The command's standard streams become the guest's; one that is closed is EBADF to it. */
+/* The command's standard streams become the guest's; one that is closed is EBADF to it. One that a
+ * guest had closed when it was kept stays so. */
 int tool_attach(struct halo_sandbox *box, int input);
 
 /*

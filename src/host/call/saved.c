@@ -29,11 +29,16 @@ int halo__calls_save(const struct halo_calls *calls, struct halo_saved_calls *sa
     saved->functions.exported = copy(functions->exported, functions->export_count);
     if (!saved->functions.provided || !saved->functions.exported)
         return HALO_ENOMEM;
-    for (uint32_t i = 0; i < functions->count; i++) {
+    halo__calls_forget(saved);
+    return 0;
+}
+
+void halo__calls_forget(struct halo_saved_calls *saved)
+{
+    for (uint32_t i = 0; i < saved->functions.count; i++) {
         saved->functions.provided[i].function = missing;
         saved->functions.provided[i].context = NULL;
     }
-    return 0;
 }
 
 void halo__calls_unsave(struct halo_saved_calls *saved)

@@ -13,6 +13,9 @@ struct halo_saved_calls {
 int halo__calls_save(const struct halo_calls *calls, struct halo_saved_calls *saved);
 void halo__calls_unsave(struct halo_saved_calls *saved);
 
+/* Make all that are provided ones that nobody has provided yet. */
+void halo__calls_forget(struct halo_saved_calls *saved);
+
 /*
  * After the services were told of the end: functions by the numbers that the guest has for them,
  * those that this host has not provided yet as ones that fail. Others of its own come behind. 0;

@@ -60,10 +60,8 @@ static uint64_t page_at(uint64_t address)
  * Pages that neither guest nor host can write, now or later; and the doorbell's, which is each
  * backend's own.
  */
-static void find_fixed(const struct halo_machine *machine, uint64_t *fixed)
+static void find_fixed(const struct halo_layout *layout, uint64_t *fixed)
 {
-    const struct halo_layout *layout = &machine->layout;
-
     for (uint32_t i = 0; i < layout->range_count; i++) {
         const struct halo_range *range = &layout->ranges[i];
 
@@ -73,34 +71,51 @@ static void find_fixed(const struct halo_machine *machine, uint64_t *fixed)
     }
 }
 
+int halo__image_map(struct halo_image *image)
+{
+    void *bytes = mmap(NULL, image->len, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (bytes == MAP_FAILED)
+        return HALO_ENOMEM;
+    image->bytes = bytes;
+    (void)madvise(bytes, image->len, MADV_NOHUGEPAGE); /* it is to have no more than it needs */
+    while (image->serial == 0) {
+        if (getrandom(&image->serial, sizeof(image->serial), 0) != sizeof(image->serial))
+            return HALO_EHOST;
+    }
+    return 0;
+}
+
+int halo__image_finish(struct halo_image *image)
+{
+    image->fixed = calloc((image->len / HALO_PAGE + BITS - 1) / BITS, sizeof(*image->fixed));
+    if (!image->fixed)
+        return HALO_ENOMEM;
+    find_fixed(&image->layout, image->fixed);
+    return 0;
+}
+
 static int make(struct halo_machine *machine, struct halo_image *image)
 {
-    void *bytes = mmap(NULL, machine->ram.len, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int error;
 
     *image = (struct halo_image){
         .layout = machine->layout, .len = machine->ram.len, .epoch = machine->epoch};
     if (machine->layout.syscall_entry)
         image->told = *halo__machine_told(machine);
-    if (bytes == MAP_FAILED)
-        return HALO_ENOMEM;
-    image->bytes = bytes;
-    while (image->serial == 0) {
-        if (getrandom(&image->serial, sizeof(image->serial), 0) != sizeof(image->serial))
-            return HALO_EHOST;
-    }
-    (void)madvise(bytes, image->len, MADV_NOHUGEPAGE); /* it is to have no more than it needs */
+    error = halo__image_map(image);
+    if (error)
+        return error;
     image->present = calloc(word_count(machine), sizeof(*image->present));
-    image->fixed = calloc(word_count(machine), sizeof(*image->fixed));
     if (machine->prots) {
         image->prots = malloc(page_count(machine));
         if (image->prots)
             memcpy(image->prots, machine->prots, page_count(machine));
     }
-    if (!image->present || !image->fixed || !machine->prots != !image->prots)
+    if (!image->present || !machine->prots != !image->prots)
         return HALO_ENOMEM;
-    find_fixed(machine, image->fixed);
-    return 0;
+    return halo__image_finish(image);
 }
 
 int halo__image_take(struct halo_machine *machine, struct halo_image *image)

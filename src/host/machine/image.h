@@ -23,6 +23,13 @@ int halo__image_take(struct halo_machine *machine, struct halo_image *image);
 void halo__image_free(struct halo_image *image);
 
 /*
+ * For one that is made of something else: memory for the pages of its length, and a serial; and,
+ * when its layout is known to be good, what follows from that. 0, HALO_ENOMEM or HALO_EHOST.
+ */
+int halo__image_map(struct halo_image *image);
+int halo__image_finish(struct halo_image *image);
+
+/*
  * Make the machine's memory, layout and protections the image's, and have it begin at its start.
  * `copied` counts the pages that were written. The memory has the same length. 0, or an error with
  * words: then nothing may run before this has succeeded.

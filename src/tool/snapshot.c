@@ -1,0 +1,165 @@
+/* halo snapshot: a guest is run until it waits, and kept as a file; and what goes on from there. */
+#define _GNU_SOURCE
+#include "tool.h"
+#include <errno.h>
+#include <getopt.h>
+#include <halo/snapshot.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: halo snapshot [OPTIONS] -o FILE GUEST [ARGS]\n"
+    "\n"
+    "Runs the program GUEST until it waits for a call, or for its standard input, and writes\n"
+    "what it has in memory to FILE, from which `halo run --from` and `halo call --from` go on.\n"
+    "\n" TOOL_USAGE
+    "  -e, --env NAME=VALUE of the environment of a Linux program; may stand several times\n"
+    "  -o, --output FILE    the snapshot; one of before is replaced at once, when it is whole\n"
+    "  -h, --help           this text\n"
+    "\n"
+    "Exit codes: 0; 2 wrong use, or a file that cannot be written; 3 the guest faulted, panicked\n"
+    "or broke the protocol; 4 a limit of time or exits.\n";
+
+struct snapshot_options {
+    struct tool_options common;
+    const char *guest, *output;
+    const char **env;
+    bool help;
+};
+
+static int wrong(const char *what)
+{
+    fprintf(tool_err, "halo snapshot: %s; see 'halo snapshot --help'\n", what);
+    return TOOL_EXIT_USAGE;
+}
+
+static int parse(int argc, char **argv, struct snapshot_options *options)
+{
+    static const struct option longs[] = {
+        TOOL_LONGS,
+        {"env", required_argument, NULL, 'e'},
+        {"output", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option, error;
+
+    *options = (struct snapshot_options){.common = {.timeout_ns = HALO_FOREVER}};
+    options->env = calloc((size_t)argc, sizeof(*options->env));
+    if (!options->env)
+        return wrong("no memory");
+    options->common.sandbox.env = options->env;
+    opterr = 0; /* tool_wrong_option tells */
+    /* '+': what follows GUEST belongs to it. */
+    while ((option = getopt_long(argc, argv, "+:" TOOL_SHORTS "e:o:h", longs, NULL)) != -1) {
+        switch (option) {
+        case 'e':
+            if (!strchr(optarg, '=') || *optarg == '=')
+                return wrong("--env takes NAME=VALUE");
+            options->env[options->common.sandbox.env_count++] = optarg;
+            break;
+        case 'o':
+            options->output = optarg;
+            break;
+        case 'h':
+            options->help = true;
+            return 0;
+        default:
+            error = tool_option("snapshot", &options->common, option, optarg);
+            if (error)
+                return error < 0 ? tool_wrong_option("snapshot", argc, argv, option) : error;
+        }
+    }
+    if (!options->output)
+        return wrong("where to? -o FILE");
+    if (optind == argc)
+        return wrong("which guest?");
+    options->guest = argv[optind];
+    options->common.sandbox.args = (const char *const *)(argv + optind);
+    options->common.sandbox.arg_count = (uint32_t)(argc - optind);
+    return 0;
+}
+
+static int keep(struct halo_sandbox *box, const char *path)
+{
+    struct halo_snapshot *snapshot;
+    int error = halo_snapshot(box, &snapshot);
+
+    if (error) {
+        tool_tell("snapshot", box, error);
+        return tool_exit_code(error, 0);
+    }
+    error = halo_snapshot_save(snapshot, path);
+    if (error)
+        fprintf(tool_err, "halo snapshot: %s: %s\n", path,
+                error == HALO_EFILE ? strerror(errno) : halo_strerror(error));
+    halo_snapshot_free(snapshot);
+    return tool_exit_code(error, 0);
+}
+
+/* Until it waits for what only this command could give it. */
+static int run_until_it_waits(struct halo_sandbox *box)
+{
+    int error = tool_attach(box, STDIN_FILENO);
+
+    if (!error)
+        error = halo_attach(box, HALO_STDIN, halo_end_host());
+    if (!error)
+        error = halo_serve_begin(box, tool_time_left());
+    if (error == HALO_EDEADLOCK)
+        return 0;
+    if (error)
+        tool_tell("snapshot", box, error);
+    return tool_exit_code(error, 0);
+}
+
+static int make(const struct snapshot_options *options)
+{
+    struct halo_sandbox *box = NULL;
+    int code;
+
+    if (options->help) {
+        fputs(usage, tool_out);
+        return 0;
+    }
+    tool_limit(options->common.timeout_ns);
+    code = tool_open("snapshot", &box, options->guest, &options->common.sandbox);
+    if (!code)
+        code = run_until_it_waits(box);
+    if (!code)
+        code = keep(box, options->output);
+    halo_close(box);
+    return code;
+}
+
+int tool_snapshot(int argc, char **argv)
+{
+    struct snapshot_options options;
+    int code = parse(argc, argv, &options);
+
+    if (!code)
+        code = make(&options);
+    free(options.env);
+    return tool_printed(options.help ? "" : " snapshot", code);
+}
+
+int tool_open_from(const char *command, struct halo_sandbox **box, const char *path,
+                   const struct halo_options *options)
+{
+    struct halo_snapshot *snapshot;
+    char why[256];
+    int error = halo_snapshot_load(&snapshot, path, why, sizeof(why));
+
+    if (error) {
+        fprintf(tool_err, "halo %s: %s: %s\n", command, path, why);
+        return tool_exit_code(error, 0);
+    }
+    error = halo_open_snapshot(box, snapshot, options);
+    halo_snapshot_free(snapshot);
+    if (error)
+        fprintf(tool_err, "halo %s: %s: %s\n", command, path, halo_errmsg(*box));
+    else if (halo_backend_note(*box))
+        fprintf(tool_err, "halo %s: %s\n", command, halo_backend_note(*box));
+    return tool_exit_code(error, 0);
+}
