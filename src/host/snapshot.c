@@ -236,5 +236,9 @@ int halo_open_snapshot(struct halo_sandbox **box, const struct halo_snapshot *sn
     error = halo__open(box, &program, &of_guest);
     if (error == HALO_ENOMEM && !*box)
         return error;
-    return error && snapshot ? error : halo_restore(*box, snapshot);
+    if (error && snapshot)
+        return error;
+    if (snapshot)
+        halo__image_lend(&(*box)->machine, &snapshot->image);
+    return halo_restore(*box, snapshot);
 }

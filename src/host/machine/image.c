@@ -5,6 +5,9 @@
  */
 #define _GNU_SOURCE
 #include "image.h"
+#include "../descriptor.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -73,9 +76,19 @@ static void find_fixed(const struct halo_layout *layout, uint64_t *fixed)
 
 int halo__image_map(struct halo_image *image)
 {
-    void *bytes = mmap(NULL, image->len, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const int fd = halo__fd_high(memfd_create("halo-image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    void *bytes = MAP_FAILED;
 
+    image->fd = fd;
+    if (fd >= 0 && ftruncate(fd, (off_t)image->len) == 0)
+        bytes = mmap(NULL, image->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (bytes == MAP_FAILED) { /* without descriptors, it is nobody's but its own */
+        if (fd >= 0)
+            (void)close(fd);
+        image->fd = -1;
+        bytes = mmap(NULL, image->len, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
     if (bytes == MAP_FAILED)
         return HALO_ENOMEM;
     image->bytes = bytes;
@@ -87,13 +100,76 @@ int halo__image_map(struct halo_image *image)
     return 0;
 }
 
+/* Whether a piece of guest memory has a page of the image's. */
+static bool has_piece(const struct halo_image *image, uint64_t piece)
+{
+    const uint64_t first = piece * HALO_RAM_PIECE / HALO_PAGE;
+    const uint64_t end = first + HALO_RAM_PIECE / HALO_PAGE;
+
+    for (uint64_t page = first; page < end && page < image->len / HALO_PAGE; page++) {
+        if (has_bit(image->present, page))
+            return true;
+    }
+    return false;
+}
+
+/* So many pieces from this one on, that are whole, have pages. */
+static uint64_t next_pieces(const struct halo_image *image, uint64_t *from)
+{
+    const uint64_t pieces = image->len / HALO_RAM_PIECE;
+    uint64_t to;
+
+    while (*from < pieces && !has_piece(image, *from))
+        ++*from;
+    for (to = *from; to < pieces && has_piece(image, to);)
+        to++;
+    return to - *from;
+}
+
+/*
+ * From now on nobody can write it, whoever has its descriptor, nor this program by mistake. All
+ * pages of a piece are there, so that one that is read of a clone's is found in no other way.
+ */
+static int seal(struct halo_image *image)
+{
+    uint64_t count;
+    void *bytes;
+
+    for (uint64_t from = 0; (count = next_pieces(image, &from)) > 0; from += count) {
+        if (fallocate(image->fd, 0, (off_t)(from * HALO_RAM_PIECE),
+                      (off_t)(count * HALO_RAM_PIECE)) < 0)
+            return errno == ENOMEM || errno == ENOSPC ? HALO_ENOMEM : HALO_EHOST;
+    }
+    (void)munmap(image->bytes, image->len);
+    image->bytes = NULL;
+    if (fcntl(image->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return HALO_EHOST;
+    bytes = mmap(NULL, image->len, PROT_READ, MAP_PRIVATE, image->fd, 0);
+    if (bytes == MAP_FAILED)
+        return HALO_ENOMEM;
+    image->bytes = bytes;
+    return 0;
+}
+
+void halo__image_lend(struct halo_machine *machine, const struct halo_image *image)
+{
+    uint64_t count;
+
+    if (image->fd < 0 || machine->backend != &halo__kvm || machine->ram.is_reserved)
+        return;
+    for (uint64_t from = 0; (count = next_pieces(image, &from)) > 0; from += count) {
+        if (!halo__ram_borrow(&machine->ram, image->fd, from, from + count))
+            return;
+    }
+}
+
 int halo__image_finish(struct halo_image *image)
 {
     image->fixed = calloc((image->len / HALO_PAGE + BITS - 1) / BITS, sizeof(*image->fixed));
     if (!image->fixed)
         return HALO_ENOMEM;
     find_fixed(&image->layout, image->fixed);
-    return 0;
+    return image->fd < 0 ? 0 : seal(image);
 }
 
 static int make(struct halo_machine *machine, struct halo_image *image)
@@ -101,7 +177,7 @@ static int make(struct halo_machine *machine, struct halo_image *image)
     int error;
 
     *image = (struct halo_image){
-        .layout = machine->layout, .len = machine->ram.len, .epoch = machine->epoch};
+        .layout = machine->layout, .len = machine->ram.len, .epoch = machine->epoch, .fd = -1};
     if (machine->layout.syscall_entry)
         image->told = *halo__machine_told(machine);
     error = halo__image_map(image);
@@ -113,9 +189,7 @@ static int make(struct halo_machine *machine, struct halo_image *image)
         if (image->prots)
             memcpy(image->prots, machine->prots, page_count(machine));
     }
-    if (!image->present || !machine->prots != !image->prots)
-        return HALO_ENOMEM;
-    return halo__image_finish(image);
+    return !image->present || !machine->prots != !image->prots ? HALO_ENOMEM : 0;
 }
 
 int halo__image_take(struct halo_machine *machine, struct halo_image *image)
@@ -137,6 +211,9 @@ int halo__image_take(struct halo_machine *machine, struct halo_image *image)
         set_bits(image->present, page, page + 1);
         image->present_count++;
     }
+    error = halo__image_finish(image);
+    if (error)
+        return halo__fail(machine->words, error, "no memory for a snapshot");
     machine->image = image->serial;
     return 0;
 }
@@ -145,6 +222,8 @@ void halo__image_free(struct halo_image *image)
 {
     if (image->bytes)
         munmap(image->bytes, image->len);
+    if (image->serial && image->fd >= 0)
+        (void)close(image->fd);
     free(image->present);
     free(image->fixed);
     free(image->prots);

@@ -13,6 +13,7 @@ struct halo_image {
     uint64_t *present;    /* a bit for each page */
     uint64_t *fixed;      /* and for those that never change once they are there */
     unsigned char *bytes; /* of all pages; of others than these the kernel keeps nothing */
+    int fd;               /* a file of the same, which nobody can write once it is sealed; or -1 */
     uint64_t epoch;
     struct halo_features told; /* to a program that chose its code by it */
 };
@@ -28,6 +29,12 @@ void halo__image_free(struct halo_image *image);
  */
 int halo__image_map(struct halo_image *image);
 int halo__image_finish(struct halo_image *image);
+
+/*
+ * To a machine on KVM that has not run, and whose memory has as many bytes: it shares the image's
+ * pages until it writes them. Where that cannot be had it has its own, as any.
+ */
+void halo__image_lend(struct halo_machine *machine, const struct halo_image *image);
 
 /*
  * Make the machine's memory, layout and protections the image's, and have it begin at its start.

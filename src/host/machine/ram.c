@@ -38,6 +38,7 @@ void halo__ram_free(struct halo_ram *ram)
 {
     free(ram->found);
     free(ram->there);
+    free(ram->borrowed);
     if (ram->host)
         munmap(halo_shm_expose(ram->host), ram->len);
     if (ram->fd >= 0)
@@ -130,6 +131,10 @@ void halo__ram_give_back(struct halo_ram *ram, uint64_t offset, uint64_t len)
     const uint64_t first = offset / HALO_RAM_PIECE;
     const uint64_t end = (offset + len + HALO_RAM_PIECE - 1) / HALO_RAM_PIECE;
 
+    for (uint64_t piece = first; ram->borrowed && piece < end; piece++) {
+        if (ram->borrowed[piece])
+            return; /* what is seen there is not this file's */
+    }
     if (ram->is_reserved || fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                       (off_t)offset, (off_t)len) < 0)
         return;
@@ -137,4 +142,21 @@ void halo__ram_give_back(struct halo_ram *ram, uint64_t offset, uint64_t len)
     for (uint64_t page = offset / RAM_PAGE; page < (offset + len) / RAM_PAGE; page++)
         ram->there[page / 64] &= ~(1ull << page % 64);
     ram->blocks = -1; /* to be looked at again */
+}
+
+bool halo__ram_borrow(struct halo_ram *ram, int fd, uint64_t first, uint64_t end)
+{
+    const uint64_t from = first * HALO_RAM_PIECE, len = (end - first) * HALO_RAM_PIECE;
+    unsigned char *const at = (unsigned char *)halo_shm_expose(ram->host) + from;
+
+    if (!ram->borrowed)
+        ram->borrowed = calloc((ram->len + HALO_RAM_PIECE - 1) / HALO_RAM_PIECE, 1);
+    if (!ram->borrowed || mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
+                               (off_t)from) == MAP_FAILED)
+        return false;
+    (void)fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)len);
+    memset(ram->found + first, true, end - first); /* this file has no use for them any more */
+    memset(ram->borrowed + first, true, end - first);
+    ram->blocks = -1;
+    return true;
 }

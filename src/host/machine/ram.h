@@ -22,6 +22,8 @@ struct halo_ram {
     HALO_SHARED unsigned char *host; /* HALO_RAM_BASE is at host[0] */
     unsigned char *found;            /* for each piece: it is there */
     bool is_reserved;                /* and so is all, for good */
+    unsigned char
+        *borrowed; /* for each piece: it is another file's, until it is written; or NULL */
     /* As of halo__ram_look: pages that may hold something, a bit for each, while there are so many
      * blocks. */
     uint64_t *there;
@@ -61,6 +63,12 @@ int halo__ram_look(struct halo_ram *ram);
 /* Give whole pages back to the kernel, which are zero from then on, and not there. Where it does
  * not take them, nothing changes. */
 void halo__ram_give_back(struct halo_ram *ram, uint64_t offset, uint64_t len);
+
+/*
+ * Have whole pieces be those of another file, at the same offset, until they are written. Nothing
+ * else maps this memory. False where that cannot be had; then nothing changed.
+ */
+bool halo__ram_borrow(struct halo_ram *ram, int fd, uint64_t first, uint64_t end);
 
 /* As halo__ram_find, for bytes that the host is going to touch, which lie in guest memory. */
 static inline int halo__ram_touch(struct halo_ram *ram, const HALO_SHARED unsigned char *at,
