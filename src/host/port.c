@@ -372,6 +372,15 @@ void halo__port_disarm(struct halo_port *port)
         halo_device_disarm(&port->queues[i].device);
 }
 
+/* A guest that runs beside its host finds an answer before the drain is over. */
+static inline void answered(struct halo_port *port, enum halo_queue_index queue)
+{
+    if (!port->shows_at_once)
+        return;
+    port->answered = true;
+    halo_device_publish(&port->queues[queue].device);
+}
+
 /* The token is our own and the length is within the chain: completing only fails when latched. */
 void halo__port_answer(struct halo_port *port, const struct halo_request *request,
                        enum halo_kind kind, uint8_t flags, uint32_t len)
@@ -386,6 +395,7 @@ void halo__port_answer(struct halo_port *port, const struct halo_request *reques
     else
         (void)halo_receiver_answer(&port->queues[HALO_QUEUE_G2H], &request->parked,
                                    (uint32_t)sizeof(message) + len);
+    answered(port, HALO_QUEUE_G2H);
 }
 
 void halo__port_answer_inline(struct halo_port *port, const struct halo_request *request,
@@ -394,6 +404,7 @@ void halo__port_answer_inline(struct halo_port *port, const struct halo_request 
     if (!port->closed)
         (void)halo_receiver_answer_inline(&port->queues[HALO_QUEUE_G2H], &request->parked, bytes,
                                           len);
+    answered(port, HALO_QUEUE_G2H);
 }
 
 struct halo_request *halo__port_buffer(struct halo_port *port, const char **why)

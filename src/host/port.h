@@ -53,12 +53,13 @@ struct halo_port {
     uint32_t service_count;
 
     enum halo_guest_state guest;
-    bool open;        /* the guest has begun, and has not ended */
-    bool closed;      /* it has ended: nothing is taken, answered or sent any more */
-    bool halted;      /* it runs no more, and what it has written is still going out */
-    bool answered;    /* something was published since the guest last ran */
-    uint32_t waits;   /* waits of the host for its guest, one inside the other */
-    uint32_t serving; /* functions of the host's that the guest has called, and that go on */
+    bool open;          /* the guest has begun, and has not ended */
+    bool closed;        /* it has ended: nothing is taken, answered or sent any more */
+    bool halted;        /* it runs no more, and what it has written is still going out */
+    bool shows_at_once; /* what is answered, for the guest runs meanwhile */
+    bool answered;      /* something was published since the guest last ran */
+    uint32_t waits;     /* waits of the host for its guest, one inside the other */
+    uint32_t serving;   /* functions of the host's that the guest has called, and that go on */
     uint64_t requests_taken;
     uint64_t work, work_max;   /* bytes that calls have copied since the guest last ran */
     uint64_t moved;            /* and bytes that streams have, up to about as many */

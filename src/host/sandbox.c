@@ -76,6 +76,7 @@ static int begin_runner(struct halo_sandbox *box, const struct halo_options *opt
         return halo__fail(&box->words, HALO_EINVAL,
                           "a guest with stacks has no thread of its own: host and guest never have "
                           "anything to do at the same time");
+    box->port.shows_at_once = true;
     return halo__runner_begin(&box->loop.runner, &box->machine, &box->loop.poller);
 }
 
