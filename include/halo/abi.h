@@ -125,7 +125,7 @@ struct halo_boot {
     uint32_t arguments_max;  /* of functions, absent values too: 16, or 0: 8, and none are absent */
     uint32_t poll_ticks; /* of the time stamp counter, for which a guest that finds nothing looks
                             before it waits: its host runs beside it; or 0 */
-    uint32_t spare;
+    uint32_t log_max;    /* HALO_LOG_MAX where the host takes lines of a log, or 0 */
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -160,6 +160,7 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, program) == 304, "boot page layout
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, aggregates_max) == 312, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, arguments_max) == 316, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, poll_ticks) == 320, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, log_max) == 324, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 328, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
@@ -345,6 +346,7 @@ enum halo_kind {
     HALO_KIND_STREAM_OPEN = 11,  /* payload: a name; answer: struct halo_stream_opened */
     HALO_KIND_STOP = 12,         /* of a host: no payload; there will be no more calls */
     /* 13 to 24 are reserved for files: docs/protocol.md, section 1. */
+    HALO_KIND_LOG = 25, /* payload: struct halo_log_head, text; no room for an answer, and none */
 };
 
 enum halo_message_flag {
@@ -352,6 +354,21 @@ enum halo_message_flag {
     HALO_MESSAGE_DEFERRED =
         2, /* of a host: the payload is a struct halo_deferred, for it did not fit */
     HALO_MESSAGE_ROWS = 4, /* of a host's CALL: its payload begins with a struct halo_rows_head */
+};
+
+/* How much a line of a guest's log matters. */
+enum halo_log_level {
+    HALO_LOG_ERROR = 1,
+    HALO_LOG_WARN,
+    HALO_LOG_INFO,
+    HALO_LOG_DEBUG,
+};
+
+#define HALO_LOG_MAX 1024u /* bytes of a line */
+
+struct halo_log_head {
+    uint32_t level;   /* enum halo_log_level */
+    uint32_t dropped; /* lines before this one that the guest had no room for */
 };
 
 /*

@@ -298,6 +298,26 @@ int halo_flush(void);
 /* The errno of the first write to a standard stream that failed, or 0. */
 int halo_write_error(uint32_t handle);
 
+/* --- A log ------------------------------------------------------------------------------------ */
+
+/*
+ * A line for whoever runs this guest: halo_log(HALO_LOG_WARN, "%s has %d words", name, count). It
+ * is sent at once and nobody waits for it: it takes no exit of its own, but one for 32 lines where
+ * nothing else leaves. What the host shows of it, and how much, is the host's affair; a line for
+ * which there is no room, or a host that takes none, is dropped, and the next one says how many.
+ * Where the host runs beside this guest (threaded) it may be told of each line, and lines that come
+ * faster than it looks are dropped.
+ *
+ * The format is printf's, as far as integers (d i u x X o, with hh h l ll z j t), c, s, p and %%
+ * go, with flags, width and precision; a conversion of floating-point numbers is written as it
+ * stands. A line has HALO_LOG_MAX bytes; the rest is cut. Over stacks all lines are dropped.
+ */
+void halo_log(enum halo_log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same for text of so many bytes, any. What a C library's syslog would call. */
+void halo_log_text(enum halo_log_level level, const char *text, size_t len);
+
 /* --- Functions of the host -------------------------------------------------------------------- */
 
 /* A function of the host's that this program calls. Declare it by HALO_IMPORT alone. */

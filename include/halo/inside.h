@@ -75,6 +75,31 @@ int halo_backtrace(struct halo_sandbox *box, struct halo_frame *frames, uint32_t
  */
 int halo_core(struct halo_sandbox *box, int fd);
 
+/* --- A guest's log ---------------------------------------------------------------------------- */
+
+/* A line of it: the guest's choice, but for what was judged. */
+struct halo_log_line {
+    enum halo_log_level level; /* one of these */
+    uint64_t dropped;          /* lines since the last one that were dropped, by either side */
+    const char *text;          /* any bytes, and behind them a zero byte; until it returns */
+    size_t len;                /* up to HALO_LOG_MAX */
+};
+
+/* Is called with each line, on the thread that runs the guest, when that leaves or has ended. It
+ * must not use the sandbox but for its counters. */
+typedef void halo_logger(void *context, const struct halo_log_line *line);
+
+#define HALO_LOG_LINES_DEFAULT 1000u
+
+/*
+ * From now on have `logger` called with what the guest logs (halo_log in halo/guest.h), up to this
+ * level and so many lines in a second on average, 0: HALO_LOG_LINES_DEFAULT. A burst may have as
+ * many at once. What goes beyond is dropped, and counted; what the guest logs while nobody listens
+ * (NULL) is neither. Returns 0, HALO_EINVAL for no level, or HALO_EBUSY.
+ */
+int halo_log(struct halo_sandbox *box, enum halo_log_level level, uint32_t lines_per_second,
+             halo_logger *logger, void *context);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

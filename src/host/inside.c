@@ -1,7 +1,7 @@
 /*
- * What a guest that does not run looks like inside: registers, calls, and all of it as a core file
- * for gdb. The number of the file's segments is the layout's, whatever protections the guest has
- * made of it; of memory only pages are read that there are.
+ * What a guest looks like inside: registers, calls, and all of one that does not run as a core file
+ * for gdb; and what it logs. The number of the file's segments is the layout's, whatever
+ * protections the guest has made of it; of memory only pages are read that there are.
  */
 #define _GNU_SOURCE
 #include "sandbox.h"
@@ -340,5 +340,21 @@ int halo_core(struct halo_sandbox *box, int fd)
     halo__signals_borrow(&signals); /* of a pipe that nobody reads, and of a limit of files */
     error = write_core(box, fd);
     halo__signals_return(&signals);
+    return halo__box_leave(box, error);
+}
+
+/* --- The guest's log -------------------------------------------------------------------------- */
+
+int halo_log(struct halo_sandbox *box, enum halo_log_level level, uint32_t lines_per_second,
+             halo_logger *logger, void *context)
+{
+    int error = halo__box_enter(box);
+
+    if (error)
+        return error;
+    if (level < HALO_LOG_ERROR || level > HALO_LOG_DEBUG)
+        error = halo__fail(&box->words, HALO_EINVAL, "there is no level %d of a log", (int)level);
+    else
+        halo__log_listen(&box->log, level, lines_per_second, logger, context);
     return halo__box_leave(box, error);
 }

@@ -203,9 +203,14 @@ static const char *parse(struct halo_port *port, struct halo_request *request, u
 
 static const char *take_request(struct halo_port *port, struct halo_request *request)
 {
-    const char *why = parse(port, request, HALO_ANSWER_MIN);
+    const bool is_one_way = request->parked.writable_len == 0 && !request->parked.is_inline;
+    const char *why = parse(port, request, is_one_way ? 0 : HALO_ANSWER_MIN);
 
     port->requests_taken++;
+    if (!why && is_one_way && request->message.kind != HALO_KIND_LOG) {
+        request->message = (struct halo_message){0};
+        why = "a request without room for its answer"; /* DEV-19 */
+    }
     return why ? why : route(port, HALO_QUEUE_G2H, request);
 }
 

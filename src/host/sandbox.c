@@ -121,6 +121,7 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
     box->calls.deferred_max = box->machine.layout.sizes.deferred_max;
     halo__streams_init(&box->streams, &box->port, &box->loop.poller, box->calls.budget,
                        &box->words);
+    halo__log_init(&box->log, &box->port);
     if (!error)
         error = halo__machine_create(&box->machine);
     if (!error)

@@ -24,6 +24,7 @@
 #define HALO_SRC_SANDBOX_H
 
 #include "call/call.h"
+#include "log.h"
 #include "loop.h"
 #include "owner.h"
 #include "signals.h"
@@ -37,6 +38,7 @@ struct halo_sandbox {
     struct halo_loop loop;
     struct halo_calls calls;
     struct halo_streams streams;
+    struct halo_log log;
     uint64_t work_max;  /* bytes that calls may copy at one exit */
     uint32_t run_depth; /* functions that run the guest, one inside the other */
     bool has_borrowed;  /* the host's signals, for them: */

@@ -355,6 +355,8 @@ static int serve(struct halo_sandbox *box, const struct tool_options *options, c
     int error = tool_attach(box, STDIN_FILENO), code;
 
     if (!error)
+        error = halo_log(box, HALO_LOG_WARN, 0, tool_print_log, NULL);
+    if (!error)
         error = halo_serve_begin(box, tool_time_left());
     if (error) {
         tool_tell("call", box, error);

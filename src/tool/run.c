@@ -22,6 +22,8 @@ static const char usage[] =
     "      --from FILE      go on from what halo snapshot has kept\n"
     "  -i, --input FILE     give the guest FILE as its standard input\n"
     "      --json           what has gone wrong is told in one line of JSON\n"
+    "      --log LEVEL      of the guest's log show no more than error, warn (the default),\n"
+    "                       info or debug lines, or none\n"
     "      --no-confine     let this command itself go on doing all that it may\n"
     "  -h, --help           this text\n"
     "\n"
@@ -35,7 +37,8 @@ struct run_options {
     const char *input, *from;
     const char *core;
     bool json;
-    const char **env; /* as many as there are arguments, at most */
+    enum halo_log_level log; /* or 0: none of it */
+    const char **env;        /* as many as there are arguments, at most */
     bool help;
     bool no_confine;
 };
@@ -43,6 +46,7 @@ struct run_options {
 #define NO_CONFINE 512
 #define CORE 513
 #define JSON 514
+#define LOG 515
 
 static int parse(int argc, char **argv, struct run_options *options)
 {
@@ -53,13 +57,14 @@ static int parse(int argc, char **argv, struct run_options *options)
         {"json", no_argument, NULL, JSON},
         {"from", required_argument, NULL, TOOL_FROM},
         {"input", required_argument, NULL, 'i'},
+        {"log", required_argument, NULL, LOG},
         {"no-confine", no_argument, NULL, NO_CONFINE},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option, error;
 
-    *options = (struct run_options){.common = {.timeout_ns = HALO_FOREVER}};
+    *options = (struct run_options){.common = {.timeout_ns = HALO_FOREVER}, .log = HALO_LOG_WARN};
     options->env = calloc((size_t)argc, sizeof(*options->env));
     if (!options->env) {
         fputs("halo run: no memory\n", tool_err);
@@ -82,6 +87,14 @@ static int parse(int argc, char **argv, struct run_options *options)
             break;
         case CORE:
             options->core = optarg;
+            break;
+        case LOG:
+            if (!tool_log_level(optarg, &options->log)) {
+                fprintf(tool_err,
+                        "halo run: --log takes none, error, warn, info or debug, not '%s'\n",
+                        optarg);
+                return TOOL_EXIT_USAGE;
+            }
             break;
         case JSON:
             options->json = true;
@@ -189,6 +202,8 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
     struct tool_progress progress;
     int error = tool_attach(box, input);
 
+    if (!error && run->log)
+        error = halo_log(box, run->log, 0, tool_print_log, NULL);
     if (!error) {
         tool_progress_begin(box, &progress, options->quiet ? -1 : input);
         if (!run->no_confine && !tool_confine(box, options->sandbox.strict))

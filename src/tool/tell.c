@@ -245,3 +245,36 @@ void tool_tell_json(struct halo_sandbox *box, int error)
     }
     fputs("}\n", tool_err);
 }
+
+/* --- The guest's log -------------------------------------------------------------------------- */
+
+static const char *const levels[] = {"none", "error", "warn", "info", "debug"};
+
+bool tool_log_level(const char *name, enum halo_log_level *level)
+{
+    for (unsigned i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        if (strcmp(name, levels[i]) == 0) {
+            *level = (enum halo_log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Wherever it goes: a line of the guest's is to look like no other, and like one. */
+void tool_print_log(void *context, const struct halo_log_line *line)
+{
+    (void)context;
+    if (line->dropped > 0)
+        fprintf(tool_err, "guest: %llu lines were dropped\n", (unsigned long long)line->dropped);
+    fprintf(tool_err, "guest: %s: ", levels[line->level]);
+    for (size_t i = 0; i < line->len; i++) {
+        const unsigned char byte = (unsigned char)line->text[i];
+
+        if ((byte >= ' ' && byte <= '~') || byte == '\t')
+            fputc(byte, tool_err);
+        else
+            fprintf(tool_err, "\\x%02x", byte);
+    }
+    fputc('\n', tool_err);
+}

@@ -148,6 +148,12 @@ bool tool_was_ended(int error);
  * with which words. */
 void tool_tell(const char *command, struct halo_sandbox *box, int error);
 
+/* A level of a guest's log by its name: false where there is none such; 0 is none of it. */
+bool tool_log_level(const char *name, enum halo_log_level *level);
+
+/* Print a line of it, as what a guest chose: nothing in it is obeyed by a terminal. */
+void tool_print_log(void *context, const struct halo_log_line *line);
+
 /* The same as one line of JSON. */
 void tool_tell_json(struct halo_sandbox *box, int error);
 
