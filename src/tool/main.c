@@ -14,10 +14,11 @@ static const char usage[] =
     "                                          keep a guest where it waits, as a file\n"
     "       halo call [OPTIONS] GUEST [FUNCTION [VALUES]]\n"
     "                                          call a function of a guest, or list them\n"
+    "       halo bind [OPTIONS] HEADER         write typed functions for both sides of a sandbox\n"
     "       halo bench [OPTIONS] [PATTERN...]  measure Halo on this machine\n"
     "       halo --help | --version\n"
     "\n"
-    "`halo run --help`, `halo call --help` and `halo bench --help` list the options.\n";
+    "`halo run --help`, and so with each command, lists the options.\n";
 
 /*
  * A command may be started with some of its standard streams closed. Their numbers must not go to
@@ -90,6 +91,8 @@ int main(int argc, char **argv)
         return tool_snapshot(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "call") == 0)
         return tool_call(argc - 1, argv + 1);
+    if (argc >= 2 && strcmp(argv[1], "bind") == 0)
+        return tool_bind(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "bench") == 0)
         return tool_printed("", run_bench(argv + 1));
     return tool_printed("", tell(argc < 2 ? NULL : argv[1]));

@@ -5,6 +5,7 @@
  *     main.c       the sub-command's name; version and help
  *     run.c        halo run
  *     call.c       halo call
+ *     bind.c       halo bind, of prototypes in plain C (bind_read.c, bind_write.c)
  *     input.c      the files that are guests, their standard input, or values
  *     output.c     what is printed; the time limit of that and of all else
  *     options.c    what both can be told; streams, words and exit codes
@@ -38,6 +39,7 @@ enum tool_exit {
 int tool_run(int argc, char **argv);
 int tool_snapshot(int argc, char **argv);
 int tool_call(int argc, char **argv);
+int tool_bind(int argc, char **argv);
 
 /*
  * What the command prints. Within a time limit these take no longer than to it, and a little for
