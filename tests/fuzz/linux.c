@@ -7,11 +7,12 @@
 #define _GNU_SOURCE
 #include "linux_host.h"
 #include <fcntl.h>
+#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FILES 6u
+#define FILES 9u
 
 /* --- Any call --------------------------------------------------------------------------------- */
 
@@ -73,7 +74,8 @@ static char folder[64];
 /* Names for both; the program's string lies in its own memory. */
 static uint64_t name_of(uint8_t which, char *native, size_t room, uint64_t memory)
 {
-    static const char *const names[FILES] = {"a", "b", "d", "d/c", "d/../a", "b/"};
+    static const char *const names[FILES] = {"a",  "b",   "d", "d/c",  "d/../a",
+                                             "b/", "d/e", "e", "d/c/f"};
     char name[64];
 
     (void)snprintf(native, room, "%s/%s", folder, names[which % FILES]);
@@ -86,6 +88,39 @@ struct both {
     int64_t ours;
     int theirs;
 };
+
+/* Times that are set, by name or by descriptor, are what stat says; what is left out stays. */
+static void one_time_of_file(const struct both *fd, uint64_t name, const char *path,
+                             uint64_t memory, uint8_t how)
+{
+    static const long rests[] = {0, 999999999, UTIME_OMIT, 1000000000, -1};
+    const struct timespec times[2] = {{how * 1000 - 5000, rests[how % 5]},
+                                      {how * 77777, rests[how / 5 % 5]}};
+    const uint64_t ours = memory + 1024;
+    struct stat st;
+    int64_t result;
+
+    memcpy((void *)(uintptr_t)ours, times, sizeof(times));
+    if (how & 128) {
+        same("futimens", call(SYS_utimensat, (uint64_t)fd->ours, 0, ours, how % 16 == 0),
+             native(syscall(SYS_utimensat, fd->theirs, NULL, times, how % 16 == 0)));
+        return;
+    }
+    result = call(SYS_utimensat, (uint64_t)AT_FDCWD, name, ours, how % 4 * 0x80u);
+    same("utimensat", result,
+         native(syscall(SYS_utimensat, AT_FDCWD, path, times, how % 4 * 0x80u)));
+    if (result || stat(path, &st) || call(SYS_stat, name, ours, 0, 0))
+        return;
+    for (int i = 0; i < 2; i++) {
+        const struct timespec *theirs = i ? &st.st_mtim : &st.st_atim;
+
+        if (times[i].tv_nsec == UTIME_OMIT)
+            continue;
+        same("st_time", *(int64_t *)(uintptr_t)(ours + 72 + 16 * (uint64_t)i), theirs->tv_sec);
+        same("st_time_nsec", *(int64_t *)(uintptr_t)(ours + 80 + 16 * (uint64_t)i),
+             theirs->tv_nsec);
+    }
+}
 
 static void one_file_call(struct both *fd, uint64_t memory)
 {
@@ -100,7 +135,7 @@ static void one_file_call(struct both *fd, uint64_t memory)
     unsigned char theirs[256];
     char path[128], other[128];
     const uint64_t ours = memory + 1024, second = memory + 512;
-    const uint8_t what = pick() % 17;
+    const uint8_t what = pick() % 20;
     const uint64_t name = name_of(pick(), path, sizeof(path), memory);
     const uint64_t len = pick();
     const int64_t offset = (int64_t)pick() * 7;
@@ -168,10 +203,6 @@ static void one_file_call(struct both *fd, uint64_t memory)
         break;
     case 11:
         (void)name_of(pick(), other, sizeof(other), second);
-        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-            break; /* a directory keeps its name here */
-        if (strcmp(path + strlen(path) - 1, "/") == 0 || other[strlen(other) - 1] == '/')
-            break;
         same("rename", call(SYS_rename, name, second, 0, 0), native(rename(path, other)));
         break;
     case 12: {
@@ -181,6 +212,7 @@ static void one_file_call(struct both *fd, uint64_t memory)
         if (result == 0 && !S_ISDIR(st.st_mode)) {
             same("st_size", *(int64_t *)(uintptr_t)(ours + 48), st.st_size);
             same("st_mode", *(uint32_t *)(uintptr_t)(ours + 24), st.st_mode);
+            same("st_nlink", *(int64_t *)(uintptr_t)(ours + 16), (int64_t)st.st_nlink);
         }
         break;
     }
@@ -204,6 +236,24 @@ static void one_file_call(struct both *fd, uint64_t memory)
              native(unlinkat(AT_FDCWD, path, (int)flags_at)));
         break;
     }
+    case 17:
+        one_time_of_file(fd, name, path, memory, (uint8_t)len);
+        break;
+    case 18:
+        (void)name_of(pick(), other, sizeof(other), second);
+        same("renameat2",
+             linux_call(
+                 &table, SYS_renameat2,
+                 (const uint64_t[6]){(uint64_t)AT_FDCWD, name, (uint64_t)AT_FDCWD, second, 1}),
+             native(syscall(SYS_renameat2, AT_FDCWD, path, AT_FDCWD, other, 1)));
+        break;
+    case 19:
+        same("fchownat",
+             linux_call(&table, SYS_fchownat,
+                        (const uint64_t[6]){(uint64_t)AT_FDCWD, name, UINT32_MAX, UINT32_MAX,
+                                            len % 4 * 0x80u}),
+             native(syscall(SYS_fchownat, AT_FDCWD, path, -1, -1, len % 4 * 0x80u)));
+        break;
     default: {
         const int duplicate = fcntl(fd->theirs, F_DUPFD_CLOEXEC, 0);
         const int64_t result = call(SYS_fcntl, (uint64_t)fd->ours, F_DUPFD_CLOEXEC, 0, 0);
@@ -219,16 +269,16 @@ static void one_file_call(struct both *fd, uint64_t memory)
     }
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *place)
+{
+    (void)st;
+    (void)kind;
+    return place->level > 0 ? remove(path) : 0;
+}
+
 static void remove_all(void)
 {
-    static const char *const names[] = {"d/c", "d", "a", "b"};
-    char path[128];
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-        if (unlink(path) < 0)
-            (void)rmdir(path);
-    }
+    (void)nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static void remove_folder(void)

@@ -16,6 +16,7 @@ enum linux_error {
     L_ENOMEM = 12,
     L_EACCES = 13,
     L_EFAULT = 14,
+    L_EBUSY = 16,
     L_EEXIST = 17,
     L_ENODEV = 19,
     L_ENOTDIR = 20,
@@ -84,6 +85,11 @@ int64_t linux_tree_resolve_at(struct linux_table *table, const uint64_t *args, c
 /* A new one, or NULL where there is no room. */
 struct linux_file *linux_tree_make(struct linux_table *table, const char *path, uint32_t mode,
                                    bool is_directory);
+/* The directory of this path has changed. */
+void linux_tree_touch_folder(struct linux_table *table, const char *path);
+bool linux_tree_is_empty(const struct linux_table *table, const char *path);
+/* How many directories lie right in this one. */
+uint64_t linux_tree_folders(const struct linux_table *table, const struct linux_file *directory);
 /* Forget a file that has neither a name nor a descriptor any more. */
 void linux_tree_let_go(struct linux_table *table, struct linux_file *file);
 /* What a path names that is no file; LINUX_FREE where it is none of those. */
@@ -128,7 +134,9 @@ linux_function linux_read, linux_write, linux_readv, linux_writev, linux_pread, 
 linux_function linux_open_path, linux_openat, linux_stat, linux_newfstatat, linux_access,
     linux_faccessat, linux_unlink, linux_unlinkat, linux_mkdir, linux_chdir, linux_getdents,
     linux_rmdir, linux_rename, linux_ftruncate, linux_truncate, linux_fsync, linux_getcwd,
-    linux_readlink, linux_umask, linux_chmod, linux_fchmod;
+    linux_readlink, linux_umask, linux_chmod, linux_fchmod, linux_fchmodat, linux_mkdirat,
+    linux_renameat, linux_renameat2, linux_chown, linux_fchown, linux_fchownat, linux_utimensat,
+    linux_statfs, linux_fstatfs;
 linux_function linux_clock_gettime, linux_clock_getres, linux_gettimeofday, linux_time,
     linux_nanosleep, linux_clock_nanosleep;
 linux_function linux_exit, linux_getpid, linux_getppid, linux_getuid, linux_uname, linux_prlimit,

@@ -94,7 +94,7 @@ int64_t linux_file_resize(struct linux_table *table, struct linux_file *file, ui
         file->room = room;
     }
     file->len = len;
-    file->changed_ns = linux_now(table);
+    file->changed_ns = file->modified_ns = linux_now(table);
     return 0;
 }
 
@@ -114,7 +114,7 @@ int64_t linux_file_write(struct linux_table *table, struct linux_file *file, int
             return error;
     }
     memcpy(file->bytes + offset, from, len);
-    file->changed_ns = linux_now(table);
+    file->changed_ns = file->modified_ns = linux_now(table);
     return (int64_t)len;
 }
 
@@ -177,6 +177,13 @@ int64_t linux_open_path(struct linux_table *table, const uint64_t *args)
 
 /* --- What a file is --------------------------------------------------------------------------- */
 
+/* Before 1970 the seconds are rounded down, and the rest is never negative. */
+static void put_time(int64_t *seconds, int64_t *rest, int64_t ns)
+{
+    *seconds = ns / 1000000000 - (ns % 1000000000 < 0);
+    *rest = ns - *seconds * 1000000000;
+}
+
 static int64_t give_stat(struct linux_table *table, uint64_t address, uint32_t mode,
                          const struct linux_file *file)
 {
@@ -190,12 +197,15 @@ static int64_t give_stat(struct linux_table *table, uint64_t address, uint32_t m
 
     if (file) {
         stat.ino = (uint64_t)(file - table->files) + 2;
-        stat.nlink = file->is_linked ? (file->is_directory ? 2 : 1) : 0;
+        stat.nlink = !file->is_linked     ? 0
+                     : file->is_directory ? 2 + linux_tree_folders(table, file)
+                                          : 1;
         stat.mode = file->mode | (file->is_directory ? S_IFDIR_ : S_IFREG_);
         stat.size = (int64_t)file->len;
         stat.blocks = (int64_t)((file->len + 511) / 512);
-        stat.atime = stat.mtime = stat.ctime = file->changed_ns / 1000000000;
-        stat.atime_ns = stat.mtime_ns = stat.ctime_ns = file->changed_ns % 1000000000;
+        put_time(&stat.atime, &stat.atime_ns, file->accessed_ns);
+        put_time(&stat.mtime, &stat.mtime_ns, file->modified_ns);
+        put_time(&stat.ctime, &stat.ctime_ns, file->changed_ns);
     }
     return linux_give(table, address, &stat, sizeof(stat));
 }
@@ -250,7 +260,7 @@ int64_t linux_stat(struct linux_table *table, const uint64_t *args)
     return linux_newfstatat(table, at);
 }
 
-/* --- Length and rights ------------------------------------------------------------------------ */
+/* --- Length ----------------------------------------------------------------------------------- */
 
 int64_t linux_ftruncate(struct linux_table *table, const uint64_t *args)
 {
@@ -292,15 +302,4 @@ int64_t linux_fsync(struct linux_table *table, const uint64_t *args)
     if (!open)
         return -L_EBADF;
     return open->kind == LINUX_FILE ? 0 : -L_EINVAL;
-}
-
-int64_t linux_fchmod(struct linux_table *table, const uint64_t *args)
-{
-    struct linux_open *open = linux_open_of(table, args[0]);
-
-    if (!open)
-        return -L_EBADF;
-    if (open->kind == LINUX_FILE)
-        open->file->mode = args[1] & 07777;
-    return 0;
 }

@@ -9,6 +9,8 @@
  *     streams.c    read, write, and what both streams and files have
  *     poll.c       waiting for them: poll, select
  *     tree.c       names of files in memory, and their directories
+ *     names.c      what changes names: new directories, names that go or change
+ *     attributes.c rights, owner and times of a file, and its file system
  *     files.c      files in memory: their bytes, and what they are
  *     clock.c      what time it is
  *     time.c       the calls that ask for it, and sleep
@@ -110,7 +112,7 @@ struct linux_file {
     char path[LINUX_PATH_MAX]; /* absolute, without . and .. */
     unsigned char *bytes;      /* pages of the program's memory */
     uint64_t len, room;
-    int64_t changed_ns;
+    int64_t accessed_ns, modified_ns, changed_ns; /* accessed: as it was made or set */
 };
 
 struct linux_action { /* struct kernel_sigaction */

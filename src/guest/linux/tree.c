@@ -4,7 +4,7 @@
 #include "calls.h"
 #include <string.h>
 
-enum { AT_REMOVEDIR_ = 0x200, NAME_MAX_ = 255 };
+enum { NAME_MAX_ = 255 };
 
 static bool is_same(const char *a, const char *b)
 {
@@ -111,6 +111,18 @@ int64_t linux_tree_resolve_at(struct linux_table *table, const uint64_t *args, c
     return resolve(table, open->file->path, args[1], path, is_dir);
 }
 
+void linux_tree_touch_folder(struct linux_table *table, const char *path)
+{
+    char folder[LINUX_PATH_MAX];
+    struct linux_file *file;
+
+    memcpy(folder, path, strlen(path) + 1);
+    cut(folder);
+    file = linux_tree_find(table, folder);
+    if (file)
+        file->changed_ns = file->modified_ns = linux_now(table);
+}
+
 struct linux_file *linux_tree_make(struct linux_table *table, const char *path, uint32_t mode,
                                    bool is_directory)
 {
@@ -123,8 +135,9 @@ struct linux_file *linux_tree_make(struct linux_table *table, const char *path, 
         file->is_used = file->is_linked = true;
         file->is_directory = is_directory;
         file->mode = mode & ~table->umask & 0777;
-        file->changed_ns = linux_now(table);
+        file->changed_ns = file->modified_ns = file->accessed_ns = linux_now(table);
         memcpy(file->path, path, strlen(path) + 1);
+        linux_tree_touch_folder(table, path);
         return file;
     }
     return NULL;
@@ -150,14 +163,25 @@ void linux_tree_init(struct linux_table *table)
     memcpy(table->folder, "/", 2);
 }
 
+static const struct {
+    const char *path;
+    enum linux_kind kind;
+} devices[] = {
+    {"/dev/null", LINUX_NULL},
+    {"/dev/zero", LINUX_ZERO},
+    {"/dev/urandom", LINUX_RANDOM},
+    {"/dev/random", LINUX_RANDOM},
+};
+
+#define DEVICES ((int64_t)(sizeof(devices) / sizeof(devices[0])))
+#define DEVICES_AT ((int64_t)LINUX_FILES + 2) /* in a list of their directory */
+
 enum linux_kind linux_tree_device(const char *path)
 {
-    if (is_same(path, "/dev/null"))
-        return LINUX_NULL;
-    if (is_same(path, "/dev/zero"))
-        return LINUX_ZERO;
-    if (is_same(path, "/dev/urandom") || is_same(path, "/dev/random"))
-        return LINUX_RANDOM;
+    for (int64_t i = 0; i < DEVICES; i++) {
+        if (is_same(path, devices[i].path))
+            return devices[i].kind;
+    }
     return LINUX_FREE;
 }
 
@@ -247,21 +271,6 @@ int64_t linux_umask(struct linux_table *table, const uint64_t *args)
     return before;
 }
 
-int64_t linux_chmod(struct linux_table *table, const uint64_t *args)
-{
-    char path[LINUX_PATH_MAX];
-    bool is_dir;
-    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
-    struct linux_file *file = error ? NULL : linux_tree_find(table, path);
-
-    if (!file)
-        return error ? error : linux_tree_device(path) && !is_dir ? 0 : -L_ENOENT;
-    if (is_dir && !file->is_directory)
-        return -L_ENOTDIR;
-    file->mode = args[1] & 07777;
-    return 0;
-}
-
 /* --- Directories ------------------------------------------------------------------------------ */
 
 /* The name of a file that lies in this directory, however deep, seen from there; or NULL. */
@@ -275,7 +284,7 @@ static const char *beneath(const struct linux_file *file, const char *directory)
     return file->path + len + 1;
 }
 
-static bool is_empty(const struct linux_table *table, const char *path)
+bool linux_tree_is_empty(const struct linux_table *table, const char *path)
 {
     for (uint32_t i = 0; i < LINUX_FILES; i++) {
         if (beneath(&table->files[i], path))
@@ -284,7 +293,8 @@ static bool is_empty(const struct linux_table *table, const char *path)
     return true;
 }
 
-/* What stands at this place of a directory: itself, its parent, then its files. NULL: nothing. */
+/* What stands at this place of a directory: itself, its parent, its files, devices. NULL: nothing.
+ */
 static const char *name_at(const struct linux_table *table, const struct linux_file *directory,
                            int64_t at)
 {
@@ -292,6 +302,8 @@ static const char *name_at(const struct linux_table *table, const struct linux_f
 
     if (at < 2)
         return at == 0 ? "." : "..";
+    if (at >= DEVICES_AT)
+        return is_same(directory->path, "/dev") ? devices[at - DEVICES_AT].path + 5 : NULL;
     name = beneath(&table->files[at - 2], directory->path);
     for (const char *c = name; c && *c; c++) {
         if (*c == '/')
@@ -300,18 +312,28 @@ static const char *name_at(const struct linux_table *table, const struct linux_f
     return name;
 }
 
+uint64_t linux_tree_folders(const struct linux_table *table, const struct linux_file *directory)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < LINUX_FILES; i++)
+        count += table->files[i].is_directory && name_at(table, directory, i + 2);
+    return count;
+}
+
 int64_t linux_getdents(struct linux_table *table, const uint64_t *args)
 {
-    enum { DIRECTORY = 4, REGULAR = 8, NAME = 19 };
+    enum { DEVICE = 2, DIRECTORY = 4, REGULAR = 8, NAME = 19 };
     struct linux_open *open = linux_open_of(table, args[0]);
     const int64_t error = check_directory(open);
     uint64_t done = 0;
 
     if (error)
         return error;
-    for (; open->offset < (int64_t)LINUX_FILES + 2; open->offset++) {
+    for (; open->offset < DEVICES_AT + DEVICES; open->offset++) {
+        const bool is_device = open->offset >= DEVICES_AT;
         const struct linux_file *file =
-            open->offset < 2 ? open->file : &table->files[open->offset - 2];
+            open->offset < 2 || is_device ? open->file : &table->files[open->offset - 2];
         const char *name = name_at(table, open->file, open->offset);
         const size_t len = name ? (NAME + strlen(name) + 1 + 7) / 8 * 8 : 0;
         struct {
@@ -321,7 +343,10 @@ int64_t linux_getdents(struct linux_table *table, const uint64_t *args)
             unsigned char kind;
             char name[LINUX_PATH_MAX];
         } entry = {(uint64_t)(file - table->files) + 2, open->offset + 1, (uint16_t)len,
-                   file->is_directory ? DIRECTORY : REGULAR, ""};
+                   is_device            ? DEVICE
+                   : file->is_directory ? DIRECTORY
+                                        : REGULAR,
+                   ""};
 
         if (!name)
             continue;
@@ -333,100 +358,4 @@ int64_t linux_getdents(struct linux_table *table, const uint64_t *args)
         done += len;
     }
     return (int64_t)done;
-}
-
-/* --- Changing names --------------------------------------------------------------------------- */
-
-static int64_t remove_path(struct linux_table *table, const char *path, bool is_dir, bool directory)
-{
-    struct linux_file *file = linux_tree_find(table, path);
-
-    if (!file)
-        return linux_tree_device(path) != LINUX_FREE ? -L_EPERM : -L_ENOENT;
-    if (directory && !file->is_directory)
-        return -L_ENOTDIR;
-    if (!directory && file->is_directory)
-        return -L_EISDIR;
-    if (is_dir && !file->is_directory)
-        return -L_ENOTDIR;
-    if (directory && (path[1] == '\0' || !is_empty(table, path)))
-        return -L_ENOTEMPTY;
-    file->is_linked = false;
-    linux_tree_let_go(table, file);
-    return 0;
-}
-
-int64_t linux_unlinkat(struct linux_table *table, const uint64_t *args)
-{
-    char path[LINUX_PATH_MAX];
-    bool is_dir;
-    int64_t error;
-
-    if (args[2] & ~(uint64_t)AT_REMOVEDIR_)
-        return -L_EINVAL;
-    error = linux_tree_resolve_at(table, args, path, &is_dir);
-    return error ? error : remove_path(table, path, is_dir, (args[2] & AT_REMOVEDIR_) != 0);
-}
-
-int64_t linux_unlink(struct linux_table *table, const uint64_t *args)
-{
-    const uint64_t at[] = {(uint64_t)LINUX_AT_FDCWD, args[0], 0};
-
-    return linux_unlinkat(table, at);
-}
-
-int64_t linux_rmdir(struct linux_table *table, const uint64_t *args)
-{
-    const uint64_t at[] = {(uint64_t)LINUX_AT_FDCWD, args[0], AT_REMOVEDIR_};
-
-    return linux_unlinkat(table, at);
-}
-
-int64_t linux_mkdir(struct linux_table *table, const uint64_t *args)
-{
-    char path[LINUX_PATH_MAX];
-    bool is_dir;
-    const int64_t error = linux_tree_resolve(table, args[0], path, &is_dir);
-
-    if (error)
-        return error;
-    if (linux_tree_find(table, path) || linux_tree_device(path) != LINUX_FREE)
-        return -L_EEXIST;
-    return linux_tree_make(table, path, (uint32_t)args[1], true) ? 0 : -L_ENOSPC;
-}
-
-/* Files; a directory keeps its name, for those beneath would have to change theirs. */
-int64_t linux_rename(struct linux_table *table, const uint64_t *args)
-{
-    char from[LINUX_PATH_MAX], to[LINUX_PATH_MAX];
-    bool is_dir, to_dir;
-    struct linux_file *file, *old;
-    int64_t error = linux_tree_resolve(table, args[0], from, &is_dir);
-
-    if (!error)
-        error = linux_tree_resolve(table, args[1], to, &to_dir);
-    if (error)
-        return error;
-    file = linux_tree_find(table, from);
-    old = linux_tree_find(table, to);
-    if (!file)
-        return -L_ENOENT;
-    if (file->is_directory)
-        return -L_EPERM;
-    if (is_dir || to_dir)
-        return -L_ENOTDIR;
-    if (old == file)
-        return 0;
-    if (strlen(from) > strlen(to) && memcmp(from, to, strlen(to)) == 0 && from[strlen(to)] == '/')
-        return -L_ENOTEMPTY;
-    if (old && old->is_directory)
-        return -L_EISDIR;
-    if (linux_tree_device(to) != LINUX_FREE)
-        return -L_EPERM;
-    if (old) {
-        old->is_linked = false;
-        linux_tree_let_go(table, old);
-    }
-    memcpy(file->path, to, strlen(to) + 1);
-    return 0;
 }
