@@ -48,6 +48,26 @@ struct run_options {
 #define JSON 514
 #define LOG 515
 
+/* GUEST and what belongs to it, which a snapshot has. */
+static int parse_guest(int count, char **words, struct run_options *options)
+{
+    if (options->from && (count > 0 || options->common.sandbox.env_count > 0)) {
+        fputs("halo run: what --from goes on from has its program, arguments and environment\n",
+              tool_err);
+        return TOOL_EXIT_USAGE;
+    }
+    if (options->from)
+        return 0;
+    if (count == 0) {
+        fputs("halo run: which guest? see 'halo run --help'\n", tool_err);
+        return TOOL_EXIT_USAGE;
+    }
+    options->guest = words[0];
+    options->common.sandbox.args = (const char *const *)words;
+    options->common.sandbox.arg_count = (uint32_t)count;
+    return 0;
+}
+
 static int parse(int argc, char **argv, struct run_options *options)
 {
     static const struct option longs[] = {
@@ -114,21 +134,7 @@ static int parse(int argc, char **argv, struct run_options *options)
                 return error < 0 ? tool_wrong_option("run", argc, argv, option) : error;
         }
     }
-    if (options->from && (optind < argc || options->common.sandbox.env_count > 0)) {
-        fputs("halo run: what --from goes on from has its program, arguments and environment\n",
-              tool_err);
-        return TOOL_EXIT_USAGE;
-    }
-    if (options->from)
-        return 0;
-    if (optind == argc) {
-        fputs("halo run: which guest? see 'halo run --help'\n", tool_err);
-        return TOOL_EXIT_USAGE;
-    }
-    options->guest = argv[optind];
-    options->common.sandbox.args = (const char *const *)(argv + optind);
-    options->common.sandbox.arg_count = (uint32_t)(argc - optind);
-    return 0;
+    return parse_guest(argc - optind, argv + optind, options);
 }
 
 /* Of guests with a C library: what they asked for in vain, by name. */
