@@ -41,6 +41,7 @@ enum halo_error {
     HALO_EDEADLOCK = -25,  /* what is waited for cannot come before this wait is over */
     HALO_ETRANSPORT = -26, /* this transport cannot do it */
     HALO_ELIMIT = -27,     /* the guest used up what it may, and will not run again */
+    HALO_EINTERRUPTED = -28, /* halo_interrupt ended what ran the guest, which can go on */
 };
 
 /*

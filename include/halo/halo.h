@@ -280,7 +280,7 @@ struct halo_sandbox *halo_call_sandbox(struct halo_call *call);
 /*
  * Run the guest on the calling thread until its main program serves calls (halo_serve, or it has no
  * main at all), for at most `timeout_ns` nanoseconds. Returns 0, at once where it does already, or
- *   HALO_ETIMEDOUT  not yet: begin again to let it go on
+ *   HALO_ETIMEDOUT  not yet: begin again to let it go on; also HALO_EINTERRUPTED (halo_interrupt)
  *   HALO_ESTATE     it has ended, now or before, or is in the middle of a call
  *   HALO_EDEADLOCK  it waits for a stream whose other end is the caller
  * or what halo_run returns for a guest that was ended.
@@ -341,6 +341,7 @@ int halo_call_start(struct halo_sandbox *box, struct halo_future *future, int fu
  * future->error, which is HALO_ECALL where the function failed, or a refusal of the guest's; or
  *
  *   HALO_ETIMEDOUT  not yet; it stays in flight: wait again, or give it up (halo_future_free)
+ *   HALO_EINTERRUPTED  the same, by halo_interrupt
  *   HALO_EDEADLOCK  not before the function returns that waits here, or the guest waits for a
  *                   stream whose other end is the caller; it stays in flight
  *   HALO_EDEPTH     waits inside calls inside waits, too deep; it stays in flight
@@ -394,6 +395,7 @@ void halo_future_free(struct halo_future *future);
  * Returns 0 and the guest's exit code (0 to 255), where that is asked for, or
  *   HALO_EDEADLOCK  it waits for a stream whose other end is the caller: go on with that, then run
  *                   again
+ *   HALO_EINTERRUPTED  by halo_interrupt: run it again to let it go on
  *   HALO_ETIMEDOUT  it did not end in time
  *   HALO_EFAULT     it faulted; halo_fault tells how
  *   HALO_EPANIC     it gave up; halo_errmsg holds its message
@@ -409,6 +411,27 @@ void halo_future_free(struct halo_future *future);
  * twentieth of one after HALO_ETIMEDOUT.
  */
 int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code);
+
+/*
+ * End what runs the guest, from another thread, a signal's handler, or a function of the host's:
+ * the outermost halo_run, halo_serve_begin, halo_wait, halo_poll, halo_call_rows or function of
+ * halo/stream.h that is under way in this sandbox, whatever it or its guest is doing, returns
+ * HALO_EINTERRUPTED. A guest that computes is stopped where it is; one that leaves without end, or
+ * waits, waits. A function of the host's is never stopped: when it has returned, with those that
+ * the guest had called together with it, the guest is not entered any more, and where it waits
+ * itself, that wait is HALO_EINTERRUPTED at once.
+ *
+ * Nothing is lost by it: calls stay in flight, the guest goes on with the next function that runs
+ * it, also after halo_run. Only where the guest has ended, and what it had written is still going
+ * out, the rest of that is given up.
+ *
+ * Returns 0 where such a function was under way: it ends, and no later one. It still returns
+ * something else where what it waits for had come by then, or the guest had ended. Several at a
+ * time have the effect of one. Returns HALO_ESTATE where none was, or in a fork: nothing happens,
+ * and what begins later is not interrupted. Sets no words and keeps errno; the sandbox must not be
+ * closed meanwhile.
+ */
+int halo_interrupt(struct halo_sandbox *box);
 
 /* A fault of the guest, as the processor reported it. */
 struct halo_fault {

@@ -5,6 +5,13 @@
 #include "sandbox.h"
 #include "call/rows.h"
 
+int halo_interrupt(struct halo_sandbox *box)
+{
+    /* No words: they are of whoever is inside, and a signal's handler could not write them. */
+    return halo__owner_is_fork(&box->owner) ? HALO_ESTATE
+                                            : halo__interrupt_want(&box->machine.interrupt);
+}
+
 /* --- Calls ------------------------------------------------------------------------------------ */
 
 int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_signature *signature,

@@ -66,6 +66,8 @@ static int wait(struct halo_loop *loop)
     int64_t until = loop->deadline;
     int error;
 
+    if (halo__interrupt_is_wanted(&loop->machine->interrupt))
+        return HALO_EINTERRUPTED;
     if (halo__now() >= until)
         return HALO_ETIMEDOUT;
     if (loop->port->has_more) {
@@ -233,6 +235,10 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
         return 0;
     case HALO_DOORBELL_HALT:
         error = finish(loop);
+        if (error == HALO_EINTERRUPTED)
+            (void)halo__fail(loop->words, error,
+                             "the guest ended, and what it had written was cut off by "
+                             "halo_interrupt");
         if (!error)
             error = halo__port_reason(loop->port, exit->b);
         loop->exit_code = (int)(exit->a & 0xff);
@@ -262,7 +268,10 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
     loop->exits++;
     loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT || exit->kind == HALO_EXIT_PROTECT;
     switch (exit->kind) {
-    case HALO_EXIT_TIMEOUT: /* or it is time to look how much it has used, or for a later run */
+    case HALO_EXIT_TIMEOUT: /* or by halo_interrupt, or to look what it has used, or for a later run
+                             */
+        if (halo__interrupt_is_wanted(&loop->machine->interrupt))
+            return HALO_EINTERRUPTED;
         return (loop->limits.any || loop->runner.is_there) && halo__now() < loop->deadline
                    ? 0
                    : HALO_ETIMEDOUT;
@@ -424,8 +433,15 @@ static inline int go_on(struct halo_loop *loop, struct halo_exit *exit)
 int halo__loop_step(struct halo_loop *loop)
 {
     struct halo_exit exit;
-    int error = halo__port_send(loop->port);
+    int error;
 
+    if (halo__interrupt_is_wanted(&loop->machine->interrupt)) {
+        if (!loop->runner.has_guest)
+            return HALO_EINTERRUPTED;
+        error = take_exit(loop, &exit);
+        return error ? halo__loop_end(loop, error) : handle_exit(loop, &exit);
+    }
+    error = halo__port_send(loop->port);
     if (error)
         return halo__loop_end(loop, error);
     look(loop);

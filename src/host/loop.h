@@ -48,8 +48,8 @@ struct halo_loop {
 
 /*
  * One step. Returns 0, HALO_STUCK where the guest waits and nothing can come of itself,
- * HALO_ETIMEDOUT where it can go on later, or another error: then it has ended. See the state also
- * after 0: it may have ended well.
+ * HALO_ETIMEDOUT or HALO_EINTERRUPTED where it can go on later, or another error: then it has
+ * ended. See the state also after 0: it may have ended well.
  */
 #define HALO_STUCK 1
 int halo__loop_step(struct halo_loop *loop);

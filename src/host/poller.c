@@ -41,6 +41,13 @@ void halo__poller_hear(struct halo_poller *poller)
     (void)!read(poller->waker, &count, sizeof(count));
 }
 
+int halo__poller_wake_by(struct halo_poller *poller, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = poller}};
+
+    return epoll_ctl(poller->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? HALO_EHOST : 0;
+}
+
 static void disarm(struct halo_poller *poller, struct halo_polled *polled)
 {
     if (!polled->armed)
@@ -94,6 +101,8 @@ int halo__poller_wait(struct halo_poller *poller, int timeout_ms)
             halo__poller_hear(poller);
             continue;
         }
+        if (events[i].data.ptr == poller) /* it only wakes */
+            continue;
         if (!polled->armed) /* it fell due when nobody waited any more */
             continue;
         disarm(poller, polled);

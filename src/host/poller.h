@@ -35,6 +35,10 @@ int halo__poller_make_waker(struct halo_poller *poller);
 /* What it was woken for has been seen. */
 void halo__poller_hear(struct halo_poller *poller);
 
+/* Have this descriptor end each wait as long as it is ready; nothing else becomes of it. 0, or
+ * HALO_EHOST with errno. */
+int halo__poller_wake_by(struct halo_poller *poller, int fd);
+
 /*
  * Wait for these events of it from now on, for none where it is 0, and once: `ready` is called with
  * what came, and it is armed no more. False where it cannot be watched.

@@ -101,9 +101,14 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
                                    .watch_box = box,
                                    .deadline = HALO_FOREVER};
     box->machine.ram.fd = box->machine.stop.fd = -1;
+    box->machine.interrupt.fd = -1;
     error = halo__poller_init(&box->loop.poller);
+    if (!error)
+        error = halo__interrupt_init(&box->machine.interrupt);
+    if (!error)
+        error = halo__poller_wake_by(&box->loop.poller, box->machine.interrupt.fd);
     if (error)
-        return halo__fail(&box->words, error, "cannot make an epoll descriptor: %s",
+        return halo__fail(&box->words, error, "cannot make an epoll descriptor or an eventfd: %s",
                           strerror(errno));
     error = check_stack(&box->words);
     if (error)
@@ -168,6 +173,7 @@ void halo_close(struct halo_sandbox *box)
     else if (!halo__streams_free(&box->streams))
         box->machine.ram.host = NULL; /* it stays mapped: the kernel may write to it yet */
     halo__poller_free(&box->loop.poller);
+    halo__interrupt_free(&box->machine.interrupt);
     halo__machine_close(&box->machine);
     halo__owner_free(&box->owner);
     munmap(box, sizeof(*box));

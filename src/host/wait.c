@@ -32,6 +32,7 @@ static void leave(struct halo_sandbox *box, const struct run *run)
             (void)backend->enter(&box->machine, run->outer);
         return;
     }
+    halo__interrupt_end(&box->machine.interrupt);
     if (box->has_borrowed)
         halo__signals_return(&box->signals);
     box->has_borrowed = false;
@@ -58,6 +59,7 @@ static int enter(struct halo_sandbox *box, struct run *run, int64_t deadline)
         /* Beside a guest on a thread of its own nothing but streams can cause one on this one. */
         if (!box->loop.runner.is_there || box->streams.used > 0)
             halo__box_borrow(box);
+        halo__interrupt_begin(&box->machine.interrupt, !box->loop.runner.is_there);
     } else if (deadline >= run->outer) {
         return 0;
     } else if (!box->loop.runner.is_there) {
@@ -103,9 +105,16 @@ static int stuck(struct halo_sandbox *box, const char *what)
     return halo__loop_end(&box->loop, halo__fail(&box->words, HALO_EPOISONED, "%s", what));
 }
 
-/* What has not come in time, and where the guest is meanwhile. */
-static int timed_out(struct halo_sandbox *box, const char *who, const char *missing)
+/* It has not come, and may come later. */
+static bool is_late(int error)
 {
+    return error == HALO_ETIMEDOUT || error == HALO_EINTERRUPTED;
+}
+
+/* What has not come in time, or before the interrupt, and where the guest is meanwhile. */
+static int late(struct halo_sandbox *box, int error, const char *who, const char *missing)
+{
+    const char *when = error == HALO_ETIMEDOUT ? "within the time limit" : "before halo_interrupt";
     const char *state = "the guest waits for its host";
     uint64_t rip = 0;
 
@@ -116,16 +125,15 @@ static int timed_out(struct halo_sandbox *box, const char *who, const char *miss
         rip = box->machine.backend->where(&box->machine);
     }
     if (!rip)
-        return halo__fail(&box->words, HALO_ETIMEDOUT, "%s %s within the time limit: %s", who,
-                          missing, state);
-    return halo__fail(&box->words, HALO_ETIMEDOUT, "%s %s within the time limit: %s, at 0x%llx",
-                      who, missing, state, (unsigned long long)rip);
+        return halo__fail(&box->words, error, "%s %s %s: %s", who, missing, when, state);
+    return halo__fail(&box->words, error, "%s %s %s: %s, at 0x%llx", who, missing, when, state,
+                      (unsigned long long)rip);
 }
 
 /*
- * Step until it has come, whatever that is, or the guest has ended: 0; HALO_ETIMEDOUT, or
- * HALO_EDEADLOCK where it cannot come before the caller does something; or another error: then the
- * guest has ended.
+ * Step until it has come, whatever that is, or the guest has ended: 0; HALO_ETIMEDOUT or
+ * HALO_EINTERRUPTED; HALO_EDEADLOCK where it cannot come before the caller does something; or
+ * another error: then the guest has ended.
  *
  * A wait that nests has the guest's calls that are not deep enough put off until it is over
  * (HALO_DEPTH_SHIFT). One for a stream does so only inside a function of the host's, where the
@@ -225,8 +233,8 @@ int halo_wait(struct halo_future *future, int64_t timeout_ns)
     error = deadline_of(box, timeout_ns, &deadline);
     if (!error)
         error = run_until(box, is_done, future, deadline, true);
-    if (error == HALO_ETIMEDOUT)
-        error = timed_out(box, name, "has not answered");
+    if (is_late(error))
+        error = late(box, error, name, "has not answered");
     if (future->done) {
         if (box->calls.reported < box->calls.answered)
             box->calls.reported++; /* this one needs no halo_poll any more */
@@ -252,8 +260,8 @@ static int poll_calls(struct halo_sandbox *box, int64_t timeout_ns)
         if (!halo__calls_pending(calls))
             return 0;
         error = run_until(box, some_came, NULL, deadline, true);
-        if (error == HALO_ETIMEDOUT)
-            error = timed_out(box, "no call", "was answered");
+        if (is_late(error))
+            error = late(box, error, "no call", "was answered");
     }
     came = (int)(calls->answered - calls->reported);
     calls->reported = calls->answered;
@@ -299,11 +307,11 @@ static int run_for(struct halo_sandbox *box, uint32_t handle, enum halo_way way,
         return halo__loop_ended(&box->loop);
     error =
         run_until(box, is_moving, &(struct one_way){handle, way}, deadline, box->port.serving > 0);
-    if (error != HALO_ETIMEDOUT)
+    if (!is_late(error))
         return error;
     (void)snprintf(missing, sizeof(missing), "has not %s stream 0x%x",
                    way == HALO_IN ? "read" : "written to", handle);
-    return timed_out(box, "the guest", missing);
+    return late(box, error, "the guest", missing);
 }
 
 /* The next bytes that the guest has written: their length, 0 at the end, or an error. */
@@ -496,8 +504,8 @@ static int serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
     while (!error && box->loop.state == HALO_STATE_RUNNING && box->port.guest != HALO_GUEST_SERVES)
         error = step(box);
     leave(box, &run);
-    if (error == HALO_ETIMEDOUT)
-        return timed_out(box, "the guest", "has not come to serve calls");
+    if (is_late(error))
+        return late(box, error, "the guest", "has not come to serve calls");
     if (!error && box->loop.state == HALO_STATE_ENDED)
         return halo__fail(&box->words, HALO_ESTATE,
                           "the guest ended with exit code %d and serves no calls",
@@ -544,7 +552,7 @@ static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_co
         const struct halo_stream *asked = halo__streams_asked(&box->streams);
 
         if (!asked)
-            timed_out(box, "the guest was stopped: it", "did not end");
+            late(box, error, "the guest was stopped: it", "did not end");
         else
             halo__fail(
                 &box->words, error,
@@ -552,6 +560,8 @@ static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_co
                 "has not answered for stream 0x%x",
                 halo__stream_handle(&box->streams, asked));
         halo__loop_end(loop, error);
+    } else if (error == HALO_EINTERRUPTED && loop->state == HALO_STATE_RUNNING) {
+        late(box, error, "the guest", "has not ended");
     }
     leave(box, &run);
     if (!error)

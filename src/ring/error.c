@@ -41,6 +41,8 @@ static const struct error_text texts[] = {
      "the stack transport cannot do this; use the ring transport"},
     {HALO_ELIMIT, "HALO_ELIMIT",
      "the guest used up its CPU time or its exits, and will not run again; raise the limit"},
+    {HALO_EINTERRUPTED, "HALO_EINTERRUPTED",
+     "halo_interrupt ended this before it was done; do it again to let the guest go on"},
 };
 
 static const struct error_text *find(int error)

@@ -24,14 +24,14 @@ static const struct {
     CODE(HALO_EHOST),     CODE(HALO_ENOKVM),     CODE(HALO_ESTATE),    CODE(HALO_EIO),
     CODE(HALO_EBUSY),     CODE(HALO_ENAME),      CODE(HALO_ETYPE),     CODE(HALO_ECOUNT),
     CODE(HALO_ESIZE),     CODE(HALO_EDEPTH),     CODE(HALO_EMESSAGE),  CODE(HALO_ECALL),
-    CODE(HALO_EDEADLOCK), CODE(HALO_ETRANSPORT), CODE(HALO_ELIMIT),
+    CODE(HALO_EDEADLOCK), CODE(HALO_ETRANSPORT), CODE(HALO_ELIMIT),    CODE(HALO_EINTERRUPTED),
 };
 #define CODE_COUNT ((int)(sizeof(codes) / sizeof(codes[0])))
 
-static void the_numbers_of_the_codes_are_minus_1_to_minus_27(void **state)
+static void the_numbers_of_the_codes_are_minus_1_to_minus_28(void **state)
 {
     (void)state;
-    assert_int_equal(CODE_COUNT, 27);
+    assert_int_equal(CODE_COUNT, 28);
     for (int i = 0; i < CODE_COUNT; i++)
         assert_int_equal(codes[i].code, -1 - i);
 }
@@ -110,7 +110,7 @@ static void every_reason_to_reject_has_its_own_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_numbers_of_the_codes_are_minus_1_to_minus_27),
+        cmocka_unit_test(the_numbers_of_the_codes_are_minus_1_to_minus_28),
         cmocka_unit_test(every_code_has_its_own_name),
         cmocka_unit_test(every_code_has_a_sentence_of_its_own),
         cmocka_unit_test(a_code_that_does_not_exist_is_unknown),

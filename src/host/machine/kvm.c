@@ -280,9 +280,9 @@ static int set_mask(struct kvm_state *state)
 }
 
 /*
- * Have KVM_RUN interrupted at the deadline. SIGURG is blocked in this thread (by halo_run) except
- * inside KVM_RUN, where the kernel swaps the mask: there it ends the run, and it stays pending, so
- * it cannot be lost however early it comes. No handler is ever called. RES-08.
+ * Have KVM_RUN interrupted at the deadline, or by halo_interrupt. SIGURG is blocked in this thread
+ * (by halo_run) except inside KVM_RUN, where the kernel swaps the mask: there it ends the run, and
+ * it stays pending, so it cannot be lost however early it comes. No handler is ever called. RES-08.
  */
 static int kvm_enter(struct halo_machine *machine, int64_t deadline)
 {
@@ -298,8 +298,6 @@ static int kvm_enter(struct halo_machine *machine, int64_t deadline)
         const int64_t first = soon < deadline ? soon : deadline;
 
         when.it_value = (struct timespec){first / 1000000000, first % 1000000000};
-    } else if (deadline == HALO_FOREVER && !machine->stop.thread) {
-        return 0;
     }
     if (set_mask(state) < 0)
         return failed(machine, "cannot set the signal mask of a vCPU");
@@ -447,13 +445,15 @@ static inline int run_vcpu(struct halo_machine *machine, int64_t deadline, struc
     struct kvm_state *state = machine->state;
     sigset_t urgent;
 
-    while ((deadline == HALO_FOREVER || halo__now() < deadline) &&
-           !halo__stop_is_wanted(&machine->stop)) {
+    while (!halo__interrupt_is_wanted(&machine->interrupt) &&
+           !halo__stop_is_wanted(&machine->stop) &&
+           (deadline == HALO_FOREVER || halo__now() < deadline)) {
         if (ioctl(state->vcpu, KVM_RUN, 0) == 0)
             return read_exit(machine, state, exit);
         if (errno != EINTR && errno != EAGAIN)
             return failed(machine, "the guest cannot be run");
-        /* The deadline's signal, or one of the host's own, whose handler has run by now. */
+        /* The signal of the deadline or of halo_interrupt, or one of the host's own, whose handler
+         * has run by now. */
         sigemptyset(&urgent);
         sigaddset(&urgent, SIGURG);
         (void)sigtimedwait(&urgent, NULL, &(struct timespec){0, 0});

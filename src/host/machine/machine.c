@@ -91,6 +91,7 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
 
     *machine = (struct halo_machine){.ram = {.fd = -1},
                                      .words = words,
+                                     .interrupt = machine->interrupt,
                                      .is_strict = options->strict,
                                      .stop = {.fd = -1},
                                      .poll_ns = poll_ns(options)};

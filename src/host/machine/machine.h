@@ -22,6 +22,7 @@
 #include <halo/inside.h>
 #include <halo/ring.h>
 #include "../error.h"
+#include "../interrupt.h"
 #include "features.h"
 #include "ram.h"
 #include "stop.h"
@@ -112,7 +113,7 @@ struct halo_backend {
     /* Around runs: prepare for the deadline, on this thread. */
     int (*enter)(struct halo_machine *machine, int64_t deadline);
     void (*leave)(struct halo_machine *machine);
-    /* Run until the guest leaves or the deadline passes. */
+    /* Run until the guest leaves, the deadline passes, or an interrupt is wanted. */
     int (*run)(struct halo_machine *machine, int64_t deadline, struct halo_exit *exit);
     /* Where a guest is that was interrupted, or 0: it did not say. To be shown, and no more. */
     uint64_t (*where)(struct halo_machine *machine);
@@ -141,11 +142,12 @@ struct halo_machine {
     struct halo_layout layout;
     struct halo_ram ram;
     struct halo_words *words;
-    void *state;               /* the backend's own */
-    bool is_auto;              /* the backend may still become the other one */
-    bool is_strict;            /* every namespace is asked for, or there is no sandbox */
-    bool counts_cpu;           /* what backend->cpu tells is asked for */
-    int64_t cpu_ns;            /* of KVM: in all runs so far */
+    struct halo_interrupt interrupt; /* the sandbox's: a run ends where it is wanted */
+    void *state;                     /* the backend's own */
+    bool is_auto;                    /* the backend may still become the other one */
+    bool is_strict;                  /* every namespace is asked for, or there is no sandbox */
+    bool counts_cpu;                 /* what backend->cpu tells is asked for */
+    int64_t cpu_ns;                  /* of KVM: in all runs so far */
     uint64_t counter_rate;     /* of the guest's time stamp counter; 0: the backend has no word */
     uint64_t image;            /* serial of what the memory was last, struct halo_image, or 0 */
     uint64_t epoch;            /* of the boot page */

@@ -261,17 +261,20 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
 
     resume(state);
     for (;;) {
-        struct pollfd pollfds[3] = {{.fd = state->listener, .events = POLLIN},
-                                    {.fd = state->keeper_pidfd, .events = POLLIN},
-                                    {.fd = machine->stop.fd, .events = POLLIN}};
+        struct pollfd pollfds[3] = {
+            {.fd = state->listener, .events = POLLIN},
+            {.fd = state->keeper_pidfd, .events = POLLIN},
+            /* whose thread is its caller's, or else its host's to wake */
+            {.fd = machine->stop.thread ? machine->stop.fd : machine->interrupt.fd,
+             .events = POLLIN}};
         int heard = 0;
 
-        if (halo__now() >= deadline || halo__stop_is_wanted(&machine->stop)) {
+        if (halo__interrupt_is_wanted(&machine->interrupt) ||
+            halo__stop_is_wanted(&machine->stop) || halo__now() >= deadline) {
             stop(machine, exit);
             return 0;
         }
-        if (poll(pollfds, machine->stop.thread ? 3 : 2, halo__poll_timeout(deadline)) < 0 &&
-            errno != EINTR)
+        if (poll(pollfds, 3, halo__poll_timeout(deadline)) < 0 && errno != EINTR)
             return failed(machine, "cannot wait for the guest");
         if (pollfds[0].revents & POLLIN) {
             heard = halo__process_hear(state);
