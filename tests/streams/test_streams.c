@@ -208,7 +208,7 @@ static void cost_02_a_small_bound_only_takes_turns(void **state)
 int main(void)
 {
     static const struct way_test tests[] = {
-        RINGS(errors_reach_the_guest),
+        IN_TURNS(errors_reach_the_guest),
         RINGS(a_handle_may_be_an_argument),
         RINGS(str_08_a_blocked_stream_starves_nobody),
         RINGS(connections_are_accepted),
