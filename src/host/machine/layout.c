@@ -466,12 +466,10 @@ int halo__layout_renew(struct halo_machine *machine, uint64_t epoch)
     return 0;
 }
 
-int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options)
+void halo__layout_system(const struct halo_layout *layout,
+                         struct halo_range ranges[HALO_RANGES_SYSTEM])
 {
-    struct halo_layout *layout = &machine->layout;
-    int error = place_stack(machine, options->stack_len);
-    const struct halo_range ranges[] = {
-        {layout->image_end, layout->limit - layout->image_end, PROT_DATA, RIGHTS_ALL, PROT_DATA},
+    const struct halo_range all[HALO_RANGES_SYSTEM] = {
         {layout->stack_top - layout->stack_len, layout->stack_len, PROT_DATA, RIGHTS_ALL,
          PROT_DATA},
         {layout->pool, layout->pool_len, PROT_DATA, RIGHTS_ALL, 0},
@@ -480,8 +478,22 @@ int halo__layout_finish(struct halo_machine *machine, const struct halo_options 
         {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0, 0},
     };
 
+    memcpy(ranges, all, sizeof(all));
+}
+
+int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options)
+{
+    struct halo_layout *layout = &machine->layout;
+    int error = place_stack(machine, options->stack_len); /* which may take of the heap */
+    const struct halo_range heap = {layout->image_end, layout->limit - layout->image_end, PROT_DATA,
+                                    RIGHTS_ALL, PROT_DATA};
+    struct halo_range ranges[HALO_RANGES_SYSTEM];
+
+    halo__layout_system(layout, ranges);
     place_queues(layout);
-    for (uint32_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && !error; i++) {
+    if (!error && heap.len > 0)
+        error = halo__layout_add(machine, heap);
+    for (uint32_t i = 0; i < HALO_RANGES_SYSTEM && !error; i++) {
         if (ranges[i].len > 0)
             error = halo__layout_add(machine, ranges[i]);
     }

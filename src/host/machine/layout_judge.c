@@ -6,7 +6,6 @@
 
 #define FEATURES (HALO_FEATURE_INLINE_REQUEST | HALO_FEATURE_INLINE_ANSWER)
 #define RIGHTS_ALL (HALO_MAY_READ | HALO_MAY_WRITE)
-#define PROT_DATA (HALO_PROT_READ | HALO_PROT_WRITE)
 #define STACK_MOST (1ull << 20)
 
 static uint64_t pages(uint64_t len)
@@ -70,16 +69,10 @@ static bool has_range(const struct halo_layout *layout, struct halo_range wanted
 /* Those of the system: others share no page with them. */
 static const char *judge_system(const struct halo_layout *layout)
 {
-    const struct halo_range ranges[] = {
-        {layout->stack_top - layout->stack_len, layout->stack_len, PROT_DATA, RIGHTS_ALL,
-         PROT_DATA},
-        {layout->pool, layout->pool_len, PROT_DATA, RIGHTS_ALL, 0},
-        {layout->ring, layout->args - layout->ring, PROT_DATA, 0, 0},
-        {layout->args, layout->doorbell - layout->args, HALO_PROT_READ, 0, 0},
-        {layout->doorbell, HALO_PAGE, HALO_PROT_READ | HALO_PROT_EXEC, 0, 0},
-    };
+    struct halo_range ranges[HALO_RANGES_SYSTEM];
 
-    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+    halo__layout_system(layout, ranges);
+    for (size_t i = 0; i < HALO_RANGES_SYSTEM; i++) {
         if (!has_range(layout, ranges[i]))
             return "memory of the system's that is not as it must be";
     }

@@ -231,6 +231,11 @@ int halo__layout_begin(struct halo_machine *machine, const struct halo_options *
 /* After loading: stack, heap, boot page, doorbell. */
 int halo__layout_finish(struct halo_machine *machine, const struct halo_options *options);
 int halo__layout_add(struct halo_machine *machine, struct halo_range range);
+/* What every layout has besides its program and heap: stack, pool, rings, what the guest is told,
+ * doorbell. */
+#define HALO_RANGES_SYSTEM 5u
+void halo__layout_system(const struct halo_layout *layout,
+                         struct halo_range ranges[HALO_RANGES_SYSTEM]);
 /* May the guest have this protection? 0, or a negative errno of Linux. */
 int halo__layout_protect(const struct halo_layout *layout, uint64_t base, uint64_t len,
                          uint64_t prot);
