@@ -283,7 +283,7 @@ int main(int argc, char **argv)
         RINGS(long_answers_are_fetched_once_and_then_have_room),
         RINGS(many_long_answers_come_at_once),
         RINGS(room_that_is_not_needed_is_given_up),
-        RINGS(streams_and_functions_go_together),
+        IN_TURNS(streams_and_functions_go_together),
     };
     static const struct way_test alone[] = {
         TEST(a_main_program_is_called_while_it_waits),
