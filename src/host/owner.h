@@ -71,4 +71,29 @@ static inline void halo__owner_release(struct halo_owner *owner)
         __atomic_store_n(&owner->thread, 0, __ATOMIC_RELEASE); /* pairs with the taking above */
 }
 
+/*
+ * Between two threads' turns a sandbox may be a keeper's, whose address is no thread's name: nobody
+ * takes it but by halo__owner_borrow, with that address, and the keeper sees to it that one thread
+ * at a time does. It is given to the keeper by a thread that has taken it once.
+ */
+static inline void halo__owner_give(struct halo_owner *owner, const void *keeper)
+{
+    owner->depth = 0;
+    /* Release pairs with halo__owner_borrow's acquire: what was done before is seen. */
+    __atomic_store_n(&owner->thread, (pthread_t)(uintptr_t)keeper, __ATOMIC_RELEASE);
+}
+
+/* From the keeper, as if taken once; halo__owner_give is the way back. False: it is not its. */
+static inline bool halo__owner_borrow(struct halo_owner *owner, const void *keeper)
+{
+    pthread_t whose = (pthread_t)(uintptr_t)keeper;
+
+    /* Acquire pairs with the release of halo__owner_give. */
+    if (!__atomic_compare_exchange_n(&owner->thread, &whose, pthread_self(), false,
+                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return false;
+    owner->depth = 1;
+    return true;
+}
+
 #endif

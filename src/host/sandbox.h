@@ -47,6 +47,7 @@ struct halo_sandbox {
     uint64_t elapsed_ns; /* inside the functions that run the guest */
     bool is_restored;    /* and has not run since: functions can be provided */
     uint64_t restores, restored_pages;
+    struct halo_seat *seat; /* executor.c's, or NULL */
 };
 
 /* A sandbox for a program, or for an image: halo_open. */
