@@ -51,7 +51,8 @@ int halo_executor_close(struct halo_executor *executor);
 int halo_executor_attach(struct halo_executor *executor, struct halo_sandbox *box);
 
 /* And the caller's again: it can be used and closed. HALO_EBUSY where calls of halo_submit have not
- * been told of yet, and nothing happens; HALO_ESTATE where it is not attached. */
+ * been told of yet, and nothing happens; HALO_ESTATE where it is not attached, or is
+ * NULL. */
 int halo_executor_detach(struct halo_sandbox *box);
 
 /* A call, the caller's own: it stays where it is until `done` is called. Begin with all zero. */

@@ -257,7 +257,7 @@ int halo_executor_attach(struct halo_executor *executor, struct halo_sandbox *bo
 
 int halo_executor_detach(struct halo_sandbox *box)
 {
-    struct halo_seat *seat = box->seat;
+    struct halo_seat *seat = box ? box->seat : NULL;
 
     if (!seat)
         return HALO_ESTATE;
