@@ -115,6 +115,14 @@ static void system_call(void)
     __asm__ volatile("syscall" : "+a"(result) : : "rcx", "r11", "memory");
 }
 
+/* uretprobe, which newer kernels let past every filter, and end who makes it. */
+static void unfiltered_call(void)
+{
+    long result = 335;
+
+    __asm__ volatile("syscall" : "+a"(result) : : "rcx", "r11", "memory");
+}
+
 static void noncanonical(void)
 {
     touch(0x8000000000000000ull);
@@ -374,6 +382,7 @@ static const struct mode modes[] = {
     {"privileged", privileged},
     {"halt", halt},
     {"syscall", system_call},
+    {"unfiltered-call", unfiltered_call},
     {"noncanonical", noncanonical},
     {"port", port},
     {"forged-fault", forged_fault},

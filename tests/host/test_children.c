@@ -195,6 +195,30 @@ static void host_06_a_host_that_waits_for_processes_of_every_kind_is_told_the_en
     in_host(host_that_takes_all, NULL);
 }
 
+static void host_whose_guest_is_sent_a_fault(void *argument)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+    char words[64];
+
+    (void)argument;
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        struct halo_sandbox *box = opened(HALO_BACKEND_PROCESS, "loop");
+        int code;
+
+        must(kill(process_guest_of(getpid()), signals[i]) == 0 || geteuid() != 0);
+        must(halo_run(box, geteuid() == 0 ? 20000 * MS : 10 * MS, &code) != 0);
+        (void)snprintf(words, sizeof(words), "somebody sent its process signal %d", signals[i]);
+        must(strstr(halo_errmsg(box), words) || geteuid() != 0);
+        halo_close(box);
+    }
+}
+
+static void host_06_a_signal_that_somebody_sent_is_told_as_no_fault(void **state)
+{
+    (void)state;
+    in_host(host_whose_guest_is_sent_a_fault, NULL);
+}
+
 static void *open_and_close(void *argument)
 {
     (void)argument;
@@ -251,6 +275,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(host_06_a_subreaper_never_meets_the_guest_in_wait),
         cmocka_unit_test(host_06_process_1_never_meets_the_guest_in_wait),
         cmocka_unit_test(host_06_a_host_that_waits_for_processes_of_every_kind_is_told_the_end),
+        cmocka_unit_test(host_06_a_signal_that_somebody_sent_is_told_as_no_fault),
         cmocka_unit_test(host_08_threads_open_sandboxes_at_the_same_time),
         cmocka_unit_test(host_08_a_library_that_is_unloaded_leaves_no_process),
     };

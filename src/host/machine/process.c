@@ -193,6 +193,12 @@ static void read_doorbell(const struct process_state *state, struct halo_exit *e
     if (halo__process_is_own(state, CHILD_DOORBELL_FAULT)) {
         const uint32_t vector = (uint32_t)args[1];
 
+        if (vector == CHILD_SIGNAL) {
+            exit->kind = HALO_EXIT_DEAD;
+            (void)snprintf(exit->why, sizeof(exit->why), "somebody sent its process signal %d",
+                           (int)args[2]);
+            return;
+        }
         exit->kind = HALO_EXIT_FAULT;
         exit->is_system_call = vector == CHILD_SYSTEM_CALL;
         exit->system_call = args[2];

@@ -1,12 +1,12 @@
 /*
  * The program in which a guest runs as a process: a few pages, no libc. It maps guest memory,
- * gives up everything a process has, and jumps into the guest. From then on only its fault handler
- * is left, which turns a signal into a doorbell.
+ * gives up everything a process has, and jumps into the guest. From then on only its signal
+ * handlers are left (process_signals.c).
  *
  * It runs in an address space of its own, started by exec, so that nothing of the host's memory is
  * ever in reach of a guest.
  */
-#include "process_child.h"
+#include "process_signals.h"
 #include "seccomp_rules.h"
 #include <asm/prctl.h>
 #include <linux/capability.h>
@@ -18,153 +18,13 @@
 #include <linux/sched.h>
 #include <linux/signal.h>
 #include <linux/uio.h>
-#include <asm/sigcontext.h>
-#include <asm/siginfo.h>
-#include <asm/ucontext.h>
 
 #define USER_END 0x7ffffffff000ull
 #define NOBODY 65534
 
-#define TEXT_OF(value) #value
-#define TEXT(value) TEXT_OF(value)
-
 extern unsigned char child_start[], child_end[];
 
-/* What the guest can read, and nobody writes any more when it begins. */
-#define TOLD __attribute__((section(".bss.told")))
-
 static struct child_setup setup TOLD __attribute__((used));
-
-/*
- * Signals are handled on a stack in guest memory, so that nothing of this program is written any
- * more when the guest runs, and what one guest leaves there goes with its memory. Its first word
- * is the frame of the last signal.
- */
-uint64_t alternate TOLD __attribute__((used, visibility("hidden")));
-
-/* The host sees the exit code, and has words for it. */
-__attribute__((noreturn)) static void give_up(enum child_step step)
-{
-    call3(__NR_exit_group, step, 0, 0);
-    __builtin_trap(); /* a filter refuses even that */
-}
-
-static void require(enum child_step step, long result)
-{
-    if (result < 0)
-        give_up(step);
-}
-
-/*
- * A signal in the guest: tell the host what the processor said. It never resumes. Where it would
- * return to is the word that proves it: the kernel alone has kept it, and puts it on the stack of a
- * handler that it calls.
- */
-static void on_fault(int signal, siginfo_t *info, struct ucontext *context)
-{
-    const struct sigcontext *at = &context->uc_mcontext;
-
-    const bool calls = signal == SIGSYS;
-    const uint64_t what = calls ? CHILD_SYSTEM_CALL : (at->trapno & 0xffffffff) | at->err << 32;
-
-    *(uint64_t *)alternate = (uint64_t)context; /* where the host finds all registers */
-    call6(CHILD_DOORBELL_SYSCALL, CHILD_DOORBELL_FAULT, (long)what,
-          calls ? info->si_syscall : (long)at->cr2, (long)at->rip, (long)at->rsp,
-          (long)__builtin_return_address(0));
-    give_up(CHILD_LOCK);
-}
-
-/*
- * Two signals after which the guest goes on, with all registers as the frame on the alternate stack
- * has them. They never return to the kernel: sigreturn stays forbidden. Where they lead is in
- * memory that the guest can write, and could be any place at which the guest can arrive by itself.
- *
- * A system call, which the filter has made a signal: on to the guest's own code for it, with rcx
- * the address behind the instruction. And CHILD_STOP: tell the host where the guest is, and stand
- * there until it answers. That one may come again while one of the two goes back; then it stands
- * once more for the frame which that was at, since stacks of frames would have no end.
- *
- * Offsets of struct ucontext; in fpstate 464 says whether more than FXSAVE's part is there, and 472
- * which. NT, with which iret fails, is cleared before; what the frame has comes by iret.
- */
-__attribute__((visibility("hidden"))) void on_syscall(int signal, siginfo_t *info,
-                                                      struct ucontext *context);
-__attribute__((visibility("hidden"))) void on_stop(int signal, siginfo_t *info,
-                                                   struct ucontext *context);
-
-__asm__(".globl on_syscall, on_stop\n"
-        ".hidden on_syscall, on_stop\n"
-        "on_syscall:\n"
-        "    mov 168(%rdx), %rax\n"
-        "    mov %rax, 152(%rdx)\n"
-        "    mov syscall_way(%rip), %rax\n"
-        "    mov %rax, 168(%rdx)\n"
-        "    movq $2, 176(%rdx)\n"
-        "    mov alternate(%rip), %rax\n"
-        "    mov %rdx, (%rax)\n"
-        "    jmp go_back\n"
-        "on_stop:\n"
-        "    mov 168(%rdx), %rsi\n"
-        "    lea ring(%rip), %rax\n"
-        "    sub %rax, %rsi\n"
-        "    cmp $(gone_back - ring), %rsi\n"
-        "    jae 1f\n"
-        "    mov alternate(%rip), %rax\n"
-        "    mov (%rax), %rdx\n"
-        "    lea -8(%rdx), %rsp\n"
-        "1:  mov alternate(%rip), %rax\n"
-        "    mov %rdx, (%rax)\n"
-        "    mov 168(%rdx), %rsi\n"
-        "    mov $" TEXT(
-            CHILD_DOORBELL_WHERE) ", %edi\n"
-                                  "    mov $" TEXT(
-                                      CHILD_DOORBELL_SYSCALL) ", %eax\n"
-                                                              "ring:\n"
-                                                              "    syscall\n"
-                                                              "go_back:\n"
-                                                              "    lea 40(%rdx), %rsi\n"
-                                                              "    mov 184(%rsi), %rdi\n"
-                                                              "    cmpl $0x46505853, 464(%rdi)\n"
-                                                              "    jne 1f\n"
-                                                              "    mov 472(%rdi), %eax\n"
-                                                              "    mov 476(%rdi), %edx\n"
-                                                              "    xrstor64 (%rdi)\n"
-                                                              "    jmp 2f\n"
-                                                              "1:  fxrstor64 (%rdi)\n"
-                                                              "2:  push $2\n"
-                                                              "    popf\n"
-                                                              "    movzwl 150(%rsi), %eax\n"
-                                                              "    push %rax\n" /* ss, rsp, flags,
-                                                                                   cs, rip */
-                                                              "    push 120(%rsi)\n"
-                                                              "    push 136(%rsi)\n"
-                                                              "    movzwl 144(%rsi), %eax\n"
-                                                              "    push %rax\n"
-                                                              "    push 128(%rsi)\n"
-                                                              "    mov (%rsi), %r8\n"
-                                                              "    mov 8(%rsi), %r9\n"
-                                                              "    mov 16(%rsi), %r10\n"
-                                                              "    mov 24(%rsi), %r11\n"
-                                                              "    mov 32(%rsi), %r12\n"
-                                                              "    mov 40(%rsi), %r13\n"
-                                                              "    mov 48(%rsi), %r14\n"
-                                                              "    mov 56(%rsi), %r15\n"
-                                                              "    mov 64(%rsi), %rdi\n"
-                                                              "    mov 80(%rsi), %rbp\n"
-                                                              "    mov 88(%rsi), %rbx\n"
-                                                              "    mov 96(%rsi), %rdx\n"
-                                                              "    mov 104(%rsi), %rax\n"
-                                                              "    mov 112(%rsi), %rcx\n"
-                                                              "    mov 72(%rsi), %rsi\n"
-                                                              "    iretq\n"
-                                                              "gone_back:\n");
-
-uint64_t syscall_way TOLD __attribute__((used, visibility("hidden")));
-
-_Static_assert(offsetof(struct ucontext, uc_mcontext) == 40, "of on_syscall");
-_Static_assert(offsetof(struct sigcontext, fpstate) == 184, "of on_syscall");
-_Static_assert(offsetof(struct sigcontext, rip) == 128, "of on_syscall");
-_Static_assert(offsetof(struct sigcontext, ss) == 150, "of on_syscall");
 
 static void map_guest(void)
 {
@@ -178,36 +38,6 @@ static void map_guest(void)
         require(CHILD_MAP, call6(__NR_mmap, (long)range->base, (long)range->len, prot,
                                  MAP_SHARED | MAP_FIXED_NOREPLACE, CHILD_RAM,
                                  (long)(range->base - HALO_RAM_BASE)));
-    }
-}
-
-static void catch_faults(void)
-{
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
-    const stack_t stack = {.ss_sp = (void *)alternate, .ss_size = HALO_ALTERNATE_LEN};
-    const unsigned long none = 0;
-    struct sigaction action = {0};
-
-    require(CHILD_FAULTS, call6(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8, 0, 0));
-    action.sa_handler = (__sighandler_t)(void (*)(void))on_fault;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER | SA_NODEFER;
-    action.sa_restorer = (__sigrestore_t)setup.word; /* on_fault does not return */
-    require(CHILD_FAULTS, call3(__NR_sigaltstack, (long)&stack, 0, 0));
-    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-        require(CHILD_FAULTS, call6(__NR_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0));
-    /* One inside of its own handler, as where the doorbell does not ring, is the end. */
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER;
-    require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGSYS, (long)&action, 0, 8, 0, 0));
-    /* These lead back to the guest, who must not find the word. A doorbell that is rung meanwhile
-     * rings again. */
-    action.sa_restorer = 0;
-    action.sa_flags |= SA_NODEFER | SA_RESTART;
-    action.sa_handler = (__sighandler_t)(void (*)(void))on_stop;
-    require(CHILD_FAULTS, call6(__NR_rt_sigaction, CHILD_STOP, (long)&action, 0, 8, 0, 0));
-    if (setup.syscall_way) {
-        syscall_way = setup.syscall_way;
-        action.sa_handler = (__sighandler_t)(void (*)(void))on_syscall;
-        require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGSYS, (long)&action, 0, 8, 0, 0));
     }
 }
 
@@ -545,7 +375,7 @@ void child_main(uint64_t old_stack)
     require(CHILD_RIGHTS, call3(__NR_close, CHILD_RAM, 0, 0));
     require(CHILD_MAP,
             call3(__NR_arch_prctl, ARCH_SET_FS, (long)(setup.boot + HALO_THREAD_OFFSET), 0));
-    catch_faults();
+    catch_signals(&setup);
     give_up_rights();
     tie_to_host(); /* as whom we have become: the kernel asks who was to be told */
     unmap_rest(old_stack);

@@ -38,15 +38,20 @@ enum child_files {
  * Doorbells of the child's own: a word tells them from the guest's, which the guest never sees.
  *     READY  word: everything is given up; the answer lets the guest begin
  *     FAULT  vector and error << 32, address, rip, rsp, word; of a system call that the guest made
- *            without being able to answer it CHILD_SYSTEM_CALL, and its number for an address
- *     WHERE  rip: the host has sent CHILD_STOP, and the guest stands until this is answered;
- * without a word, for the guest goes on afterwards, and could find it
+ *            without being able to answer it CHILD_SYSTEM_CALL, and its number for an address; of a
+ * signal that is no fault CHILD_SIGNAL, and its number WHERE  rip: the host has sent CHILD_STOP,
+ * and the guest stands until this is answered; without a word, for the guest goes on afterwards,
+ * and could find it
  */
 #define CHILD_DOORBELL_READY 0x100
 #define CHILD_DOORBELL_FAULT 0x101
 #define CHILD_DOORBELL_WHERE 0x102
 #define CHILD_STOP SIGURG        /* which does nothing before it has a handler */
 #define CHILD_SYSTEM_CALL 0x100u /* no processor has such a vector */
+#define CHILD_SIGNAL 0x101u      /* somebody has sent it */
+
+/* uretprobe: since Linux 6.11 no filter sees it, and who makes it gets SIGILL from the kernel. */
+#define CHILD_UNFILTERED_CALL 335
 
 /* How far it came: exit codes. */
 enum child_step {
