@@ -109,7 +109,8 @@ static void one_time_of_file(const struct both *fd, uint64_t name, const char *p
     result = call(SYS_utimensat, (uint64_t)AT_FDCWD, name, ours, how % 4 * 0x80u);
     same("utimensat", result,
          native(syscall(SYS_utimensat, AT_FDCWD, path, times, how % 4 * 0x80u)));
-    if (result || stat(path, &st) || call(SYS_stat, name, ours, 0, 0))
+    if (result || (how & 2 ? lstat(path, &st) : stat(path, &st)) ||
+        call(how & 2 ? SYS_lstat : SYS_stat, name, ours, 0, 0))
         return;
     for (int i = 0; i < 2; i++) {
         const struct timespec *theirs = i ? &st.st_mtim : &st.st_atim;
@@ -119,6 +120,70 @@ static void one_time_of_file(const struct both *fd, uint64_t name, const char *p
         same("st_time", *(int64_t *)(uintptr_t)(ours + 72 + 16 * (uint64_t)i), theirs->tv_sec);
         same("st_time_nsec", *(int64_t *)(uintptr_t)(ours + 80 + 16 * (uint64_t)i),
              theirs->tv_nsec);
+    }
+}
+
+/* Links lead nowhere but beneath where they lie: never out of the folder, on Linux too. */
+static void one_link_call(struct both *fd, uint64_t memory)
+{
+    static const char *const targets[] = {"a", "b",  "d", "d/c",  "e",
+                                          "c", "e/", "f", "d//e", "d/c/f"};
+    static const int flags[] = {O_RDWR | O_NOFOLLOW, O_RDONLY | O_NOFOLLOW | O_DIRECTORY,
+                                O_RDWR | O_CREAT | O_NOFOLLOW, O_RDWR | O_CREAT};
+    unsigned char theirs[64] = {0};
+    char path[128], other[128];
+    const uint64_t ours = memory + 1024, second = memory + 512;
+    const uint64_t name = name_of(pick(), path, sizeof(path), memory);
+    const uint8_t what = pick() % 7, how = pick();
+    const char *target = targets[how % 10];
+    struct stat st;
+    int64_t result;
+
+    memset((void *)(uintptr_t)ours, 0, sizeof(theirs));
+    switch (what) {
+    case 0:
+    case 1:
+        memcpy((void *)(uintptr_t)second, target, strlen(target) + 1);
+        same("symlink", call(SYS_symlink, second, name, 0, 0), native(symlink(target, path)));
+        break;
+    case 2:
+        (void)name_of(how, other, sizeof(other), second);
+        result = native(linkat(AT_FDCWD, path, AT_FDCWD, other, how / 9 % 2 * AT_SYMLINK_FOLLOW));
+        same("linkat",
+             linux_call(&table, SYS_linkat,
+                        (const uint64_t[6]){(uint64_t)AT_FDCWD, name, (uint64_t)AT_FDCWD, second,
+                                            how / 9 % 2 * (uint64_t)AT_SYMLINK_FOLLOW}),
+             result);
+        break;
+    case 3:
+        same("readlink", call(SYS_readlink, name, ours, how % 64, 0),
+             native(syscall(SYS_readlink, path, theirs, how % 64)));
+        same("a link's text", memcmp((void *)(uintptr_t)ours, theirs, sizeof(theirs)), 0);
+        break;
+    case 4:
+        result = call(SYS_lstat, name, ours, 0, 0);
+        same("lstat", result, native(lstat(path, &st)));
+        if (result == 0 && !S_ISDIR(st.st_mode)) {
+            same("st_size", *(int64_t *)(uintptr_t)(ours + 48), st.st_size);
+            same("st_mode", *(uint32_t *)(uintptr_t)(ours + 24), st.st_mode);
+            same("st_nlink", *(int64_t *)(uintptr_t)(ours + 16), (int64_t)st.st_nlink);
+        }
+        break;
+    case 5: {
+        const int opened = open(path, flags[how % 4] | O_CLOEXEC, 0644);
+
+        result = call(SYS_open, name, (uint64_t)(flags[how % 4] | O_CLOEXEC), 0644, 0);
+        same("open", result < 0 ? result : 0, opened < 0 ? -errno : 0);
+        if (opened >= 0) {
+            same("close", call(SYS_close, (uint64_t)fd->ours, 0, 0, 0), native(close(fd->theirs)));
+            *fd = (struct both){result, opened};
+        }
+        break;
+    }
+    default:
+        same("faccessat2",
+             call(SYS_faccessat2, (uint64_t)AT_FDCWD, name, how % 4 * 2, how / 4 % 4 * 0x100u),
+             native(syscall(SYS_faccessat2, AT_FDCWD, path, how % 4 * 2, how / 4 % 4 * 0x100)));
     }
 }
 
@@ -310,8 +375,14 @@ static void file_calls(void)
         memcpy((void *)(uintptr_t)memory, "/tmp/a", 7);
         fds[i].ours = call(SYS_open, memory, O_RDWR | O_CREAT | O_CLOEXEC, 0644, 0);
     }
-    while (left > 0)
-        one_file_call(&fds[pick() % 3], memory);
+    while (left > 0) {
+        const uint8_t what = pick();
+
+        if (what % 4 == 3)
+            one_link_call(&fds[what / 4 % 3], memory);
+        else
+            one_file_call(&fds[what / 4 % 3], memory);
+    }
     for (int i = 0; i < 3; i++)
         (void)close(fds[i].theirs);
 }

@@ -16,11 +16,12 @@ enum {
 /* --- Of which file ---------------------------------------------------------------------------- */
 
 /* The file of a directory's descriptor and a name; NULL without an error: a device. */
-static int64_t find_at(struct linux_table *table, const uint64_t *args, struct linux_file **file)
+static int64_t find_at(struct linux_table *table, const uint64_t *args, enum linux_last last,
+                       struct linux_file **file)
 {
     char path[LINUX_PATH_MAX];
     bool is_dir;
-    const int64_t error = linux_tree_resolve_at(table, args, path, &is_dir);
+    const int64_t error = linux_tree_resolve_at(table, args, path, &is_dir, last);
 
     *file = error ? NULL : linux_tree_find(table, path);
     if (error)
@@ -48,7 +49,7 @@ static int64_t find_flagged(struct linux_table *table, const uint64_t *args, uin
     if ((flags & EMPTY_PATH) && (int32_t)args[0] != LINUX_AT_FDCWD &&
         linux_may_read(table, args[1], 1) && *(const char *)(uintptr_t)args[1] == '\0')
         return find_open(table, args[0], file);
-    return find_at(table, args, file);
+    return find_at(table, args, flags & NOFOLLOW ? LINUX_KEEP : LINUX_FOLLOW, file);
 }
 
 /* --- Rights and owner ------------------------------------------------------------------------- */
@@ -66,7 +67,7 @@ static int64_t set_mode(struct linux_table *table, int64_t error, struct linux_f
 int64_t linux_fchmodat(struct linux_table *table, const uint64_t *args)
 {
     struct linux_file *file;
-    const int64_t error = find_at(table, args, &file);
+    const int64_t error = find_at(table, args, LINUX_FOLLOW, &file);
 
     return set_mode(table, error, file, args[2]);
 }
@@ -111,6 +112,11 @@ int64_t linux_fchownat(struct linux_table *table, const uint64_t *args)
 int64_t linux_chown(struct linux_table *table, const uint64_t *args)
 {
     return linux_fchownat(table, (const uint64_t[]){HERE, args[0], args[1], args[2], 0});
+}
+
+int64_t linux_lchown(struct linux_table *table, const uint64_t *args)
+{
+    return linux_fchownat(table, (const uint64_t[]){HERE, args[0], args[1], args[2], NOFOLLOW});
 }
 
 int64_t linux_fchown(struct linux_table *table, const uint64_t *args)
@@ -197,7 +203,7 @@ static int64_t give_system(struct linux_table *table, uint64_t address)
 int64_t linux_statfs(struct linux_table *table, const uint64_t *args)
 {
     struct linux_file *file;
-    const int64_t error = find_at(table, (const uint64_t[]){HERE, args[0]}, &file);
+    const int64_t error = find_at(table, (const uint64_t[]){HERE, args[0]}, LINUX_FOLLOW, &file);
 
     return error ? error : give_system(table, args[1]);
 }

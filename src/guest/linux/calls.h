@@ -18,6 +18,7 @@ enum linux_error {
     L_EFAULT = 14,
     L_EBUSY = 16,
     L_EEXIST = 17,
+    L_EXDEV = 18,
     L_ENODEV = 19,
     L_ENOTDIR = 20,
     L_EISDIR = 21,
@@ -34,6 +35,7 @@ enum linux_error {
     L_ENAMETOOLONG = 36,
     L_ENOSYS = 38,
     L_ENOTEMPTY = 39,
+    L_ELOOP = 40,
     L_EOPNOTSUPP = 95,
     L_ETIMEDOUT = 110,
     /* Never told to a program: a call that a signal interrupted, to be made again if its handler
@@ -72,19 +74,21 @@ struct linux_descriptor *linux_descriptor_of(struct linux_table *table, uint64_t
 int64_t linux_lowest(const struct linux_table *table, uint64_t least);
 void linux_streams_init(struct linux_table *table);
 
-/* tree.c: the file of an absolute path without . and .., or NULL. */
+/* tree.c: what an absolute path without . and .. names, or NULL. */
+struct linux_name *linux_tree_entry(struct linux_table *table, const char *path);
 struct linux_file *linux_tree_find(struct linux_table *table, const char *path);
-/*
- * The absolute path of a name of the program's, without . and .., all directories on the way being
- * there. `is_dir` where it must be one, because of a slash at the end.
- */
-int64_t linux_tree_resolve(struct linux_table *table, uint64_t address, char *path, bool *is_dir);
-/* The same of *at functions, whose first two arguments are a directory's descriptor and a name. */
-int64_t linux_tree_resolve_at(struct linux_table *table, const uint64_t *args, char *path,
-                              bool *is_dir);
+/* A name of this file, which has some; that of a directory. Else NULL. */
+const char *linux_tree_path(const struct linux_table *table, const struct linux_file *file);
+/* One more name of a file: false where there is no room. And one less. */
+bool linux_tree_name(struct linux_table *table, const char *path, struct linux_file *file);
+void linux_tree_forget(struct linux_table *table, struct linux_name *name);
 /* A new one, or NULL where there is no room. */
 struct linux_file *linux_tree_make(struct linux_table *table, const char *path, uint32_t mode,
                                    bool is_directory);
+/* What a descriptor leads to, or NULL, is a directory that is still there: 0, or why not. */
+int64_t linux_tree_check_directory(const struct linux_open *open);
+/* Cut the last component off; of "/a" remains "/". */
+void linux_tree_cut(char *path);
 /* The directory of this path has changed. */
 void linux_tree_touch_folder(struct linux_table *table, const char *path);
 bool linux_tree_is_empty(const struct linux_table *table, const char *path);
@@ -95,6 +99,24 @@ void linux_tree_let_go(struct linux_table *table, struct linux_file *file);
 /* What a path names that is no file; LINUX_FREE where it is none of those. */
 enum linux_kind linux_tree_device(const char *path);
 void linux_tree_init(struct linux_table *table);
+
+/* walk.c: what becomes of a symbolic link that stands at the end of a name. */
+enum linux_last {
+    LINUX_FOLLOW,
+    LINUX_MAKE,   /* followed, unless a slash follows: then nothing can be made there */
+    LINUX_KEEP,   /* itself is meant, unless a slash follows */
+    LINUX_PARENT, /* itself in any case: what is asked for is its directory */
+};
+
+/*
+ * The absolute path of a name of the program's, without . and .., all directories on the way being
+ * there. `is_dir` where it must be one, because of a slash at the end.
+ */
+int64_t linux_tree_resolve(struct linux_table *table, uint64_t address, char *path, bool *is_dir,
+                           enum linux_last last);
+/* The same of *at functions, whose first two arguments are a directory's descriptor and a name. */
+int64_t linux_tree_resolve_at(struct linux_table *table, const uint64_t *args, char *path,
+                              bool *is_dir, enum linux_last last);
 
 /* files.c */
 int64_t linux_file_read(struct linux_file *file, int64_t offset, void *to, uint64_t len);
@@ -131,12 +153,13 @@ linux_function linux_brk, linux_mmap, linux_munmap, linux_mremap, linux_madvise,
 linux_function linux_read, linux_write, linux_readv, linux_writev, linux_pread, linux_pwrite,
     linux_poll, linux_ppoll, linux_select, linux_pselect, linux_lseek, linux_ioctl, linux_fcntl,
     linux_close, linux_make_pipe, linux_make_pipe2, linux_dup, linux_dup2, linux_dup3, linux_fstat;
-linux_function linux_open_path, linux_openat, linux_stat, linux_newfstatat, linux_access,
-    linux_faccessat, linux_unlink, linux_unlinkat, linux_mkdir, linux_chdir, linux_getdents,
-    linux_rmdir, linux_rename, linux_ftruncate, linux_truncate, linux_fsync, linux_getcwd,
-    linux_readlink, linux_umask, linux_chmod, linux_fchmod, linux_fchmodat, linux_mkdirat,
-    linux_renameat, linux_renameat2, linux_chown, linux_fchown, linux_fchownat, linux_utimensat,
-    linux_statfs, linux_fstatfs;
+linux_function linux_open_path, linux_openat, linux_stat, linux_lstat, linux_newfstatat,
+    linux_access, linux_faccessat, linux_faccessat2, linux_unlink, linux_unlinkat, linux_mkdir,
+    linux_chdir, linux_getdents, linux_rmdir, linux_rename, linux_ftruncate, linux_truncate,
+    linux_fsync, linux_getcwd, linux_readlink, linux_readlinkat, linux_symlink, linux_symlinkat,
+    linux_link, linux_linkat, linux_umask, linux_chmod, linux_fchmod, linux_fchmodat, linux_mkdirat,
+    linux_renameat, linux_renameat2, linux_chown, linux_lchown, linux_fchown, linux_fchownat,
+    linux_utimensat, linux_statfs, linux_fstatfs;
 linux_function linux_clock_gettime, linux_clock_getres, linux_gettimeofday, linux_time,
     linux_nanosleep, linux_clock_nanosleep;
 linux_function linux_exit, linux_getpid, linux_getppid, linux_getuid, linux_uname, linux_prlimit,

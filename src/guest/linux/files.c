@@ -8,11 +8,14 @@ enum {
     O_EXCL_ = 0x80,
     O_TRUNC_ = 0x200,
     O_DIRECTORY_ = 0x10000,
+    O_NOFOLLOW_ = 0x20000,
     O_TMPFILE_ = 0x400000,
     S_IFDIR_ = 0040000,
     S_IFREG_ = 0100000,
+    S_IFLNK_ = 0120000,
     S_IFIFO_ = 0010000,
     S_IFCHR_ = 0020000,
+    AT_SYMLINK_NOFOLLOW_ = 0x100,
     AT_EMPTY_PATH_ = 0x1000,
 };
 
@@ -139,6 +142,8 @@ static int64_t open_path(struct linux_table *table, const char *path, bool is_di
         return -L_EEXIST;
     if (!file && !(flags & O_CREAT_))
         return -L_ENOENT;
+    if (file && file->is_link)
+        return flags & O_DIRECTORY_ ? -L_ENOTDIR : -L_ELOOP;
     if (file && file->is_directory && ((flags & O_ACCMODE_) || (flags & (O_CREAT_ | O_TRUNC_))))
         return -L_EISDIR;
     if (file && !file->is_directory && (is_dir || (flags & O_DIRECTORY_)))
@@ -163,9 +168,13 @@ int64_t linux_openat(struct linux_table *table, const uint64_t *args)
 {
     char path[LINUX_PATH_MAX];
     bool is_dir;
-    const int64_t error = linux_tree_resolve_at(table, args, path, &is_dir);
+    const uint32_t flags = (uint32_t)args[2];
+    const bool keeps = flags & (flags & O_CREAT_ ? O_EXCL_ | O_NOFOLLOW_ : O_NOFOLLOW_);
+    const enum linux_last last = flags & O_CREAT_ ? (keeps ? LINUX_PARENT : LINUX_MAKE)
+                                                  : (keeps ? LINUX_KEEP : LINUX_FOLLOW);
+    const int64_t error = linux_tree_resolve_at(table, args, path, &is_dir, last);
 
-    return error ? error : open_path(table, path, is_dir, (uint32_t)args[2], (uint32_t)args[3]);
+    return error ? error : open_path(table, path, is_dir, flags, (uint32_t)args[3]);
 }
 
 int64_t linux_open_path(struct linux_table *table, const uint64_t *args)
@@ -197,12 +206,14 @@ static int64_t give_stat(struct linux_table *table, uint64_t address, uint32_t m
 
     if (file) {
         stat.ino = (uint64_t)(file - table->files) + 2;
-        stat.nlink = !file->is_linked     ? 0
-                     : file->is_directory ? 2 + linux_tree_folders(table, file)
-                                          : 1;
-        stat.mode = file->mode | (file->is_directory ? S_IFDIR_ : S_IFREG_);
+        stat.nlink = file->links;
+        if (file->is_directory && file->links > 0)
+            stat.nlink = 2 + linux_tree_folders(table, file);
+        stat.mode = file->mode | (file->is_directory ? S_IFDIR_
+                                  : file->is_link    ? S_IFLNK_
+                                                     : S_IFREG_);
         stat.size = (int64_t)file->len;
-        stat.blocks = (int64_t)((file->len + 511) / 512);
+        stat.blocks = file->is_link ? 0 : (int64_t)((file->len + 511) / 512);
         put_time(&stat.atime, &stat.atime_ns, file->accessed_ns);
         put_time(&stat.mtime, &stat.mtime_ns, file->modified_ns);
         put_time(&stat.ctime, &stat.ctime_ns, file->changed_ns);
@@ -249,13 +260,21 @@ int64_t linux_newfstatat(struct linux_table *table, const uint64_t *args)
     if ((args[3] & AT_EMPTY_PATH_) && linux_may_read(table, args[1], 1) &&
         *(const char *)(uintptr_t)args[1] == '\0')
         return linux_fstat(table, (const uint64_t[]){args[0], args[2]});
-    error = linux_tree_resolve_at(table, args, path, &is_dir);
+    error = linux_tree_resolve_at(table, args, path, &is_dir,
+                                  args[3] & AT_SYMLINK_NOFOLLOW_ ? LINUX_KEEP : LINUX_FOLLOW);
     return error ? error : stat_path(table, path, is_dir, args[2]);
 }
 
 int64_t linux_stat(struct linux_table *table, const uint64_t *args)
 {
     const uint64_t at[] = {(uint64_t)LINUX_AT_FDCWD, args[0], args[1], 0};
+
+    return linux_newfstatat(table, at);
+}
+
+int64_t linux_lstat(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t at[] = {(uint64_t)LINUX_AT_FDCWD, args[0], args[1], AT_SYMLINK_NOFOLLOW_};
 
     return linux_newfstatat(table, at);
 }
@@ -284,7 +303,7 @@ int64_t linux_truncate(struct linux_table *table, const uint64_t *args)
 
     if ((int64_t)args[1] < 0)
         return -L_EINVAL;
-    error = linux_tree_resolve(table, args[0], path, &is_dir);
+    error = linux_tree_resolve(table, args[0], path, &is_dir, LINUX_FOLLOW);
     if (error)
         return error;
     file = linux_tree_find(table, path);

@@ -9,6 +9,9 @@
  *     streams.c    read, write, and what both streams and files have
  *     poll.c       waiting for them: poll, select
  *     tree.c       names of files in memory, and their directories
+ *     walk.c       from a name of the program's to one of those, through links
+ *     access.c     what is asked of a name
+ *     links.c      hard and symbolic links
  *     names.c      what changes names: new directories, names that go or change
  *     attributes.c rights, owner and times of a file, and its file system
  *     files.c      files in memory: their bytes, and what they are
@@ -49,6 +52,7 @@
 #define LINUX_RANGES_MAX 32u
 #define LINUX_DESCRIPTORS 64u
 #define LINUX_FILES 64u
+#define LINUX_NAMES 96u /* of them */
 #define LINUX_PIPE_ROOM 65536u
 #define LINUX_PATH_MAX 256u /* with its zero byte */
 #define LINUX_SIGNALS 64u
@@ -104,15 +108,22 @@ struct linux_descriptor {
     bool is_cloexec;
 };
 
-/* A file or a directory in memory. */
+/* A file, a directory or a symbolic link in memory. */
 struct linux_file {
-    bool is_used, is_linked, is_directory;
+    bool is_used, is_directory, is_link;
     uint32_t mode;
+    uint32_t links; /* names that it has */
     uint32_t opens;
-    char path[LINUX_PATH_MAX]; /* absolute, without . and .. */
-    unsigned char *bytes;      /* pages of the program's memory */
+    unsigned char *bytes; /* pages of the program's memory */
     uint64_t len, room;
     int64_t accessed_ns, modified_ns, changed_ns; /* accessed: as it was made or set */
+    char target[LINUX_PATH_MAX];                  /* of a symbolic link */
+};
+
+/* A directory has one, any other file as many as there is room for. */
+struct linux_name {
+    struct linux_file *file;   /* NULL: free */
+    char path[LINUX_PATH_MAX]; /* absolute, without . and .., and through no symbolic link */
 };
 
 struct linux_action { /* struct kernel_sigaction */
@@ -170,6 +181,7 @@ struct linux_table {
     struct linux_open opens[LINUX_DESCRIPTORS];
     struct linux_descriptor descriptors[LINUX_DESCRIPTORS];
     struct linux_file files[LINUX_FILES];
+    struct linux_name names[LINUX_NAMES];
     uint32_t umask;
     char folder[LINUX_PATH_MAX]; /* where names are relative to */
 

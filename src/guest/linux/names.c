@@ -15,17 +15,10 @@ static bool is_busy(const char *path)
 
 /* --- Removing --------------------------------------------------------------------------------- */
 
-static void forget(struct linux_table *table, struct linux_file *file)
-{
-    file->is_linked = false;
-    file->changed_ns = linux_now(table);
-    linux_tree_touch_folder(table, file->path);
-    linux_tree_let_go(table, file);
-}
-
 static int64_t remove_path(struct linux_table *table, const char *path, bool is_dir, bool directory)
 {
-    struct linux_file *file = linux_tree_find(table, path);
+    struct linux_name *name = linux_tree_entry(table, path);
+    const struct linux_file *file = name ? name->file : NULL;
 
     if (!file)
         return linux_tree_device(path) != LINUX_FREE ? -L_EPERM : -L_ENOENT;
@@ -39,7 +32,7 @@ static int64_t remove_path(struct linux_table *table, const char *path, bool is_
         return -L_EBUSY;
     if (directory && !linux_tree_is_empty(table, path))
         return -L_ENOTEMPTY;
-    forget(table, file);
+    linux_tree_forget(table, name);
     return 0;
 }
 
@@ -51,7 +44,7 @@ int64_t linux_unlinkat(struct linux_table *table, const uint64_t *args)
 
     if ((uint32_t)args[2] & ~(uint32_t)AT_REMOVEDIR_)
         return -L_EINVAL;
-    error = linux_tree_resolve_at(table, args, path, &is_dir);
+    error = linux_tree_resolve_at(table, args, path, &is_dir, LINUX_PARENT);
     return error ? error : remove_path(table, path, is_dir, (args[2] & AT_REMOVEDIR_) != 0);
 }
 
@@ -71,7 +64,7 @@ int64_t linux_mkdirat(struct linux_table *table, const uint64_t *args)
 {
     char path[LINUX_PATH_MAX];
     bool is_dir;
-    const int64_t error = linux_tree_resolve_at(table, args, path, &is_dir);
+    const int64_t error = linux_tree_resolve_at(table, args, path, &is_dir, LINUX_PARENT);
 
     if (error)
         return error;
@@ -114,11 +107,11 @@ static bool move_names(struct linux_table *table, const char *from, const char *
 {
     const size_t len = strlen(from);
 
-    for (uint32_t i = 0; i < LINUX_FILES; i++) {
-        struct linux_file *file = &table->files[i];
+    for (uint32_t i = 0; i < LINUX_NAMES; i++) {
+        struct linux_name *name = &table->names[i];
 
-        if (file->is_linked && is_beneath(file->path, from) &&
-            !replace_start(file->path, len, to, for_real))
+        if (name->file && is_beneath(name->path, from) &&
+            !replace_start(name->path, len, to, for_real))
             return false;
     }
     if (is_beneath(table->folder, from) ||
@@ -149,7 +142,8 @@ static int64_t check(struct linux_table *table, const struct linux_file *file, c
 static int64_t rename_path(struct linux_table *table, const char *from, bool from_dir,
                            const char *to, bool to_dir, uint32_t flags)
 {
-    struct linux_file *file = linux_tree_find(table, from), *old = linux_tree_find(table, to);
+    struct linux_name *name = linux_tree_entry(table, from), *taken = linux_tree_entry(table, to);
+    struct linux_file *file = name ? name->file : NULL, *old = taken ? taken->file : NULL;
     int64_t error;
 
     if (is_busy(from) || is_busy(to))
@@ -167,13 +161,13 @@ static int64_t rename_path(struct linux_table *table, const char *from, bool fro
         return error;
     if (file->is_directory && !move_names(table, from, to, false))
         return -L_ENAMETOOLONG;
-    if (old)
-        forget(table, old);
+    if (taken)
+        linux_tree_forget(table, taken);
     if (file->is_directory)
         (void)move_names(table, from, to, true);
     linux_tree_touch_folder(table, from);
     linux_tree_touch_folder(table, to);
-    memcpy(file->path, to, strlen(to) + 1);
+    memcpy(name->path, to, strlen(to) + 1);
     file->changed_ns = linux_now(table);
     return 0;
 }
@@ -186,9 +180,9 @@ int64_t linux_renameat2(struct linux_table *table, const uint64_t *args)
 
     if ((uint32_t)args[4] & ~(uint32_t)RENAME_NOREPLACE_)
         return -L_EINVAL;
-    error = linux_tree_resolve_at(table, args, from, &from_dir);
+    error = linux_tree_resolve_at(table, args, from, &from_dir, LINUX_PARENT);
     if (!error)
-        error = linux_tree_resolve_at(table, args + 2, to, &to_dir);
+        error = linux_tree_resolve_at(table, args + 2, to, &to_dir, LINUX_PARENT);
     return error ? error : rename_path(table, from, from_dir, to, to_dir, (uint32_t)args[4]);
 }
 
