@@ -22,8 +22,8 @@
  * closes what the child has of it.
  *
  * No function prints, exits or installs a signal handler. Those that open a sandbox or run its
- * guest block SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN and SIGTTOU for their own thread meanwhile, and put
- * them back.
+ * guest may block SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN and SIGTTOU for their own thread meanwhile, and
+ * put them back.
  */
 #ifndef HALO_HALO_H
 #define HALO_HALO_H

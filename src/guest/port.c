@@ -198,7 +198,7 @@ static bool has_news(const void *nothing)
 /* Of a host that serves the guest while it runs: whether it has something soon. */
 __attribute__((noinline)) static bool comes_soon(void)
 {
-    return halo__patience_look(&patience, has_news, NULL);
+    return halo__patience_look(&patience, __builtin_ia32_rdtsc(), has_news, NULL);
 }
 
 /* Leave the guest until something has come, unless it has. */

@@ -84,8 +84,6 @@ int halo_attach(struct halo_sandbox *box, uint32_t handle, struct halo_end end)
 {
     const int error = halo__box_enter(box);
 
-    if (!error && box->run_depth > 0) /* by a function of the host's */
-        halo__box_borrow(box);
     return error ? error : halo__box_leave(box, halo__stream_attach(&box->streams, handle, &end));
 }
 
@@ -94,8 +92,6 @@ int halo_offer(struct halo_sandbox *box, const char *name, struct halo_end end, 
 {
     const int error = halo__box_enter(box);
 
-    if (!error && box->run_depth > 0)
-        halo__box_borrow(box);
     return error
                ? error
                : halo__box_leave(box, halo__stream_offer(&box->streams, name, &end, ways, handle));

@@ -332,7 +332,7 @@ static int write_core(struct halo_sandbox *box, int fd)
 
 int halo_core(struct halo_sandbox *box, int fd)
 {
-    struct halo_signals signals;
+    struct halo_signals signals = {.are_blocked = false};
     int error = halo__box_enter(box);
 
     if (error)

@@ -4,10 +4,10 @@
 #include "descriptor.h"
 #include <errno.h>
 #include <halo/error.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,7 +29,8 @@ void halo__interrupt_free(struct halo_interrupt *interrupt)
 
 void halo__interrupt_begin(struct halo_interrupt *interrupt, bool by_signal)
 {
-    interrupt->thread = by_signal ? (int)syscall(SYS_gettid) : 0;
+    interrupt->by_signal = by_signal;
+    interrupt->thread = (uintptr_t)pthread_self();
     /* Release pairs with the exchange below: whoever sees RUNNING sees the thread. */
     __atomic_store_n(&interrupt->word, HALO_INTERRUPT_RUNNING, __ATOMIC_RELEASE);
 }
@@ -47,15 +48,15 @@ int halo__interrupt_want(struct halo_interrupt *interrupt)
         return word & HALO_INTERRUPT_RUNNING ? 0 : HALO_ESTATE; /* 0: it is wanted already */
     /* Neither can fail: the counter is 0, and the thread waits in halo__interrupt_end for us. */
     (void)!write(interrupt->fd, &one, sizeof(one));
-    if (interrupt->thread)
-        (void)syscall(SYS_tgkill, getpid(), interrupt->thread, SIGURG);
+    if (interrupt->by_signal)
+        (void)pthread_kill((pthread_t)interrupt->thread, SIGURG);
     /* Release pairs with the look in halo__interrupt_end: the bell has been rung. */
     __atomic_fetch_and(&interrupt->word, ~(uint32_t)HALO_INTERRUPT_RINGING, __ATOMIC_RELEASE);
     errno = before;
     return 0;
 }
 
-void halo__interrupt_end(struct halo_interrupt *interrupt)
+bool halo__interrupt_end(struct halo_interrupt *interrupt)
 {
     const uint32_t ours = HALO_INTERRUPT_RUNNING | HALO_INTERRUPT_WANTED;
     /* From here on nobody finds it RUNNING. Acquire, as below, pairs with the end of the ringing.
@@ -73,4 +74,5 @@ void halo__interrupt_end(struct halo_interrupt *interrupt)
     }
     if (was_wanted)
         (void)!read(interrupt->fd, &rung, sizeof(rung)); /* the signal is signals.h's to drop */
+    return was_wanted;
 }

@@ -17,9 +17,10 @@
 #include <stdint.h>
 
 struct halo_interrupt {
-    uint32_t word; /* any thread's: enum halo_interrupt_bit */
-    int thread;    /* the one that enters the guest, or 0: as long as it is RUNNING */
-    int fd;        /* an eventfd; -1: none */
+    uint32_t word;  /* any thread's: enum halo_interrupt_bit */
+    bool by_signal; /* the thread that enters the guest is woken by one: as long as it is RUNNING */
+    uintptr_t thread; /* a pthread_t, be that a number or a pointer */
+    int fd;           /* an eventfd; -1: none */
 };
 
 enum halo_interrupt_bit {
@@ -35,7 +36,8 @@ void halo__interrupt_free(struct halo_interrupt *interrupt);
 /* Around a run, on its thread: by a signal, too, where it enters the guest itself, and signals are
  * borrowed (signals.h). */
 void halo__interrupt_begin(struct halo_interrupt *interrupt, bool by_signal);
-void halo__interrupt_end(struct halo_interrupt *interrupt);
+/* Whether it was wanted: then a signal may be pending. */
+bool halo__interrupt_end(struct halo_interrupt *interrupt);
 
 /* End the run that is under way: 0, or HALO_ESTATE where there is none. Any thread; a handler. */
 int halo__interrupt_want(struct halo_interrupt *interrupt);

@@ -366,16 +366,24 @@ static int sleep_for_news(struct halo_loop *loop)
     return error;
 }
 
-/* Look for news for a while (patience.h), and then sleep: 0, HALO_ETIMEDOUT, or an error. */
-static int await_news(struct halo_loop *loop)
+/* Look for news for a while (patience.h), and then sleep: 0, or an error. */
+static int await_news(struct halo_loop *loop, uint64_t now)
 {
     struct halo_patience *patience = &loop->runner.patience;
 
-    if (halo__now() >= loop->deadline)
-        return HALO_ETIMEDOUT;
-    if (patience->most && halo__patience_look(patience, has_news, loop))
+    if (patience->most && halo__patience_look(patience, now, has_news, loop))
         return 0;
     return sleep_for_news(loop);
+}
+
+/* Whether its time is over: the clock, which costs more than a look, is asked once in the time that
+ * a look may take. However much news there is, it is asked. */
+static bool is_over(struct halo_loop *loop, uint64_t now)
+{
+    if (loop->deadline == HALO_FOREVER || now - loop->asked < loop->runner.patience.most)
+        return false;
+    loop->asked = now;
+    return halo__now() >= loop->deadline;
 }
 
 /* The guest is with its runner: serve what there is, 0, or take its exit, LEFT. Or an error. */
@@ -384,8 +392,12 @@ static int attend(struct halo_loop *loop, struct halo_exit *exit)
     int error = 0;
 
     if (!halo__runner_is_back(&loop->runner)) {
-        if (!loop->port->has_more && !halo__port_has_news(loop->port))
-            error = await_news(loop);
+        const uint64_t now = __builtin_ia32_rdtsc();
+
+        if (is_over(loop, now))
+            error = HALO_ETIMEDOUT;
+        else if (!loop->port->has_more && !halo__port_has_news(loop->port))
+            error = await_news(loop, now);
         if (!error) {
             loop->port->work = 0;
             error = drain(loop);

@@ -38,6 +38,7 @@ struct halo_loop {
     struct halo_fault fault;
     uint64_t exits, kicks, waits;
     struct halo_runner runner; /* of a guest that has a thread of its own */
+    uint64_t asked;            /* the clock, then, in ticks of the counter */
 
     /* halo_watch */
     void (*watch)(struct halo_sandbox *box, void *context);

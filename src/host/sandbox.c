@@ -84,7 +84,7 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
                const struct halo_options *options)
 {
     static const struct halo_options defaults = {.ram_len = 0};
-    struct halo_signals signals;
+    struct halo_signals signals = {.are_blocked = false};
     struct halo_sandbox *box;
     int error;
 
@@ -125,7 +125,7 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
     box->calls.deferred_len_max = box->machine.layout.sizes.deferred_len;
     box->calls.deferred_max = box->machine.layout.sizes.deferred_max;
     halo__streams_init(&box->streams, &box->port, &box->loop.poller, box->calls.budget,
-                       &box->words);
+                       &box->signals, &box->words);
     halo__log_init(&box->log, &box->port);
     if (!error)
         error = halo__machine_create(&box->machine);
@@ -248,7 +248,7 @@ void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats)
         .spare_out = box->calls.stats.spare_out,
         .bytes_in = box->streams.total.bytes_in,
         .bytes_out = box->streams.total.bytes_out,
-        .elapsed_ns = box->elapsed_ns,
+        .elapsed_ns = halo__machine_ns(&box->machine, box->elapsed),
         .restores = box->restores,
         .restored_pages = box->restored_pages,
     };

@@ -39,13 +39,12 @@ struct halo_sandbox {
     struct halo_calls calls;
     struct halo_streams streams;
     struct halo_log log;
-    uint64_t work_max;  /* bytes that calls may copy at one exit */
-    uint32_t run_depth; /* functions that run the guest, one inside the other */
-    bool has_borrowed;  /* the host's signals, for them: */
-    struct halo_signals signals;
-    bool exit_reported;  /* halo_run has returned how it ended */
-    uint64_t elapsed_ns; /* inside the functions that run the guest */
-    bool is_restored;    /* and has not run since: functions can be provided */
+    uint64_t work_max;           /* bytes that calls may copy at one exit */
+    uint32_t run_depth;          /* functions that run the guest, one inside the other */
+    struct halo_signals signals; /* of the host's, for them */
+    bool exit_reported;          /* halo_run has returned how it ended */
+    uint64_t elapsed;            /* inside the functions that run the guest, in ticks */
+    bool is_restored;            /* and has not run since: functions can be provided */
     uint64_t restores, restored_pages;
     struct halo_seat *seat; /* executor.c's, or NULL */
 };
@@ -63,14 +62,6 @@ int halo__box_make_port(struct halo_sandbox *box);
  */
 #define HALO_SETTLE_NS 100000000
 int halo__settle(struct halo_sandbox *box);
-
-/* Whoever runs the guest from now on may cause a signal. */
-static inline void halo__box_borrow(struct halo_sandbox *box)
-{
-    if (!box->has_borrowed)
-        halo__signals_borrow(&box->signals);
-    box->has_borrowed = true;
-}
 
 /* Around whatever is asked of a sandbox: halo__owner_take, and back, with the result. */
 static inline int halo__box_enter(struct halo_sandbox *box)

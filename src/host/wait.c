@@ -14,7 +14,8 @@
  * of its own and that of what it is inside of.
  */
 struct run {
-    int64_t outer, start;
+    int64_t outer;
+    uint64_t start; /* in ticks of the time stamp counter */
 };
 
 static void leave(struct halo_sandbox *box, const struct run *run)
@@ -32,16 +33,15 @@ static void leave(struct halo_sandbox *box, const struct run *run)
             (void)backend->enter(&box->machine, run->outer);
         return;
     }
-    halo__interrupt_end(&box->machine.interrupt);
-    if (box->has_borrowed)
-        halo__signals_return(&box->signals);
-    box->has_borrowed = false;
-    box->elapsed_ns += (uint64_t)(halo__now() - run->start);
+    box->signals.may_pend |= halo__interrupt_end(&box->machine.interrupt);
+    halo__signals_return(&box->signals);
+    box->elapsed += __builtin_ia32_rdtsc() - run->start;
 }
 
 static int enter(struct halo_sandbox *box, struct run *run, int64_t deadline)
 {
     const struct halo_backend *backend = box->machine.backend;
+    const bool by_signal = backend->ends_by_signal && !box->loop.runner.is_there;
     int error;
 
     if (box->is_restored) {
@@ -52,22 +52,24 @@ static int enter(struct halo_sandbox *box, struct run *run, int64_t deadline)
                               "%s: the restored guest imports it, and nobody provides it", missing);
         box->is_restored = false;
     }
-    run->start = halo__now();
+    run->start = __builtin_ia32_rdtsc();
     run->outer = box->loop.deadline;
     if (box->run_depth++ == 0) {
         halo__streams_retry(&box->streams);
-        /* Beside a guest on a thread of its own nothing but streams can cause one on this one. */
-        if (!box->loop.runner.is_there || box->streams.used > 0)
-            halo__box_borrow(box);
-        halo__interrupt_begin(&box->machine.interrupt, !box->loop.runner.is_there);
+        if (by_signal)
+            halo__signals_block(&box->signals);
+        halo__interrupt_begin(&box->machine.interrupt, by_signal);
     } else if (deadline >= run->outer) {
         return 0;
     } else if (!box->loop.runner.is_there) {
         backend->leave(&box->machine);
     }
     box->loop.deadline = deadline;
-    if (box->loop.runner.is_there)
+    if (box->loop.runner.is_there) {
+        box->loop.asked = run->start - box->loop.runner.patience.most; /* it is to be, at once */
         return 0;
+    }
+    box->signals.may_pend |= by_signal && (deadline != HALO_FOREVER || box->machine.counts_cpu);
     error = backend->enter(&box->machine, deadline);
     if (error)
         leave(box, run);

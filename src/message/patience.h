@@ -42,11 +42,11 @@ static inline void halo__patience_learn(struct halo_patience *patience, bool pay
     }
 }
 
-/* Look, and learn: whether it came. */
-static inline bool halo__patience_look(struct halo_patience *patience,
+/* Look from `begin` on, which is now, and learn: whether it came. */
+static inline bool halo__patience_look(struct halo_patience *patience, uint64_t begin,
                                        bool (*has_come)(const void *what), const void *what)
 {
-    const uint64_t most = halo__patience_now(patience), begin = __builtin_ia32_rdtsc();
+    const uint64_t most = halo__patience_now(patience);
     uint64_t last = begin, now = begin;
     bool came, was_away = false;
 

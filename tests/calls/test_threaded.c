@@ -88,6 +88,21 @@ static void at_a_time_limit_it_stands_still(void **state)
     halo_future_free(&future);
 }
 
+/* There is something new whenever the host looks. */
+static void time_08_a_guest_that_asks_without_end_outlasts_no_time_limit(void **state)
+{
+    int twice_plus;
+
+    open_with(state, 0);
+    twice_plus = function("twice_plus", FN(HALO_I64, HALO_I64));
+    /* From here on it runs for as long as its answer might have taken. */
+    assert_int_equal(
+        halo_call(box, &future, function("ask", FN(HALO_VOID, HALO_U32)), PATIENCE, halo_u32(64)),
+        0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(halo_call(box, &future, twice_plus, 1000000, halo_i64(1)), HALO_ETIMEDOUT);
+}
+
 static void a_snapshot_waits_for_the_guest_s_wait(void **state)
 {
     struct halo_snapshot *snapshot;
@@ -237,6 +252,7 @@ int main(int argc, char **argv)
         THREADED(looks_of_every_length_lose_nothing),
         THREADED(a_guest_waits_for_its_host_as_long_as_it_likes),
         THREADED(at_a_time_limit_it_stands_still),
+        THREADED(time_08_a_guest_that_asks_without_end_outlasts_no_time_limit),
         THREADED(a_snapshot_waits_for_the_guest_s_wait),
         THREADED(it_is_closed_in_the_middle_of_its_code),
         THREADED(the_host_may_be_another_thread_each_time),

@@ -125,6 +125,22 @@ HALO_EXPORT(fan, "fan", HALO_I64, HALO_U32)
     halo_return(call, halo_i64(total));
 }
 
+/* Answers, and goes on: so many calls are always in flight, without an end. */
+HALO_EXPORT(ask, "ask", HALO_VOID, HALO_U32)
+{
+    static struct halo_future futures[64];
+    const uint32_t count = args[0].u32;
+
+    halo_return(call, halo_void());
+    for (uint32_t i = 0; count <= sizeof(futures) / sizeof(futures[0]); i++) {
+        const struct halo_value value = halo_i64(i);
+
+        if (i >= count && halo_wait(&futures[i % count]))
+            halo_panic(futures[i % count].text);
+        halo_call_start(&futures[i % count], &host_twice, &value, 1);
+    }
+}
+
 /* The length of text that the host makes, `count` times; then what that took. */
 HALO_EXPORT(texts, "texts", HALO_U64, HALO_U32, HALO_U32)
 {

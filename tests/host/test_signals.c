@@ -128,11 +128,81 @@ static void host_02_a_signal_ends_a_later_run_without_a_deadline(void **state)
     on_every_backend(ended_host);
 }
 
+/* --- Around a function of the host's ---------------------------------------------------------- */
+
+/* A signal whose disposition would end the host, and that would be its own function's doing. */
+static int64_t is_not_blocked(void *context, void *to, size_t len)
+{
+    bool *was_called = context;
+    sigset_t set;
+
+    (void)to;
+    (void)len;
+    must(pthread_sigmask(SIG_SETMASK, NULL, &set) == 0);
+    must(!sigismember(&set, SIGPIPE) && !sigismember(&set, SIGXFSZ) &&
+         !sigismember(&set, SIGTTIN) && !sigismember(&set, SIGTTOU));
+    must(sigismember(&set, SIGUSR1) == 1);
+    *was_called = true;
+    return 0;
+}
+
+static void host_with_a_function(void *argument)
+{
+    static const struct halo_end_functions functions = {.read = is_not_blocked};
+    const struct background host = {.backend = *(enum halo_backend_choice *)argument};
+    const sigset_t usr1 = {{1ul << (SIGUSR1 - 1)}};
+    bool was_called = false;
+    struct halo_sandbox *box;
+    char bytes[16];
+    int code = 1;
+
+    must(sigprocmask(SIG_BLOCK, &usr1, NULL) == 0);
+    box = copier(&host, halo_end_functions(&functions, &was_called, -1),
+                 halo_end_memory(NULL, 0, bytes, sizeof(bytes)));
+    must(halo_run(box, 20000 * MS, &code) == 0 && code == 0 && was_called);
+    halo_close(box);
+}
+
+static void host_02_a_function_of_the_hosts_has_the_hosts_signals(void **state)
+{
+    (void)state;
+    on_every_backend(host_with_a_function);
+}
+
+/* --- After a run that caused some ------------------------------------------------------------- */
+
+static void host_of_a_broken_pipe(void *argument)
+{
+    const struct background host = {.backend = *(enum halo_backend_choice *)argument};
+    struct halo_sandbox *box;
+    sigset_t before, after;
+    int pipe_[2], code = 0;
+
+    must(pipe(pipe_) == 0 && close(pipe_[0]) == 0);
+    must(sigprocmask(SIG_SETMASK, NULL, &before) == 0 && !sigismember(&before, SIGPIPE));
+    for (int i = 0; i < 3; i++) { /* again, for what was borrowed is given back once */
+        box = copier(&host, halo_end_memory("some", 4, NULL, 0), halo_end_fd(pipe_[1]));
+        must(halo_run(box, 20000 * MS, &code) == HALO_EIO); /* the guest was told */
+        must(sigprocmask(SIG_SETMASK, NULL, &after) == 0);
+        must(memcmp(&before, &after, 8) == 0);
+        must(sigpending(&after) == 0 && sigisemptyset(&after));
+        halo_close(box);
+    }
+}
+
+static void host_02_a_broken_pipe_leaves_no_signal_behind(void **state)
+{
+    (void)state;
+    on_every_backend(host_of_a_broken_pipe);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_19_a_terminal_stops_no_host_in_its_background),
         cmocka_unit_test(host_02_a_signal_ends_a_later_run_without_a_deadline),
+        cmocka_unit_test(host_02_a_function_of_the_hosts_has_the_hosts_signals),
+        cmocka_unit_test(host_02_a_broken_pipe_leaves_no_signal_behind),
     };
 
     if (!hosts_find_guests(argc, argv))

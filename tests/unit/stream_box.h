@@ -14,6 +14,7 @@ struct stream_box {
     struct halo_words words;
     struct halo_port port;
     struct halo_poller poller;
+    struct halo_signals signals;
     struct halo_budget *budget;
     struct halo_streams streams;
     uint16_t ids; /* of requests, so far */
@@ -42,7 +43,8 @@ static inline struct stream_box *stream_box_open(void)
     box->budget = halo__budget_new(1u << 20);
     if (!box->budget)
         abort();
-    halo__streams_init(&box->streams, &box->port, &box->poller, box->budget, &box->words);
+    halo__streams_init(&box->streams, &box->port, &box->poller, box->budget, &box->signals,
+                       &box->words);
     return box;
 }
 

@@ -35,7 +35,8 @@ struct kvm_state {
     uint64_t system_len;
     timer_t timer; /* of the deadline, while inside halo_run */
     bool has_timer;
-    bool has_mask;          /* the vCPU has a signal mask of its own */
+    bool has_mask;          /* the vCPU has a signal mask of its own, */
+    sigset_t mask;          /* which was made of this one */
     bool is_lost;           /* an exit is not done with: what the vCPU would do next is not known */
     struct kvm_sregs first; /* with which it begins */
     uint64_t cr3;           /* KVM_PML4, or its twin */
@@ -261,7 +262,10 @@ static bool kvm_destroy(struct halo_machine *machine)
     return true;
 }
 
-/* Inside KVM_RUN the thread's signal mask, as it is now, without SIGURG. */
+/*
+ * Inside KVM_RUN the thread's signal mask, as it is now, without SIGURG. The vCPU keeps it, and
+ * gets another where this thread has another, or a later run is another thread's.
+ */
 static int set_mask(struct kvm_state *state)
 {
     union {
@@ -271,6 +275,9 @@ static int set_mask(struct kvm_state *state)
     sigset_t set;
 
     pthread_sigmask(SIG_SETMASK, NULL, &set);
+    if (state->has_mask && memcmp(&set, &state->mask, KERNEL_SIGSET_LEN) == 0)
+        return 0;
+    state->mask = set;
     sigdelset(&set, SIGURG);
     memcpy(in_run.bytes + sizeof(struct kvm_signal_mask), &set, KERNEL_SIGSET_LEN);
     if (ioctl(state->vcpu, KVM_SET_SIGNAL_MASK, &in_run) < 0)
@@ -312,7 +319,6 @@ static int kvm_enter(struct halo_machine *machine, int64_t deadline)
     return 0;
 }
 
-/* The mask goes, too: a later run may be another thread's, or one without a deadline. */
 static void kvm_leave(struct halo_machine *machine)
 {
     struct kvm_state *state = machine->state;
@@ -320,9 +326,6 @@ static void kvm_leave(struct halo_machine *machine)
     if (state->has_timer)
         timer_delete(state->timer);
     state->has_timer = false;
-    if (state->has_mask)
-        (void)ioctl(state->vcpu, KVM_SET_SIGNAL_MASK, NULL);
-    state->has_mask = false;
 }
 
 static void dead(struct halo_exit *exit, const char *why, uint64_t number)
@@ -458,7 +461,7 @@ static inline int run_vcpu(struct halo_machine *machine, int64_t deadline, struc
         sigaddset(&urgent, SIGURG);
         (void)sigtimedwait(&urgent, NULL, &(struct timespec){0, 0});
         /* A function of the host's may have blocked what is pending: it must not end every run. */
-        if (state->has_mask && set_mask(state) < 0)
+        if (set_mask(state) < 0)
             return failed(machine, "cannot set the signal mask of a vCPU");
     }
     exit->kind = HALO_EXIT_TIMEOUT;
@@ -560,6 +563,7 @@ static bool kvm_restart(struct halo_machine *machine, bool protects)
 
 const struct halo_backend halo__kvm = {
     .name = "kvm",
+    .ends_by_signal = true,
     .doorbell = {0xe6, KVM_DOORBELL_PORT, 0x66, 0x0f, 0x1f, 0x44, 0, 0,
                  /* out %al, $port; nopw 0(%rax,%rax); nopl 0(%rax,%rax) */
                  0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},

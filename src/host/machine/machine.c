@@ -166,7 +166,7 @@ static int take_protections(struct halo_machine *machine, const unsigned char *p
 int halo__machine_restart(struct halo_machine *machine, const unsigned char *prots, bool replace)
 {
     const int changed = take_protections(machine, prots);
-    struct halo_signals signals;
+    struct halo_signals signals = {.are_blocked = false};
     int error;
 
     if (changed < 0)

@@ -102,6 +102,7 @@ struct halo_machine;
 /* A backend. */
 struct halo_backend {
     const char *name;
+    bool ends_by_signal; /* SIGURG ends a run of its caller's thread, which has it blocked */
     /* The code by which the guest leaves, filled up with what does nothing: the rest of the
      * doorbell is doorbell.c's. */
     unsigned char doorbell[HALO_DOORBELL_LEN];
@@ -215,6 +216,8 @@ int halo__machine_restart(struct halo_machine *machine, const unsigned char *pro
 void halo__machine_begin_time(struct halo_machine *machine);
 /* So long in ticks of the guest's time stamp counter; less where its rate is not known yet. */
 uint32_t halo__machine_ticks(const struct halo_machine *machine, uint32_t ns);
+/* So many ticks of the host's in ns. */
+uint64_t halo__machine_ns(const struct halo_machine *machine, uint64_t ticks);
 /* Before each run: what the guest is told of time. For guests that make system calls. */
 void halo__machine_tell(struct halo_machine *machine);
 

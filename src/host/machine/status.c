@@ -40,6 +40,14 @@ uint32_t halo__machine_ticks(const struct halo_machine *machine, uint32_t ns)
     return ticks < UINT32_MAX ? (ticks > ns ? (uint32_t)ticks : ns) : UINT32_MAX;
 }
 
+uint64_t halo__machine_ns(const struct halo_machine *machine, uint64_t ticks)
+{
+    const double passed = (double)(halo__now() - machine->first_ns);
+    const double ticked = (double)(counter() - machine->first_counter);
+
+    return ticked > 0 ? (uint64_t)((double)ticks * passed / ticked) : 0;
+}
+
 void halo__machine_tell(struct halo_machine *machine)
 {
     HALO_SHARED unsigned char *line;

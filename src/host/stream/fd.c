@@ -513,6 +513,7 @@ int64_t halo__fd_move(struct halo_streams *streams, struct halo_stream *stream,
         case HALO_MANNER_HELPER:
             return helper_move(streams, stream, flow, iov, count, write);
         default:
+            halo__signals_borrow(streams->signals);
             n = plain_move(stream, iov, count, write);
         }
     } while (n == -EINTR);

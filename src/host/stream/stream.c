@@ -145,9 +145,10 @@ static const struct halo_service service = {
 
 void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
                         struct halo_poller *poller, struct halo_budget *budget,
-                        struct halo_words *words)
+                        struct halo_signals *signals, struct halo_words *words)
 {
     streams->port = port;
+    streams->signals = signals;
     streams->poller = poller;
     streams->budget = budget;
     streams->words = words;

@@ -26,6 +26,7 @@
 #include <sys/uio.h>
 #include "../poller.h"
 #include "../port.h"
+#include "../signals.h"
 
 struct iovec;
 
@@ -83,7 +84,8 @@ struct halo_streams {
     struct halo_port *port;
     struct halo_poller *poller;
     struct halo_words *words;
-    struct halo_budget *budget; /* of all that is held for the guest */
+    struct halo_budget *budget;   /* of all that is held for the guest */
+    struct halo_signals *signals; /* of the host's, for what moves its bytes */
     struct halo_stream at[HALO_STREAMS_MAX];
     uint32_t used;      /* places behind are free, and were never used */
     uint32_t next;      /* where to look for a free place: each rests before it is used again */
@@ -100,7 +102,7 @@ struct halo_streams {
 /* With stacks there are no streams for the guest: they are not attached to the port. */
 void halo__streams_init(struct halo_streams *streams, struct halo_port *port,
                         struct halo_poller *poller, struct halo_budget *budget,
-                        struct halo_words *words);
+                        struct halo_signals *signals, struct halo_words *words);
 
 /* False where the kernel may still use guest memory, for a thread that had to be left behind. */
 bool halo__streams_free(struct halo_streams *streams);
