@@ -30,6 +30,8 @@
 #include "signals.h"
 #include "stream/stream.h"
 
+struct halo_fleet_slot;
+
 struct halo_sandbox {
     struct halo_words words;
     struct halo_owner owner;
@@ -46,7 +48,8 @@ struct halo_sandbox {
     uint64_t elapsed;            /* inside the functions that run the guest, in ticks */
     bool is_restored;            /* and has not run since: functions can be provided */
     uint64_t restores, restored_pages;
-    struct halo_seat *seat; /* executor.c's, or NULL */
+    struct halo_seat *seat;             /* executor.c's, or NULL */
+    struct halo_fleet_slot *fleet_slot; /* of a fleet: its own, or NULL */
 };
 
 /* A sandbox for a program, or for an image: halo_open. */

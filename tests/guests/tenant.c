@@ -31,6 +31,12 @@ HALO_EXPORT(ask, "ask", HALO_I64, HALO_I64)
     halo_future_free(&future);
 }
 
+HALO_EXPORT(say, "say", HALO_I64, HALO_I64)
+{
+    halo_log(HALO_LOG_WARN, "called with %lld", (long long)args[0].i64);
+    halo_return(call, args[0]);
+}
+
 /* Write to so many pages of fresh memory, and leave them allocated. */
 HALO_EXPORT(dirty, "dirty", HALO_U64, HALO_U32, HALO_U32)
 {

@@ -145,3 +145,12 @@ const char *halo__calls_missing(const struct halo_calls *calls)
     }
     return NULL;
 }
+
+uint32_t halo__calls_provided(const struct halo_calls *calls)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < calls->functions.count; i++)
+        count += calls->functions.provided[i].function != missing;
+    return count;
+}

@@ -28,4 +28,7 @@ int halo__calls_bring_back(struct halo_calls *calls, const struct halo_saved_cal
  */
 const char *halo__calls_missing(const struct halo_calls *calls);
 
+/* How many functions this host has provided. */
+uint32_t halo__calls_provided(const struct halo_calls *calls);
+
 #endif

@@ -187,6 +187,11 @@ int halo__machine_restart(struct halo_machine *machine, const unsigned char *pro
     return error;
 }
 
+bool halo__machine_is_there(struct halo_machine *machine)
+{
+    return !machine->backend->is_there || machine->backend->is_there(machine);
+}
+
 int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit)
 {
     const int refusal = halo__layout_protect(&machine->layout, exit->base, exit->len, exit->prot);

@@ -131,6 +131,8 @@ struct halo_backend {
      * machine's protections are others than before. False where it cannot be brought there.
      */
     bool (*restart)(struct halo_machine *machine, bool protects);
+    /* Whether a guest that waits can go on; NULL: what happens elsewhere does not end it. */
+    bool (*is_there)(struct halo_machine *machine);
     /* False where it cannot be told that its guest touches no memory any more. */
     bool (*destroy)(struct halo_machine *machine);
 };
@@ -211,6 +213,9 @@ const struct halo_features *halo__machine_told(struct halo_machine *machine);
  * replaced, it is made anew. 0, or an error, with words: then it cannot be used any more.
  */
 int halo__machine_restart(struct halo_machine *machine, const unsigned char *prots, bool replace);
+
+/* False where a guest that waits was ended meanwhile, by whom it may be. */
+bool halo__machine_is_there(struct halo_machine *machine);
 
 /* As the first thing: from now on the rate of the time stamp counter is measured. */
 void halo__machine_begin_time(struct halo_machine *machine);

@@ -310,6 +310,19 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
 }
 
 /*
+ * It stands where it was heard. One that somebody killed meanwhile has no notification any more,
+ * nor one that a signal took out of it. (Kernels before 5.8 may know the question by another
+ * number: they say nothing.)
+ */
+static bool process_is_there(struct halo_machine *machine)
+{
+    const struct process_state *const state = machine->state;
+    __u64 id = state->notified.id;
+
+    return ioctl(state->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0 || errno != ENOENT;
+}
+
+/*
  * Where the kernel says that it stands in the doorbell's page, the answer leads it to the start.
  * Before its first run it is there. One that was stopped elsewhere could be anywhere, and what it
  * was allowed to change of its mappings, or of where FS is, only a new one has as it was.
@@ -320,6 +333,8 @@ static bool process_restart(struct halo_machine *machine, bool protects)
 
     if (!state->keeper->host || state->has_ended || !state->owes_answer || state->asked ||
         state->stopped || protects || !halo__doorbell_has_bases())
+        return false;
+    if (!process_is_there(machine))
         return false;
     if (halo__process_is_own(state, CHILD_DOORBELL_READY))
         return true;
@@ -364,5 +379,6 @@ const struct halo_backend halo__process = {
     .look = halo__process_look,
     .protect = process_protect,
     .restart = process_restart,
+    .is_there = process_is_there,
     .destroy = process_destroy,
 };
