@@ -6,10 +6,12 @@
  */
 #include "bench.h"
 #include "machine.h"
-#include <halo/snapshot.h>
+#include <halo/fleet.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@ struct life {
     bool is_process;
     struct halo_sandbox *box;
     struct halo_snapshot *snapshot;
+    struct halo_fleet *fleet;
 };
 
 static struct life machine, process = {.is_process = true};
@@ -109,6 +112,33 @@ static void cloned(struct life *life, uint64_t operations)
     bench_end();
 }
 
+/* So many clones at a time: of the two halves of their life one is measured. */
+#define CLONES 16u
+
+static void half(struct life *life, bool is_end, uint64_t operations)
+{
+    const struct halo_options options = {.backend = bench_backend(life->is_process)};
+    struct halo_sandbox *boxes[CLONES];
+
+    begin(life, 16);
+    bench_must(operations == CLONES, "as many clones as there are places");
+    bench_begin();
+    for (uint32_t i = 0; i < CLONES; i++) {
+        if (halo_open_snapshot(&boxes[i], life->snapshot, &options))
+            bench_fail(halo_errmsg(boxes[i]));
+    }
+    if (!is_end)
+        bench_end();
+    for (uint32_t i = 0; i < CLONES && is_end; i++)
+        (void)touch(boxes[i], 16);
+    if (is_end)
+        bench_begin();
+    for (uint32_t i = 0; i < CLONES; i++)
+        halo_close(boxes[i]);
+    if (is_end)
+        bench_end();
+}
+
 static void await(pid_t pid)
 {
     int status;
@@ -156,6 +186,104 @@ static void threaded(uint64_t operations)
     }
 }
 
+/* --- Many of them ----------------------------------------------------------------------------- */
+
+/* A fresh one for each request. */
+static void pooled(struct life *life, uint32_t pages, uint64_t operations)
+{
+    const struct halo_options sandbox = {.backend = bench_backend(life->is_process)};
+    const struct halo_fleet_options options = {.sandbox = &sandbox};
+
+    begin(life, pages);
+    if (!life->fleet)
+        bench_must(halo_fleet_open(&life->fleet, &options) == 0, "there is no fleet");
+    for (uint64_t i = 0; i < operations + 3; i++) {
+        struct halo_sandbox *box;
+
+        if (i == 3) /* after what is touched for the first time */
+            bench_begin();
+        if (halo_fleet_take(life->fleet, life->snapshot, 0, NULL, &box))
+            bench_fail("the fleet has no sandbox");
+        bench_must(touch(box, pages) == 1, "the sandbox was used before");
+        bench_must(halo_fleet_give(life->fleet, box) == 0, "the fleet takes no sandbox back");
+    }
+    bench_end();
+}
+
+/* Without the request: what is between two of them. */
+static void passed_on(struct life *life, uint64_t operations)
+{
+    pooled(life, 16, 1);
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i++) {
+        struct halo_sandbox *box;
+
+        bench_must(halo_fleet_take(life->fleet, life->snapshot, 0, NULL, &box) == 0 &&
+                       halo_fleet_give(life->fleet, box) == 0,
+                   "the fleet has no sandbox");
+    }
+    bench_end();
+}
+
+#define HERD 200u
+
+/* Sandboxes that are there, each of which has done a request; and what each takes. */
+struct herd {
+    struct life *life;
+    double kib;
+    struct halo_sandbox *boxes[HERD];
+};
+
+static struct herd machines = {.life = &machine}, processes = {.life = &process};
+
+/* KiB that the machine could still give away. */
+static double available(void)
+{
+    FILE *const file = fopen("/proc/meminfo", "r");
+    char line[128];
+    double kib = 0;
+
+    while (file && fgets(line, sizeof(line), file) && sscanf(line, "MemAvailable: %lf", &kib) != 1)
+        continue;
+    if (file)
+        (void)fclose(file);
+    return kib;
+}
+
+static void gather(struct herd *herd)
+{
+    const struct halo_options options = {.backend = bench_backend(herd->life->is_process)};
+    struct rlimit limit;
+    double before;
+
+    bench_must(getrlimit(RLIMIT_NOFILE, &limit) == 0, "the limit of descriptors is not known");
+    limit.rlim_cur = limit.rlim_max;
+    bench_must(setrlimit(RLIMIT_NOFILE, &limit) == 0, "descriptors cannot be had");
+    begin(herd->life, 16);
+    before = available();
+    for (uint32_t i = 0; i < HERD; i++) {
+        if (halo_open_snapshot(&herd->boxes[i], herd->life->snapshot, &options))
+            bench_fail(halo_errmsg(herd->boxes[i]));
+        (void)touch(herd->boxes[i], 16);
+    }
+    herd->kib = (before - available()) / HERD;
+}
+
+static void in_turn(struct herd *herd, uint64_t operations)
+{
+    char words[64];
+
+    if (!herd->boxes[0])
+        gather(herd);
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i++)
+        (void)touch(herd->boxes[i % HERD], 16);
+    bench_end();
+    (void)snprintf(words, sizeof(words), "%.0f KiB each, %.0f in a GiB", herd->kib,
+                   (1 << 20) / (herd->kib > 1 ? herd->kib : 1));
+    bench_remark(words);
+}
+
 /* --- Rows ------------------------------------------------------------------------------------- */
 
 BENCH_SAMPLE(fresh16, 64, fresh(&machine, 16, n))
@@ -174,6 +302,18 @@ BENCH_SAMPLE(opened_machine, 4, opened(false, n))
 BENCH_SAMPLE(opened_process, 4, opened(true, n))
 BENCH_SAMPLE(cloned_machine, 4, cloned(&machine, n))
 BENCH_SAMPLE(cloned_process, 4, cloned(&process, n))
+BENCH_SAMPLE(begun_machine, CLONES, half(&machine, false, n))
+BENCH_SAMPLE(begun_process, CLONES, half(&process, false, n))
+BENCH_SAMPLE(ended_machine, CLONES, half(&machine, true, n))
+BENCH_SAMPLE(ended_process, CLONES, half(&process, true, n))
+BENCH_SAMPLE(pooled_machine, 64, pooled(&machine, 16, n))
+BENCH_SAMPLE(pooled_process, 64, pooled(&process, 16, n))
+BENCH_SAMPLE(passed_on_machine, 64, passed_on(&machine, n))
+BENCH_SAMPLE(passed_on_process, 64, passed_on(&process, n))
+BENCH_SAMPLE(called_machine, 64, used(&machine, 0, n))
+BENCH_SAMPLE(called_process, 64, used(&process, 0, n))
+BENCH_SAMPLE(in_turn_machine, HERD, in_turn(&machines, n))
+BENCH_SAMPLE(in_turn_process, HERD, in_turn(&processes, n))
 BENCH_SAMPLE(spawned_process, 4, spawned(n))
 BENCH_SAMPLE(forked_process, 4, forked(n))
 BENCH_SAMPLE(threaded_nothing, 16, threaded(n))
@@ -192,9 +332,30 @@ const struct bench_row bench_life_rows[] = {
                 {"in a used sandbox", used256_process, NULL}),
     BENCH_POINT("life.process.2048", "to 2048", fresh2048_process,
                 {"in a used sandbox", used2048_process, NULL}),
+    BENCH_POINT("life.kvm.pool", "in a fresh sandbox of a fleet: 16 pages", pooled_machine,
+                {"restore, and the request", fresh16, NULL}, {"in a used sandbox", used16, NULL},
+                {"take and give, and no request", passed_on_machine, NULL},
+                {"a call that touches no page", called_machine, NULL}),
+    BENCH_POINT("life.process.pool", "in a fresh sandbox of a fleet: 16 pages", pooled_process,
+                {"restore, and the request", fresh16_process, NULL},
+                {"in a used sandbox", used16_process, NULL},
+                {"take and give, and no request", passed_on_process, NULL},
+                {"a call that touches no page", called_process, NULL}),
+    BENCH_POINT("life.kvm.clone", "open a sandbox from a snapshot", begun_machine,
+                {"a fork of this process", forked_process, NULL}),
+    BENCH_POINT("life.process.clone", "open a sandbox from a snapshot", begun_process,
+                {"a fork of this process", forked_process, NULL}),
+    BENCH_POINT("life.kvm.destroy", "close it, after a request", ended_machine, {NULL, NULL, NULL}),
+    BENCH_POINT("life.process.destroy", "close it, after a request", ended_process,
+                {NULL, NULL, NULL}),
     BENCH_POINT("life.kvm.open", "open, a request, close", opened_machine,
                 {"the same from a snapshot", cloned_machine, NULL}),
     BENCH_POINT("life.process.open", "open, a request, close", opened_process,
                 {"the same from a snapshot", cloned_process, NULL}),
+    /* Last, for a fork copies the map of their memory. */
+    BENCH_POINT("life.kvm.clones", "a request of one of 200 clones in turn", in_turn_machine,
+                {"of one", used16, NULL}),
+    BENCH_POINT("life.process.clones", "a request of one of 200 clones in turn", in_turn_process,
+                {"of one", used16_process, NULL}),
     {.name = NULL},
 };
