@@ -49,6 +49,7 @@ static const struct row rows[] = {
     {HALO_CONFINE_KVM, SYS_ioctl, IS, 1, KVM_RUN},
     {HALO_CONFINE_PROCESS, SYS_ioctl, IS, 1, (uint32_t)SECCOMP_IOCTL_NOTIF_RECV},
     {HALO_CONFINE_PROCESS, SYS_ioctl, IS, 1, (uint32_t)SECCOMP_IOCTL_NOTIF_SEND},
+    {HALO_CONFINE_PROCESS, SYS_ioctl, IS, 1, (uint32_t)SECCOMP_IOCTL_NOTIF_ID_VALID},
     {ALL, SYS_poll, ANY, 0, 0},
     {ALL, SYS_read, ANY, 0, 0},
     {ALL, SYS_write, ANY, 0, 0},

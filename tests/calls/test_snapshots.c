@@ -472,75 +472,6 @@ static void streams_wait_for_their_ends(void **state)
     }
 }
 
-/* A program with a C library, that waits for a line. */
-static void open_program(struct halo_sandbox **result, void **state, const char *name)
-{
-    static const char *const env[] = {"RANDOM=1"};
-    struct halo_options options = way_options(state);
-    char path[512];
-
-    (void)snprintf(path, sizeof(path), "%s/%s.halo", PROGRAMS, name);
-    options.env = env;
-    options.env_count = 1;
-    if (halo_open(result, path, &options))
-        fail_msg("%s", halo_errmsg(*result));
-}
-
-static char said[2][256];
-
-static void give_line(struct halo_sandbox *to, char *room, const char *line)
-{
-    int code = -1;
-
-    memset(room, 0, sizeof(said[0]));
-    assert_int_equal(halo_attach(to, HALO_STDOUT, halo_end_memory(NULL, 0, room, sizeof(said[0]))),
-                     0);
-    assert_int_equal(halo_stream_write(to, HALO_STDIN, line, strlen(line), PATIENCE), strlen(line));
-    assert_int_equal(halo_stream_end(to, HALO_STDIN), 0);
-    if (halo_run(to, PATIENCE, &code))
-        fail_msg("%s", halo_errmsg(to));
-    assert_int_equal(code, 0);
-}
-
-/* All that a system call keeps is there in the next sandbox, but for the random numbers. */
-static void a_program_goes_on_in_its_system_call(void **state)
-{
-    static const char *const names[] = {"kept-musl", "kept-glibc"};
-
-    for (size_t i = 0; i < 2; i++) {
-        struct halo_options options = way_options(state);
-        int error;
-
-        open_program(&box, state, names[i]);
-        assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_host()), 0);
-        assert_int_equal(
-            halo_attach(box, HALO_STDOUT, halo_end_memory(NULL, 0, said[0], sizeof(said[0]))), 0);
-        assert_int_equal(halo_stream_write(box, HALO_STDIN, "one\n", 4, PATIENCE), 4);
-        assert_int_equal(halo_run(box, PATIENCE, NULL), HALO_EDEADLOCK);
-        assert_non_null(strstr(said[0], "1 kept"));
-        take();
-        restore(box);
-        give_line(box, said[0], "two\n");
-        assert_non_null(strstr(said[0], "2 kept"));
-        restore(box);
-        give_line(box, said[1], "two\n");
-        assert_non_null(strstr(said[1], "2 kept"));
-        assert_string_not_equal(said[0], said[1]);
-        options.backend = other_backend(state);
-        error = halo_open_snapshot(&other, snapshot, &options);
-        if (error) { /* KVM may tell its guests less than a process is told */
-            assert_int_equal(error, HALO_EHOST);
-            assert_int_equal(options.backend, HALO_BACKEND_KVM);
-            assert_non_null(strstr(halo_errmsg(other), "may use what the processor has not"));
-        } else {
-            give_line(other, said[0], "two\n");
-            assert_non_null(strstr(said[0], "2 kept"));
-            assert_string_not_equal(said[0], said[1]);
-        }
-        (void)end(state);
-    }
-}
-
 /* SNP-02: at many positions of the ring, its wraps among them. */
 static void it_is_restored_at_every_position(void **state)
 {
@@ -591,7 +522,6 @@ int main(void)
         TEST(memory_is_as_it_was),
         TEST(it_costs_what_was_touched),
         RINGS(streams_wait_for_their_ends),
-        RINGS(a_program_goes_on_in_its_system_call),
         TEST(it_is_restored_at_every_position),
         RINGS(ten_thousand_times),
     };

@@ -1,6 +1,7 @@
 /*
  * Preloaded: the ioctl with the number in $FAILING_IOCTL fails, as on a device that is no KVM; and
- * with $OLD_KERNEL no answer to a seccomp notification has flags, as before Linux 5.5.
+ * with $OLD_KERNEL no answer to a seccomp notification has flags, as before Linux 5.5, which it
+ * says that it is.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -8,7 +9,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 __attribute__((visibility("default"))) int ioctl(int fd, unsigned long request, ...)
@@ -30,4 +33,13 @@ __attribute__((visibility("default"))) int ioctl(int fd, unsigned long request, 
         return -1;
     }
     return (int)syscall(SYS_ioctl, fd, request, argument);
+}
+
+__attribute__((visibility("default"))) int uname(struct utsname *name)
+{
+    const int result = (int)syscall(SYS_uname, name);
+
+    if (result == 0 && getenv("OLD_KERNEL"))
+        strcpy(name->release, "5.4.0-test");
+    return result;
 }

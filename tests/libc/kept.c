@@ -1,7 +1,8 @@
 /*
  * A program that waits for its input with something in each register that a system call keeps, says
  * for each line how many lines that were, whether all of it is there yet, and a random number. For
- * tests/calls/test_snapshots.c, which restores it while it waits; and beside Linux.
+ * tests/calls/test_snapshots.c, which restores it while it waits; and beside Linux. At the line
+ * "relro" it writes to what is read-only after relocation.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +11,9 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+static int value;
+static int *const volatile relocated[2] __attribute__((section(".data.rel.ro"))) = {&value, &value};
 
 struct vectors {
     unsigned char bytes[16][64];
@@ -76,6 +80,8 @@ int main(void)
         len = read_with(&before, &after, line, sizeof(line), width);
         if (len <= 0)
             break;
+        if (len == 6 && memcmp(line, "relro\n", 6) == 0)
+            *(int *volatile *)(uintptr_t)&relocated[0] = NULL;
         good = memcmp(before.bytes, after.bytes, sizeof(before.bytes)) == 0 &&
                before.x87 == after.x87 && kept[0] == 'k' && kept[99999] == 'k';
         if (isatty(1) || getenv("RANDOM"))

@@ -60,7 +60,32 @@ int halo__machine_create(struct halo_machine *machine)
     return error;
 }
 
-/* Memory as large, with nothing in it yet. */
+static uint64_t page_count(const struct halo_machine *machine)
+{
+    return machine->ram.len / HALO_PAGE;
+}
+
+/* Have the machine note these protections: whether they are others than it has; or an error. */
+static int take_protections(struct halo_machine *machine, const unsigned char *prots)
+{
+    if (!prots && !machine->prots)
+        return 0;
+    if (!prots) {
+        free(machine->prots);
+        machine->prots = NULL;
+        return 1;
+    }
+    if (machine->prots && memcmp(machine->prots, prots, page_count(machine)) == 0)
+        return 0;
+    if (!machine->prots)
+        machine->prots = malloc(page_count(machine));
+    if (!machine->prots)
+        return halo__fail(machine->words, HALO_ENOMEM, "no memory");
+    memcpy(machine->prots, prots, page_count(machine));
+    return 1;
+}
+
+/* Memory as large, with nothing in it yet, and the image's protections. */
 static int make_for_image(struct halo_machine *machine, const struct halo_image *image,
                           const struct halo_options *options)
 {
@@ -69,6 +94,8 @@ static int make_for_image(struct halo_machine *machine, const struct halo_image 
     machine->layout = image->layout;
     if (!error && options->reserve)
         error = halo__ram_reserve(&machine->ram);
+    if (!error && take_protections(machine, image->prots) < 0)
+        error = HALO_ENOMEM;
     return error ? error : halo__layout_find(machine);
 }
 
@@ -120,11 +147,6 @@ const struct halo_features *halo__machine_told(struct halo_machine *machine)
     return &machine->told;
 }
 
-static uint64_t page_count(const struct halo_machine *machine)
-{
-    return machine->ram.len / HALO_PAGE;
-}
-
 static int note_protections(struct halo_machine *machine)
 {
     struct halo_range range;
@@ -141,26 +163,6 @@ static int note_protections(struct halo_machine *machine)
                range.len / HALO_PAGE);
     machine->prots = prots;
     return 0;
-}
-
-/* Have the machine note these protections: whether they are others than it has; or an error. */
-static int take_protections(struct halo_machine *machine, const unsigned char *prots)
-{
-    if (!prots && !machine->prots)
-        return 0;
-    if (!prots) {
-        free(machine->prots);
-        machine->prots = NULL;
-        return 1;
-    }
-    if (machine->prots && memcmp(machine->prots, prots, page_count(machine)) == 0)
-        return 0;
-    if (!machine->prots)
-        machine->prots = malloc(page_count(machine));
-    if (!machine->prots)
-        return halo__fail(machine->words, HALO_ENOMEM, "no memory");
-    memcpy(machine->prots, prots, page_count(machine));
-    return 1;
 }
 
 int halo__machine_restart(struct halo_machine *machine, const unsigned char *prots, bool replace)
