@@ -199,5 +199,7 @@ const char *halo__snapshot_judge(struct halo_foreign *foreign)
         why = judge_functions(functions->provided, functions->count);
     if (!why)
         why = judge_functions(functions->exported, functions->export_count);
+    if (!why && functions->export_count > 0 && !functions->greeted)
+        why = "functions of a guest that has not said which";
     return why;
 }

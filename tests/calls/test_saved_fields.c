@@ -143,6 +143,8 @@ static void look(const struct halo_snapshot *snapshot)
             assert_in_range(extent->offset, 0, regions[extent->region].len - extent->len);
         }
     }
+    /* Which those are, a sandbox knows when its guest has said so. */
+    assert_true(snapshot->calls.functions.greeted || snapshot->calls.functions.export_count == 0);
     for (uint64_t at = HALO_RAM_BASE; at < ram_end && machine.prots; at += HALO_PAGE)
         assert_int_not_equal(halo__layout_prot(&machine, at) & WX, WX);
 }
