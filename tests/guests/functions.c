@@ -132,7 +132,9 @@ HALO_EXPORT(ask, "ask", HALO_VOID, HALO_U32)
     const uint32_t count = args[0].u32;
 
     halo_return(call, halo_void());
-    for (uint32_t i = 0; count <= sizeof(futures) / sizeof(futures[0]); i++) {
+    if (count == 0 || count > sizeof(futures) / sizeof(futures[0]))
+        return;
+    for (uint32_t i = 0;; i++) {
         const struct halo_value value = halo_i64(i);
 
         if (i >= count && halo_wait(&futures[i % count]))
