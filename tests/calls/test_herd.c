@@ -60,7 +60,7 @@ static int dirty(struct halo_sandbox *box, uint32_t pages)
 static struct halo_snapshot *make(void **state, uint32_t pages)
 {
     const struct halo_options options = way_options(state);
-    struct halo_snapshot *snapshot;
+    struct halo_snapshot *snapshot = NULL;
     struct halo_sandbox *box;
 
     if (halo_open(&box, TENANT, &options) || prepare(box, NULL) ||

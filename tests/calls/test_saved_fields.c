@@ -37,7 +37,7 @@ static void make(void **state, bool is_program)
 {
     const char *const args[] = {"tenant", "streams"};
     struct halo_options options = way_options(state);
-    struct halo_snapshot *snapshot;
+    struct halo_snapshot *snapshot = NULL;
     struct halo_sandbox *box;
     struct stat st;
     int error, fd;
