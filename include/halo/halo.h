@@ -545,7 +545,8 @@ uint32_t halo_unanswered(const struct halo_sandbox *box, uint32_t number);
 
 /*
  * Call `watch` about every `interval_ns` while the guest is being run and leaves, or waits; to show
- * progress, say. It must not use the sandbox but for its counters. NULL: no more. Any state.
+ * progress, say. It must not use the sandbox but for its counters, halo_dump and halo_inspect
+ * (halo/inside.h). NULL: no more. Any state.
  */
 void halo_watch(struct halo_sandbox *box, int64_t interval_ns,
                 void (*watch)(struct halo_sandbox *box, void *context), void *context);

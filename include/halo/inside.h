@@ -75,6 +75,42 @@ int halo_backtrace(struct halo_sandbox *box, struct halo_frame *frames, uint32_t
  */
 int halo_core(struct halo_sandbox *box, int fd);
 
+/* --- Dumps ------------------------------------------------------------------------------------ */
+
+enum halo_dump_flag {
+    HALO_DUMP_MEMORY = 1, /* with the guest's memory, secrets and all */
+};
+
+/*
+ * Write what the host knows of a sandbox, as `halo inspect` shows it: both rings' words and where
+ * the host stands in them; requests, calls and streams that are under way, and for how long;
+ * memory map, registers and back trace, counters, the last exits, and how the guest has ended. Of
+ * one that was ended with an error it is what was under way then. Without memory it has nothing of
+ * the guest's own but names, lengths, numbers and the first bytes of arguments (24 of a text).
+ *
+ * As halo_core: any guest that does not run, from within a function of the host's, too; one on a
+ * thread of its own is let come to its wait first, or stopped after 100 ms, and beside a function
+ * of the host's registers are not known. It takes 100 KiB and some more with a queue of 2048.
+ *
+ * Returns 0, HALO_EIO where a write failed (halo_errmsg has the error), HALO_EINVAL for flags that
+ * there are not, HALO_ESTATE for a sandbox that was not opened, HALO_ENOMEM or HALO_EBUSY.
+ */
+int halo_dump(struct halo_sandbox *box, int fd, uint32_t flags);
+
+/*
+ * Serve one inspection: where somebody has connected to `listener`, a listening socket of the
+ * caller's, accept and answer with a dump, as `halo inspect SOCKET` asks for it. It never waits for
+ * a connection, and two seconds for one that does not take its answer. It is for between two
+ * functions that run the guest, and for that of halo_watch, which is called while the guest waits.
+ * One that computes for long is not left: another thread that sees a connection wait may call
+ * halo_interrupt, and then it is between two functions. Whoever can connect sees what a dump has:
+ * let nobody else reach the socket's path.
+ *
+ * Returns how many were answered, 0 or 1; HALO_EHOST where the connection cannot be accepted; or
+ * HALO_EBUSY.
+ */
+int halo_inspect(struct halo_sandbox *box, int listener, uint32_t flags);
+
 /* --- A guest's log ---------------------------------------------------------------------------- */
 
 /* A line of it: the guest's choice, but for what was judged. */

@@ -337,7 +337,13 @@ int halo_core(struct halo_sandbox *box, int fd)
 
     if (error)
         return error;
-    halo__signals_borrow(&signals); /* of a pipe that nobody reads, and of a limit of files */
+    /* Of a pipe that nobody reads, and of a limit of files. Inside of what runs the guest they are
+     * borrowed until that is over: one that is to end the run must not be dropped here. */
+    if (box->run_depth > 0) {
+        halo__box_borrow(box);
+        return halo__box_leave(box, write_core(box, fd));
+    }
+    halo__signals_borrow(&signals);
     error = write_core(box, fd);
     halo__signals_return(&signals);
     return halo__box_leave(box, error);

@@ -98,6 +98,13 @@ static int take_exit(struct halo_loop *loop, struct halo_exit *exit)
     return error;
 }
 
+/* Among the last ones: to be shown. */
+static inline void note(struct halo_loop *loop, const struct halo_exit *exit)
+{
+    loop->last_exits[loop->last_exit_count++ % HALO_LAST_EXITS] = (struct halo_last_exit){
+        halo__counter(), loop->port->requests_taken, exit->op, exit->a, exit->kind};
+}
+
 /* --- The end ---------------------------------------------------------------------------------- */
 
 /* Everything that is still on its way out goes out before the guest's end is reported. */
@@ -146,6 +153,8 @@ int halo__loop_end(struct halo_loop *loop, int error)
     loop->state = HALO_STATE_ENDED; /* what goes wrong from here on ends it no more */
     if (error == HALO_EPOISONED)
         loop->machine->backend->look(loop->machine, &loop->port->poison.processor);
+    if (error && loop->at_end)
+        loop->at_end(loop->watch_box);
     if (was_stopped)
         let_out(loop, error);
     loop->error = error;
@@ -265,6 +274,7 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
 {
     int error;
 
+    note(loop, exit);
     loop->exits++;
     loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT || exit->kind == HALO_EXIT_PROTECT;
     switch (exit->kind) {

@@ -21,6 +21,15 @@ enum halo_state {
     HALO_STATE_ENDED,   /* halted, or stopped by an error: runs no more */
 };
 
+/* The last exits of a guest, to be shown. */
+#define HALO_LAST_EXITS 16u
+
+struct halo_last_exit {
+    uint64_t counter, requests; /* the processor's; how many had been taken before */
+    uint64_t op, a;             /* of a doorbell */
+    enum halo_exit_kind kind;
+};
+
 struct halo_loop {
     struct halo_machine *machine;
     struct halo_port *port;
@@ -31,6 +40,9 @@ struct halo_loop {
     struct halo_words last; /* what was said of its end */
     int exit_code;          /* of a guest that ended by itself */
     int64_t deadline;
+    struct halo_last_exit last_exits[HALO_LAST_EXITS]; /* by how many exits there were, round */
+    uint64_t last_exit_count;
+    void (*at_end)(struct halo_sandbox *box); /* it is about to be ended, with an error */
     struct halo_limits limits;
     bool is_inside; /* the guest was stopped in the middle of its code, not at its doorbell */
     int64_t wake;   /* when a guest that waits goes on even so, or 0 */

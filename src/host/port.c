@@ -3,6 +3,7 @@
  * that is there before the guest runs again.
  */
 #include "port.h"
+#include "deadline.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -263,6 +264,7 @@ static const char *take_lap(struct halo_port *port, enum halo_queue_index queue,
         request->is_there =
             is_there(port, spans, received.chain.readable_count + received.chain.writable_count,
                      queue == HALO_QUEUE_G2H);
+        request->taken = port->counter;
         why = queue == HALO_QUEUE_G2H ? take_request(port, request) : take_posted(port, request);
         if (why)
             blame_message(port, queue, request, why);
@@ -288,6 +290,7 @@ static void begin_moves(struct halo_port *port)
 {
     port->moved = 0;
     port->has_more = false;
+    port->counter = halo__counter();
 }
 
 int halo__port_drain(struct halo_port *port)
@@ -319,6 +322,7 @@ int halo__port_pop(struct halo_port *port)
         halo__stack_pop(&port->stacks[HALO_STACK_G2H], &port->stacks[HALO_STACK_H2G], &request);
     const bool was_popped = !why;
 
+    request.taken = port->counter = halo__counter();
     if (was_popped)
         why = parse(port, &request, HALO_ANSWER_MIN);
     if (!why) {

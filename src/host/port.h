@@ -61,6 +61,7 @@ struct halo_port {
     uint32_t waits;     /* waits of the host for its guest, one inside the other */
     uint32_t serving;   /* functions of the host's that the guest has called, and that go on */
     uint64_t requests_taken;
+    uint64_t counter;          /* the processor's, when it last had a turn: how old requests are */
     uint64_t work, work_max;   /* bytes that calls have copied since the guest last ran */
     uint64_t moved;            /* and bytes that streams have, up to about as many */
     bool has_more;             /* a service stopped there, and goes on at the next drain */

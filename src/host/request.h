@@ -19,6 +19,7 @@ struct halo_request {
     struct halo_message message; /* private copy of the header */
     struct halo_stream_request stream;
     uint64_t done;      /* bytes of a stream that were moved so far */
+    uint64_t taken;     /* when, by the processor's counter, or 0: to be shown */
     uint64_t pushed_at; /* with stacks: where its answer begins on the other; 0: a chain */
     uint16_t next;      /* see struct halo_fifo */
     bool is_there;      /* there is memory for all that it names */

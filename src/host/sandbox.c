@@ -1,5 +1,6 @@
 /* The life of a sandbox: open, close; what it can be asked for. */
 #define _GNU_SOURCE
+#include "picture_of.h"
 #include "sandbox.h"
 #include <errno.h>
 #include <string.h>
@@ -102,6 +103,7 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
                                    .deadline = HALO_FOREVER};
     box->machine.ram.fd = box->machine.stop.fd = -1;
     box->machine.interrupt.fd = -1;
+    box->loop.at_end = halo__picture_keep;
     error = halo__poller_init(&box->loop.poller);
     if (!error)
         error = halo__interrupt_init(&box->machine.interrupt);
@@ -176,6 +178,7 @@ void halo_close(struct halo_sandbox *box)
     halo__interrupt_free(&box->machine.interrupt);
     halo__machine_close(&box->machine);
     halo__owner_free(&box->owner);
+    halo__picture_drop(box);
     munmap(box, sizeof(*box));
 }
 

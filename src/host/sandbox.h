@@ -40,6 +40,7 @@ struct halo_sandbox {
     struct halo_loop loop;
     struct halo_calls calls;
     struct halo_streams streams;
+    struct halo_picture *at_end; /* what was under way when the guest was ended, or NULL */
     struct halo_log log;
     uint64_t work_max;           /* bytes that calls may copy at one exit */
     uint32_t run_depth;          /* functions that run the guest, one inside the other */

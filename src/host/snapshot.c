@@ -1,5 +1,6 @@
 /* Snapshots: what the parts have saved, and the memory. */
 #include "snapshot.h"
+#include "picture_of.h"
 #include "sandbox.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +175,8 @@ static void begin(struct halo_sandbox *box, const struct halo_snapshot *snapshot
 
     box->calls.deferred_len_max = box->machine.layout.sizes.deferred_len;
     box->calls.deferred_max = box->machine.layout.sizes.deferred_max;
+    halo__picture_drop(box);
+    loop->last_exit_count = 0;
     halo__limits_restart(&loop->limits, &box->machine);
     loop->error = 0;
     loop->exit_code = 0;

@@ -409,6 +409,8 @@ int tool_call(int argc, char **argv)
     else
         code = tool_open("call", &box, argv[optind++], &options.sandbox);
     if (!code)
+        code = tool_dump_begin("call", &options);
+    if (!code)
         code = serve(box, &options, argv + optind, (uint32_t)(argc - optind));
     halo_close(box);
     return tool_printed(" call", code);

@@ -24,6 +24,24 @@ int __lsan_is_turned_off(void)
 }
 #endif
 
+bool tool_confine_reader(void)
+{
+    uint32_t walls = 0;
+    int error = 0;
+
+#ifndef HALO_COVERAGE
+    error = halo_confine(HALO_CONFINE_STREAMS | HALO_CONFINE_TERMINAL, &walls);
+#endif
+#ifdef LOOKS_FOR_LEAKS
+    is_confined = walls & HALO_WALL_CALLS;
+#endif
+    if (!error || errno == ENOSYS)
+        return true;
+    fprintf(tool_err, "halo: this command cannot confine itself (%s), and reads nothing\n",
+            strerror(errno));
+    return false;
+}
+
 bool tool_confine(const struct halo_sandbox *box, bool strict)
 {
     const bool is_kvm = strcmp(halo_backend_name(box), "kvm") == 0;

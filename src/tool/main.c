@@ -14,6 +14,8 @@ static const char usage[] =
     "                                          keep a guest where it waits, as a file\n"
     "       halo call [OPTIONS] GUEST [FUNCTION [VALUES]]\n"
     "                                          call a function of a guest, or list them\n"
+    "       halo inspect [OPTIONS] FILE|SOCKET\n"
+    "                                          what a sandbox waits for, or why it has ended\n"
     "       halo bind [OPTIONS] HEADER         write typed functions for both sides of a sandbox\n"
     "       halo bench [OPTIONS] [PATTERN...]  measure Halo on this machine\n"
     "       halo --help | --version\n"
@@ -91,6 +93,8 @@ int main(int argc, char **argv)
         return tool_snapshot(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "call") == 0)
         return tool_call(argc - 1, argv + 1);
+    if (argc >= 2 && strcmp(argv[1], "inspect") == 0)
+        return tool_inspect(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "bind") == 0)
         return tool_bind(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "bench") == 0)

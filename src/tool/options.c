@@ -165,7 +165,7 @@ int tool_option(const char *command, struct tool_options *options, int option, c
         options->sandbox.transport = (enum halo_transport)choice;
         return 0;
     default:
-        return -1;
+        return tool_dump_option(options, option, value);
     }
 }
 

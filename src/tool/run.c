@@ -19,6 +19,7 @@ static const char usage[] =
     "      --core FILE      where the guest faults, panics, breaks a rule or is stopped: a core\n"
     "                       file for gdb, with all of its memory; else FILE stays empty\n"
     "  -e, --env NAME=VALUE of the environment of a Linux program; may stand several times\n"
+    "      --inspect SOCKET answer who runs halo inspect SOCKET, while the guest runs or waits\n"
     "      --from FILE      go on from what halo snapshot has kept\n"
     "  -i, --input FILE     give the guest FILE as its standard input\n"
     "      --json           what has gone wrong is told in one line of JSON\n"
@@ -35,7 +36,7 @@ struct run_options {
     struct tool_options common;
     const char *guest;
     const char *input, *from;
-    const char *core;
+    const char *core, *inspect;
     bool json;
     enum halo_log_level log; /* or 0: none of it */
     const char **env;        /* as many as there are arguments, at most */
@@ -47,6 +48,7 @@ struct run_options {
 #define CORE 513
 #define JSON 514
 #define LOG 515
+#define INSPECT 516
 
 /* GUEST and what belongs to it, which a snapshot has. */
 static int parse_guest(int count, char **words, struct run_options *options)
@@ -77,6 +79,7 @@ static int parse(int argc, char **argv, struct run_options *options)
         {"json", no_argument, NULL, JSON},
         {"from", required_argument, NULL, TOOL_FROM},
         {"input", required_argument, NULL, 'i'},
+        {"inspect", required_argument, NULL, INSPECT},
         {"log", required_argument, NULL, LOG},
         {"no-confine", no_argument, NULL, NO_CONFINE},
         {"help", no_argument, NULL, 'h'},
@@ -115,6 +118,9 @@ static int parse(int argc, char **argv, struct run_options *options)
                         optarg);
                 return TOOL_EXIT_USAGE;
             }
+            break;
+        case INSPECT:
+            options->inspect = optarg;
             break;
         case JSON:
             options->json = true;
@@ -211,10 +217,15 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
     if (!error && run->log)
         error = halo_log(box, run->log, 0, tool_print_log, NULL);
     if (!error) {
-        tool_progress_begin(box, &progress, options->quiet ? -1 : input);
+        tool_progress_begin(box, &progress, options->quiet || run->inspect ? -1 : input);
+        if (tool_live_begin(box, run->inspect))
+            return TOOL_EXIT_USAGE;
         if (!run->no_confine && !tool_confine(box, options->sandbox.strict))
             return TOOL_EXIT_USAGE;
-        error = halo_run(box, tool_time_left(), code);
+        do
+            error = halo_run(box, tool_time_left(), code);
+        while (tool_live_answer(error));
+        tool_live_end();
         tool_progress_end(&progress);
     }
     if (error == HALO_EIO)
@@ -248,6 +259,8 @@ static int run(const struct run_options *options)
         error = tool_open("run", &box, options->guest, &options->common.sandbox);
     if (!error)
         error = open_core(options->core, &core);
+    if (!error)
+        error = tool_dump_begin("run", &options->common);
     if (!error)
         error = run_in(box, options, input, core, &code);
     halo_close(box);

@@ -126,6 +126,8 @@ static int make(const struct snapshot_options *options)
     tool_limit(options->common.timeout_ns);
     code = tool_open("snapshot", &box, options->guest, &options->common.sandbox);
     if (!code)
+        code = tool_dump_begin("snapshot", &options->common);
+    if (!code)
         code = run_until_it_waits(box);
     if (!code)
         code = keep(box, options->output);

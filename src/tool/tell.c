@@ -132,6 +132,7 @@ void tool_tell(const char *command, struct halo_sandbox *box, int error)
         tell_registers(command, box);
     if (tool_was_ended(error))
         tell_calls(command, box);
+    tool_dump_now(box);
 }
 
 /* --- As JSON ---------------------------------------------------------------------------------- */
@@ -244,6 +245,7 @@ void tool_tell_json(struct halo_sandbox *box, int error)
         fprintf(tool_err, "],\"more\":%s", calls.has_more ? "true" : "false");
     }
     fputs("}\n", tool_err);
+    tool_dump_now(box);
 }
 
 /* --- The guest's log -------------------------------------------------------------------------- */

@@ -11,6 +11,10 @@
  *     options.c    what both can be told; streams, words and exit codes
  *     confine.c    what it may no longer do once its guest is loaded
  *     snapshot.c   halo snapshot, and what goes on from one
+ *     inspect.c    halo inspect, and the files beside it (inspect.h), which alone know more of the
+ *                  library than its public headers
+ *     dump.c       what is left of a guest that went wrong, as a file
+ *     live.c       halo run --inspect
  *     progress.c   how far a long transfer is
  *     tell.c       what has gone wrong, in words or as JSON
  *     symbols.c    names for a guest's addresses, from a process of their own (elf_symbols.c,
@@ -40,6 +44,7 @@ int tool_run(int argc, char **argv);
 int tool_snapshot(int argc, char **argv);
 int tool_call(int argc, char **argv);
 int tool_bind(int argc, char **argv);
+int tool_inspect(int argc, char **argv);
 
 /*
  * What the command prints. Within a time limit these take no longer than to it, and a little for
@@ -88,6 +93,8 @@ struct tool_options {
     int64_t timeout_ns;
     bool stats;
     bool quiet;
+    const char *dump; /* --dump-on-error, or NULL */
+    bool dump_memory;
 };
 
 /* Their letters for getopt, their long names, and their lines of a usage text. */
@@ -104,6 +111,8 @@ struct tool_options {
         {"exit-limit", required_argument, NULL, TOOL_EXITS},                                       \
         {"reserve", no_argument, NULL, TOOL_RESERVE},                                              \
         {"threaded", no_argument, NULL, TOOL_THREADED},                                            \
+        {"dump-on-error", required_argument, NULL, TOOL_DUMP},                                     \
+        {"dump-memory", no_argument, NULL, TOOL_DUMP_MEMORY},                                      \
     {                                                                                              \
         "strict", no_argument, NULL, TOOL_STRICT                                                   \
     }
@@ -117,21 +126,27 @@ struct tool_options {
 #define TOOL_CPU 263
 #define TOOL_EXITS 264
 #define TOOL_THREADED 265
-#define TOOL_USAGE                                                                               \
-    "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"       \
-    "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n"    \
-    "      --call-queue N   descriptors of the queue to the guest, two for each call (256)\n"    \
-    "      --cpu-limit SECS stop the guest after so much processor time\n"                       \
-    "      --exit-limit N   stop the guest when it leaves for its host so often in a second\n"   \
-    "      --pool KIB       memory for buffers (a quarter of -m, 2 to 4 MiB)\n"                  \
-    "      --queue N        descriptors of the queue to the host (as many as the guest takes)\n" \
-    "  -q, --quiet          do not show how far a long transfer is\n"                            \
-    "      --reserve        find all of guest memory before the guest begins, or fail\n"         \
-    "  -s, --stats          print a table of what it took, on standard error\n"                  \
-    "      --stack KIB      stack of the guest, 64 to 524288 KiB (1024)\n"                       \
-    "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"               \
-    "      --strict         process: do without no wall, and have namespaces besides\n"          \
-    "      --threaded       run the guest on a thread of its own, beside the host's\n"           \
+#define TOOL_DUMP 266
+#define TOOL_DUMP_MEMORY 267
+#define TOOL_USAGE                                                                                 \
+    "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"         \
+    "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n"      \
+    "      --call-queue N   descriptors of the queue to the guest, two for each call (256)\n"      \
+    "      --cpu-limit SECS stop the guest after so much processor time\n"                         \
+    "      --dump-on-error FILE\n"                                                                 \
+    "                       where the guest faults, panics, breaks a rule, is stopped or cannot\n" \
+    "                       go on: what halo inspect shows; else FILE stays empty\n"               \
+    "      --dump-memory    with the guest's memory in it, secrets and all\n"                      \
+    "      --exit-limit N   stop the guest when it leaves for its host so often in a second\n"     \
+    "      --pool KIB       memory for buffers (a quarter of -m, 2 to 4 MiB)\n"                    \
+    "      --queue N        descriptors of the queue to the host (as many as the guest takes)\n"   \
+    "  -q, --quiet          do not show how far a long transfer is\n"                              \
+    "      --reserve        find all of guest memory before the guest begins, or fail\n"           \
+    "  -s, --stats          print a table of what it took, on standard error\n"                    \
+    "      --stack KIB      stack of the guest, 64 to 524288 KiB (1024)\n"                         \
+    "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"                 \
+    "      --strict         process: do without no wall, and have namespaces besides\n"            \
+    "      --threaded       run the guest on a thread of its own, beside the host's\n"             \
     "      --transport KIND ring (the default), or stack: one call for each exit, no streams\n"
 
 /* Take one of them. 0; TOOL_EXIT_USAGE after a message; -1 where it is none of them. */
@@ -155,6 +170,12 @@ bool tool_log_level(const char *name, enum halo_log_level *level);
 
 /* Print a line of it, as what a guest chose: nothing in it is obeyed by a terminal. */
 void tool_print_log(void *context, const struct halo_log_line *line);
+
+/* Its options, as tool_option; the file of --dump-on-error, where there is to be one: 0, or an exit
+ * code after a message; and the dump, once, of a guest that went wrong. */
+int tool_dump_option(struct tool_options *options, int option, const char *value);
+int tool_dump_begin(const char *command, const struct tool_options *options);
+void tool_dump_now(struct halo_sandbox *box);
 
 /* The same as one line of JSON. */
 void tool_tell_json(struct halo_sandbox *box, int error);
@@ -180,6 +201,19 @@ int tool_attach(struct halo_sandbox *box, int input);
  * False after a message: where that cannot be had, and `strict` says that no wall is done without.
  */
 bool tool_confine(const struct halo_sandbox *box, bool strict);
+
+/* From now on this command can do no more than read what is open, and print. False after a message:
+ * then nothing foreign is to be read. */
+bool tool_confine_reader(void);
+
+/*
+ * --inspect: from now on whoever connects to this path is answered while the guest runs. 0, or an
+ * exit code after a message; without effect where the path is NULL. Where what ran the guest has
+ * returned this error because somebody is to be answered: he is, and it goes on (true).
+ */
+int tool_live_begin(struct halo_sandbox *box, const char *path);
+bool tool_live_answer(int error);
+void tool_live_end(void);
 
 /* Shows how far a transfer is, on a terminal, where that is in nobody's way. */
 struct tool_progress {

@@ -41,6 +41,14 @@ APART static void here(const char *way)
         (void)halo_wait(&future);
         break;
     }
+    case 'w': { /* it asks, and then it loops */
+        struct halo_future future;
+
+        (void)halo_call_start(&future, &look, NULL, 0);
+        (void)halo_wait(&future);
+        for (;;)
+            __asm__ volatile("pause");
+    }
     case 's': /* frame pointers that end at once */
         __asm__ volatile("mov $1, %%ebp\n\tud2" : : : "memory");
         break;

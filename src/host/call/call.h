@@ -56,6 +56,17 @@ struct halo_call_counts {
     uint64_t spare, spare_out; /* room that answers and calls left over */
 };
 
+/* A call of the guest's, while it is being served. */
+struct halo_call {
+    struct halo_calls *calls;
+    const struct halo_request *request;
+    const struct halo_provided *provided;
+    bool answered;
+    /* While its function runs: */
+    const struct halo_value *args;
+    struct halo_call *outer; /* the one inside of which it is served, or NULL */
+};
+
 /* Calls that are going on, both ways. Fixed in size but for the answers that are deferred. */
 struct halo_calls {
     struct halo_port *port;
@@ -64,6 +75,8 @@ struct halo_calls {
     struct halo_budget *budget; /* of all that is held for the guest */
     struct halo_functions functions;
     struct halo_call_counts stats;
+
+    struct halo_call *innermost; /* of the guest's, whose functions are going on */
 
     /* The guest's calls that have time until a wait of the host's is over: see HALO_DEPTH_SHIFT. */
     struct halo_fifo put_off;
@@ -76,6 +89,7 @@ struct halo_calls {
     struct halo_future *in_flight[HALO_NUMBERS];
     uint16_t numbers[HALO_NUMBERS]; /* in use, or 0 */
     uint8_t generations[HALO_NUMBERS];
+    uint64_t sent[HALO_NUMBERS]; /* when, by the processor's counter: to be shown */
     uint32_t number_count, next_number;
     uint64_t answered;                                 /* how many answers came, ever */
     uint64_t reported;                                 /* how many of them halo_poll has told of */
@@ -123,6 +137,10 @@ const char *halo__greeting_take(struct halo_calls *calls, struct halo_request *r
 
 /* One that is due is answered; another one is put off. */
 const char *halo__call_serve(struct halo_calls *calls, struct halo_request *request);
+
+/* Which function such a request is of, as far as that can be told, or NULL: to be shown. */
+const struct halo_provided *halo__call_function(const struct halo_calls *calls,
+                                                const struct halo_request *request);
 
 /* Serve those that were put off and are due now. */
 const char *halo__call_due(struct halo_calls *calls);

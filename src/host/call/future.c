@@ -206,5 +206,6 @@ void halo__future_number(struct halo_calls *calls, struct halo_future *future)
     future->request = (uint16_t)((uint32_t)calls->generations[i] << 8 | i);
     calls->numbers[i] = future->request;
     calls->in_flight[i] = future;
+    calls->sent[i] = calls->port->counter;
     calls->number_count++;
 }

@@ -4,6 +4,7 @@
  * calls could have taken.
  */
 #include <string.h>
+#include "../deadline.h"
 #include "rows.h"
 
 /* An answer has one value. */
@@ -61,6 +62,7 @@ const char *halo__invoke_send(struct halo_calls *calls)
 {
     const char *why = NULL;
 
+    calls->port->counter = halo__counter();
     while (calls->first && calls->number_count < HALO_NUMBERS) {
         const struct halo_request *buffer = halo__port_buffer(calls->port, &why);
         struct halo_future *future = calls->first;

@@ -10,13 +10,6 @@
 
 /* --- A call ----------------------------------------------------------------------------------- */
 
-struct halo_call {
-    struct halo_calls *calls;
-    const struct halo_request *request;
-    const struct halo_provided *provided;
-    bool answered;
-};
-
 /* An error of Halo's own: the guest gets its code, and the words for it. */
 static int refuse_with(struct halo_call *call, int error, const char *text)
 {
@@ -137,10 +130,14 @@ static void call_function(struct halo_call *call, const struct halo_value *args)
 {
     const struct halo_provided *provided = call->provided;
 
+    call->args = args;
+    call->outer = call->calls->innermost;
+    call->calls->innermost = call;
     call->calls->stats.served++;
     call->calls->port->serving++;
     provided->function(call, args, provided->context);
     call->calls->port->serving--;
+    call->calls->innermost = call->outer;
     if (!call->answered)
         (void)halo_return(call, halo_void()); /* HALO_ETYPE where there has to be a result */
 }
@@ -304,6 +301,28 @@ static const char *serve_compact(struct halo_calls *calls, struct halo_request *
         return "a call whose arguments are not its function's";
     call_function(&call, args);
     return NULL;
+}
+
+const struct halo_provided *halo__call_function(const struct halo_calls *calls,
+                                                const struct halo_request *request)
+{
+    const struct halo_functions *functions = &calls->functions;
+    const uint8_t *bytes = request->parked.inline_bytes;
+    unsigned char envelope[16];
+    uint32_t function = bytes[1] | (uint32_t)bytes[2] << 8;
+    uint64_t len = request->parked.readable_len;
+    size_t used;
+
+    if (!request->parked.is_inline) {
+        const uint64_t at = HALO_PAYLOAD + sizeof(struct halo_call_head);
+
+        len = len > at ? len - at : 0;
+        len = len < sizeof(envelope) ? len : sizeof(envelope);
+        if (!halo__request_read(calls->port, request, at, envelope, (size_t)len) ||
+            halo__decode_function(envelope, (size_t)len, &function, &used))
+            return NULL;
+    }
+    return function > 0 && function <= functions->count ? &functions->provided[function - 1] : NULL;
 }
 
 /* --- Now, or later ---------------------------------------------------------------------------- */

@@ -196,6 +196,9 @@ uint32_t halo__machine_backtrace(struct halo_machine *machine,
                                  const struct halo_processor *processor, struct halo_frame *frames,
                                  uint32_t max);
 
+/* How long ago the host's counter was that, in ns, or UINT64_MAX: nobody knows. */
+uint64_t halo__machine_age(const struct halo_machine *machine, uint64_t counter);
+
 /* A page fault where a stack that is too small ends. */
 bool halo__layout_is_overflow(const struct halo_layout *layout, const struct halo_fault *fault);
 

@@ -10,11 +10,6 @@
 
 #define RATE_MIN_NS 50000 /* a rate that was measured over less is too coarse to be told */
 
-static uint64_t counter(void)
-{
-    return __builtin_ia32_rdtsc();
-}
-
 /* The rate: what the backend knows, or what was seen since the guest began to be loaded. */
 static uint64_t rate(const struct halo_machine *machine, int64_t now)
 {
@@ -24,13 +19,22 @@ static uint64_t rate(const struct halo_machine *machine, int64_t now)
         return machine->counter_rate;
     if (passed < RATE_MIN_NS)
         return 0;
-    return (uint64_t)((double)(counter() - machine->first_counter) * 1e9 / (double)passed);
+    return (uint64_t)((double)(halo__counter() - machine->first_counter) * 1e9 / (double)passed);
 }
 
 void halo__machine_begin_time(struct halo_machine *machine)
 {
     machine->first_ns = halo__now();
-    machine->first_counter = counter();
+    machine->first_counter = halo__counter();
+}
+
+uint64_t halo__machine_age(const struct halo_machine *machine, uint64_t counter)
+{
+    const uint64_t passed = halo__counter() - counter, per_second = rate(machine, halo__now());
+
+    if (counter == 0 || per_second == 0 || (int64_t)passed < 0)
+        return UINT64_MAX;
+    return (uint64_t)((double)passed * 1e9 / (double)per_second);
 }
 
 uint32_t halo__machine_ticks(const struct halo_machine *machine, uint32_t ns)

@@ -1,0 +1,258 @@
+/*
+ * Whatever has become of a guest, its ring or its host: a dump of it is written, and the sentence
+ * that `halo inspect` says about that names the cause. The first ten ways were chosen before any
+ * sentence was written. On every backend.
+ */
+#define _GNU_SOURCE
+#include "inspect_box.h"
+
+/* --- The ten ---------------------------------------------------------------------------------- */
+
+static void a_read_from_a_pipe_that_nobody_writes_to(void **state)
+{
+    read_a_pipe(state);
+    expect_why("to read from standard input, a pipe, to which nobody writes");
+    expect_said("in main at ");
+}
+
+static void a_write_to_a_pipe_that_nobody_reads(void **state)
+{
+    const int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    int code;
+
+    open_guest(state, CAT, NULL);
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_fd(zero)), 0);
+    assert_int_equal(halo_attach(box, HALO_STDOUT, halo_end_fd(pipes[1])), 0);
+    assert_int_equal(halo_run(box, SECONDS / 5, &code), HALO_ETIMEDOUT);
+    close(zero);
+    dump(0);
+    expect_why("bytes to standard output, a pipe that is full, which nobody reads");
+}
+
+static void a_loop_that_does_not_end(void **state)
+{
+    run_into(state, "loop", HALO_ETIMEDOUT);
+    expect_why("it computes in loop at ");
+    expect_said("and waits for nobody");
+}
+
+static void a_null_pointer(void **state)
+{
+    run_into(state, "null", HALO_EFAULT);
+    expect_why("it used a null pointer: it wrote to 0x0; it was in null at ");
+}
+
+static void a_stack_that_overflows(void **state)
+{
+    run_into(state, "overflow", HALO_EFAULT);
+    expect_why("its stack overflowed");
+    expect_said("in overflow at ");
+}
+
+static void a_descriptor_that_breaks_the_ring(void **state)
+{
+    run_into(state, "bad-id", HALO_EPOISONED);
+    expect_why("it broke the ring to its host: in slot 0 of 2048 it put a descriptor whose id is "
+               "not below the ring's size (BAD_ID; id 2048,");
+}
+
+static void a_buffer_outside_of_its_memory(void **state)
+{
+    run_into(state, "far-buffer", HALO_EPOISONED);
+    expect_why("it named a buffer at 0xfffffffffffffff8 to its host (chain 0, RANGE), where it has "
+               "no memory");
+}
+
+static void a_message_of_a_kind_that_there_is_not(void **state)
+{
+    run_into(state, "unknown-kind", HALO_EPOISONED);
+    expect_why("what cannot be understood: a message of unknown kind (kind 99,");
+}
+
+static void a_wait_for_what_was_not_asked(void **state)
+{
+    run_into(state, "wait-for-nothing", HALO_EPOISONED);
+    expect_why("it waits for what nobody will ever send: the guest waits for an answer but has "
+               "asked for nothing");
+}
+
+/* While a function of the host's has not returned. */
+static void dump_inside(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)args;
+    (void)context;
+    (void)halo_call_sandbox(call);
+    dump(0);
+}
+
+static void serve_trace(void **state)
+{
+    static const struct halo_signature look = HALO_FN(HALO_VOID);
+
+    open_guest(state, TRACE, NULL);
+    if (halo_provide(box, "look", &look, dump_inside, NULL) || halo_serve_begin(box, 30 * SECONDS))
+        fail_msg("%s", halo_errmsg(box));
+}
+
+static void a_function_of_the_hosts_that_does_not_return(void **state)
+{
+    struct halo_future future;
+
+    serve_trace(state);
+    assert_int_equal(halo_call(box, &future, function("end", FN(HALO_VOID, HALO_STR)), 30 * SECONDS,
+                               halo_str("ask")),
+                     0);
+    halo_future_free(&future);
+    expect_why("is in the middle of end(\"ask\"), which its host has called");
+    expect_said("waits for look(), a function of its host's that it has called and that has not "
+                "returned for ");
+}
+
+/* --- More of them ----------------------------------------------------------------------------- */
+
+static void a_call_of_the_hosts_that_does_not_end(void **state)
+{
+    struct halo_future future;
+
+    serve_trace(state);
+    assert_int_equal(halo_call(box, &future, function("end", FN(HALO_VOID, HALO_STR)), SECONDS / 5,
+                               halo_str("loop")),
+                     HALO_ETIMEDOUT);
+    dump(0);
+    halo_future_free(&future);
+    expect_why("The guest is in the middle of end(\"loop\"), which its host has called for ");
+    expect_said("computes in here at ");
+}
+
+static void a_guest_that_serves_is_called_by_nobody(void **state)
+{
+    serve_trace(state);
+    dump(0);
+    expect_why("waits to be called: it serves 3 functions, and its host has called none");
+}
+
+static void a_stream_that_the_hosts_own_program_is_to_write(void **state)
+{
+    open_guest(state, CAT, NULL);
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_host()), 0);
+    assert_int_equal(halo_serve_begin(box, 30 * SECONDS), HALO_EDEADLOCK);
+    dump(0);
+    expect_why("to read from standard input, whose other end is the host's own program, which has "
+               "written nothing");
+}
+
+static void a_socket_whose_other_side_is_silent(void **state)
+{
+    open_guest(state, CAT, NULL);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes), 0);
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_fd(pipes[0])), 0);
+    assert_int_equal(halo_serve_begin(box, SECONDS / 5), HALO_ETIMEDOUT);
+    dump(0);
+    expect_why("The guest waits for ");
+    expect_said("a socket, whose other side sends nothing");
+}
+
+static void a_guest_that_rings_without_end(void **state)
+{
+    int code;
+
+    open_guest(state, TROUBLE, "kick-storm");
+    assert_int_equal(halo_run(box, SECONDS, &code), HALO_ETIMEDOUT);
+    dump(0);
+    expect_why("rings its host's doorbell again and again without asking for anything");
+}
+
+static void a_limit_of_processor_time(void **state)
+{
+    struct halo_options options = way_options(state);
+    const char *const args[] = {"guest", "loop"};
+    int code;
+
+    options.args = args;
+    options.arg_count = 2;
+    options.cpu_ms = 50;
+    guest = TROUBLE;
+    assert_int_equal(halo_open(&box, TROUBLE, &options), 0);
+    assert_int_equal(halo_run(box, 60 * SECONDS, &code), HALO_ELIMIT);
+    dump(0);
+    expect_why("it used up what it may: ");
+    expect_said("it computes in loop at ");
+}
+
+static void a_guest_that_gave_up(void **state)
+{
+    run_into(state, "panic", HALO_EPANIC);
+    expect_why("it gave up itself: the guest panicked: ");
+}
+
+static void a_guest_that_ended_by_itself(void **state)
+{
+    run_into(state, "exit-7", 0);
+    expect_why("The guest has ended by itself, with exit code 7.");
+}
+
+static void a_guest_that_was_not_begun(void **state)
+{
+    open_guest(state, CAT, NULL);
+    dump(0);
+    expect_why("The guest was not begun");
+}
+
+static void a_snapshot_says_what_its_guest_waits_for(void **state)
+{
+    struct halo_snapshot *snapshot;
+
+    open_guest(state, CAT, NULL);
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_host()), 0);
+    assert_int_equal(halo_serve_begin(box, 30 * SECONDS), HALO_EDEADLOCK);
+    assert_int_equal(halo_snapshot(box, &snapshot), 0);
+    assert_int_equal(halo_snapshot_save(snapshot, path), 0);
+    halo_snapshot_free(snapshot);
+    expect_why("waits in main at ");
+    expect_said("to read from standard input, which nobody has connected since the snapshot");
+}
+
+static void a_function_that_nobody_provides_any_more(void **state)
+{
+    const struct halo_options options = way_options(state);
+    struct halo_snapshot *snapshot;
+
+    serve_trace(state);
+    assert_int_equal(halo_snapshot(box, &snapshot), 0);
+    halo_close(box);
+    assert_int_equal(halo_open_snapshot(&box, snapshot, &options), 0);
+    halo_snapshot_free(snapshot);
+    dump(0);
+    expect_why("The guest cannot go on, for it imports look, which nobody has provided since it "
+               "was restored");
+}
+
+int main(void)
+{
+    static const struct way_test tests[] = {
+        RINGS(a_read_from_a_pipe_that_nobody_writes_to),
+        RINGS(a_write_to_a_pipe_that_nobody_reads),
+        RINGS(a_loop_that_does_not_end),
+        RINGS(a_null_pointer),
+        RINGS(a_stack_that_overflows),
+        RINGS(a_descriptor_that_breaks_the_ring),
+        RINGS(a_buffer_outside_of_its_memory),
+        RINGS(a_message_of_a_kind_that_there_is_not),
+        RINGS(a_wait_for_what_was_not_asked),
+        TEST(a_function_of_the_hosts_that_does_not_return),
+        RINGS(a_call_of_the_hosts_that_does_not_end),
+        TEST(a_guest_that_serves_is_called_by_nobody),
+        RINGS(a_stream_that_the_hosts_own_program_is_to_write),
+        RINGS(a_socket_whose_other_side_is_silent),
+        IN_TURNS(a_guest_that_rings_without_end),
+        RINGS(a_limit_of_processor_time),
+        TEST(a_guest_that_gave_up),
+        TEST(a_guest_that_ended_by_itself),
+        TEST(a_guest_that_was_not_begun),
+        IN_TURNS(a_snapshot_says_what_its_guest_waits_for),
+        IN_TURNS(a_function_that_nobody_provides_any_more),
+    };
+
+    return run_every_way("inspect", tests, sizeof(tests) / sizeof(tests[0]), begin, end);
+}
