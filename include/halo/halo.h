@@ -534,7 +534,7 @@ struct halo_stats {
  */
 void halo_sandbox_sizes(const struct halo_sandbox *box, struct halo_sizes *sizes);
 
-/* Counters since halo_open. Any state. */
+/* Counters since halo_open. Any state, any thread: see halo/metrics.h. */
 void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats);
 
 /*

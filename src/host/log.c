@@ -30,14 +30,17 @@ static void give(struct halo_log *log, const struct halo_log_head *head, const c
     if (!log->logger)
         return;
     log->dropped += head->dropped;
+    halo__count(&log->all_dropped, head->dropped);
     if (line.level > log->level)
         return;
     if (!may_pass(log)) {
         log->dropped++;
+        halo__count(&log->all_dropped, 1);
         return;
     }
     line.dropped = log->dropped;
     log->dropped = 0;
+    halo__count(&log->all_given, 1);
     log->logger(log->context, &line);
 }
 
@@ -67,12 +70,6 @@ static const char *take(void *self, struct halo_request *request)
     return NULL;
 }
 
-static const char *do_nothing(void *self)
-{
-    (void)self;
-    return NULL;
-}
-
 /* Its last lines tell most: they are taken in when it has ended, too. */
 static void halt(void *self)
 {
@@ -84,8 +81,6 @@ void halo__log_init(struct halo_log *log, struct halo_port *port)
     static const struct halo_service service = {
         .kinds = {[HALO_QUEUE_G2H] = HALO_KIND_BIT(HALO_KIND_LOG)},
         .take = take,
-        .serve = do_nothing,
-        .send = do_nothing,
         .halt = halt,
     };
 

@@ -11,9 +11,10 @@ struct halo_log {
     halo_logger *logger; /* or NULL */
     void *context;
     enum halo_log_level level;
-    int64_t line_ns; /* what each line takes of a second, */
-    int64_t until;   /* of which so much is used up, by the clock */
-    uint64_t dropped;
+    int64_t line_ns;  /* what each line takes of a second, */
+    int64_t until;    /* of which so much is used up, by the clock */
+    uint64_t dropped; /* since the last line */
+    uint64_t all_given, all_dropped;
 };
 
 void halo__log_init(struct halo_log *log, struct halo_port *port);

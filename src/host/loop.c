@@ -93,8 +93,8 @@ static int take_exit(struct halo_loop *loop, struct halo_exit *exit)
     const int error = halo__runner_take(&loop->runner, exit);
 
     loop->port->guest = HALO_GUEST_RUNS; /* as far as the exit does not say otherwise */
-    loop->exits += loop->runner.kicks;
-    loop->kicks += loop->runner.kicks;
+    halo__count(&loop->port->exits, loop->runner.kicks);
+    halo__count(&loop->port->kicks, loop->runner.kicks);
     return error;
 }
 
@@ -158,6 +158,8 @@ int halo__loop_end(struct halo_loop *loop, int error)
     if (was_stopped)
         let_out(loop, error);
     loop->error = error;
+    halo__count(&loop->ends, 1);
+    halo__count(&loop->failures, error != 0);
     if (!error)
         (void)halo__fail(loop->words, HALO_ESTATE, "the guest ended with exit code %d",
                          loop->exit_code);
@@ -230,10 +232,9 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
 
     switch (exit->op) {
     case HALO_DOORBELL_KICK:
-        loop->kicks++;
+        halo__count(&loop->port->kicks, 1);
         return 0;
     case HALO_DOORBELL_WAIT:
-        loop->waits++;
         /* What was published while the guest ran it has mostly seen; one that waits for a time
          * only does not say. */
         if (loop->runner.is_there && !exit->b && !halo__port_is_awaited(loop->port))
@@ -243,6 +244,7 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
             loop->wake = halo__deadline(exit->b < INT64_MAX ? (int64_t)exit->b : INT64_MAX);
         return 0;
     case HALO_DOORBELL_HALT:
+        halo__count(&loop->port->other_exits, 1);
         error = finish(loop);
         if (error == HALO_EINTERRUPTED)
             (void)halo__fail(loop->words, error,
@@ -253,12 +255,15 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
         loop->exit_code = (int)(exit->a & 0xff);
         return halo__loop_end(loop, error);
     case HALO_DOORBELL_PANIC:
+        halo__count(&loop->port->other_exits, 1);
         return halo__loop_end(loop, panic(loop, exit->a, exit->b));
     case HALO_DOORBELL_PUSHED:
+        halo__count(&loop->port->other_exits, 1);
         if (loop->port->on_stacks)
             return handle_pushed(loop);
         /* fall through */
     default:
+        halo__count(&loop->port->other_exits, exit->op != HALO_DOORBELL_PUSHED);
         (void)halo__port_blame(loop->port,
                                &(struct halo_poison){.kind = HALO_POISON_DOORBELL,
                                                      .queue = HALO_POISON_NO_QUEUE,
@@ -275,7 +280,9 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
     int error;
 
     note(loop, exit);
-    loop->exits++;
+    halo__count(&loop->port->exits, 1);
+    if (exit->kind != HALO_EXIT_DOORBELL)
+        halo__count(&loop->port->other_exits, 1);
     loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT || exit->kind == HALO_EXIT_PROTECT;
     switch (exit->kind) {
     case HALO_EXIT_TIMEOUT: /* or by halo_interrupt, or to look what it has used, or for a later run
@@ -299,8 +306,10 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
     error = drain(loop);
     if (loop->state == HALO_STATE_ENDED) /* while a function of ours had called the guest */
         return halo__loop_ended(loop);
-    if (error)
+    if (error) {
+        halo__count(&loop->port->other_exits, 1);
         return halo__loop_end(loop, error);
+    }
     if (loop->runner.has_guest) /* the same, and it has gone on since, beside its host */
         return 0;
     return handle_doorbell(loop, exit);

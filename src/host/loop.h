@@ -48,7 +48,7 @@ struct halo_loop {
     int64_t wake;   /* when a guest that waits goes on even so, or 0 */
     bool has_fault;
     struct halo_fault fault;
-    uint64_t exits, kicks, waits;
+    uint64_t ends, failures;   /* and those among them with an error */
     struct halo_runner runner; /* of a guest that has a thread of its own */
     uint64_t asked;            /* the clock, then, in ticks of the counter */
 

@@ -27,6 +27,7 @@ static int make_queue(struct halo_port *port, enum halo_queue_index index,
                           receiver.place.size);
     /* The guest always comes back by a wait: while it runs, nobody here listens for kicks. */
     halo_device_disarm(&port->queues[index].device);
+    port->shown[index] = 0;
     return 0;
 }
 
@@ -59,6 +60,10 @@ void halo__port_attach(struct halo_port *port, const struct halo_service *servic
     const struct halo_attached attached = {service, self};
 
     port->services[port->service_count++] = attached;
+    if (service->serve)
+        port->servers[port->server_count++] = attached;
+    if (service->send)
+        port->senders[port->sender_count++] = attached;
     for (uint32_t queue = 0; queue < HALO_QUEUE_COUNT; queue++) {
         for (uint32_t kind = 0; kind < HALO_KIND_COUNT; kind++) {
             if (service->kinds[queue] & HALO_KIND_BIT(kind))
@@ -207,7 +212,7 @@ static const char *take_request(struct halo_port *port, struct halo_request *req
     const bool is_one_way = request->parked.writable_len == 0 && !request->parked.is_inline;
     const char *why = parse(port, request, is_one_way ? 0 : HALO_ANSWER_MIN);
 
-    port->requests_taken++;
+    halo__count(&port->requests_taken, 1);
     if (!why && is_one_way && request->message.kind != HALO_KIND_LOG) {
         request->message = (struct halo_message){0};
         why = "a request without room for its answer"; /* DEV-19 */
@@ -295,7 +300,7 @@ static void begin_moves(struct halo_port *port)
 
 int halo__port_drain(struct halo_port *port)
 {
-    const struct halo_attached *end = port->services + port->service_count;
+    const struct halo_attached *end = port->servers + port->server_count;
     const char *why = NULL;
     int error = 0;
 
@@ -307,7 +312,7 @@ int halo__port_drain(struct halo_port *port)
     }
     if (error)
         return error;
-    for (const struct halo_attached *at = port->services; at < end && !why && !port->closed; at++)
+    for (const struct halo_attached *at = port->servers; at < end && !why && !port->closed; at++)
         why = at->service->serve(at->self);
     if (why)
         return refuse(port, why);
@@ -329,7 +334,7 @@ int halo__port_pop(struct halo_port *port)
         const bool is_answer = request.message.kind < HALO_KIND_COUNT &&
                                port->routes[HALO_QUEUE_H2G][request.message.kind].service;
 
-        port->requests_taken++;
+        halo__count(&port->requests_taken, 1);
         why = route(port, is_answer ? HALO_QUEUE_H2G : HALO_QUEUE_G2H, &request);
     }
     if (why && was_popped)
@@ -342,19 +347,29 @@ int halo__port_pop(struct halo_port *port)
 
 /* --- Answers, and messages of the host's own -------------------------------------------------- */
 
-void halo__port_publish(struct halo_port *port)
+/* There is something: it is counted, and made visible. */
+static void publish(struct halo_port *port)
 {
-    struct halo_stack *stack = &port->stacks[HALO_STACK_H2G];
-
-    if (stack->pushed)
-        port->answered = true;
-    stack->pushed = false;
+    port->answered = true;
+    if (port->stacks[HALO_STACK_H2G].pushed)
+        halo__observe_few(&port->batch, 1);
+    port->stacks[HALO_STACK_H2G].pushed = false;
     for (uint32_t i = 0; i < HALO_QUEUE_COUNT; i++) {
+        const uint64_t answers = port->queues[i].stats.answers;
+
         if (port->queues[i].device.staged == 0)
             continue;
-        port->answered = true;
+        halo__observe_few(&port->batch, (uint32_t)(answers - port->shown[i]));
+        port->shown[i] = answers;
         halo_device_publish(&port->queues[i].device);
     }
+}
+
+void halo__port_publish(struct halo_port *port)
+{
+    if (port->queues[HALO_QUEUE_G2H].device.staged | port->queues[HALO_QUEUE_H2G].device.staged |
+        port->stacks[HALO_STACK_H2G].pushed)
+        publish(port);
 }
 
 bool halo__port_is_awaited(struct halo_port *port)
@@ -382,12 +397,10 @@ void halo__port_disarm(struct halo_port *port)
 }
 
 /* A guest that runs beside its host finds an answer before the drain is over. */
-static inline void answered(struct halo_port *port, enum halo_queue_index queue)
+static inline void answered(struct halo_port *port)
 {
-    if (!port->shows_at_once)
-        return;
-    port->answered = true;
-    halo_device_publish(&port->queues[queue].device);
+    if (port->shows_at_once)
+        publish(port);
 }
 
 /* The token is our own and the length is within the chain: completing only fails when latched. */
@@ -404,7 +417,7 @@ void halo__port_answer(struct halo_port *port, const struct halo_request *reques
     else
         (void)halo_receiver_answer(&port->queues[HALO_QUEUE_G2H], &request->parked,
                                    (uint32_t)sizeof(message) + len);
-    answered(port, HALO_QUEUE_G2H);
+    answered(port);
 }
 
 void halo__port_answer_inline(struct halo_port *port, const struct halo_request *request,
@@ -413,7 +426,7 @@ void halo__port_answer_inline(struct halo_port *port, const struct halo_request 
     if (!port->closed)
         (void)halo_receiver_answer_inline(&port->queues[HALO_QUEUE_G2H], &request->parked, bytes,
                                           len);
-    answered(port, HALO_QUEUE_G2H);
+    answered(port);
 }
 
 struct halo_request *halo__port_buffer(struct halo_port *port, const char **why)
@@ -468,8 +481,8 @@ int halo__port_send(struct halo_port *port)
 {
     const char *why = NULL;
 
-    for (uint32_t i = 0; i < port->service_count && !why; i++)
-        why = port->services[i].service->send(port->services[i].self);
+    for (uint32_t i = 0; i < port->sender_count && !why; i++)
+        why = port->senders[i].service->send(port->senders[i].self);
     if (why && !port->host_failed) {
         blame_message(port, HALO_QUEUE_G2H, NULL, why);
         return halo__fail(port->words, HALO_EPOISONED, "the guest left %s", why);

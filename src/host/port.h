@@ -14,6 +14,7 @@
 #define HALO_SRC_PORT_H
 
 #include <halo/halo.h>
+#include "counts.h"
 #include "error.h"
 #include "machine/ram.h"
 #include "service.h"
@@ -50,7 +51,9 @@ struct halo_port {
         const struct halo_service *service;
         void *self;
     } services[HALO_PORT_SERVICES_MAX], routes[HALO_QUEUE_COUNT][HALO_KIND_COUNT];
-    uint32_t service_count;
+    struct halo_attached servers[HALO_PORT_SERVICES_MAX]; /* of them, those that serve */
+    struct halo_attached senders[HALO_PORT_SERVICES_MAX]; /* and those that send */
+    uint32_t service_count, server_count, sender_count;
 
     enum halo_guest_state guest;
     bool open;          /* the guest has begun, and has not ended */
@@ -60,12 +63,16 @@ struct halo_port {
     bool answered;      /* something was published since the guest last ran */
     uint32_t waits;     /* waits of the host for its guest, one inside the other */
     uint32_t serving;   /* functions of the host's that the guest has called, and that go on */
+    /* For halo/metrics.h. */
+    uint64_t exits, kicks, other_exits; /* those that are neither kicks nor waits */
     uint64_t requests_taken;
-    uint64_t counter;          /* the processor's, when it last had a turn: how old requests are */
-    uint64_t work, work_max;   /* bytes that calls have copied since the guest last ran */
-    uint64_t moved;            /* and bytes that streams have, up to about as many */
-    bool has_more;             /* a service stopped there, and goes on at the next drain */
-    struct halo_poison poison; /* the first rule that the guest broke; kind 0: none */
+    uint64_t counter; /* the processor's, when it last had a turn: how old requests are */
+    uint64_t shown[HALO_QUEUE_COUNT]; /* of receiver.stats.answers */
+    struct halo_histogram batch;      /* answers and calls that became visible together */
+    uint64_t work, work_max;          /* bytes that calls have copied since the guest last ran */
+    uint64_t moved;                   /* and bytes that streams have, up to about as many */
+    bool has_more;                    /* a service stopped there, and goes on at the next drain */
+    struct halo_poison poison;        /* the first rule that the guest broke; kind 0: none */
     int host_failed; /* an error with words: a service lacks something of the host's to go on */
 };
 

@@ -1,6 +1,7 @@
 /* The runner: see runner.h. */
 #define _GNU_SOURCE
 #include "runner.h"
+#include "counts.h"
 #include "descriptor.h"
 #include <errno.h>
 #include <linux/futex.h>
@@ -173,7 +174,7 @@ bool halo__runner_lie_down(struct halo_runner *runner)
         halo__runner_get_up(runner);
         return false;
     }
-    runner->sleeps++;
+    halo__count(&runner->sleeps, 1);
     return true;
 }
 

@@ -21,10 +21,10 @@ struct halo_service {
     const char *(*take)(void *self, struct halo_request *request);
 
     /* Everything that was there has been taken: go on as far as that is possible without waiting.
-     * What is done is answered, and published later. */
+     * What is done is answered, and published later. May be NULL. */
     const char *(*serve)(void *self);
 
-    /* Give the guest what the host has for it, before it runs. */
+    /* Give the guest what the host has for it, before it runs. May be NULL. */
     const char *(*send)(void *self);
 
     /* The guest runs no more, but what it has written is still going out. NULL: such a service

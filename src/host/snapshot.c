@@ -190,10 +190,12 @@ static void begin(struct halo_sandbox *box, const struct halo_snapshot *snapshot
 
 static int bring_back(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
 {
+    uint64_t pages = 0;
     int error = halo__streams_let_go(&box->streams);
 
     if (!error)
-        error = halo__image_bring_back(&box->machine, &snapshot->image, &box->restored_pages);
+        error = halo__image_bring_back(&box->machine, &snapshot->image, &pages);
+    halo__count(&box->restored_pages, pages);
     if (!error)
         error = halo__box_make_port(box);
     if (!error)
@@ -216,7 +218,7 @@ static int restore(struct halo_sandbox *box, const struct halo_snapshot *snapsho
     if (error)
         return error;
     end(box);
-    box->restores++;
+    halo__count(&box->restores, 1);
     return bring_back(box, snapshot);
 }
 

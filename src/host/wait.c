@@ -35,7 +35,7 @@ static void leave(struct halo_sandbox *box, const struct run *run)
     }
     box->signals.may_pend |= halo__interrupt_end(&box->machine.interrupt);
     halo__signals_return(&box->signals);
-    box->elapsed += __builtin_ia32_rdtsc() - run->start;
+    halo__count(&box->elapsed, __builtin_ia32_rdtsc() - run->start);
 }
 
 static int enter(struct halo_sandbox *box, struct run *run, int64_t deadline)

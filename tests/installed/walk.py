@@ -17,6 +17,7 @@ MACROS = {
     'halo_draft_add_writable': ['halo_driver_submit'],
     'halo_draft_submit': ['halo_driver_submit'],
     'HALO_FN': [],  # a struct halo_signature
+    'HALO_METRICS_LEN': [],  # a sum
     'HALO_POOL_MIN': [],  # a sum
     'HALO_SENDER_BYTES': [],  # a sum
     'HALO_EXPORT': [],  # a function of a guest's and a struct halo_export

@@ -65,6 +65,13 @@ void halo__calls_init(struct halo_calls *calls, struct halo_port *port, struct h
     halo__port_attach(port, &service, calls);
 }
 
+void halo__calls_measure(struct halo_calls *calls, bool measures)
+{
+    calls->measures = measures;
+    for (uint32_t i = 0; i < HALO_NUMBERS && !measures; i++)
+        calls->begun[i].ns = 0;
+}
+
 void halo__calls_free(struct halo_calls *calls)
 {
     halo__deferred_free(calls);

@@ -54,6 +54,7 @@ struct halo_call_counts {
     uint64_t served, sent; /* calls of the guest's, and of the host's */
     uint64_t deferred, fetched, discarded, deferred_out;
     uint64_t spare, spare_out; /* room that answers and calls left over */
+    struct halo_histogram exits_out, room, room_out, call_ns, call_out_ns; /* halo/metrics.h */
 };
 
 /* A call of the guest's, while it is being served. */
@@ -91,6 +92,11 @@ struct halo_calls {
     uint8_t generations[HALO_NUMBERS];
     uint64_t sent[HALO_NUMBERS]; /* when, by the processor's counter: to be shown */
     uint32_t number_count, next_number;
+    struct {
+        uint64_t exits; /* of the guest, before it went out */
+        int64_t ns;     /* the time then, or 0: it is not measured */
+    } begun[HALO_NUMBERS];
+    bool measures;                                     /* how long calls take */
     uint64_t answered;                                 /* how many answers came, ever */
     uint64_t reported;                                 /* how many of them halo_poll has told of */
     struct halo_rows *aggregates[HALO_AGGREGATES_MAX]; /* whose states are open, by their numbers */
@@ -107,6 +113,9 @@ struct halo_calls {
 void halo__calls_init(struct halo_calls *calls, struct halo_port *port, struct halo_words *words,
                       struct halo_sandbox *box);
 void halo__calls_free(struct halo_calls *calls);
+
+/* From now on how long calls take is measured, or no longer. */
+void halo__calls_measure(struct halo_calls *calls, bool measures);
 
 /* Whether any call of the host's is not answered. */
 static inline bool halo__calls_pending(const struct halo_calls *calls)

@@ -42,7 +42,7 @@ static struct halo_deferred_answer *copy(struct halo_calls *calls,
 
     while (!deferred && calls->first_deferred) { /* those before it give it room */
         forget(calls, NULL);
-        calls->stats.discarded++;
+        halo__count(&calls->stats.discarded, 1);
         deferred = halo__budget_take(calls->budget, whole);
     }
     if (!deferred)
@@ -77,7 +77,7 @@ int halo__answer_defer(struct halo_calls *calls, const struct halo_request *requ
            (calls->deferred_bytes + deferred->len > calls->deferred_len_max ||
             calls->deferred_count == calls->deferred_max)) {
         forget(calls, NULL);
-        calls->stats.discarded++;
+        halo__count(&calls->stats.discarded, 1);
     }
     deferred->ticket = calls->next_ticket++ & ~HALO_TICKET_CALL;
     if (calls->first_deferred)
@@ -87,7 +87,7 @@ int halo__answer_defer(struct halo_calls *calls, const struct halo_request *requ
     calls->last_deferred = deferred;
     calls->deferred_bytes += deferred->len;
     calls->deferred_count++;
-    calls->stats.deferred++;
+    halo__count(&calls->stats.deferred, 1);
 
     notice = (struct halo_deferred){deferred->ticket, deferred->len};
     halo__request_write(calls->port, request, HALO_PAYLOAD, &notice, sizeof(notice));
@@ -118,7 +118,7 @@ static void fetch_deferred(struct halo_calls *calls, const struct halo_request *
     }
     halo__request_write(calls->port, request, HALO_PAYLOAD, deferred->bytes, deferred->len);
     halo__port_answer(calls->port, request, HALO_KIND_ANSWER, 0, deferred->len);
-    calls->stats.fetched += deferred->len;
+    halo__count(&calls->stats.fetched, deferred->len);
     forget(calls, before);
 }
 
@@ -153,7 +153,7 @@ static void fetch_call(struct halo_calls *calls, const struct halo_request *requ
     else
         halo__payload_write(&payload, calls->port, request);
     halo__port_answer(calls->port, request, HALO_KIND_ANSWER, 0, (uint32_t)len);
-    calls->stats.fetched += len;
+    halo__count(&calls->stats.fetched, len);
 }
 
 const char *halo__deferred_fetch(struct halo_calls *calls, struct halo_request *request)

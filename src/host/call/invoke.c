@@ -40,7 +40,7 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
     if (len > buffer->parked.writable_len - HALO_PAYLOAD && !buffer->pushed_at)
         buffer = halo__port_longer(calls->port, buffer, HALO_PAYLOAD + len);
     if (fits(calls, buffer, len)) {
-        calls->stats.spare_out += buffer->parked.writable_len - HALO_PAYLOAD - len;
+        halo__count(&calls->stats.spare_out, buffer->parked.writable_len - HALO_PAYLOAD - len);
         if (payload)
             halo__payload_write(payload, calls->port, buffer);
         else
@@ -50,12 +50,15 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
         const struct halo_deferred deferred = {HALO_TICKET_CALL | future->request, (uint32_t)len};
 
         halo__request_write(calls->port, buffer, HALO_PAYLOAD, &deferred, sizeof(deferred));
-        calls->stats.deferred_out++;
+        halo__count(&calls->stats.deferred_out, 1);
         message.flags |= HALO_MESSAGE_DEFERRED;
         message.length = sizeof(deferred);
     }
+    halo__observe(&calls->stats.room_out, buffer->parked.writable_len - HALO_PAYLOAD);
     halo__port_post(calls->port, buffer, message);
-    calls->stats.sent++;
+    halo__count(&calls->stats.sent, 1);
+    calls->begun[future->request % HALO_NUMBERS].exits = calls->port->exits;
+    calls->begun[future->request % HALO_NUMBERS].ns = calls->measures ? halo__now() : 0;
 }
 
 const char *halo__invoke_send(struct halo_calls *calls)
@@ -177,6 +180,16 @@ static void free_number(struct halo_calls *calls, uint32_t request)
     calls->number_count--;
 }
 
+/* It came back: what it took. */
+static void observe(struct halo_calls *calls, uint32_t request)
+{
+    const uint32_t place = request % HALO_NUMBERS;
+
+    halo__observe(&calls->stats.exits_out, calls->port->exits - calls->begun[place].exits);
+    if (calls->begun[place].ns)
+        halo__observe(&calls->stats.call_out_ns, (uint64_t)(halo__now() - calls->begun[place].ns));
+}
+
 const char *halo__invoke_answer(struct halo_calls *calls, const struct halo_request *answer)
 {
     const uint32_t request = answer->message.request;
@@ -189,8 +202,9 @@ const char *halo__invoke_answer(struct halo_calls *calls, const struct halo_requ
         why = answer->message.kind == HALO_KIND_ANSWER ? take_result(calls, future, answer)
                                                        : take_error(calls, future, answer);
     if (!why) {
+        observe(calls, request);
         free_number(calls, request);
-        calls->answered++;
+        halo__count(&calls->answered, 1);
     }
     return why;
 }

@@ -87,7 +87,7 @@ void halo__flow_finish_read(struct halo_streams *streams, struct halo_stream *st
     const uint64_t room = halo__flow_room(request);
 
     stream->stats.bytes_in += len;
-    streams->total.bytes_in += len;
+    halo__count(&streams->total.bytes_in, len);
     halo__port_answer(streams->port, request, HALO_KIND_ANSWER,
                       len == 0 && room > 0 ? HALO_MESSAGE_END : 0, (uint32_t)len);
     remove_first(streams, &stream->in, request, room);
@@ -264,7 +264,7 @@ void halo__flow_serve_reads(struct halo_streams *streams, struct halo_stream *st
 static void account(struct halo_streams *streams, struct halo_stream *stream, uint64_t n)
 {
     stream->stats.bytes_out += n;
-    streams->total.bytes_out += n;
+    halo__count(&streams->total.bytes_out, n);
     while (n > 0) {
         struct halo_request *request = halo__flow_first(streams, &stream->out);
         const uint64_t left = weight(request) - request->done;
@@ -322,7 +322,7 @@ void halo__flow_unsent_gone(struct halo_streams *streams, struct halo_stream *st
     stream->unsent.base += n;
     stream->unsent.len -= n;
     stream->stats.bytes_out += n;
-    streams->total.bytes_out += n;
+    halo__count(&streams->total.bytes_out, n);
 }
 
 void halo__flow_serve_writes(struct halo_streams *streams, struct halo_stream *stream)
