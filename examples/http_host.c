@@ -1,12 +1,15 @@
 /*
  * The host of http.c: listens on the loopback, and leaves the connections to the guest.
  *
- *     http_host [--backend kvm|process] http.halo [PORT [REQUESTS]]
+ *     http_host [--backend kvm|process] [--trace FILE] http.halo [PORT [REQUESTS]]
  *
- * Port 0, the default, is any that is free; the first line of its output says which.
+ * Port 0, the default, is any that is free; the first line of its output says which. FILE is a
+ * trace for https://ui.perfetto.dev, once the guest has ended.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <halo/halo.h>
+#include <halo/trace.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,18 +41,21 @@ int main(int argc, char **argv)
     const char *args[2] = {"http", NULL};
     struct halo_sandbox *box;
     struct halo_stats stats;
-    int fd, error = 0, code = 0;
+    int fd, trace = -1, error = 0, code = 0;
     uint64_t port = 0;
 
-    if (argc > 2 && strcmp(argv[1], "--backend") == 0) {
-        error = choose_backend(&options, argv[2]);
-        argv += 2;
-        argc -= 2;
+    for (; !error && argc > 2 && strncmp(argv[1], "--", 2) == 0; argv += 2, argc -= 2) {
+        if (strcmp(argv[1], "--trace") != 0)
+            error = strcmp(argv[1], "--backend") ? HALO_EINVAL : choose_backend(&options, argv[2]);
+        else if ((trace = open(argv[2], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) < 0)
+            error = HALO_EINVAL;
     }
     if (!error && argc > 2)
         error = take_number(argv[2], UINT16_MAX, &port);
     if (error || argc < 2 || argc > 4) {
-        fputs("usage: http_host [--backend kvm|process] http.halo [PORT [REQUESTS]]\n", stderr);
+        fputs(
+            "usage: http_host [--backend kvm|process] [--trace FILE] http.halo [PORT [REQUESTS]]\n",
+            stderr);
         return 2;
     }
     args[1] = argc > 3 ? argv[3] : NULL;
@@ -64,7 +70,11 @@ int main(int argc, char **argv)
     if (!error)
         error = halo_attach(box, HALO_STDERR, halo_end_fd(2));
     if (!error)
+        error = trace >= 0 ? halo_trace_begin(box, 0) : 0;
+    if (!error)
         error = halo_run(box, HALO_FOREVER, &code);
+    if (!error && trace >= 0)
+        error = halo_trace_write(box, trace);
     if (error)
         fprintf(stderr, "http_host: %s\n", halo_errmsg(box));
     halo_stats(box, &stats);

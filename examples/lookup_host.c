@@ -1,12 +1,15 @@
 /*
  * A host with two functions for its guest, examples/lookup.c:
  *
- *     lookup_host [--backend kvm|process] GUEST WORD...
+ *     lookup_host [--backend kvm|process] [--trace FILE] GUEST WORD...
  *
  * The guest asks for the number of each word (its length, here) and has it printed. However many
- * words there are, a batch of 64 costs two exits: one for the questions, one for the lines.
+ * words there are, a batch of 64 costs two exits: one for the questions, one for the lines. FILE is
+ * a trace of it for https://ui.perfetto.dev.
  */
+#include <fcntl.h>
 #include <halo/halo.h>
+#include <halo/trace.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,14 +38,18 @@ int main(int argc, char **argv)
     struct halo_options options = {.backend = HALO_BACKEND_AUTO};
     struct halo_sandbox *box;
     struct halo_stats stats;
-    int error = 0, code = 0, first = 1;
+    int error = 0, code = 0, first = 1, trace = -1;
 
-    if (argc > 3 && strcmp(argv[1], "--backend") == 0) {
-        error = choose_backend(&options, argv[2]);
-        first = 3;
+    for (; !error && argc > first + 2 && strncmp(argv[first], "--", 2) == 0; first += 2) {
+        if (strcmp(argv[first], "--trace") == 0)
+            trace = open(argv[first + 1], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        else
+            error = strcmp(argv[first], "--backend") ? HALO_EINVAL
+                                                     : choose_backend(&options, argv[first + 1]);
     }
     if (error || argc <= first) {
-        fprintf(stderr, "usage: lookup_host [--backend kvm|process] GUEST WORD...\n");
+        fprintf(stderr,
+                "usage: lookup_host [--backend kvm|process] [--trace FILE] GUEST WORD...\n");
         return 2;
     }
     options.args = (const char *const *)argv + first;
@@ -52,8 +59,12 @@ int main(int argc, char **argv)
         error = halo_provide(box, "host.lookup", &lookup_type, lookup, NULL);
     if (!error)
         error = halo_provide(box, "host.report", &report_type, report, stdout);
+    if (!error && trace >= 0)
+        error = halo_trace_begin(box, 0);
     if (!error)
         error = halo_run(box, HALO_FOREVER, &code);
+    if (!error && trace >= 0)
+        error = halo_trace_write(box, trace);
     if (error) {
         fprintf(stderr, "lookup_host: %s\n", halo_errmsg(box));
     } else {

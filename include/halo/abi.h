@@ -126,6 +126,9 @@ struct halo_boot {
     uint32_t poll_ticks; /* of the time stamp counter, for which a guest that finds nothing looks
                             before it waits: its host runs beside it; or 0 */
     uint32_t log_max;    /* HALO_LOG_MAX where the host takes lines of a log, or 0 */
+    uint32_t trace; /* not 0: the guest records events (halo/events.h); another number: anew. It may
+                       change while the guest is at its doorbell */
+    uint32_t unused;
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -161,7 +164,8 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, aggregates_max) == 312, "boot page
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, arguments_max) == 316, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, poll_ticks) == 320, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, log_max) == 324, "boot page layout");
-HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 328, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, trace) == 328, "boot page layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 336, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
 
@@ -254,7 +258,8 @@ struct halo_save {
     uint64_t counter; /* the guest's time stamp counter when the doorbell last came back, or 0 */
     uint64_t rcx;     /* of the system call that is being made */
     uint64_t calls;   /* system calls so far */
-    uint64_t more[5];
+    uint64_t trace;   /* address of its struct halo_record[HALO_RECORDS], or 0 */
+    uint64_t more[4];
     struct halo_unsent unsent[HALO_UNSENT_MAX];
     uint32_t unknown[HALO_CALLS_COUNT]; /* those that nobody answered, by number */
     struct halo_registers registers;    /* as they were at the last doorbell */

@@ -10,7 +10,7 @@
  *
  * They can be read on any thread, while the sandbox's own uses it: each number is one that it had,
  * and never one of which a half is newer; but two of them may be from different moments. Only
- * halo_close must not come meanwhile.
+ * halo_close and halo_restore must not come meanwhile.
  */
 #ifndef HALO_METRICS_H
 #define HALO_METRICS_H

@@ -1,5 +1,6 @@
 /* The boot page and the doorbell: see boot.h. */
 #include "boot.h"
+#include "trace.h"
 
 /*
  * Says in the guest's file which contract it was built for, and how large a ring it can take: a
@@ -32,6 +33,7 @@ void halo__boot_take(const struct halo_boot *boot)
 {
     the_boot = boot;
     heap_len = boot->heap_len;
+    halo__trace_begin(boot);
     if (boot->magic != HALO_BOOT_MAGIC || boot->version != HALO_ABI_VERSION)
         halo_panic("this guest was built for another version of Halo");
 }
@@ -55,7 +57,10 @@ void halo__doorbell(enum halo_doorbell op, uint64_t a, uint64_t b)
     void (*doorbell)(uint64_t, uint64_t, uint64_t) =
         (void (*)(uint64_t, uint64_t, uint64_t))(uintptr_t)the_boot->doorbell;
 
+    halo__trace(HALO_EVENT_DOORBELL, op, a);
     doorbell(op, a, b);
+    halo__trace_look(the_boot);
+    halo__trace(HALO_EVENT_BACK, op, a);
 }
 
 _Noreturn void halo_panic(const char *text)

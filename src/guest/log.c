@@ -4,6 +4,7 @@
  */
 #include "format.h"
 #include "port.h"
+#include "trace.h"
 
 #define LINES 32u
 
@@ -52,6 +53,7 @@ static struct line *find(void)
 /* It takes no room that is kept for others. */
 static bool send(struct line *line, uint32_t len)
 {
+    struct halo_token token;
     struct halo_send send;
     int error;
 
@@ -60,13 +62,14 @@ static bool send(struct line *line, uint32_t len)
     halo_send_begin(&send, &halo__port);
     error = halo_send_lend_readable(&send, &line->bytes, len);
     if (!error)
-        error = halo_send_submit(&send, (uintptr_t)&line->op, NULL);
+        error = halo_send_submit(&send, (uintptr_t)&line->op, &token);
     if (error) {
         halo_send_drop(&send);
         halo__check(error == HALO_EFULL || error == HALO_ENOMEM ? 0 : error,
                     "the ring refuses a line of the log");
         return false;
     }
+    halo__trace(HALO_EVENT_SUBMIT, halo_token_id(token), 0);
     /* From now on the host finds it, however this guest goes on. */
     halo__port_flush();
     return true;

@@ -1,6 +1,7 @@
 /* The guest's end of the queue to the host: see port.h. */
 #include "port.h"
 #include "stack.h"
+#include "trace.h"
 #include "../message/patience.h"
 
 #define REQUESTS (HALO_QUEUE_SIZE_MAX / 2) /* in flight: none has less than two descriptors */
@@ -139,6 +140,7 @@ bool halo__port_take(void)
         if (got <= 0)
             break;
         op = (struct halo_op *)(uintptr_t)answer.context;
+        halo__trace(HALO_EVENT_ANSWERED, halo_token_id(answer.token), 0);
         if (!op->answered(op, &answer))
             (void)halo_answer_free(&halo__port, &answer);
         any = true;
@@ -253,26 +255,30 @@ static bool has_room(void)
 
 void halo__port_submit(struct halo_send *send, struct halo_op *op)
 {
+    struct halo_token token;
     int error;
 
     while (!has_room())
         halo__port_wait();
-    while ((error = halo_send_submit(send, (uintptr_t)op, NULL)) == HALO_EFULL)
+    while ((error = halo_send_submit(send, (uintptr_t)op, &token)) == HALO_EFULL)
         halo__port_wait();
     halo__check(error, "the ring refuses a request");
+    halo__trace(HALO_EVENT_SUBMIT, halo_token_id(token), 0);
 }
 
 void halo__port_request(const void *bytes, size_t len, uint64_t answer_len, struct halo_op *op)
 {
+    struct halo_token token;
     int error;
 
     while (!has_room())
         halo__port_wait();
     while ((error = halo_sender_request(&halo__port, bytes, len, answer_len, (uintptr_t)op,
-                                        NULL)) == HALO_EFULL ||
+                                        &token)) == HALO_EFULL ||
            error == HALO_ENOMEM)
         halo__port_wait();
     halo__check(error, "the ring refuses a request");
+    halo__trace(HALO_EVENT_SUBMIT, halo_token_id(token), 0);
 }
 
 /* --- Stacks ----------------------------------------------------------------------------------- */

@@ -66,6 +66,7 @@ static const char *take(void *self, struct halo_request *request)
     text[len] = '\0';
     if (!port->closed)
         (void)halo_receiver_answer(&port->queues[HALO_QUEUE_G2H], &request->parked, 0);
+    HALO_TRACE(port->trace, ANSWER, halo__traced_chain(HALO_QUEUE_G2H, request), 0);
     give(log, &head, text, (size_t)len);
     return NULL;
 }

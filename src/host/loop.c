@@ -159,6 +159,7 @@ int halo__loop_end(struct halo_loop *loop, int error)
         let_out(loop, error);
     loop->error = error;
     halo__count(&loop->ends, 1);
+    HALO_TRACE(loop->port->trace, END, error, error ? 0 : loop->exit_code);
     halo__count(&loop->failures, error != 0);
     if (!error)
         (void)halo__fail(loop->words, HALO_ESTATE, "the guest ended with exit code %d",
@@ -275,12 +276,26 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
     }
 }
 
+/* As events name it. */
+static inline uint32_t leave_of(enum halo_exit_kind kind)
+{
+    _Static_assert((int)HALO_EXIT_DOORBELL == HALO_LEAVE_DOORBELL &&
+                       (int)HALO_EXIT_FAULT == HALO_LEAVE_FAULT &&
+                       (int)HALO_EXIT_PROTECT == HALO_LEAVE_PROTECT &&
+                       (int)HALO_EXIT_TIMEOUT == HALO_LEAVE_TIME &&
+                       (int)HALO_EXIT_DEAD == HALO_LEAVE_DEAD,
+                   "the same order");
+    return (uint32_t)kind;
+}
+
 static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
 {
     int error;
 
     note(loop, exit);
     halo__count(&loop->port->exits, 1);
+    HALO_TRACE(loop->port->trace, LEAVE, leave_of(exit->kind),
+               exit->kind == HALO_EXIT_DOORBELL ? exit->op : 0);
     if (exit->kind != HALO_EXIT_DOORBELL)
         halo__count(&loop->port->other_exits, 1);
     loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT || exit->kind == HALO_EXIT_PROTECT;
@@ -339,6 +354,7 @@ static inline int run(struct halo_loop *loop, struct halo_exit *exit)
         if (error)
             return halo__loop_end(loop, error);
     }
+    HALO_TRACE(loop->port->trace, ENTER, 0, 0);
     if (loop->runner.is_there) { /* each exit is looked at where exits are counted */
         if (!loop->is_inside)
             (void)halo__port_is_awaited(loop->port); /* by going on it is told of all there is */

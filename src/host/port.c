@@ -217,6 +217,8 @@ static const char *take_request(struct halo_port *port, struct halo_request *req
         request->message = (struct halo_message){0};
         why = "a request without room for its answer"; /* DEV-19 */
     }
+    HALO_TRACE(port->trace, TAKE, halo__traced_chain(HALO_QUEUE_G2H, request),
+               (uint64_t)request->message.length << 8 | request->message.kind);
     return why ? why : route(port, HALO_QUEUE_G2H, request);
 }
 
@@ -229,6 +231,8 @@ static const char *take_posted(struct halo_port *port, struct halo_request *post
         return "a compact message of unknown kind"; /* RPC-06 */
     if (posted->parked.readable_len > 0) {
         why = parse(port, posted, 0);
+        HALO_TRACE(port->trace, TAKE, halo__traced_chain(HALO_QUEUE_H2G, posted),
+                   (uint64_t)posted->message.length << 8 | posted->message.kind);
         if (!why)
             why = route(port, HALO_QUEUE_H2G, posted);
     }
@@ -417,6 +421,7 @@ void halo__port_answer(struct halo_port *port, const struct halo_request *reques
     else
         (void)halo_receiver_answer(&port->queues[HALO_QUEUE_G2H], &request->parked,
                                    (uint32_t)sizeof(message) + len);
+    HALO_TRACE(port->trace, ANSWER, halo__traced_chain(HALO_QUEUE_G2H, request), len);
     answered(port);
 }
 
@@ -426,6 +431,7 @@ void halo__port_answer_inline(struct halo_port *port, const struct halo_request 
     if (!port->closed)
         (void)halo_receiver_answer_inline(&port->queues[HALO_QUEUE_G2H], &request->parked, bytes,
                                           len);
+    HALO_TRACE(port->trace, ANSWER, halo__traced_chain(HALO_QUEUE_G2H, request), len);
     answered(port);
 }
 
@@ -475,6 +481,7 @@ void halo__port_post(struct halo_port *port, const struct halo_request *buffer,
     else
         (void)halo_receiver_answer(&port->queues[HALO_QUEUE_H2G], &buffer->parked,
                                    (uint32_t)sizeof(message) + message.length);
+    HALO_TRACE(port->trace, ANSWER, halo__traced_chain(HALO_QUEUE_H2G, buffer), message.length);
 }
 
 int halo__port_send(struct halo_port *port)

@@ -19,6 +19,7 @@
 #include "machine/ram.h"
 #include "service.h"
 #include "stack.h"
+#include "trace.h"
 
 #define HALO_PORT_SIZE_MAX HALO_QUEUE_SIZE_MAX
 #define HALO_PORT_REGIONS_MAX 24u
@@ -34,6 +35,7 @@ enum halo_guest_state {
 
 struct halo_port {
     struct halo_words *words;
+    struct halo_trace *trace; /* the host's own events, or NULL */
     struct halo_region regions[HALO_PORT_REGIONS_MAX];
     struct halo_memory memory;               /* what the guest may name */
     struct halo_ram *ram;                    /* where that lies; NULL: it is there as a whole */
@@ -97,6 +99,13 @@ int halo__port_init(struct halo_port *port, struct halo_words *words,
 
 /* From now on the service gets the kinds that it takes. Before the guest runs. */
 void halo__port_attach(struct halo_port *port, const struct halo_service *service, void *self);
+
+/* A chain, as events name it. */
+static inline uint32_t halo__traced_chain(enum halo_queue_index queue,
+                                          const struct halo_request *request)
+{
+    return (uint32_t)queue << 16 | halo_token_id(request->parked.token);
+}
 
 /* --- For the loop ----------------------------------------------------------------------------- */
 

@@ -176,6 +176,7 @@ void halo_close(struct halo_sandbox *box)
         box->machine.ram.host = NULL; /* it stays mapped: the kernel may write to it yet */
     halo__poller_free(&box->loop.poller);
     halo__interrupt_free(&box->machine.interrupt);
+    halo__trace_free(box->port.trace);
     halo__machine_close(&box->machine);
     halo__owner_free(&box->owner);
     halo__picture_drop(box);

@@ -196,6 +196,8 @@ static int bring_back(struct halo_sandbox *box, const struct halo_snapshot *snap
     if (!error)
         error = halo__image_bring_back(&box->machine, &snapshot->image, &pages);
     halo__count(&box->restored_pages, pages);
+    if (!error && box->port.trace && box->machine.backend->ahead)
+        box->machine.backend->ahead(&box->machine, &box->port.trace->ahead);
     if (!error)
         error = halo__box_make_port(box);
     if (!error)
@@ -219,6 +221,7 @@ static int restore(struct halo_sandbox *box, const struct halo_snapshot *snapsho
         return error;
     end(box);
     halo__count(&box->restores, 1);
+    HALO_TRACE(box->port.trace, RESTORE, 0, 0);
     return bring_back(box, snapshot);
 }
 

@@ -379,7 +379,7 @@ int tool_call(int argc, char **argv)
     const char *from = NULL;
     struct tool_options options = {.timeout_ns = HALO_FOREVER};
     struct halo_sandbox *box = NULL;
-    int option, error, code;
+    int option, error, code, trace = -1;
 
     opterr = 0; /* tool_wrong_option tells */
     /* '+': values may begin with a minus. */
@@ -411,7 +411,10 @@ int tool_call(int argc, char **argv)
     if (!code)
         code = tool_dump_begin("call", &options);
     if (!code)
-        code = serve(box, &options, argv + optind, (uint32_t)(argc - optind));
+        code = tool_trace_begin("call", box, &options, &trace);
+    if (!code)
+        code = tool_trace_end("call", box, trace,
+                              serve(box, &options, argv + optind, (uint32_t)(argc - optind)));
     halo_close(box);
     return tool_printed(" call", code);
 }

@@ -2,6 +2,7 @@
 #include "tool.h"
 #include <errno.h>
 #include <getopt.h>
+#include <halo/trace.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -96,6 +97,23 @@ static bool parse_exits(const char *text, uint32_t *exits)
     return true;
 }
 
+static int trace_option(const char *command, struct tool_options *options, int option,
+                        const char *value)
+{
+    uint64_t count;
+
+    if (option == TOOL_TRACE) {
+        options->trace = value;
+        return 0;
+    }
+    if (option != TOOL_TRACE_EVENTS)
+        return tool_dump_option(options, option, value);
+    if (!parse_len(value, 0, 1, HALO_TRACE_MAX, &count))
+        return wrong(command, "a trace keeps 1 to 16777216 events, not", value);
+    options->trace_events = (uint32_t)count;
+    return 0;
+}
+
 int tool_option(const char *command, struct tool_options *options, int option, const char *value)
 {
     static const char *const backends[] = {"auto", "kvm", "process"};
@@ -165,7 +183,7 @@ int tool_option(const char *command, struct tool_options *options, int option, c
         options->sandbox.transport = (enum halo_transport)choice;
         return 0;
     default:
-        return tool_dump_option(options, option, value);
+        return trace_option(command, options, option, value);
     }
 }
 

@@ -188,18 +188,6 @@ static void print_stats(const struct halo_sandbox *box)
         print_calls(box, stats.system_calls);
 }
 
-/* Nothing can be opened when the guest has run. 0, or an exit code after a message. */
-static int open_core(const char *path, int *core)
-{
-    *core = path
-                ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600)
-                : -1;
-    if (!path || *core >= 0)
-        return 0;
-    fprintf(tool_err, "halo run: %s: %s\n", path, strerror(errno));
-    return TOOL_EXIT_USAGE;
-}
-
 static void write_core(struct halo_sandbox *box, int core)
 {
     if (halo_core(box, core))
@@ -244,7 +232,7 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
 static int run(const struct run_options *options)
 {
     struct halo_sandbox *box = NULL;
-    int input = STDIN_FILENO, core = -1, code = 0, error = 0;
+    int input = STDIN_FILENO, core = -1, trace = -1, code = 0, error = 0;
 
     if (options->help) {
         fputs(usage, tool_out);
@@ -258,11 +246,13 @@ static int run(const struct run_options *options)
     else if (!error)
         error = tool_open("run", &box, options->guest, &options->common.sandbox);
     if (!error)
-        error = open_core(options->core, &core);
+        error = tool_open_written("run", options->core, &core);
     if (!error)
         error = tool_dump_begin("run", &options->common);
     if (!error)
-        error = run_in(box, options, input, core, &code);
+        error = tool_trace_begin("run", box, &options->common, &trace);
+    if (!error)
+        error = tool_trace_end("run", box, trace, run_in(box, options, input, core, &code));
     halo_close(box);
     if (input != STDIN_FILENO)
         close(input);

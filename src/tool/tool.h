@@ -16,6 +16,7 @@
  *     dump.c       what is left of a guest that went wrong, as a file
  *     live.c       halo run --inspect
  *     progress.c   how far a long transfer is
+ *     trace.c      a trace for Perfetto
  *     tell.c       what has gone wrong, in words or as JSON
  *     symbols.c    names for a guest's addresses, from a process of their own (elf_symbols.c,
  *                  lines.c)
@@ -91,6 +92,8 @@ void tool_free_value(char *bytes);
 struct tool_options {
     struct halo_options sandbox;
     int64_t timeout_ns;
+    const char *trace; /* a file for one, or NULL */
+    uint32_t trace_events;
     bool stats;
     bool quiet;
     const char *dump; /* --dump-on-error, or NULL */
@@ -113,6 +116,8 @@ struct tool_options {
         {"threaded", no_argument, NULL, TOOL_THREADED},                                            \
         {"dump-on-error", required_argument, NULL, TOOL_DUMP},                                     \
         {"dump-memory", no_argument, NULL, TOOL_DUMP_MEMORY},                                      \
+        {"trace", required_argument, NULL, TOOL_TRACE},                                            \
+        {"trace-events", required_argument, NULL, TOOL_TRACE_EVENTS},                              \
     {                                                                                              \
         "strict", no_argument, NULL, TOOL_STRICT                                                   \
     }
@@ -128,6 +133,8 @@ struct tool_options {
 #define TOOL_THREADED 265
 #define TOOL_DUMP 266
 #define TOOL_DUMP_MEMORY 267
+#define TOOL_TRACE 268
+#define TOOL_TRACE_EVENTS 269
 #define TOOL_USAGE                                                                                 \
     "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"         \
     "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n"      \
@@ -147,10 +154,22 @@ struct tool_options {
     "  -t, --timeout SECS   stop the guest after so long; fractions are allowed\n"                 \
     "      --strict         process: do without no wall, and have namespaces besides\n"            \
     "      --threaded       run the guest on a thread of its own, beside the host's\n"             \
+    "      --trace FILE     write what host and guest did and when, for ui.perfetto.dev\n"         \
+    "      --trace-events N of the host's events keep so many, the newest (65536)\n"               \
     "      --transport KIND ring (the default), or stack: one call for each exit, no streams\n"
 
 /* Take one of them. 0; TOOL_EXIT_USAGE after a message; -1 where it is none of them. */
 int tool_option(const char *command, struct tool_options *options, int option, const char *value);
+
+/* A file that is written later, where nothing can be opened any more; -1 for none: 0, or an exit
+ * code after a message. */
+int tool_open_written(const char *command, const char *path, int *fd);
+
+/* A trace, where one is asked for: 0, or an exit code after a message; and at the end the code, or
+ * another where it could not be written. */
+int tool_trace_begin(const char *command, struct halo_sandbox *box,
+                     const struct tool_options *options, int *fd);
+int tool_trace_end(const char *command, struct halo_sandbox *box, int fd, int code);
 
 /* What getopt has found wrong with the words is told; TOOL_EXIT_USAGE. */
 int tool_wrong_option(const char *command, int argc, char **argv, int option);

@@ -1,5 +1,6 @@
 /* trouble: a guest that misbehaves in the way its first argument names. For end-to-end tests. */
 #include <halo/driver.h>
+#include <halo/events.h>
 #include <halo/guest.h>
 
 struct mode {
@@ -22,6 +23,44 @@ static void ring_doorbell(uint64_t op, uint64_t a, uint64_t b)
     ((void (*)(uint64_t, uint64_t, uint64_t))(uintptr_t)halo_boot_page()->doorbell)(op, a, b);
 }
 
+/* Hexadecimal digits. */
+static uint64_t number(const char *at)
+{
+    uint64_t value = 0;
+
+    for (; *at; at++)
+        value = value << 4 | (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
+    return value;
+}
+
+/* Traces. */
+
+/* Records of this trace and of others, of any kind and time, in their places and in others. */
+static void trace_lies(void)
+{
+    static struct halo_record records[HALO_RECORDS];
+    const struct halo_boot *boot = halo_boot_page();
+    uint64_t random = 1;
+
+    for (uint32_t i = 0; i < HALO_RECORDS; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        records[i] = (struct halo_record){.sequence = (uint64_t)boot->trace << 32 | (i + 1),
+                                          .counter = random,
+                                          .kind = (uint32_t)(random >> 33) % 80,
+                                          .a = (uint32_t)(random >> 20),
+                                          .b = random >> 7};
+        if (i % 3 == 0)
+            records[i].sequence += random >> 62 | (random >> 60) << 31;
+    }
+    ((struct halo_save *)(uintptr_t)boot->save)->trace = (uintptr_t)records;
+}
+
+/* "trace-at-" and an address in hexadecimal digits, where it says that its records are */
+static void trace_at(const char *mode)
+{
+    ((struct halo_save *)(uintptr_t)halo_boot_page()->save)->trace = number(mode + 9);
+}
+
 /* Faults. */
 
 static void null(void)
@@ -37,11 +76,7 @@ static void unmapped(void)
 /* "write-at-" and an address in hexadecimal digits */
 static void write_at(const char *mode)
 {
-    uint64_t address = 0;
-
-    for (const char *at = mode + 9; *at; at++)
-        address = address << 4 | (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
-    touch(address);
+    touch(number(mode + 9));
 }
 
 static void write_code(void)
@@ -368,6 +403,7 @@ static void exit_7(void)
 }
 
 static const struct mode modes[] = {
+    {"trace-lies", trace_lies},
     {"null", null},
     {"unmapped", unmapped},
     {"write-code", write_code},
@@ -419,6 +455,10 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strlen(argv[1]) > 9 && memcmp(argv[1], "write-at-", 9) == 0)
         write_at(argv[1]);
+    if (argc > 1 && strlen(argv[1]) > 9 && memcmp(argv[1], "trace-at-", 9) == 0) {
+        trace_at(argv[1]);
+        return 20;
+    }
     for (unsigned i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {
         if (same(argv[1], modes[i].name)) {
             modes[i].run();

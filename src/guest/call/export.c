@@ -13,6 +13,7 @@
 #include <halo/driver.h>
 #include "../port.h"
 #include "../stack.h"
+#include "../trace.h"
 #include "rows.h"
 
 /* Most calls that the host can have going: each takes two descriptors at most. */
@@ -298,12 +299,25 @@ static void answer_rows(struct halo_call *call, struct halo__rows_outcome *outco
     repost(call->post, (uint32_t)(sizeof(wire) + outcome->len));
 }
 
+/* Which function is called, for a trace. */
+static uint32_t rows_function(const unsigned char *bytes, size_t len)
+{
+    uint32_t function = 0;
+
+    if (len >= sizeof(function))
+        memcpy(&function, bytes, sizeof(function));
+    return function;
+}
+
 /* The payload is here, private to this program. */
 static void serve_rows(struct halo_call *call, unsigned char *bytes, size_t len)
 {
+    const uint32_t function = rows_function(bytes, len);
     struct halo__rows_outcome outcome;
 
+    halo__trace(HALO_EVENT_SERVE, function, call->request);
     halo__rows_call(call, bytes, len, &outcome);
+    halo__trace(HALO_EVENT_SERVED, function, call->request);
     if (outcome.code)
         answer_error(call, outcome.code, outcome.words);
     else
@@ -346,8 +360,10 @@ static void serve_call(struct halo_call *call, unsigned char *bytes, size_t len)
     if (error ||
         halo__payload_place(bytes, len, &head, raw, args, call->export->signature.arg_count))
         halo_panic("the host sent a malformed call");
+    halo__trace(HALO_EVENT_SERVE, function, call->request);
     if (call->export->rows) {
         serve_one(call, args);
+        halo__trace(HALO_EVENT_SERVED, function, call->request);
         return;
     }
     halo__serving++;
@@ -355,6 +371,7 @@ static void serve_call(struct halo_call *call, unsigned char *bytes, size_t len)
     if (!call->state)
         (void)halo_return(call, halo_void()); /* HALO_ETYPE where there has to be a result */
     halo__serving--;
+    halo__trace(HALO_EVENT_SERVED, function, call->request);
 }
 
 /* A message of so many bytes came with this post. */

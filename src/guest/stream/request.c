@@ -4,6 +4,7 @@
  */
 #include "stream.h"
 #include "../port.h"
+#include "../trace.h"
 
 #define IO_COUNT 64u /* more come from the heap */
 #define BUF_MAX 128u
@@ -224,13 +225,16 @@ static bool may_go(const struct window *window)
 /* Into the ring. False where it does not fit now, which is only until others were answered. */
 static bool go(struct window *window, struct halo_future *future)
 {
+    struct halo_token token;
     struct halo_send send;
     int error = build(&send, future);
 
     if (!error) {
-        error = halo_send_submit(&send, (uintptr_t)&future->op, NULL);
+        error = halo_send_submit(&send, (uintptr_t)&future->op, &token);
         if (error)
             give_up(&send, future);
+        else
+            halo__trace(HALO_EVENT_SUBMIT, halo_token_id(token), 0);
     }
     if (error == HALO_ENOMEM || error == HALO_EFULL)
         return false;

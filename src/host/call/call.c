@@ -65,9 +65,15 @@ void halo__calls_init(struct halo_calls *calls, struct halo_port *port, struct h
     halo__port_attach(port, &service, calls);
 }
 
+void halo__calls_watch(struct halo_calls *calls)
+{
+    calls->watches = calls->measures || calls->port->trace;
+}
+
 void halo__calls_measure(struct halo_calls *calls, bool measures)
 {
     calls->measures = measures;
+    halo__calls_watch(calls);
     for (uint32_t i = 0; i < HALO_NUMBERS && !measures; i++)
         calls->begun[i].ns = 0;
 }

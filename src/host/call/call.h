@@ -94,11 +94,13 @@ struct halo_calls {
     uint32_t number_count, next_number;
     struct {
         uint64_t exits; /* of the guest, before it went out */
-        int64_t ns;     /* the time then, or 0: it is not measured */
+        uint32_t function;
+        int64_t ns; /* the time then, or 0: it is not measured */
     } begun[HALO_NUMBERS];
-    bool measures;                                     /* how long calls take */
-    uint64_t answered;                                 /* how many answers came, ever */
-    uint64_t reported;                                 /* how many of them halo_poll has told of */
+    bool measures;     /* how long calls take */
+    bool watches;      /* calls of the host's functions: they are measured, or traced */
+    uint64_t answered; /* how many answers came, ever */
+    uint64_t reported; /* how many of them halo_poll has told of */
     struct halo_rows *aggregates[HALO_AGGREGATES_MAX]; /* whose states are open, by their numbers */
 
     /* What cannot be understood, where it has a name. */
@@ -116,6 +118,8 @@ void halo__calls_free(struct halo_calls *calls);
 
 /* From now on how long calls take is measured, or no longer. */
 void halo__calls_measure(struct halo_calls *calls, bool measures);
+/* Whether there is a trace has changed. */
+void halo__calls_watch(struct halo_calls *calls);
 
 /* Whether any call of the host's is not answered. */
 static inline bool halo__calls_pending(const struct halo_calls *calls)

@@ -55,8 +55,10 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
         message.length = sizeof(deferred);
     }
     halo__observe(&calls->stats.room_out, buffer->parked.writable_len - HALO_PAYLOAD);
+    HALO_TRACE(calls->port->trace, CALL_OUT, future->function, future->request);
     halo__port_post(calls->port, buffer, message);
     halo__count(&calls->stats.sent, 1);
+    calls->begun[future->request % HALO_NUMBERS].function = future->function;
     calls->begun[future->request % HALO_NUMBERS].exits = calls->port->exits;
     calls->begun[future->request % HALO_NUMBERS].ns = calls->measures ? halo__now() : 0;
 }
@@ -185,6 +187,7 @@ static void observe(struct halo_calls *calls, uint32_t request)
 {
     const uint32_t place = request % HALO_NUMBERS;
 
+    HALO_TRACE(calls->port->trace, RETURN_OUT, calls->begun[place].function, request);
     halo__observe(&calls->stats.exits_out, calls->port->exits - calls->begun[place].exits);
     if (calls->begun[place].ns)
         halo__observe(&calls->stats.call_out_ns, (uint64_t)(halo__now() - calls->begun[place].ns));

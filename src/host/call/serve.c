@@ -127,14 +127,25 @@ struct halo_sandbox *halo_call_sandbox(struct halo_call *call)
     return call->calls->box;
 }
 
-/* Apart, so that calls which nobody measures are as quick as they were. */
-__attribute__((noinline)) static void call_measured(struct halo_call *call,
-                                                    const struct halo_value *args)
+/* Which function is called, from 1. */
+static uint32_t index_of(const struct halo_call *call)
 {
-    const int64_t start = halo__now();
+    return (uint32_t)(call->provided - call->calls->functions.provided) + 1;
+}
 
+/* Apart, so that calls which nobody looks at are as quick as they were. */
+__attribute__((noinline)) static void call_watched(struct halo_call *call,
+                                                   const struct halo_value *args)
+{
+    struct halo_calls *calls = call->calls;
+    const uint32_t chain = halo__traced_chain(HALO_QUEUE_G2H, call->request);
+    const int64_t start = calls->measures ? halo__now() : 0;
+
+    HALO_TRACE(calls->port->trace, CALL, index_of(call), chain);
     call->provided->function(call, args, call->provided->context);
-    halo__observe(&call->calls->stats.call_ns, (uint64_t)(halo__now() - start));
+    HALO_TRACE(calls->port->trace, RETURN, index_of(call), chain);
+    if (start)
+        halo__observe(&calls->stats.call_ns, (uint64_t)(halo__now() - start));
 }
 
 /* With its values in private memory: call. */
@@ -147,10 +158,13 @@ static void call_function(struct halo_call *call, const struct halo_value *args)
     call->calls->innermost = call;
     halo__count(&call->calls->stats.served, 1);
     call->calls->port->serving++;
-    if (call->calls->measures)
-        call_measured(call, args);
-    else
+    if (call->calls->watches) {
+        call_watched(call, args);
+    } else {
+        HALO_PROBE(CALL, index_of(call), halo__traced_chain(HALO_QUEUE_G2H, call->request));
         provided->function(call, args, provided->context);
+        HALO_PROBE(RETURN, index_of(call), halo__traced_chain(HALO_QUEUE_G2H, call->request));
+    }
     call->calls->port->serving--;
     call->calls->innermost = call->outer;
     if (!call->answered)

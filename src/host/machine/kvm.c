@@ -493,6 +493,11 @@ static uint64_t kvm_where(struct halo_machine *machine)
     return state->run->s.regs.regs.rip;
 }
 
+static void kvm_ahead(struct halo_machine *machine, uint64_t *ahead)
+{
+    halo__kvm_ahead(((struct kvm_state *)machine->state)->vcpu, ahead);
+}
+
 static void kvm_look(struct halo_machine *machine, struct halo_processor *processor)
 {
     const struct kvm_state *state = machine->state;
@@ -575,6 +580,7 @@ const struct halo_backend halo__kvm = {
     .where = kvm_where,
     .cpu = kvm_cpu,
     .look = kvm_look,
+    .ahead = kvm_ahead,
     .protect = kvm_protect,
     .restart = kvm_restart,
     .destroy = kvm_destroy,

@@ -1,6 +1,7 @@
 /* What a vCPU's registers are, for whoever is told of a guest's end. */
 #include "kvm_tables.h"
 #include <string.h>
+#include <sys/ioctl.h>
 
 static bool has_error_code(uint32_t vector)
 {
@@ -54,4 +55,24 @@ void halo__kvm_look(const struct kvm_regs *regs, const unsigned char *system,
     processor->rip = frame.words[KVM_FRAME_RIP];
     processor->rflags = frame.words[KVM_FRAME_RFLAGS];
     processor->rsp = frame.words[KVM_FRAME_RSP];
+}
+
+void halo__kvm_ahead(int vcpu, uint64_t *ahead)
+{
+    uint64_t offset = 0;
+    const struct kvm_device_attr attribute = {
+        .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t)&offset};
+    struct {
+        struct kvm_msrs msrs;
+        struct kvm_msr_entry entry;
+    } get = {.msrs = {.nmsrs = 1}, .entry = {.index = 0x10}}; /* the counter itself */
+    uint64_t before;
+
+    if (ioctl(vcpu, KVM_GET_DEVICE_ATTR, &attribute) == 0) {
+        *ahead = offset;
+        return;
+    }
+    before = __builtin_ia32_rdtsc(); /* Linux before 5.16 */
+    if (ioctl(vcpu, KVM_GET_MSRS, &get) == 1)
+        *ahead = get.entry.data - (before + (__builtin_ia32_rdtsc() - before) / 2);
 }

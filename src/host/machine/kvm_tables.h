@@ -53,6 +53,11 @@ struct kvm_frame {
 bool halo__kvm_frame(const struct kvm_regs *regs, const unsigned char *system,
                      struct kvm_frame *frame);
 
+/* By how much its time stamp counter is ahead of the host's; where that cannot be had, *ahead
+ * stays.
+ */
+void halo__kvm_ahead(int vcpu, uint64_t *ahead);
+
 /* Registers of a vCPU, to be looked at; in a stub those with which it came there. */
 void halo__kvm_look(const struct kvm_regs *regs, const unsigned char *system,
                     struct halo_processor *processor);

@@ -463,7 +463,14 @@ int halo__layout_renew(struct halo_machine *machine, uint64_t epoch)
     place(machine, boot + offsetof(struct halo_boot, epoch), &machine->epoch,
           sizeof(machine->epoch));
     place(machine, boot + offsetof(struct halo_boot, poll_ticks), &poll_ticks, sizeof(poll_ticks));
+    halo__layout_trace(machine, machine->trace);
     return 0;
+}
+
+void halo__layout_trace(struct halo_machine *machine, uint32_t trace)
+{
+    machine->trace = trace;
+    place(machine, machine->layout.boot + offsetof(struct halo_boot, trace), &trace, sizeof(trace));
 }
 
 void halo__layout_system(const struct halo_layout *layout,

@@ -124,6 +124,9 @@ struct halo_backend {
     /* The registers where the guest was left, as far as they can be had. To be shown, and no more.
      */
     void (*look)(struct halo_machine *machine, struct halo_processor *processor);
+    /* By how much the guest's time stamp counter is ahead of the host's, of a guest that does not
+     * run; where that cannot be had *ahead stays. NULL: they are the same. */
+    void (*ahead)(struct halo_machine *machine, uint64_t *ahead);
     /* After a HALO_EXIT_PROTECT: do it, where `refusal` is 0, and tell the guest. */
     int (*protect)(struct halo_machine *machine, const struct halo_exit *exit, int refusal);
     /*
@@ -154,6 +157,7 @@ struct halo_machine {
     uint64_t counter_rate;     /* of the guest's time stamp counter; 0: the backend has no word */
     uint64_t image;            /* serial of what the memory was last, struct halo_image, or 0 */
     uint64_t epoch;            /* of the boot page */
+    uint32_t trace;            /* and what it says of the guest's own events */
     struct halo_features told; /* halo__machine_told */
     unsigned char *prots; /* of each page, enum halo_prot; NULL: those of the layout's ranges */
     int64_t first_ns;     /* the clock, and the host's counter at that time */
@@ -260,6 +264,8 @@ bool halo__layout_next(const struct halo_machine *machine, uint64_t *at, struct 
 
 /* Whether both are of machines that need not differ. */
 bool halo__layout_is_same(const struct halo_layout *a, const struct halo_layout *b);
+/* Say in the boot page whether the guest records events, and in which trace. */
+void halo__layout_trace(struct halo_machine *machine, uint32_t trace);
 /* Have the kernel find the memory that the host touches all the time. */
 int halo__layout_find(struct halo_machine *machine);
 /* What a guest must not have twice is drawn again, as of an epoch after this one. */

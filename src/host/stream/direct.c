@@ -59,6 +59,7 @@ void halo__direct_consume(struct halo_streams *streams, struct halo_stream *stre
     request->done += len;
     stream->stats.bytes_out += len;
     halo__count(&streams->total.bytes_out, len);
+    HALO_TRACE(streams->port->trace, WRITE, halo__stream_handle(streams, stream), len);
     if (HALO_STREAM_HEAD + request->done == request->parked.readable_len)
         halo__flow_finish_write(streams, stream);
 }

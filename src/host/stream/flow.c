@@ -88,6 +88,7 @@ void halo__flow_finish_read(struct halo_streams *streams, struct halo_stream *st
 
     stream->stats.bytes_in += len;
     halo__count(&streams->total.bytes_in, len);
+    HALO_TRACE(streams->port->trace, READ, halo__stream_handle(streams, stream), len);
     halo__port_answer(streams->port, request, HALO_KIND_ANSWER,
                       len == 0 && room > 0 ? HALO_MESSAGE_END : 0, (uint32_t)len);
     remove_first(streams, &stream->in, request, room);
@@ -265,6 +266,7 @@ static void account(struct halo_streams *streams, struct halo_stream *stream, ui
 {
     stream->stats.bytes_out += n;
     halo__count(&streams->total.bytes_out, n);
+    HALO_TRACE(streams->port->trace, WRITE, halo__stream_handle(streams, stream), n);
     while (n > 0) {
         struct halo_request *request = halo__flow_first(streams, &stream->out);
         const uint64_t left = weight(request) - request->done;
