@@ -111,6 +111,27 @@ int halo_dump(struct halo_sandbox *box, int fd, uint32_t flags);
  */
 int halo_inspect(struct halo_sandbox *box, int listener, uint32_t flags);
 
+/* --- Where a guest is, again and again -------------------------------------------------------- */
+
+/*
+ * Is called with a guest that does not run meanwhile, on the thread that runs it: halo_backtrace
+ * and halo_processor tell where it is. `runs`: it was stopped in its code; else it waits for its
+ * host.
+ */
+typedef void halo_sampler(struct halo_sandbox *box, bool runs, void *context);
+
+#define HALO_SAMPLE_NS_MIN 100000
+
+/*
+ * From the next function on that runs the guest have `sampler` called about every `interval_ns`
+ * nanoseconds while the guest is being run, and stop it for that where it computes; NULL: no more.
+ * The time in functions of the host's is not sampled, nor is what such a function was late for. Of
+ * samples that are missed one is made up for. Returns 0; HALO_EINVAL for less than
+ * HALO_SAMPLE_NS_MIN; HALO_EBUSY, HALO_ESTATE.
+ */
+int halo_sample(struct halo_sandbox *box, int64_t interval_ns, halo_sampler *sampler,
+                void *context);
+
 /* --- A guest's log ---------------------------------------------------------------------------- */
 
 /* A line of it: the guest's choice, but for what was judged. */

@@ -49,6 +49,29 @@ int halo_backtrace(struct halo_sandbox *box, struct halo_frame *frames, uint32_t
     return halo__box_leave(box, result);
 }
 
+/* --- Samples ---------------------------------------------------------------------------------- */
+
+int halo_sample(struct halo_sandbox *box, int64_t interval_ns, halo_sampler *sampler, void *context)
+{
+    struct halo_loop *loop = &box->loop;
+    int error = halo__box_enter(box);
+
+    if (error)
+        return error;
+    if (sampler && interval_ns < HALO_SAMPLE_NS_MIN)
+        error = halo__fail(&box->words, HALO_EINVAL,
+                           "a sample every %lld ns: %d is the shortest interval",
+                           (long long)interval_ns, HALO_SAMPLE_NS_MIN);
+    else {
+        loop->sampler = sampler;
+        loop->sample_context = context;
+        loop->sample_interval = interval_ns;
+        box->machine.sample_ns = sampler ? interval_ns : 0; /* from the next run on */
+        loop->sample_next = sampler ? halo__deadline(interval_ns) : 0;
+    }
+    return halo__box_leave(box, error);
+}
+
 /* --- The core file ---------------------------------------------------------------------------- */
 
 #define NAME "CORE"

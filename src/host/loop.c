@@ -24,11 +24,32 @@ static int panic(struct halo_loop *loop, uint64_t address, uint64_t len)
     return halo__fail(loop->words, HALO_EPANIC, "the guest panicked: %s", text);
 }
 
+static bool is_sampled_now(const struct halo_loop *loop)
+{
+    return loop->sampler && halo__now() >= loop->sample_next;
+}
+
+/* The guest stands still: let the program that samples it look. */
+static void sample(struct halo_loop *loop)
+{
+    int64_t now;
+
+    if (loop->runner.has_guest || loop->state != HALO_STATE_RUNNING)
+        return;
+    loop->sampler(loop->watch_box, loop->is_inside, loop->sample_context);
+    now = halo__now();
+    loop->sample_next += loop->sample_interval;
+    if (loop->sample_next < now)
+        loop->sample_next = now;
+}
+
 /* Let the program that watches look, where it is time. */
 static void look(struct halo_loop *loop)
 {
     int64_t now;
 
+    if (is_sampled_now(loop))
+        sample(loop);
     if (!loop->watch || (now = halo__now()) < loop->watch_next)
         return;
     if (loop->watch_next > 0)
@@ -76,6 +97,8 @@ static int wait(struct halo_loop *loop)
     }
     if (loop->watch && loop->watch_next < until)
         until = loop->watch_next;
+    if (loop->sampler && loop->sample_next < until)
+        until = loop->sample_next;
     if (loop->wake && loop->wake < until && loop->poller.urgent_count == 0)
         until = loop->wake;
     if (loop->poller.again && loop->poller.again < until)
@@ -304,7 +327,8 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
                              */
         if (halo__interrupt_is_wanted(&loop->machine->interrupt))
             return HALO_EINTERRUPTED;
-        return (loop->limits.any || loop->runner.is_there) && halo__now() < loop->deadline
+        return (loop->limits.any || loop->sampler || loop->runner.is_there) &&
+                       halo__now() < loop->deadline
                    ? 0
                    : HALO_ETIMEDOUT;
     case HALO_EXIT_PROTECT:
@@ -354,6 +378,8 @@ static inline int run(struct halo_loop *loop, struct halo_exit *exit)
         if (error)
             return halo__loop_end(loop, error);
     }
+    if (loop->sampler && loop->sample_next < deadline)
+        deadline = loop->sample_next;
     HALO_TRACE(loop->port->trace, ENTER, 0, 0);
     if (loop->runner.is_there) { /* each exit is looked at where exits are counted */
         if (!loop->is_inside)
@@ -382,6 +408,8 @@ static int64_t end_of_sleep(const struct halo_loop *loop)
 
     if (loop->watch && loop->watch_next < until)
         until = loop->watch_next;
+    if (loop->sampler && loop->sample_next < until)
+        until = loop->sample_next;
     if (loop->poller.again && loop->poller.again < until)
         until = loop->poller.again;
     return until;
@@ -426,7 +454,7 @@ static int attend(struct halo_loop *loop, struct halo_exit *exit)
 {
     int error = 0;
 
-    if (!halo__runner_is_back(&loop->runner)) {
+    if (!halo__runner_is_back(&loop->runner) && !is_sampled_now(loop)) {
         const uint64_t now = __builtin_ia32_rdtsc();
 
         if (is_over(loop, now))

@@ -57,6 +57,10 @@ struct halo_loop {
     void *watch_context;
     struct halo_sandbox *watch_box;
     int64_t watch_interval, watch_next;
+    /* halo_sample, of the same sandbox */
+    void (*sampler)(struct halo_sandbox *box, bool runs, void *context);
+    void *sample_context;
+    int64_t sample_interval, sample_next;
 };
 
 /*

@@ -379,6 +379,7 @@ int tool_call(int argc, char **argv)
     const char *from = NULL;
     struct tool_options options = {.timeout_ns = HALO_FOREVER};
     struct halo_sandbox *box = NULL;
+    struct profile *profile = NULL;
     int option, error, code, trace = -1;
 
     opterr = 0; /* tool_wrong_option tells */
@@ -413,8 +414,11 @@ int tool_call(int argc, char **argv)
     if (!code)
         code = tool_trace_begin("call", box, &options, &trace);
     if (!code)
+        code = tool_profile_begin("call", box, &options, &profile);
+    if (!code)
         code = tool_trace_end("call", box, trace,
                               serve(box, &options, argv + optind, (uint32_t)(argc - optind)));
+    code = tool_profile_end("call", box, profile, code);
     halo_close(box);
     return tool_printed(" call", code);
 }

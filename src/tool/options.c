@@ -106,6 +106,10 @@ static int trace_option(const char *command, struct tool_options *options, int o
         options->trace = value;
         return 0;
     }
+    if (option == TOOL_PROFILE) {
+        options->profile = value;
+        return 0;
+    }
     if (option != TOOL_TRACE_EVENTS)
         return tool_dump_option(options, option, value);
     if (!parse_len(value, 0, 1, HALO_TRACE_MAX, &count))

@@ -232,6 +232,7 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
 static int run(const struct run_options *options)
 {
     struct halo_sandbox *box = NULL;
+    struct profile *profile = NULL;
     int input = STDIN_FILENO, core = -1, trace = -1, code = 0, error = 0;
 
     if (options->help) {
@@ -252,7 +253,10 @@ static int run(const struct run_options *options)
     if (!error)
         error = tool_trace_begin("run", box, &options->common, &trace);
     if (!error)
+        error = tool_profile_begin("run", box, &options->common, &profile);
+    if (!error)
         error = tool_trace_end("run", box, trace, run_in(box, options, input, core, &code));
+    error = tool_profile_end("run", box, profile, error);
     halo_close(box);
     if (input != STDIN_FILENO)
         close(input);

@@ -217,8 +217,10 @@ bool tool_symbols_find(const uint64_t *addresses, uint32_t count, struct tool_pl
         return false;
     memcpy(question.addresses, addresses, count * sizeof(*addresses));
     is_known = ask(&question) && hear(&answer);
-    close(asked);
-    asked = -1;
+    if (!is_known) {
+        close(asked);
+        asked = -1;
+    }
     for (uint32_t i = 0; i < count && is_known; i++) {
         places[i] = answer.places[i];
         make_fit(places[i].function, sizeof(places[i].function));

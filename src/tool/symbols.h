@@ -1,8 +1,8 @@
 /*
  * Names for addresses of a guest. The guest's file, which has them, may say anything; so a process
  * reads it that can do nothing else: it is forked before the guest is opened, confines itself when
- * it has the file in memory, answers once, and is killed where it takes too long. What goes wrong
- * with it costs the names. Its answers are judged as the guest's own.
+ * it has the file in memory, answers as often as it is asked, and is given up where it takes too
+ * long. What goes wrong with it costs the names. Its answers are judged as the guest's own.
  */
 #ifndef HALO_SRC_TOOL_SYMBOLS_H
 #define HALO_SRC_TOOL_SYMBOLS_H
@@ -25,7 +25,8 @@ struct tool_place {
 /* Whose guest it is going to be. Without effect where it cannot be had. */
 void tool_symbols_begin(const char *path);
 
-/* Places of so many addresses, SYMBOLS_MAX at most: false where nothing is known of any. Once. */
+/* Places of so many addresses, SYMBOLS_MAX at most: false where nothing is known of any, now or
+ * later. */
 bool tool_symbols_find(const uint64_t *addresses, uint32_t count, struct tool_place *places);
 
 /* --- In that process -------------------------------------------------------------------------- */

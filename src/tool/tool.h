@@ -17,6 +17,7 @@
  *     live.c       halo run --inspect
  *     progress.c   how far a long transfer is
  *     trace.c      a trace for Perfetto
+ *     profile.c    where the guest spends its time, for flame graphs and pprof (profile_pprof.c)
  *     tell.c       what has gone wrong, in words or as JSON
  *     symbols.c    names for a guest's addresses, from a process of their own (elf_symbols.c,
  *                  lines.c)
@@ -94,6 +95,7 @@ struct tool_options {
     int64_t timeout_ns;
     const char *trace; /* a file for one, or NULL */
     uint32_t trace_events;
+    const char *profile; /* a file for one, or NULL */
     bool stats;
     bool quiet;
     const char *dump; /* --dump-on-error, or NULL */
@@ -116,6 +118,7 @@ struct tool_options {
         {"threaded", no_argument, NULL, TOOL_THREADED},                                            \
         {"dump-on-error", required_argument, NULL, TOOL_DUMP},                                     \
         {"dump-memory", no_argument, NULL, TOOL_DUMP_MEMORY},                                      \
+        {"profile", required_argument, NULL, TOOL_PROFILE},                                        \
         {"trace", required_argument, NULL, TOOL_TRACE},                                            \
         {"trace-events", required_argument, NULL, TOOL_TRACE_EVENTS},                              \
     {                                                                                              \
@@ -135,6 +138,7 @@ struct tool_options {
 #define TOOL_DUMP_MEMORY 267
 #define TOOL_TRACE 268
 #define TOOL_TRACE_EVENTS 269
+#define TOOL_PROFILE 270
 #define TOOL_USAGE                                                                                 \
     "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"         \
     "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n"      \
@@ -146,6 +150,7 @@ struct tool_options {
     "      --dump-memory    with the guest's memory in it, secrets and all\n"                      \
     "      --exit-limit N   stop the guest when it leaves for its host so often in a second\n"     \
     "      --pool KIB       memory for buffers (a quarter of -m, 2 to 4 MiB)\n"                    \
+    "      --profile FILE   write where the guest spends its time, by samples of its calls\n"      \
     "      --queue N        descriptors of the queue to the host (as many as the guest takes)\n"   \
     "  -q, --quiet          do not show how far a long transfer is\n"                              \
     "      --reserve        find all of guest memory before the guest begins, or fail\n"           \
@@ -170,6 +175,13 @@ int tool_open_written(const char *command, const char *path, int *fd);
 int tool_trace_begin(const char *command, struct halo_sandbox *box,
                      const struct tool_options *options, int *fd);
 int tool_trace_end(const char *command, struct halo_sandbox *box, int fd, int code);
+
+/* A profile, where one is asked for, in the same way. */
+struct profile;
+int tool_profile_begin(const char *command, struct halo_sandbox *box,
+                       const struct tool_options *options, struct profile **made);
+int tool_profile_end(const char *command, struct halo_sandbox *box, struct profile *profile,
+                     int code);
 
 /* What getopt has found wrong with the words is told; TOOL_EXIT_USAGE. */
 int tool_wrong_option(const char *command, int argc, char **argv, int option);

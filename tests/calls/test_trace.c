@@ -4,6 +4,7 @@
  */
 #include "functions.h"
 #include <fcntl.h>
+#include <halo/inside.h>
 #include <halo/trace.h>
 #include <unistd.h>
 
@@ -191,6 +192,56 @@ static void trc_02_what_a_guest_records_is_judged(void **state)
     close(fd);
 }
 
+/* --- Samples ---------------------------------------------------------------------------------- */
+
+static struct {
+    unsigned all, running, with_frames;
+} samples;
+
+static void sample(struct halo_sandbox *of, bool runs, void *context)
+{
+    struct halo_frame frames[8];
+
+    assert_ptr_equal(of, box);
+    assert_ptr_equal(context, &samples);
+    samples.all++;
+    samples.running += runs;
+    samples.with_frames += halo_backtrace(of, frames, 8) > 0;
+}
+
+/* However slow the machine is: it computes until there are some. */
+static void samples_tell_where_a_guest_computes(void **state)
+{
+    const struct halo_value rounds = halo_u64(UINT64_MAX);
+    unsigned before;
+
+    open_functions(state);
+    memset(&samples, 0, sizeof(samples));
+    assert_int_equal(halo_sample(box, HALO_SAMPLE_NS_MIN - 1, sample, &samples), HALO_EINVAL);
+    assert_int_equal(halo_sample(box, 1000000, sample, &samples), 0);
+    assert_int_equal(
+        halo_call_start(box, &future, function("spin", FN(HALO_I32, HALO_U64)), &rounds, 1), 0);
+    while (samples.running < 5)
+        assert_int_equal(halo_wait(&future, SECONDS / 20), HALO_ETIMEDOUT);
+    assert_true(samples.with_frames > 0);
+    assert_int_equal(halo_sample(box, 0, NULL, NULL), 0);
+    before = samples.all;
+    assert_int_equal(halo_wait(&future, SECONDS / 20), HALO_ETIMEDOUT);
+    assert_int_equal(samples.all, before);
+    halo_future_free(&future);
+}
+
+/* Nothing that a guest computes is another because it was stopped on the way. */
+static void a_guest_that_is_sampled_goes_on_where_it_was(void **state)
+{
+    open_functions(state);
+    memset(&samples, 0, sizeof(samples));
+    assert_int_equal(halo_sample(box, HALO_SAMPLE_NS_MIN, sample, &samples), 0);
+    for (int i = 0; i < 500 || samples.all < 5; i++)
+        call_twice_plus(i);
+    assert_int_equal(halo_sample(box, 0, NULL, NULL), 0);
+}
+
 /* From where the descriptor is: a file that begins and ends as JSON does. */
 static void a_file_is_written(void **state)
 {
@@ -225,6 +276,8 @@ int main(int argc, char **argv)
         TEST(trc_01_records_are_only_looked_for_where_the_guest_may_lend),
         TEST(trc_02_what_a_guest_records_is_judged),
         TEST(a_file_is_written),
+        TEST(samples_tell_where_a_guest_computes),
+        TEST(a_guest_that_is_sampled_goes_on_where_it_was),
     };
 
     take_files(argc, argv);

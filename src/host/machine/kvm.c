@@ -295,20 +295,23 @@ static int kvm_enter(struct halo_machine *machine, int64_t deadline)
 {
     struct kvm_state *state = machine->state;
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
+    const bool repeats = machine->counts_cpu || machine->sample_ns; /* looked at in between */
+    const int64_t every =
+        machine->sample_ns && machine->sample_ns < REPEAT_NS ? machine->sample_ns : REPEAT_NS;
     struct itimerspec when = {
-        .it_interval = {0, REPEAT_NS},
+        .it_interval = {0, every},
         .it_value = {deadline / 1000000000, deadline % 1000000000},
     };
 
-    if (machine->counts_cpu) { /* it is to be looked at in between */
-        const int64_t soon = halo__now() + REPEAT_NS;
+    if (repeats) {
+        const int64_t soon = halo__now() + every;
         const int64_t first = soon < deadline ? soon : deadline;
 
         when.it_value = (struct timespec){first / 1000000000, first % 1000000000};
     }
     if (set_mask(state) < 0)
         return failed(machine, "cannot set the signal mask of a vCPU");
-    if (deadline == HALO_FOREVER && !machine->counts_cpu)
+    if (deadline == HALO_FOREVER && !repeats)
         return 0;
     event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
     if (timer_create(CLOCK_MONOTONIC, &event, &state->timer) < 0)

@@ -153,6 +153,7 @@ struct halo_machine {
     bool is_auto;                    /* the backend may still become the other one */
     bool is_strict;                  /* every namespace is asked for, or there is no sandbox */
     bool counts_cpu;                 /* what backend->cpu tells is asked for */
+    int64_t sample_ns;               /* how often it is to be looked at while it runs, or 0 */
     int64_t cpu_ns;                  /* of KVM: in all runs so far */
     uint64_t counter_rate;     /* of the guest's time stamp counter; 0: the backend has no word */
     uint64_t image;            /* serial of what the memory was last, struct halo_image, or 0 */
