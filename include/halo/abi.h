@@ -8,6 +8,7 @@
 #ifndef HALO_ABI_H
 #define HALO_ABI_H
 
+#include <halo/abi_linux.h>
 #include <halo/language.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -128,7 +129,7 @@ struct halo_boot {
     uint32_t log_max;    /* HALO_LOG_MAX where the host takes lines of a log, or 0 */
     uint32_t trace; /* not 0: the guest records events (halo/events.h); another number: anew. It may
                        change while the guest is at its doorbell */
-    uint32_t unused;
+    uint32_t patches; /* HALO_PATCHES where the host rewrites call sites, or 0 */
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -165,29 +166,10 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, arguments_max) == 316, "boot page 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, poll_ticks) == 320, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, log_max) == 324, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, trace) == 328, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, patches) == 332, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 336, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
-
-/*
- * A program of Linux's, beside which the host has put a runtime that starts it: where it is, in the
- * boot page, at this offset.
- */
-#define HALO_PROGRAM_OFFSET 1024u
-#define HALO_PROGRAM_PIECES 24u
-
-struct halo_program_start {
-    uint64_t entry;
-    uint64_t headers; /* address of its program headers, or 0: they are not in memory */
-    uint32_t header_count;
-    uint32_t piece_count;
-    struct {
-        uint64_t base, len;
-        uint64_t prot;             /* bits: 1 it can be read, 2 written, 4 executed */
-    } pieces[HALO_PROGRAM_PIECES]; /* its memory, by whole pages */
-};
-
-HALO_STATIC_ASSERT(sizeof(struct halo_program_start) == 600, "boot page layout");
 
 /*
  * What the register fs points to, in the boot page's second half: what compilers for x86-64 expect
@@ -311,6 +293,7 @@ enum halo_doorbell {
                                  stream that the program could not write to; does not come back */
     HALO_DOORBELL_PANIC = 4,  /* a: address of a message, b: its length; does not come back */
     HALO_DOORBELL_PUSHED = 5, /* there is a message on the stack to the host; comes back with one */
+    HALO_DOORBELL_PATCH = 6,  /* a: address of a `syscall` instruction that traps too often */
 };
 
 enum halo_wait_for {

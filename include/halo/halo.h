@@ -175,6 +175,12 @@ struct halo_options {
      */
     bool threaded;
     uint32_t poll_ns;
+    /*
+     * The code of a program of Linux's stays as its file has it. Without this the host rewrites
+     * places that make many system calls, so that these need not trap (docs/linux.md). It writes
+     * there alone, and the guest can write no more of its code than before.
+     */
+    bool keep_code;
 };
 
 #define HALO_POLL_DEFAULT 40000u

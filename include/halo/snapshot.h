@@ -81,9 +81,9 @@ int halo_restore(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
 
 /*
  * A new sandbox that goes on from a snapshot. Of the options those count that are not the guest's:
- * backend, strict, reserve, held_max, exit_max, cpu_ms and exits_per_second. On KVM, without
- * reserve, it shares the snapshot's pages with all others until it writes them; the snapshot may be
- * freed before it. Returns as halo_open, and halo_restore.
+ * backend, strict, reserve, held_max, exit_max, cpu_ms, exits_per_second and keep_code. On KVM,
+ * without reserve, it shares the snapshot's pages with all others until it writes them; the
+ * snapshot may be freed before it. Returns as halo_open, and halo_restore.
  */
 int halo_open_snapshot(struct halo_sandbox **box, const struct halo_snapshot *snapshot,
                        const struct halo_options *options);

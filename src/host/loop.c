@@ -281,6 +281,9 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
     case HALO_DOORBELL_PANIC:
         halo__count(&loop->port->other_exits, 1);
         return halo__loop_end(loop, panic(loop, exit->a, exit->b));
+    case HALO_DOORBELL_PATCH:
+        error = halo__machine_patch(loop->machine, exit->a);
+        return error ? halo__loop_end(loop, error) : 0;
     case HALO_DOORBELL_PUSHED:
         halo__count(&loop->port->other_exits, 1);
         if (loop->port->on_stacks)

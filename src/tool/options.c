@@ -118,12 +118,34 @@ static int trace_option(const char *command, struct tool_options *options, int o
     return 0;
 }
 
+/* What takes no value: where it is asked for, or NULL. */
+static bool *flag_of(struct halo_options *options, int option)
+{
+    switch (option) {
+    case TOOL_RESERVE:
+        return &options->reserve;
+    case TOOL_THREADED:
+        return &options->threaded;
+    case TOOL_KEEP_CODE:
+        return &options->keep_code;
+    case TOOL_STRICT:
+        return &options->strict;
+    default:
+        return NULL;
+    }
+}
+
 int tool_option(const char *command, struct tool_options *options, int option, const char *value)
 {
     static const char *const backends[] = {"auto", "kvm", "process"};
     static const char *const transports[] = {"ring", "stack"};
+    bool *flag = flag_of(&options->sandbox, option);
     int choice;
 
+    if (flag) {
+        *flag = true;
+        return 0;
+    }
     switch (option) {
     case 'b':
         choice = choose(value, backends, 3);
@@ -171,15 +193,6 @@ int tool_option(const char *command, struct tool_options *options, int option, c
         return parse_exits(value, &options->sandbox.exits_per_second)
                    ? 0
                    : wrong(command, "exits in a second are a number from 1 to 1e8, not", value);
-    case TOOL_RESERVE:
-        options->sandbox.reserve = true;
-        return 0;
-    case TOOL_THREADED:
-        options->sandbox.threaded = true;
-        return 0;
-    case TOOL_STRICT:
-        options->sandbox.strict = true;
-        return 0;
     case TOOL_TRANSPORT:
         choice = choose(value, transports, 2);
         if (choice < 0)

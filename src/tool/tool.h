@@ -115,6 +115,7 @@ struct tool_options {
         {"cpu-limit", required_argument, NULL, TOOL_CPU},                                          \
         {"exit-limit", required_argument, NULL, TOOL_EXITS},                                       \
         {"reserve", no_argument, NULL, TOOL_RESERVE},                                              \
+        {"keep-code", no_argument, NULL, TOOL_KEEP_CODE},                                          \
         {"threaded", no_argument, NULL, TOOL_THREADED},                                            \
         {"dump-on-error", required_argument, NULL, TOOL_DUMP},                                     \
         {"dump-memory", no_argument, NULL, TOOL_DUMP_MEMORY},                                      \
@@ -139,6 +140,7 @@ struct tool_options {
 #define TOOL_TRACE 268
 #define TOOL_TRACE_EVENTS 269
 #define TOOL_PROFILE 270
+#define TOOL_KEEP_CODE 271
 #define TOOL_USAGE                                                                                 \
     "  -b, --backend KIND   kvm, process, or auto (the default: kvm where it is usable)\n"         \
     "  -m, --memory MIB     memory of the guest, 6 to 1024 MiB (16); 16M, 1G are fine, too\n"      \
@@ -149,6 +151,7 @@ struct tool_options {
     "                       go on: what halo inspect shows; else FILE stays empty\n"               \
     "      --dump-memory    with the guest's memory in it, secrets and all\n"                      \
     "      --exit-limit N   stop the guest when it leaves for its host so often in a second\n"     \
+    "      --keep-code      a program of Linux's: rewrite no place of many system calls\n"         \
     "      --pool KIB       memory for buffers (a quarter of -m, 2 to 4 MiB)\n"                    \
     "      --profile FILE   write where the guest spends its time, by samples of its calls\n"      \
     "      --queue N        descriptors of the queue to the host (as many as the guest takes)\n"   \

@@ -6,6 +6,9 @@
  */
 #include "entry.h"
 #include "handler.h"
+#ifdef HALO_RUNTIME
+#include "patch.h"
+#endif
 #include "../port.h"
 
 #define STACK_LEN 65536
@@ -73,16 +76,30 @@ __asm__(".pushsection .text\n"
         ".popsection\n");
 
 #ifdef HALO_RUNTIME
-/* What the host enters, and 16 bytes behind it where it leads system calls: program.c. */
+/*
+ * What the host enters; 16 bytes behind it where it leads system calls that trap, and another 16
+ * where rewritten call sites lead; then what these jump to, which the host writes. program.c.
+ */
 __asm__(".pushsection .text\n"
-        ".balign 16\n"
+        ".balign 64\n"
         ".hidden halo__runtime_head\n"
         ".globl halo__runtime_head\n"
         "halo__runtime_head:\n"
         "    jmp _start\n"
         "    .balign 16\n"
+        "    movb $1, halo__linux_trapped(%rip)\n"
         "    jmp halo__linux_entry\n"
+        "    .balign 16\n"
+        "    jmp halo__linux_entry\n"
+        "    .balign 64\n"
+        "    .skip 128 * 32\n" /* HALO_PATCHES * HALO_PATCH_LEN */
         ".popsection\n");
+
+_Static_assert(HALO_PATCHES *HALO_PATCH_LEN == 128 * 32 && HALO_PATCH_PLACE == 64 - 16 &&
+                   HALO_PATCH_ENTRY == 16,
+               "of the code above");
+
+uint8_t halo__linux_trapped __attribute__((visibility("hidden")));
 #else
 __asm__(/* The note that has the host lead system calls here. */
         ".pushsection .note.halo, \"a\", @note\n"
@@ -162,6 +179,12 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
         memcpy(seed, halo_boot_page()->seed, sizeof(seed));
         linux_reseed(&halo__linux, seed);
     }
+#ifdef HALO_RUNTIME
+    if (halo__linux_trapped) {
+        halo__linux_trapped = 0;
+        halo__linux_trap(&halo__linux, frame->rip, number);
+    }
+#endif
     halo__linux.sp = frame->rsp;
     if (number == RT_SIGRETURN)
         halo__linux_finish(&halo__linux, frame);

@@ -60,8 +60,8 @@ static uint64_t page_at(uint64_t address)
 /* --- Taking ----------------------------------------------------------------------------------- */
 
 /*
- * Pages that neither guest nor host can write, now or later; and the doorbell's, which is each
- * backend's own.
+ * Pages that neither guest nor host can write, now or later, but where call sites are rewritten,
+ * which is noted apart; and the doorbell's, which is each backend's own.
  */
 static void find_fixed(const struct halo_layout *layout, uint64_t *fixed)
 {
@@ -215,6 +215,7 @@ int halo__image_take(struct halo_machine *machine, struct halo_image *image)
     if (error)
         return halo__fail(machine->words, error, "no memory for a snapshot");
     machine->image = image->serial;
+    machine->has_patched = false;
     return 0;
 }
 
@@ -267,7 +268,7 @@ static int bring_back_page(struct halo_machine *machine, const struct halo_image
 static int bring_back_memory(struct halo_machine *machine, const struct halo_image *image,
                              uint64_t *copied)
 {
-    const bool same = machine->image == image->serial;
+    const bool same = machine->image == image->serial && !machine->has_patched;
     const uint64_t doorbell = page_at(image->layout.doorbell);
     uint64_t *const idle = calloc(word_count(machine), sizeof(*idle));
     uint64_t idle_count = 0;
@@ -294,8 +295,10 @@ static int bring_back_memory(struct halo_machine *machine, const struct halo_ima
     if (!error && idle_count > KEPT)
         give_back(machine, idle);
     free(idle);
-    if (!error)
+    if (!error) {
         machine->image = image->serial;
+        machine->has_patched = false;
+    }
     return error;
 }
 

@@ -6,6 +6,7 @@
  *     loader.c    an ELF file            -> bytes in guest memory, and the ranges that they need
  *     layout.c    ranges, boot page      -> one picture of guest memory for every backend
  *     backtrace.c where a guest is that has stopped, by its own registers and stack
+ *     patch.c     call sites of a program of Linux's, rewritten
  *     doorbell.c  the host's code in guest memory, by which a guest starts, leaves and comes back
  *     kvm.c, process.c                   -> run the guest until it leaves, and say why
  *
@@ -152,6 +153,8 @@ struct halo_machine {
     void *state;                     /* the backend's own */
     bool is_auto;                    /* the backend may still become the other one */
     bool is_strict;                  /* every namespace is asked for, or there is no sandbox */
+    bool keeps_code;                 /* nothing of a program's code is rewritten */
+    bool has_patched;                /* something was, since `image` was the memory's */
     bool counts_cpu;                 /* what backend->cpu tells is asked for */
     int64_t sample_ns;               /* how often it is to be looked at while it runs, or 0 */
     int64_t cpu_ns;                  /* of KVM: in all runs so far */
@@ -210,6 +213,12 @@ bool halo__layout_is_overflow(const struct halo_layout *layout, const struct hal
 /* After a HALO_EXIT_PROTECT: judge it, and have the backend do it or refuse it. 0, or an error of
  * the host's. */
 int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit);
+
+/*
+ * Rewrite the program's code around its `syscall` at that address, the guest's word, where it may
+ * be (patch.c); else nothing changes. 0, or HALO_ENOMEM, with words.
+ */
+int halo__machine_patch(struct halo_machine *machine, uint64_t site);
 
 /* What the guest is told of the processor. A process is asked for it here: where `cpuid` is
  * emulated that takes long, and few ask. */

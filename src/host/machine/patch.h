@@ -1,0 +1,26 @@
+/* How a call site of a program of Linux's is rewritten: a judge of bytes, and what comes of them.
+ */
+#ifndef HALO_SRC_MACHINE_PATCH_H
+#define HALO_SRC_MACHINE_PATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HALO_PATCH_BEFORE 8u /* bytes that are looked at before a `syscall`, */
+#define HALO_PATCH_SEEN 10u  /* and all of them */
+#define HALO_PATCH_JUMP 5u   /* that replace as many bytes, which end where the `syscall` begins */
+#define HALO_PATCH_CODE 17u
+
+struct halo_patch {
+    unsigned char jump[HALO_PATCH_JUMP];
+    unsigned char code[HALO_PATCH_CODE];
+};
+
+/*
+ * The bytes around a `syscall` at guest address `site`; `place` is where the code will be, and
+ * `entry` where that leads. All three lie within 2 GiB. False: this is no place to be rewritten.
+ */
+bool halo__patch_make(const unsigned char seen[HALO_PATCH_SEEN], uint64_t site, uint64_t place,
+                      uint64_t entry, struct halo_patch *patch);
+
+#endif
