@@ -2,24 +2,37 @@
  * Where a system call of the program's arrives, by any backend's way: with rcx the address behind
  * the instruction, and all other registers but r11 the program's. Its stack may be anything, and
  * below rsp lies what it still needs; so all is saved in a frame on a stack of our own. The vector
- * registers are saved as far as this code, which knows SSE alone, can change them.
+ * registers are saved as far as this code, which knows SSE alone, can change them: before any call,
+ * or, in the runtime, before what may change them (vectors.h).
  */
 #include "entry.h"
 #include "handler.h"
+#include "vectors.h"
 #ifdef HALO_RUNTIME
 #include "patch.h"
 #endif
 #include "../port.h"
 
-#define STACK_LEN 65536
 #define RT_SIGRETURN 15u
 
 struct linux_table halo__linux;
 
+/*
+ * The table and this file are compiled for general registers alone as parts of the runtime, so that
+ * most calls need no vector register saved; where a call goes on into the rest of the library, they
+ * are by then.
+ */
+#ifdef HALO_RUNTIME
+#define KEEP_VECTORS "    movb $0, halo__linux_kept(%rip)\n"
+#else
+#define KEEP_VECTORS "    call halo__linux_save_vectors\n"
+#endif
+
 _Static_assert(sizeof(struct frame) == 384, "of the code below");
 _Static_assert(offsetof(struct frame, xmm) == 128, "of the code below");
-
-unsigned char halo__linux_stack[STACK_LEN] __attribute__((aligned(64)));
+_Static_assert(offsetof(struct frame, rdi) == 24 && offsetof(struct frame, r9) == 64 &&
+                   offsetof(struct frame, rsp) == 80 && offsetof(struct frame, r15) == 112,
+               "of the code below");
 
 __asm__(".pushsection .text\n"
         ".hidden halo__linux_entry\n"
@@ -31,47 +44,43 @@ __asm__(".pushsection .text\n"
         "    mov %rbx, 8(%rsp)\n"
         "    mov %rcx, 16(%rsp)\n"
         "    mov %rcx, 120(%rsp)\n" /* rip */
-        "    mov %rdx, 24(%rsp)\n"
+        "    mov %rdx, 40(%rsp)\n"
         "    mov %rsi, 32(%rsp)\n"
-        "    mov %rdi, 40(%rsp)\n"
-        "    mov %rbp, 48(%rsp)\n"
+        "    mov %rdi, 24(%rsp)\n"
+        "    mov %rbp, 72(%rsp)\n"
         "    mov halo__linux_rsp(%rip), %r11\n"
-        "    mov %r11, 56(%rsp)\n"
-        "    mov %r8, 64(%rsp)\n"
-        "    mov %r9, 72(%rsp)\n"
-        "    mov %r10, 80(%rsp)\n"
+        "    mov %r11, 80(%rsp)\n"
+        "    mov %r8, 56(%rsp)\n"
+        "    mov %r9, 64(%rsp)\n"
+        "    mov %r10, 48(%rsp)\n"
         "    mov %r12, 88(%rsp)\n"
         "    mov %r13, 96(%rsp)\n"
         "    mov %r14, 104(%rsp)\n"
-        "    mov %r15, 112(%rsp)\n"
-        ".set i, 0\n"
-        ".irp reg, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-        "    movaps %xmm\\reg, 128 + 16 * i(%rsp)\n"
-        ".set i, i + 1\n"
-        ".endr\n"
-        "    cld\n"
+        "    mov %r15, 112(%rsp)\n" KEEP_VECTORS "    cld\n"
         "    mov %rsp, %rdi\n"
         "    call halo__linux_enter\n"
+        "    cmpb $0, halo__linux_kept(%rip)\n"
+        "    je 1f\n"
         ".set i, 0\n"
         ".irp reg, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
         "    movaps 128 + 16 * i(%rsp), %xmm\\reg\n"
         ".set i, i + 1\n"
         ".endr\n"
-        "    mov (%rsp), %rax\n"
+        "1:  mov (%rsp), %rax\n"
         "    mov 8(%rsp), %rbx\n"
         "    mov 16(%rsp), %rcx\n"
-        "    mov 24(%rsp), %rdx\n"
+        "    mov 40(%rsp), %rdx\n"
         "    mov 32(%rsp), %rsi\n"
-        "    mov 40(%rsp), %rdi\n"
-        "    mov 48(%rsp), %rbp\n"
-        "    mov 64(%rsp), %r8\n"
-        "    mov 72(%rsp), %r9\n"
-        "    mov 80(%rsp), %r10\n"
+        "    mov 24(%rsp), %rdi\n"
+        "    mov 72(%rsp), %rbp\n"
+        "    mov 56(%rsp), %r8\n"
+        "    mov 64(%rsp), %r9\n"
+        "    mov 48(%rsp), %r10\n"
         "    mov 88(%rsp), %r12\n"
         "    mov 96(%rsp), %r13\n"
         "    mov 104(%rsp), %r14\n"
         "    mov 112(%rsp), %r15\n"
-        "    mov 56(%rsp), %rsp\n"
+        "    mov 80(%rsp), %rsp\n"
         "    jmp *halo__linux_stack + 65536 - 384 + 120(%rip)\n"
         ".popsection\n");
 
@@ -150,6 +159,8 @@ static void keep_others(bool leaves)
 }
 
 static uint64_t epoch;
+static const struct halo_boot *boot;
+static struct halo_save *save;
 
 void halo__linux_keep(void)
 {
@@ -160,7 +171,9 @@ void halo__linux_keep(void)
         __asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
         kept_state = eax & KEPT_STATE;
     }
-    epoch = halo_boot_page()->epoch;
+    boot = halo_boot_page();
+    save = (struct halo_save *)(uintptr_t)boot->save;
+    epoch = boot->epoch;
     halo__port_around(keep_others);
 }
 
@@ -168,15 +181,16 @@ void halo__linux_keep(void)
 
 __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame *frame)
 {
-    const uint64_t args[6] = {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9};
     const uint64_t number = frame->rax;
 
+#ifndef HALO_RUNTIME /* it has no functions, and is silent for good */
     halo__port_silence(true);
-    if (halo_boot_page()->epoch != epoch) {
+#endif
+    if (boot->epoch != epoch) {
         uint64_t seed[4];
 
-        epoch = halo_boot_page()->epoch;
-        memcpy(seed, halo_boot_page()->seed, sizeof(seed));
+        epoch = boot->epoch;
+        memcpy(seed, boot->seed, sizeof(seed));
         linux_reseed(&halo__linux, seed);
     }
 #ifdef HALO_RUNTIME
@@ -189,8 +203,11 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
     if (number == RT_SIGRETURN)
         halo__linux_finish(&halo__linux, frame);
     else
-        frame->rax = (uint64_t)linux_call(&halo__linux, number, args);
-    ((struct halo_save *)(uintptr_t)halo_boot_page()->save)->calls = halo__linux.calls;
-    halo__linux_deliver(&halo__linux, frame, number);
+        frame->rax = (uint64_t)linux_call(&halo__linux, number, frame->args);
+    save->calls = halo__linux.calls;
+    if (!linux_is_quiet(&halo__linux) || linux_is_cut((int64_t)frame->rax))
+        halo__linux_deliver(&halo__linux, frame, number);
+#ifndef HALO_RUNTIME
     halo__port_silence(false);
+#endif
 }

@@ -6,6 +6,7 @@
  */
 #include "handler.h"
 #include "calls.h"
+#include "vectors.h"
 #include <cpuid.h>
 #include <string.h>
 
@@ -212,6 +213,7 @@ void halo__linux_deliver(struct linux_table *table, struct frame *frame, uint64_
     const bool is_cut = result == -L_ERESTARTSYS || result == -L_ERESTARTNOHAND;
     struct linux_delivery delivered;
 
+    halo__linux_keep_vectors();
     if (is_cut)
         frame->rax = (uint64_t)-L_EINTR;
     /* The last one whose frame is made runs first, as on Linux. */
@@ -234,6 +236,7 @@ void halo__linux_finish(struct linux_table *table, struct frame *frame)
     const struct delivery *from = (const struct delivery *)(uintptr_t)at;
     struct delivery delivery;
 
+    halo__linux_keep_vectors();
     if (!linux_may_read(table, at, sizeof(delivery))) {
         table->host->halt(table->host->context, 128 + SIGSEGV_);
         return;

@@ -6,7 +6,14 @@
 
 /* The program's registers, as entry.c saves and loads them. */
 struct frame {
-    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r12, r13, r14, r15, rip;
+    uint64_t rax, rbx, rcx;
+    union {
+        struct {
+            uint64_t rdi, rsi, rdx, r10, r8, r9;
+        };
+        uint64_t args[6]; /* of a system call */
+    };
+    uint64_t rbp, rsp, r12, r13, r14, r15, rip;
     _Alignas(16) unsigned char xmm[16][16];
 };
 

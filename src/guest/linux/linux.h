@@ -24,6 +24,8 @@
  *     wait.c       every wait that a signal can cut short
  *     random.c     random numbers
  *     entry.c      where a system call arrives, in a guest
+ *     vectors.c    the vector registers meanwhile
+ *     patch.c      which call sites the host is asked to rewrite
  *     handler.c    the frame that a handler finds on its stack, and the way back
  *     start.c      what the table needs, from the guest's library
  *     linked.c     the start of a program that is linked with all of this
@@ -223,6 +225,18 @@ void linux_add_range(struct linux_table *table, uint64_t base, uint64_t len, boo
 /* Pages like the program's own, zeroed, or NULL; and back. */
 void *linux_memory_take(struct linux_table *table, uint64_t len);
 void linux_memory_give(struct linux_table *table, void *base, uint64_t len);
+
+/* Has a call left nothing to be done: no signal, no timer that runs, no mask to put back? */
+static inline bool linux_is_quiet(const struct linux_table *table)
+{
+    return table->timer_count == 0 && table->pending == 0 && !table->has_kept_mask;
+}
+
+/* A result that no program sees: the call was cut short (ERESTARTSYS and its kin). */
+static inline bool linux_is_cut(int64_t result)
+{
+    return result <= -512 && result >= -514;
+}
 
 /* Answer a system call: its result, or a negative errno. */
 int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t args[6]);

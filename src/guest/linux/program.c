@@ -4,6 +4,7 @@
  * argv, the environment, the auxiliary vector, and the strings. Its own start does all else.
  */
 #include "start.h"
+#include "../port.h"
 #include "entry.h"
 #include "handler.h"
 #include "linux.h"
@@ -136,6 +137,7 @@ _Noreturn void halo__linux_main(const struct halo_boot *boot)
     if (!block || len > boot->stack_len / 2)
         halo_panic("no memory for the arguments");
     memset(block, 0, len);
+    halo__port_silence(true);   /* nobody calls it, and it never waits but in a system call */
     halo_handle_write_errors(); /* write returns them, or raises SIGPIPE */
     halo__linux_table(boot);
     add_pieces(program(boot));

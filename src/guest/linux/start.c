@@ -8,6 +8,7 @@
 #include "start.h"
 #include "entry.h"
 #include "linux.h"
+#include "vectors.h"
 #include "../port.h"
 #include "../stream/stream.h"
 
@@ -55,15 +56,21 @@ static struct halo_save *save(void)
     return (struct halo_save *)(uintptr_t)halo_boot_page()->save;
 }
 
-/* Nanoseconds since the host last let the guest run. */
+__extension__ typedef unsigned __int128 wide;
+
+/* Nanoseconds since the host last let the guest run: by a product, for a division takes longer than
+ * the rest of a call. The rate is known to parts in a million. */
 static int64_t since(void)
 {
+    static uint64_t rate, factor; /* nanoseconds a tick, of 2^32 */
     const uint64_t ticks = __builtin_ia32_rdtsc() - save()->counter;
-    const uint64_t rate = status()->counter_rate;
+    const uint64_t now = status()->counter_rate;
 
-    if (!rate)
-        return 0;
-    return (int64_t)(ticks / rate * 1000000000 + ticks % rate * 1000000000 / rate);
+    if (now != rate) {
+        rate = now;
+        factor = now ? (1000000000ull << 32) / now : 0;
+    }
+    return (int64_t)((wide)ticks * factor >> 32);
 }
 
 /* No clock goes back: the rate is only known to some parts in a million. */
@@ -91,6 +98,7 @@ static void sleep_(void *context, int64_t ns)
     int64_t from, at, real;
 
     (void)context;
+    halo__linux_keep_vectors();
     look_at_clock(&from, &real);
     do {
         look_at_clock(&at, &real);
@@ -192,6 +200,7 @@ static int64_t read_stream(void *context, uint32_t handle, void *to, size_t len)
     int64_t got;
 
     (void)context;
+    halo__linux_keep_vectors();
     if (ahead.is_asked || ahead.at < ahead.len) {
         got = ahead.is_asked ? take_ahead() : 0;
         return got < 0 ? got : give_ahead(to, len);
@@ -220,6 +229,7 @@ static int64_t write_stream(void *context, uint32_t handle, const void *from, si
     int error;
 
     (void)context;
+    halo__linux_keep_vectors();
     error = halo_write(handle, from, len);
     if (!error && since() > SLOW_NS)
         (void)halo_flush();
@@ -250,6 +260,7 @@ static bool readable(void *context, uint32_t handle, int64_t wait_ns)
     bool was_asked = false; /* the host has seen the request */
 
     (void)context;
+    halo__linux_keep_vectors();
     question.was_polled = true;
     if (ahead.at < ahead.len)
         return true;
@@ -286,6 +297,7 @@ static void halt(void *context, int code)
     uint32_t handle;
 
     (void)context;
+    halo__linux_keep_vectors();
     if (code == BY_SIGPIPE && halo__write_failed(&handle))
         halo__end_unwritten(handle);
     halo_exit(code);

@@ -137,7 +137,8 @@ void linux_init(struct linux_table *table, const struct linux_host *host, void *
 int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t args[6])
 {
     table->calls++;
-    linux_timers_look(table);
+    if (table->timer_count > 0)
+        linux_timers_look(table);
     if (number < sizeof(functions) / sizeof(functions[0]) && functions[number])
         return functions[number](table, args);
     if (number < LINUX_CALLS && table->unknown)
