@@ -21,9 +21,9 @@
  * fork a sandbox stays the parent's; in the child its functions return HALO_ESTATE, and halo_close
  * closes what the child has of it.
  *
- * No function prints, exits or installs a signal handler. Those that open a sandbox or run its
- * guest may block SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN and SIGTTOU for their own thread meanwhile, and
- * put them back.
+ * No function prints, exits or installs a signal handler. Those that open a sandbox, run its guest,
+ * or take, save and load snapshots and core files, may block SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN and
+ * SIGTTOU for their own thread meanwhile, and put them back.
  */
 #ifndef HALO_HALO_H
 #define HALO_HALO_H

@@ -2,6 +2,7 @@
 #include "snapshot.h"
 #include "picture_of.h"
 #include "sandbox.h"
+#include "signals.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,10 +106,16 @@ static int take(struct halo_sandbox *box, struct halo_snapshot **result)
 
 int halo_snapshot(struct halo_sandbox *box, struct halo_snapshot **snapshot)
 {
+    struct halo_signals signals = {.are_blocked = false};
     int error = halo__box_enter(box);
 
     *snapshot = NULL;
-    return error ? error : halo__box_leave(box, take(box, snapshot));
+    if (error)
+        return error;
+    halo__signals_borrow(&signals); /* of a limit of files, which a memory file has, too */
+    error = take(box, snapshot);
+    halo__signals_return(&signals);
+    return halo__box_leave(box, error);
 }
 
 void halo_snapshot_free(struct halo_snapshot *snapshot)

@@ -16,6 +16,7 @@
 #include "snapshot.h"
 #include "descriptor.h"
 #include "sha256.h"
+#include "signals.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -137,8 +138,16 @@ static int save(const struct halo_snapshot *snapshot, struct halo_fields *fields
 int halo_snapshot_save_fd(const struct halo_snapshot *snapshot, int fd)
 {
     struct halo_fields fields = {.writes = true}, bytes = {.writes = true};
-    int error = snapshot ? save(snapshot, &fields, &bytes, fd) : HALO_EINVAL;
+    struct halo_signals signals = {.are_blocked = false};
+    int error = HALO_EINVAL, number;
 
+    if (snapshot) {
+        halo__signals_borrow(&signals); /* of a pipe that nobody reads, and of a limit of files */
+        error = save(snapshot, &fields, &bytes, fd);
+        number = errno;
+        halo__signals_return(&signals);
+        errno = number;
+    }
     free(fields.bytes);
     free(bytes.bytes);
     return error;
@@ -344,13 +353,16 @@ int halo_snapshot_load_fd(struct halo_snapshot **snapshot, int fd, char *why, si
 {
     struct loading *loading = calloc(1, sizeof(*loading));
     struct halo_snapshot *loaded = calloc(1, sizeof(*loaded));
+    struct halo_signals signals = {.are_blocked = false};
     int error = HALO_ENOMEM;
 
     *snapshot = NULL;
     if (loading)
         loading->foreign = calloc(1, sizeof(*loading->foreign));
     if (loaded && loading && loading->foreign) {
+        halo__signals_borrow(&signals); /* of a limit of files, which a memory file has, too */
         error = load(loading, fd);
+        halo__signals_return(&signals);
         *loaded = loading->foreign->snapshot;
     }
     if (why && why_len > 0)

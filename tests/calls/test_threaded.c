@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "functions.h"
+#include <halo/inside.h>
 #include <halo/snapshot.h>
 #include <dirent.h>
 #include <pthread.h>
@@ -117,6 +118,63 @@ static void a_snapshot_waits_for_the_guest_s_wait(void **state)
         call_both_ways(1);
         halo_snapshot_free(snapshot);
     }
+}
+
+static void *interrupt_once(void *is_over)
+{
+    while (halo_interrupt(box) == HALO_ESTATE &&
+           !__atomic_load_n((bool *)is_over, __ATOMIC_RELAXED))
+        sched_yield();
+    return NULL;
+}
+
+/* It has said something, and goes on without end beside its host. */
+static void leave_it_at_work(void **state)
+{
+    const char *const args[] = {"last", "loop"};
+    struct halo_options options = way_options(state);
+    char said[8];
+
+    options.args = args;
+    options.arg_count = 2;
+    if (halo_open(&box, LAST, &options))
+        fail_msg("%s", halo_errmsg(box));
+    assert_int_equal(halo_attach(box, HALO_STDERR, halo_end_host()), 0);
+    if (halo_stream_read(box, HALO_STDERR, said, sizeof(said), PATIENCE) <= 0)
+        fail_msg("%s", halo_errmsg(box));
+}
+
+/* Until it comes to its wait, halo_interrupt counts for what would look inside, too. */
+static void an_interrupt_ends_the_wait_of_a_snapshot(void **state)
+{
+    int error = 0;
+
+    for (int i = 0; i < 1000 && error != HALO_EINTERRUPTED; i++) { /* the thread may be late */
+        struct halo_snapshot *snapshot;
+        bool is_over = false;
+        pthread_t thread;
+
+        leave_it_at_work(state);
+        assert_int_equal(pthread_create(&thread, NULL, interrupt_once, &is_over), 0);
+        error = halo_snapshot(box, &snapshot);
+        __atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+        pthread_join(thread, NULL);
+        if (error != HALO_EINTERRUPTED)
+            assert_int_equal(error, HALO_ESTATE);
+        assert_null(snapshot);
+        halo_close(box);
+    }
+    assert_int_equal(error, HALO_EINTERRUPTED);
+    box = NULL;
+}
+
+static void what_looks_inside_lets_it_come_to_its_wait_or_stops_it(void **state)
+{
+    struct halo_frame frames[8];
+
+    leave_it_at_work(state);
+    assert_true(halo_backtrace(box, frames, 8) > 0);
+    assert_int_equal(halo_interrupt(box), HALO_ESTATE);
 }
 
 /* It is closed, or restored, wherever it is. */
@@ -254,6 +312,8 @@ int main(int argc, char **argv)
         THREADED(at_a_time_limit_it_stands_still),
         THREADED(time_08_a_guest_that_asks_without_end_outlasts_no_time_limit),
         THREADED(a_snapshot_waits_for_the_guest_s_wait),
+        THREADED(an_interrupt_ends_the_wait_of_a_snapshot),
+        THREADED(what_looks_inside_lets_it_come_to_its_wait_or_stops_it),
         THREADED(it_is_closed_in_the_middle_of_its_code),
         THREADED(the_host_may_be_another_thread_each_time),
         THREADED(the_thread_ends_with_it_and_takes_no_signals),

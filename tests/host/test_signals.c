@@ -2,10 +2,13 @@
 #define _GNU_SOURCE
 #include "hosts.h"
 #include <fcntl.h>
+#include <halo/snapshot.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -196,6 +199,40 @@ static void host_02_a_broken_pipe_leaves_no_signal_behind(void **state)
     on_every_backend(host_of_a_broken_pipe);
 }
 
+/* --- Of files and pipes ----------------------------------------------------------------------- */
+
+/* A pipe that nobody reads, and a file that may grow no further, are errors and end nobody. */
+static void keeper_of_snapshots(void *argument)
+{
+    struct halo_sandbox *box = opened(*(enum halo_backend_choice *)argument, "exit-7");
+    const int whole = memfd_create("whole", MFD_CLOEXEC), part = memfd_create("part", MFD_CLOEXEC);
+    struct halo_snapshot *snapshot, *another;
+    sigset_t pending;
+    int ends[2], code;
+
+    must(pipe(ends) == 0 && close(ends[0]) == 0);
+    must(halo_snapshot(box, &snapshot) == 0);
+    must(halo_snapshot_save_fd(snapshot, whole) == 0);
+    must(halo_snapshot_save_fd(snapshot, ends[1]) == HALO_EFILE && errno == EPIPE);
+    must(setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, 4096}) == 0);
+    must(halo_snapshot_save_fd(snapshot, part) == HALO_EFILE && errno == EFBIG);
+    halo_snapshot_free(snapshot);
+    must(halo_snapshot(box, &snapshot) == 0);
+    must(halo_snapshot_load_fd(&another, whole, NULL, 0) == 0);
+    must(halo_restore(box, another) == 0);
+    must(halo_run(box, 20000 * MS, &code) == 0 && code == 7);
+    must(sigpending(&pending) == 0 && sigisemptyset(&pending));
+    halo_snapshot_free(another);
+    halo_snapshot_free(snapshot);
+    halo_close(box);
+}
+
+static void snapshots_cause_no_signal(void **state)
+{
+    (void)state;
+    on_every_backend(keeper_of_snapshots);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +240,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(host_02_a_signal_ends_a_later_run_without_a_deadline),
         cmocka_unit_test(host_02_a_function_of_the_hosts_has_the_hosts_signals),
         cmocka_unit_test(host_02_a_broken_pipe_leaves_no_signal_behind),
+        cmocka_unit_test(snapshots_cause_no_signal),
     };
 
     if (!hosts_find_guests(argc, argv))
