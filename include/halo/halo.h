@@ -148,11 +148,11 @@ struct halo_options {
     /*
      * What the guest may use up in all its runs; then it is ended, with HALO_ELIMIT. 0: no limit.
      *
-     * cpu_ms: processor time, in ms, up to HALO_CPU_MS_MAX. On KVM that of the calling thread while
-     * it is in the guest; in a process that of the guest's process, with what the kernel does for
-     * it. What the host does for the guest is no part of it (exit_max bounds that), and time that
-     * it waits is none. It is passed by 10 ms at most, where the machine has a processor for both.
-     * On KVM an exit costs two readings of a thread's clock more.
+     * cpu_ms: processor time, in ms, up to HALO_CPU_MS_MAX. On KVM that of the thread which enters
+     * the guest, while it is in there; in a process that of the guest's process, with what the
+     * kernel does for it. What the host does for the guest is no part of it (exit_max bounds that),
+     * and time that it waits is none. It is passed by 10 ms at most, where the machine has a
+     * processor for both. On KVM an exit costs two readings of a thread's clock more.
      *
      * exits_per_second: how often the guest may leave for its host, in a second on average, up to
      * HALO_EXITS_MAX. A guest that has left less often may do as many in a burst as a second has.
@@ -171,7 +171,7 @@ struct halo_options {
      *
      * A side that finds nothing looks on before it sleeps, for as long as that is seen to pay, and
      * poll_ns nanoseconds at most: 0 is HALO_POLL_DEFAULT, and HALO_POLL_NEVER not at all. Where
-     * this process has one processor, neither side looks.
+     * the thread that opens the sandbox may use one processor only, neither side looks.
      */
     bool threaded;
     uint32_t poll_ns;
@@ -233,8 +233,9 @@ void halo_close(struct halo_sandbox *box);
 struct halo_call;
 
 /*
- * A function that the guest may call, on the thread that runs it. `args` are as the signature says,
- * private copies that last until it returns: the guest can no longer change them. It ends with one
+ * A function that the guest may call. It is called by what runs the guest (halo_run, halo_wait, …),
+ * on the thread that called that. `args` are as the signature says, private copies that last until
+ * it returns: the guest can no longer change them. It ends with one
  * halo_return or halo_fail; where there is no result, neither is needed. It may call functions of
  * the guest. It must not run or close the same sandbox, and is not interrupted at a time limit.
  */
@@ -410,6 +411,7 @@ void halo_future_free(struct halo_future *future);
  *   HALO_EIO        it could not write to a standard stream, which its program does not handle;
  *                   halo_errmsg names stream and error
  *   HALO_ESTATE     it has ended before, was never opened, or is in the middle of a call
+ *   HALO_ENOMEM     there is no memory for what the guest names
  *   HALO_EHOST      the operating system refused something
  * or HALO_EINVAL, HALO_EBUSY, and nothing was done. After HALO_ETIMEDOUT, and the errors behind it
  * but HALO_ESTATE, the guest never runs again. However it has ended, what it had written goes out:
@@ -433,9 +435,11 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code);
  *
  * Returns 0 where such a function was under way: it ends, and no later one. It still returns
  * something else where what it waits for had come by then, or the guest had ended. Several at a
- * time have the effect of one. Returns HALO_ESTATE where none was, or in a fork: nothing happens,
- * and what begins later is not interrupted. Sets no words and keeps errno; the sandbox must not be
- * closed meanwhile.
+ * time have the effect of one. halo_snapshot and the functions of halo/inside.h are such functions,
+ * too, while they wait for a guest on a thread of its own: the first is HALO_EINTERRUPTED then, the
+ * others look where it was stopped. Returns HALO_ESTATE where none was, or in a fork: nothing
+ * happens, and what begins later is not interrupted. Sets no words and keeps errno; the sandbox
+ * must not be closed meanwhile.
  */
 int halo_interrupt(struct halo_sandbox *box);
 

@@ -26,10 +26,13 @@ extern "C" {
 /*
  * The registers of a guest that does not run: of one that has ended, at its end, whichever that was
  * (of a fault at the instruction that faulted); of one that was stopped at a time limit, or waits,
- * or calls the host, where it is meanwhile. Of a process that was killed, or did not say in time
- * where it is, nothing is known. One on a thread of its own is let come to its wait first, or
- * stopped after 100 ms. Returns 0; HALO_ESTATE for a sandbox that was not opened, or inside of a
- * function of the host's beside which the guest runs on; or HALO_EBUSY.
+ * or calls the host, where it is meanwhile. Nothing is known (HALO_PROCESSOR_NOTHING) of one that
+ * has not run since it was opened or restored, and of a process that was killed, or did not say in
+ * time where it is. A guest on a thread of its own that still runs is let come to its wait first,
+ * and stopped where it does not within 100 ms, or at halo_interrupt.
+ *
+ * Returns 0; HALO_ESTATE for a sandbox that was not opened, or inside of a function of the host's
+ * beside which the guest runs on; or HALO_EBUSY.
  */
 int halo_processor(struct halo_sandbox *box, struct halo_processor *processor);
 
@@ -66,8 +69,8 @@ int halo_backtrace(struct halo_sandbox *box, struct halo_frame *frames, uint32_t
  * CORE` shows calls and variables. It has the registers, as halo_processor tells them, and all
  * memory of the guest that there is, secrets and all; vector registers and those of the x87 are
  * shown as they begin, for they are not known. Its signal is as for a program of Linux's: SIGSEGV,
- * SIGABRT after a panic, SIGSYS where a rule was broken, SIGXCPU at a limit, 0 where the guest was
- * not ended.
+ * SIGFPE, SIGILL or SIGTRAP after a fault, SIGABRT after a panic, SIGSYS where a rule was broken,
+ * SIGXCPU at a limit of time, processor time or exits, and else 0.
  *
  * It is written from where the descriptor is on, on the calling thread, for as long as that takes:
  * in an empty file what the guest has not used stays a hole. Returns 0, HALO_EIO where a write
@@ -142,7 +145,8 @@ struct halo_log_line {
     size_t len;                /* up to HALO_LOG_MAX */
 };
 
-/* Is called with each line, on the thread that runs the guest, when that leaves or has ended. It
+/* Is called with each line by the functions that run the guest, on the thread that called them:
+ * when the guest leaves or has ended, and of a guest on a thread of its own also in between. It
  * must not use the sandbox but for its counters. */
 typedef void halo_logger(void *context, const struct halo_log_line *line);
 

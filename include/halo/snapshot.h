@@ -28,19 +28,23 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
-/* It never changes: any number of threads may restore from one at a time. */
+/* It never changes: any number of threads may restore from it at the same time. */
 struct halo_snapshot;
 
 /*
- * Keep a guest that was not begun, or that waits: for a call, or for what its streams have not
- * moved. The sandbox goes on as before; the snapshot is to be freed by halo_snapshot_free.
+ * Keep a guest that was not begun, or that waits: for a call, for a time, or for what its streams
+ * have not moved. One on a thread of its own that still runs is let come to its wait first, for 100
+ * ms at most. The sandbox goes on as before; the snapshot is to be freed by halo_snapshot_free.
  *
  * Returns 0, or
- *   HALO_ESTATE  the guest has ended, or was stopped in the middle of its code (HALO_ETIMEDOUT
- *                before); this is inside of a function of the host's; or something is under way
- *                that cannot be kept: calls of either side, writes, reads that have moved some
- *                bytes, answers that wait to be fetched, open aggregates: halo_errmsg counts them
+ *   HALO_ESTATE  the guest has ended, or was stopped in the middle of its code (by a time limit or
+ *                halo_interrupt before, or after those 100 ms); this is inside of a function of the
+ *                host's; or something is under way that cannot be kept: calls of either side,
+ *                writes, reads that have moved some bytes, other requests, answers that wait to be
+ *                fetched, open aggregates: halo_errmsg counts them
  *   HALO_EBUSY   another thread is inside of the sandbox
+ *   HALO_EINTERRUPTED  by halo_interrupt, before a guest on a thread of its own came to its wait;
+ *                      or what halo_run returns for one that was ended on the way there
  *   HALO_ENOMEM, HALO_EHOST
  * and *snapshot is NULL.
  */
@@ -81,9 +85,10 @@ int halo_restore(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
 
 /*
  * A new sandbox that goes on from a snapshot. Of the options those count that are not the guest's:
- * backend, strict, reserve, held_max, exit_max, cpu_ms, exits_per_second and keep_code. On KVM,
- * without reserve, it shares the snapshot's pages with all others until it writes them; the
- * snapshot may be freed before it. Returns as halo_open, and halo_restore.
+ * backend, strict, reserve, held_max, exit_max, cpu_ms, exits_per_second, threaded, poll_ns and
+ * keep_code; the others are not looked at. On KVM, without reserve, it shares the snapshot's pages
+ * with all others until it writes them; the snapshot may be freed before it. Returns as halo_open,
+ * and halo_restore.
  */
 int halo_open_snapshot(struct halo_sandbox **box, const struct halo_snapshot *snapshot,
                        const struct halo_options *options);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <halo/inside.h>
+#include <halo/snapshot.h>
 #include <signal.h>
 #include <sys/procfs.h>
 #include <sys/user.h>
@@ -367,6 +368,37 @@ static void a_core_file_that_cannot_be_written_is_an_error(void **state)
     close(full);
 }
 
+static void expect_nothing(void)
+{
+    struct halo_processor processor;
+
+    assert_int_equal(halo_processor(box, &processor), 0);
+    assert_int_equal(processor.known, HALO_PROCESSOR_NOTHING);
+    assert_int_equal(processor.rip | processor.rsp | processor.rdi, 0);
+    assert_int_equal(halo_backtrace(box, frames, FRAMES), 0);
+}
+
+/* What the machine has is nobody's, or that of the guest before. */
+static void one_that_has_yet_to_run_has_no_registers(void **state)
+{
+    const struct halo_options options = way_options(state);
+    struct halo_processor processor;
+    struct halo_snapshot *snapshot;
+
+    if (halo_open(&box, TRACE, &options))
+        fail_msg("%s", halo_errmsg(box));
+    expect_nothing();
+    halo_close(box);
+    open_guest(state);
+    assert_int_equal(halo_snapshot(box, &snapshot), 0);
+    assert_int_equal(halo_processor(box, &processor), 0);
+    assert_int_not_equal(processor.known, HALO_PROCESSOR_NOTHING);
+    assert_int_equal(halo_restore(box, snapshot), 0);
+    expect_nothing();
+    function("where", FN(HALO_U64, HALO_U64));
+    halo_snapshot_free(snapshot);
+}
+
 static void one_that_was_never_opened_has_none(void **state)
 {
     struct halo_processor at;
@@ -394,6 +426,7 @@ int main(void)
         TEST(a_core_file_has_registers_and_memory),
         TEST(a_core_file_behind_other_bytes_has_all_zeroes),
         TEST(a_core_file_that_cannot_be_written_is_an_error),
+        TEST(one_that_has_yet_to_run_has_no_registers),
         TEST(one_that_was_never_opened_has_none),
     };
 

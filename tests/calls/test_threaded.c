@@ -149,7 +149,8 @@ static void an_interrupt_ends_the_wait_of_a_snapshot(void **state)
 {
     int error = 0;
 
-    for (int i = 0; i < 1000 && error != HALO_EINTERRUPTED; i++) { /* the thread may be late */
+    /* The guest may stand at its wait yet, or the thread be late: then it is tried once more. */
+    for (int i = 0; i < 1000 && error != HALO_EINTERRUPTED; i++) {
         struct halo_snapshot *snapshot;
         bool is_over = false;
         pthread_t thread;
@@ -159,9 +160,10 @@ static void an_interrupt_ends_the_wait_of_a_snapshot(void **state)
         error = halo_snapshot(box, &snapshot);
         __atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
         pthread_join(thread, NULL);
-        if (error != HALO_EINTERRUPTED)
+        if (error && error != HALO_EINTERRUPTED)
             assert_int_equal(error, HALO_ESTATE);
-        assert_null(snapshot);
+        assert_true((error == 0) == (snapshot != NULL));
+        halo_snapshot_free(snapshot);
         halo_close(box);
     }
     assert_int_equal(error, HALO_EINTERRUPTED);
