@@ -24,8 +24,6 @@ static int look(struct halo_sandbox *box, struct halo_processor *processor)
         return halo__fail(&box->words, HALO_ESTATE,
                           "the guest runs, on a thread of its own, beside this function of its "
                           "host's");
-    if (box->loop.state == HALO_STATE_READY || box->is_restored)
-        return 0; /* it has yet to load any; what the machine has is another guest's */
     (void)halo__settle(box); /* also where it ends meanwhile, there is something to look at */
     halo__loop_look(&box->loop, processor);
     return 0;

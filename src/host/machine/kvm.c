@@ -38,6 +38,7 @@ struct kvm_state {
     bool has_mask;          /* the vCPU has a signal mask of its own, */
     sigset_t mask;          /* which was made of this one */
     bool is_lost;           /* an exit is not done with: what the vCPU would do next is not known */
+    bool has_run;           /* since it was begun, or brought back: its registers are its own */
     struct kvm_sregs first; /* with which it begins */
     uint64_t cr3;           /* KVM_PML4, or its twin */
 };
@@ -454,7 +455,10 @@ static inline int run_vcpu(struct halo_machine *machine, int64_t deadline, struc
     while (!halo__interrupt_is_wanted(&machine->interrupt) &&
            !halo__stop_is_wanted(&machine->stop) &&
            (deadline == HALO_FOREVER || halo__now() < deadline)) {
-        if (ioctl(state->vcpu, KVM_RUN, 0) == 0)
+        const int result = ioctl(state->vcpu, KVM_RUN, 0);
+
+        state->has_run = true;
+        if (result == 0)
             return read_exit(machine, state, exit);
         if (errno != EINTR && errno != EAGAIN)
             return failed(machine, "the guest cannot be run");
@@ -505,7 +509,8 @@ static void kvm_look(struct halo_machine *machine, struct halo_processor *proces
 {
     const struct kvm_state *state = machine->state;
 
-    halo__kvm_look(&state->run->s.regs.regs, state->system, processor);
+    if (state->has_run)
+        halo__kvm_look(&state->run->s.regs.regs, state->system, processor);
 }
 
 /*
@@ -566,6 +571,7 @@ static bool kvm_restart(struct halo_machine *machine, bool protects)
     set->sregs.cr3 = state->cr3;
     memset(&set->events, 0, sizeof(set->events));
     state->run->kvm_dirty_regs = SYNC_ALL;
+    state->has_run = false;
     return true;
 }
 

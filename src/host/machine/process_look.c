@@ -66,7 +66,7 @@ void halo__process_look(struct halo_machine *machine, struct halo_processor *pro
     struct halo_registers kept;
 
     *processor = (struct halo_processor){.known = HALO_PROCESSOR_NOTHING};
-    if (!state->owes_answer)
+    if (!state->owes_answer || state->restarts) /* or what it stands at is another guest's */
         return;
     /* Its own code, which stands where the guest has no doorbell. */
     if (call->nr == CHILD_DOORBELL_SYSCALL &&
