@@ -26,8 +26,9 @@ static const char usage[] =
     "      --from FILE      go on from what halo snapshot has kept, instead of a GUEST\n"
     "  -h, --help           this text\n"
     "\n"
-    "Exit codes: 0; 1 the function failed; 2 wrong use or an unusable file; 3 the guest\n"
-    "faulted, panicked or broke the protocol; 4 a limit of time or exits.\n";
+    "Exit codes: the guest's own at its end, which is 0 mostly; 1 the function failed; 2 wrong\n"
+    "use or an unusable file; 3 the guest faulted, panicked or broke the protocol; 4 a limit of\n"
+    "time or exits.\n";
 
 static int wrong_value(uint32_t which, enum halo_type type, const char *text)
 {

@@ -106,6 +106,8 @@ static int run_until_it_waits(struct halo_sandbox *box)
     if (!error)
         error = halo_attach(box, HALO_STDIN, halo_end_host());
     if (!error)
+        error = halo_log(box, HALO_LOG_WARN, 0, tool_print_log, NULL);
+    if (!error)
         error = halo_serve_begin(box, tool_time_left());
     if (error == HALO_EDEADLOCK)
         return 0;
@@ -146,13 +148,34 @@ int tool_snapshot(int argc, char **argv)
     return tool_printed(options.help ? "" : " snapshot", code);
 }
 
+/* An option that is the guest's, who has its own from the snapshot. */
+static const char *option_of_guest(const struct halo_options *options)
+{
+    return options->ram_len                 ? "--memory"
+           : options->stack_len             ? "--stack"
+           : options->sizes.queue_size      ? "--queue"
+           : options->sizes.call_queue_size ? "--call-queue"
+           : options->sizes.pool_len        ? "--pool"
+           : options->transport             ? "--transport"
+                                            : NULL;
+}
+
 int tool_open_from(const char *command, struct halo_sandbox **box, const char *path,
                    const struct halo_options *options)
 {
+    const char *option = option_of_guest(options);
     struct halo_snapshot *snapshot;
     char why[256];
-    int error = halo_snapshot_load(&snapshot, path, why, sizeof(why));
+    int error;
 
+    if (option) {
+        fprintf(tool_err,
+                "halo %s: %s cannot be changed: what --from goes on from has its memory, stack and "
+                "queues\n",
+                command, option);
+        return TOOL_EXIT_USAGE;
+    }
+    error = halo_snapshot_load(&snapshot, path, why, sizeof(why));
     if (error) {
         fprintf(tool_err, "halo %s: %s: %s\n", command, path, why);
         return tool_exit_code(error, 0);

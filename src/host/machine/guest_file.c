@@ -26,6 +26,8 @@ const char *halo__elf_header(const struct halo_guest_file *file, Elf64_Ehdr *hea
     if (file->len < sizeof(*header))
         return "it is shorter than an ELF header";
     memcpy(header, file->bytes, sizeof(*header));
+    if (memcmp(header->e_ident, "HALOSNAP", 8) == 0)
+        return "it is a snapshot, which halo_open_snapshot and --from go on from";
     if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
         return "it is not an ELF file";
     if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
