@@ -121,6 +121,7 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
     if (!error)
         error = halo__box_make_port(box);
     halo__calls_init(&box->calls, &box->port, &box->words, box);
+    box->calls.end = &box->loop.last;
     box->calls.budget = halo__budget_new(options->held_max ? options->held_max : HALO_HELD_DEFAULT);
     if (!box->calls.budget && !error)
         error = halo__fail(&box->words, HALO_ENOMEM, "no memory");
@@ -143,7 +144,8 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
 
 int halo_open(struct halo_sandbox **box, const char *path, const struct halo_options *options)
 {
-    return halo__open(box, &(struct halo_program){.path = path, .fd = -1}, options);
+    return halo__open(
+        box, &(struct halo_program){.path = path, .fd = -1, .has_no_path = path == NULL}, options);
 }
 
 int halo_open_memory(struct halo_sandbox **box, const void *bytes, size_t len,

@@ -67,7 +67,9 @@ static void a_function_that_ends_its_guest_is_told_so(void **state)
                            halo_i32(7)),
                  HALO_ESTATE, "leave: the guest ended with exit code 7");
     assert_string_equal(future.text, "the guest ended with exit code 7");
-    assert_words(start(1, NULL, 0), HALO_ESTATE, "a call: the guest has not begun, or has ended");
+    assert_words(start(1, NULL, 0), HALO_ESTATE, "a call: the guest ended with exit code 7");
+    assert_words(halo_lookup(box, "x", &FN(HALO_VOID)), HALO_ESTATE,
+                 "x: the guest ended with exit code 7");
     assert_int_equal(halo_run(box, HALO_FOREVER, NULL), 0); /* nobody asked for the code */
 }
 
@@ -77,6 +79,7 @@ static void a_function_that_faults_names_function_and_fault(void **state)
     assert_int_equal(start(function("crash", FN(HALO_VOID)), NULL, 0), 0);
     assert_begins(halo_wait(&future, HALO_FOREVER), HALO_EFAULT,
                   "crash: the guest faulted: invalid opcode at 0x4");
+    assert_begins(start(1, NULL, 0), HALO_ESTATE, "a call: the guest faulted: invalid opcode at");
 }
 
 static void a_time_limit_names_what_has_not_come(void **state)
@@ -185,13 +188,18 @@ static void note_nothing(struct halo_call *call, const struct halo_value *args, 
 static void what_cannot_be_provided_or_looked_up_is_told(void **state)
 {
     open_without_running(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
+    halo_close(box);
+    assert_words(halo_open(&box, NULL, NULL), HALO_EINVAL, "the path of the guest is NULL");
+    open_without_running(state, (struct halo_options){.backend = HALO_BACKEND_AUTO});
     FAILS(HALO_EINVAL, "the name of a function has 1 to 63 bytes, not 0",
           halo_provide(box, NULL, &nothing, note_nothing, NULL));
     FAILS(HALO_EINVAL, "x: the function is NULL", halo_provide(box, "x", &nothing, NULL, NULL));
     FAILS(HALO_EINVAL, "x: an invalid signature", halo_provide(box, "x", NULL, note_nothing, NULL));
     FAILS(HALO_EINVAL, "x: an invalid signature", halo_provide(box, "x", &odd, note_nothing, NULL));
-    FAILS(HALO_ESTATE, "x: the guest has not begun, or has ended", halo_lookup(box, "x", &nothing));
-    FAILS(HALO_ESTATE, "a call: the guest has not begun, or has ended", start(1, NULL, 0));
+    FAILS(HALO_ESTATE, "x: the guest has not begun: halo_serve_begin runs it until it serves",
+          halo_lookup(box, "x", &nothing));
+    FAILS(HALO_ESTATE, "a call: the guest has not begun: halo_serve_begin runs it until it serves",
+          start(1, NULL, 0));
     assert_int_equal(halo_serve_begin(box, HALO_FOREVER), 0);
     FAILS(HALO_EINVAL, "the name of a function is NULL", halo_lookup(box, NULL, &nothing));
     FAILS(HALO_EINVAL, "mute: an invalid signature", halo_lookup(box, "mute", NULL));

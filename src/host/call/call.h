@@ -72,8 +72,9 @@ struct halo_call {
 struct halo_calls {
     struct halo_port *port;
     struct halo_words *words;
-    struct halo_sandbox *box;   /* what a function of the host's is told */
-    struct halo_budget *budget; /* of all that is held for the guest */
+    struct halo_sandbox *box;     /* what a function of the host's is told */
+    const struct halo_words *end; /* those of the guest's end, once it has ended; or NULL */
+    struct halo_budget *budget;   /* of all that is held for the guest */
     struct halo_functions functions;
     struct halo_call_counts stats;
 
@@ -163,6 +164,9 @@ const char *halo__call_due(struct halo_calls *calls);
 /* halo_call_start; halo_future_free stands beside it. */
 int halo__future_start(struct halo_calls *calls, struct halo_future *future, int function,
                        const struct halo_value *args, size_t count);
+
+/* There is no function to be called, or found: before the guest has begun, or after its end. */
+int halo__calls_refuse(const struct halo_calls *calls, const char *what);
 
 /* Why this function cannot be called now, with words, or 0. */
 int halo__future_judge(const struct halo_calls *calls, int function);

@@ -58,13 +58,22 @@ static int refuse_values(struct halo_words *words, const struct halo_provided *e
         exported->name, which + 1, halo_type_name((enum halo_type)signature->types[1 + which]));
 }
 
+int halo__calls_refuse(const struct halo_calls *calls, const char *what)
+{
+    if (!calls->port->closed)
+        return halo__fail(calls->words, HALO_ESTATE,
+                          "%s: the guest has not begun: halo_serve_begin runs it until it serves",
+                          what);
+    return halo__fail(calls->words, HALO_ESTATE, "%s: %s", what,
+                      calls->end ? calls->end->text : "the guest has ended");
+}
+
 int halo__future_judge(const struct halo_calls *calls, int function)
 {
     const struct halo_provided *exported;
 
     if (!calls->port->open)
-        return halo__fail(calls->words, HALO_ESTATE,
-                          "a call: the guest has not begun, or has ended");
+        return halo__calls_refuse(calls, "a call");
     if (function < 1 || (uint32_t)function > calls->functions.export_count)
         return halo__fail(calls->words, HALO_ENAME,
                           "there is no function %d; halo_lookup returns numbers from 1 to %u",

@@ -71,8 +71,7 @@ int halo__function_lookup(struct halo_calls *calls, const char *name,
     if (!name)
         return halo__fail(calls->words, HALO_EINVAL, "the name of a function is NULL");
     if (!calls->port->open)
-        return halo__fail(calls->words, HALO_ESTATE, "%s: the guest has not begun, or has ended",
-                          name);
+        return halo__calls_refuse(calls, name);
     if (!signature || !halo_signature_valid(signature))
         return halo__fail(calls->words, HALO_EINVAL, "%s: an invalid signature", name);
     index = find(functions->exported, functions->export_count, name, strlen(name));

@@ -171,6 +171,8 @@ static int read_path(struct halo_machine *machine, const char *path, struct halo
 int halo__elf_read(struct halo_machine *machine, const struct halo_program *program,
                    struct halo_guest_file *file)
 {
+    if (program->has_no_path)
+        return halo__fail(machine->words, HALO_EINVAL, "the path of the guest is NULL");
     return program->path ? read_path(machine, file->name, file)
                          : read_file(machine, file->name, program->fd, file);
 }

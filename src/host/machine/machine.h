@@ -179,6 +179,7 @@ struct halo_program {
     const void *bytes;
     size_t len;
     int fd;
+    bool has_no_path;               /* where there was to be one */
     const struct halo_image *image; /* else what a snapshot has kept, to be brought back */
 };
 
