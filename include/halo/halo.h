@@ -457,15 +457,18 @@ const struct halo_fault *halo_fault(const struct halo_sandbox *box);
 /* "page fault", "invalid opcode"; never NULL; static storage; any thread. */
 const char *halo_fault_name(uint32_t vector);
 
+/* Which of its registers are known. */
+enum halo_processor_known {
+    HALO_PROCESSOR_NOTHING = 0, /* all are 0 */
+    HALO_PROCESSOR_CALL, /* a process: those of its doorbell, rip, rax, rdi, rsi, rdx, r10, r8, r9,
+                            and what the guest's memory has as saved there, rbx, rbp, rsp, r12 to
+                            r15; the others are 0 */
+    HALO_PROCESSOR_ALL,
+};
+
 /* Registers of a guest, as they were where it was left: to be looked at, never to be believed. */
 struct halo_processor {
-    enum {
-        HALO_PROCESSOR_NOTHING = 0, /* all are 0 */
-        HALO_PROCESSOR_CALL, /* a process: those of its doorbell, rip, rax, rdi, rsi, rdx, r10, r8,
-                                r9, and what the guest's memory has as saved there, rbx, rbp, rsp,
-                                r12 to r15; the others are 0 */
-        HALO_PROCESSOR_ALL,
-    } known;
+    enum halo_processor_known known;
     uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15;
     uint64_t rip, rflags;
 };

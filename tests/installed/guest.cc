@@ -16,6 +16,13 @@ HALO_EXPORT(twice, "cxx.twice", HALO_I64, HALO_I64)
     halo_return(call, halo_i64(first.result.i64 + second.result.i64));
 }
 
+HALO_EXPORT(count, "cxx.count", HALO_I64)
+{
+    static int64_t calls;
+
+    halo_return(call, halo_i64(++calls));
+}
+
 HALO_EXPORT_ROWS(shout, "cxx.shout", HALO_STR, HALO_STR)
 {
     for (uint32_t i = 0; i < rows->count; i++) {
@@ -56,5 +63,6 @@ int main()
     memcpy(text, "serving\n", 8);
     halo_write(HALO_STDOUT, text, 8);
     free(text);
+    halo_log(HALO_LOG_INFO, "%s", "counting");
     return halo_serve();
 }

@@ -4,9 +4,12 @@
 #include <halo/draft.h>
 #include <halo/halo.h>
 #include <halo/halves.h>
+#include <halo/inside.h>
 #include <halo/receiver.h>
 #include <halo/rows.h>
 #include <halo/sender.h>
+#include <halo/snapshot.h>
+#include <string>
 
 static void ask(struct halo_call *call, const struct halo_value *args, void *)
 {
@@ -86,6 +89,43 @@ static int total(halo_sandbox *box)
     return wrong;
 }
 
+// It is called, and brought back to before that.
+static int twice_in_turn(halo_sandbox *box)
+{
+    static const halo_signature type = HALO_FN(HALO_I64);
+    int64_t last = 0;
+    struct halo_snapshot *snapshot;
+    int wrong = halo_snapshot(box, &snapshot);
+
+    for (int i = 0; i < 2 && !wrong; i++) {
+        struct halo_future answer;
+
+        wrong = halo_call(box, &answer, halo_lookup(box, "cxx.count", &type), HALO_FOREVER) ||
+                (i > 0 && answer.result.i64 != last);
+        last = answer.result.i64;
+        halo_future_free(&answer);
+        wrong = wrong || halo_restore(box, snapshot);
+    }
+    halo_snapshot_free(snapshot);
+    return wrong;
+}
+
+static void hear(void *context, const struct halo_log_line *line)
+{
+    static_cast<std::string *>(context)->append(line->text, line->len);
+}
+
+// What it logs is heard; and where it waits can be seen.
+static int look(halo_sandbox *box, const std::string &heard)
+{
+    struct halo_processor processor;
+    struct halo_frame frames[4];
+
+    return heard != "counting" || halo_processor(box, &processor) ||
+           processor.known == HALO_PROCESSOR_NOTHING || halo_backtrace(box, frames, 4) < 1 ||
+           frames[0].kind != HALO_FRAME_AT || halo_interrupt(box) != HALO_ESTATE;
+}
+
 static int talk(const char *guest, enum halo_backend_choice backend, From from)
 {
     static const halo_signature ask_type = HALO_FN(HALO_I64, HALO_I64, HALO_STR);
@@ -95,17 +135,19 @@ static int talk(const char *guest, enum halo_backend_choice backend, From from)
     struct halo_options options = {};
     struct halo_future answer;
     halo_sandbox *box;
+    std::string heard;
     char said[64] = "";
 
     options.backend = backend;
+    options.threaded = from == From::memory;
     if (open_from(&box, guest, from, &options) ||
         halo_attach(box, HALO_STDOUT, halo_end_memory(nullptr, 0, said, sizeof(said) - 1)) ||
         halo_provide(box, "host.ask", &ask_type, ask, nullptr) ||
         halo_provide(box, "host.nothing", &nothing_type, nothing, &thousand) ||
-        halo_serve_begin(box, HALO_FOREVER) ||
+        halo_log(box, HALO_LOG_INFO, 0, hear, &heard) || halo_serve_begin(box, HALO_FOREVER) ||
         halo_call(box, &answer, halo_lookup(box, "cxx.twice", &twice_type), HALO_FOREVER,
                   halo_i64(20)) ||
-        shout(box) || total(box)) {
+        shout(box) || total(box) || look(box, heard) || twice_in_turn(box)) {
         std::puts(halo_errmsg(box));
         return 1;
     }
