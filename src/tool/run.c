@@ -224,7 +224,7 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
         tool_tell("run", box, error);
     if (core >= 0 && tool_was_ended(error))
         write_core(box, core);
-    if (options->stats && (error == 0 || error == HALO_ETIMEDOUT))
+    if (options->stats && (error == 0 || tool_was_ended(error)))
         print_stats(box);
     return tool_exit_code(error, *code);
 }
