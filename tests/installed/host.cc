@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <cstring>
 #include <halo/draft.h>
+#include <halo/executor.h>
 #include <halo/halo.h>
 #include <halo/halves.h>
 #include <halo/inside.h>
@@ -9,6 +10,7 @@
 #include <halo/rows.h>
 #include <halo/sender.h>
 #include <halo/snapshot.h>
+#include <poll.h>
 #include <string>
 
 static void ask(struct halo_call *call, const struct halo_value *args, void *)
@@ -110,6 +112,35 @@ static int twice_in_turn(halo_sandbox *box)
     return wrong;
 }
 
+static void answered(struct halo_task *task, void *count)
+{
+    *static_cast<int64_t *>(count) = task->error ? -1 : task->future.result.i64;
+    halo_future_free(&task->future);
+}
+
+// A worker calls it, and this thread is told.
+static int once_by_an_executor(halo_sandbox *box)
+{
+    static const halo_signature type = HALO_FN(HALO_I64);
+    const int function = halo_lookup(box, "cxx.count", &type);
+    struct halo_executor *executor;
+    struct halo_task task = {};
+    int64_t count = 0;
+
+    task.done = answered;
+    task.context = &count;
+    if (halo_executor_open(&executor, 1) || halo_executor_attach(executor, box) ||
+        halo_submit(box, &task, function, nullptr, 0, HALO_FOREVER))
+        return 1;
+    while (count == 0) {
+        struct pollfd ready = {halo_fd(executor), POLLIN, 0};
+
+        (void)poll(&ready, 1, -1);
+        (void)halo_turn(executor);
+    }
+    return halo_executor_detach(box) || halo_executor_close(executor) || count != 1;
+}
+
 static void hear(void *context, const struct halo_log_line *line)
 {
     static_cast<std::string *>(context)->append(line->text, line->len);
@@ -147,7 +178,8 @@ static int talk(const char *guest, enum halo_backend_choice backend, From from)
         halo_log(box, HALO_LOG_INFO, 0, hear, &heard) || halo_serve_begin(box, HALO_FOREVER) ||
         halo_call(box, &answer, halo_lookup(box, "cxx.twice", &twice_type), HALO_FOREVER,
                   halo_i64(20)) ||
-        shout(box) || total(box) || look(box, heard) || twice_in_turn(box)) {
+        shout(box) || total(box) || look(box, heard) || twice_in_turn(box) ||
+        once_by_an_executor(box)) {
         std::puts(halo_errmsg(box));
         return 1;
     }
