@@ -267,7 +267,7 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
         return TOOL_EXIT_USAGE;
     tool_limit(options->timeout_ns);
     if (count - 1 != signature.arg_count) {
-        fprintf(tool_err, "halo call: %s is %s: %u values are needed, %u are there\n", words[0],
+        fprintf(tool_err, "halo call: %s is %s: values needed: %u, given: %u\n", words[0],
                 halo_signature_text(&signature, text), signature.arg_count, count - 1);
         return TOOL_EXIT_USAGE;
     }

@@ -68,9 +68,10 @@ static int tell(const char *command)
         fputs(usage, tool_err);
         return TOOL_EXIT_USAGE;
     }
-    if (strcmp(command, "--help") == 0 || strcmp(command, "help") == 0) {
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 ||
+        strcmp(command, "help") == 0) {
         fputs(usage, tool_out);
-    } else if (strcmp(command, "--version") == 0) {
+    } else if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) {
         fputs("halo " HALO_VERSION "\n", tool_out);
     } else {
         fprintf(tool_err, "halo: unknown command '%s'\n%s", command, usage);
