@@ -34,6 +34,8 @@ static void a_call_that_cannot_be_made_names_function_argument_and_types(void **
     (void)state;
     assert_words(start(1000, &one, 1), HALO_ENAME,
                  "there is no function 1000; halo_lookup returns numbers from 1 to 32");
+    assert_words(start(halo_lookup(box, "echo.i64", &FN(HALO_VOID)), NULL, 0), HALO_ENAME,
+                 "there is no function: echo.i64: the guest exports i64(i64), not void()");
     assert_words(start(i64, &one, 0), HALO_ECOUNT,
                  "echo.i64: it takes 1 arguments, i64(i64), and not 0");
     assert_words(start(i64, &one, 1), HALO_ETYPE,

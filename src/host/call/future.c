@@ -68,6 +68,18 @@ int halo__calls_refuse(const struct halo_calls *calls, const char *what)
                       calls->end ? calls->end->text : "the guest has ended");
 }
 
+/* What is negative is the error of the halo_lookup before, which has said what is wrong. */
+static int refuse_function(const struct halo_calls *calls, int function)
+{
+    const struct halo_words said = *calls->words;
+
+    if (function < 0 && said.text[0])
+        return halo__fail(calls->words, HALO_ENAME, "there is no function: %s", said.text);
+    return halo__fail(calls->words, HALO_ENAME,
+                      "there is no function %d; halo_lookup returns numbers from 1 to %u", function,
+                      calls->functions.export_count);
+}
+
 int halo__future_judge(const struct halo_calls *calls, int function)
 {
     const struct halo_provided *exported;
@@ -75,9 +87,7 @@ int halo__future_judge(const struct halo_calls *calls, int function)
     if (!calls->port->open)
         return halo__calls_refuse(calls, "a call");
     if (function < 1 || (uint32_t)function > calls->functions.export_count)
-        return halo__fail(calls->words, HALO_ENAME,
-                          "there is no function %d; halo_lookup returns numbers from 1 to %u",
-                          function, calls->functions.export_count);
+        return refuse_function(calls, function);
     exported = &calls->functions.exported[function - 1];
     if (calls->port->serving > HALO_DEPTH_MAX)
         return halo__fail(calls->words, HALO_EDEPTH, "%s: calls inside calls are deeper than %u",
