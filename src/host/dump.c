@@ -169,13 +169,13 @@ static int take_and_write(const struct dump *dump, uint32_t flags)
 
 static int write_dump(const struct dump *dump, uint32_t flags)
 {
-    struct halo_signals signals;
+    struct halo_signals signals = {.are_blocked = false};
     int error;
 
     /* Of a pipe that nobody reads, and of a limit of files. Inside of what runs the guest they are
      * borrowed until that is over: one that is to end the run must not be dropped here. */
     if (dump->box->run_depth > 0) {
-        halo__box_borrow(dump->box);
+        halo__signals_borrow(&dump->box->signals);
         return take_and_write(dump, flags);
     }
     halo__signals_borrow(&signals);

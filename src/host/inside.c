@@ -363,7 +363,7 @@ int halo_core(struct halo_sandbox *box, int fd)
     /* Of a pipe that nobody reads, and of a limit of files. Inside of what runs the guest they are
      * borrowed until that is over: one that is to end the run must not be dropped here. */
     if (box->run_depth > 0) {
-        halo__box_borrow(box);
+        halo__signals_borrow(&box->signals);
         return halo__box_leave(box, write_core(box, fd));
     }
     halo__signals_borrow(&signals);

@@ -239,7 +239,7 @@ static int write_trace(struct halo_sandbox *box, int fd)
 
 int halo_trace_write(struct halo_sandbox *box, int fd)
 {
-    struct halo_signals signals;
+    struct halo_signals signals = {.are_blocked = false};
     int error = halo__box_enter(box);
 
     if (error)

@@ -103,20 +103,6 @@ int tool_profile_begin(const char *command, struct halo_sandbox *box,
 
 /* --- Names ------------------------------------------------------------------------------------ */
 
-static int compare(const void *a, const void *b)
-{
-    const struct profile_name *left = a, *right = b;
-
-    return left->address < right->address ? -1 : left->address > right->address;
-}
-
-const struct profile_name *tool_profile_name(const struct profile *profile, uint64_t address)
-{
-    const struct profile_name wanted = {.address = address};
-
-    return bsearch(&wanted, profile->names, profile->name_count, sizeof(wanted), compare);
-}
-
 /* Each address once, in their order. */
 static bool collect(struct profile *profile)
 {
@@ -134,7 +120,7 @@ static bool collect(struct profile *profile)
         for (uint32_t k = 0; stack->samples && k < stack->count; k++)
             profile->names[count++].address = stack->addresses[k];
     }
-    qsort(profile->names, count, sizeof(*profile->names), compare);
+    qsort(profile->names, count, sizeof(*profile->names), tool_compare_names);
     for (uint32_t i = 0; i < count; i++) {
         if (kept == 0 || profile->names[kept - 1].address != profile->names[i].address)
             profile->names[kept++] = profile->names[i];

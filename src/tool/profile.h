@@ -3,6 +3,7 @@
 #define HALO_SRC_TOOL_PROFILE_H
 
 #include "tool.h"
+#include <stdlib.h>
 
 #define PROFILE_NS 1003000 /* between two samples: no round number, which a guest may beat to */
 #define PROFILE_DEPTH 48u
@@ -33,8 +34,23 @@ struct profile {
     uint32_t name_count;
 };
 
+/* By their addresses. */
+static inline int tool_compare_names(const void *a, const void *b)
+{
+    const struct profile_name *left = a, *right = b;
+
+    return left->address < right->address ? -1 : left->address > right->address;
+}
+
 /* Of an address that is in one of the stacks. */
-const struct profile_name *tool_profile_name(const struct profile *profile, uint64_t address);
+static inline const struct profile_name *tool_profile_name(const struct profile *profile,
+                                                           uint64_t address)
+{
+    const struct profile_name wanted = {.address = address};
+
+    return bsearch(&wanted, profile->names, profile->name_count, sizeof(wanted),
+                   tool_compare_names);
+}
 
 /* Whether a file of that name is for pprof: .pb or .pprof. */
 bool tool_is_pprof(const char *path);

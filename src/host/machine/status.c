@@ -47,7 +47,7 @@ uint32_t halo__machine_ticks(const struct halo_machine *machine, uint32_t ns)
 uint64_t halo__machine_ns(const struct halo_machine *machine, uint64_t ticks)
 {
     const double passed = (double)(halo__now() - machine->first_ns);
-    const double ticked = (double)(counter() - machine->first_counter);
+    const double ticked = (double)(halo__counter() - machine->first_counter);
 
     return ticked > 0 ? (uint64_t)((double)ticks * passed / ticked) : 0;
 }
