@@ -3,7 +3,7 @@
 BUILD ?= build
 HALO = $(BUILD)/src/halo
 
-.PHONY: all run test verify soak fuzz peers bench bench-neighbours bench-compare bench-count build-bench clean deps deps-test \
+.PHONY: all run test verify soak fuzz stress peers bench bench-neighbours bench-compare bench-count build-bench clean deps deps-test \
 	test-qemu format install uninstall configure-prefix deb
 
 all: $(BUILD)/build.ninja
@@ -44,15 +44,20 @@ verify: deps-test
 	@tools/deps verify peers
 	@tests/run --all
 
-# What takes hours: every mutant, and an hour of each target of tests/fuzz.
-soak: deps-test
+# What takes hours: every mutant, and an hour of each target of tests/fuzz and of each backend.
+soak: deps-test all
 	@python3 tests/mutation/mutate.py
 	@tests/fuzz/run 3600
+	@tests/stress/run $(BUILD) 3600
 
 # Look for inputs that break the ring, SECONDS for each of the targets of tests/fuzz.
 SECONDS ?= 60
 fuzz: deps-test
 	@tests/fuzz/run $(SECONDS)
+
+# Guests and hosts on threads of their own, in a hurry and asleep, SECONDS on each backend.
+stress: deps-test all
+	@tests/stress/run $(BUILD) $(SECONDS)
 
 # Linux's packed driver, built from Debian's kernel source, drives Halo's device.
 peers: deps all
