@@ -11,6 +11,10 @@
 
 #ifdef HALO_PROBES
 #include <sys/sdt.h>
+#ifdef __clang__
+#pragma clang diagnostic ignored \
+    "-Wgnu-zero-variadic-macro-arguments" /* which those of sdt.h have */
+#endif
 #define HALO_PROBE(name, a, b) DTRACE_PROBE2(halo, name, a, b)
 #else
 #define HALO_PROBE(name, a, b) ((void)0)

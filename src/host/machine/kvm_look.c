@@ -62,17 +62,21 @@ void halo__kvm_ahead(int vcpu, uint64_t *ahead)
     uint64_t offset = 0;
     const struct kvm_device_attr attribute = {
         .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t)&offset};
-    struct {
+    union {
         struct kvm_msrs msrs;
-        struct kvm_msr_entry entry;
-    } get = {.msrs = {.nmsrs = 1}, .entry = {.index = 0x10}}; /* the counter itself */
+        unsigned char bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+    } get = {.msrs = {.nmsrs = 1}};
+    struct kvm_msr_entry entry = {.index = 0x10}; /* the counter itself */
     uint64_t before;
 
     if (ioctl(vcpu, KVM_GET_DEVICE_ATTR, &attribute) == 0) {
         *ahead = offset;
         return;
     }
+    memcpy(get.bytes + sizeof(struct kvm_msrs), &entry, sizeof(entry));
     before = __builtin_ia32_rdtsc(); /* Linux before 5.16 */
-    if (ioctl(vcpu, KVM_GET_MSRS, &get) == 1)
-        *ahead = get.entry.data - (before + (__builtin_ia32_rdtsc() - before) / 2);
+    if (ioctl(vcpu, KVM_GET_MSRS, &get) != 1)
+        return;
+    memcpy(&entry, get.bytes + sizeof(struct kvm_msrs), sizeof(entry));
+    *ahead = entry.data - (before + (__builtin_ia32_rdtsc() - before) / 2);
 }
