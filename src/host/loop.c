@@ -32,15 +32,24 @@ static bool is_sampled_now(const struct halo_loop *loop)
 /* The guest stands still: let the program that samples it look. */
 static void sample(struct halo_loop *loop)
 {
-    int64_t now;
-
     if (loop->runner.has_guest || loop->state != HALO_STATE_RUNNING)
         return;
     loop->sampler(loop->watch_box, loop->is_inside, loop->sample_context);
-    now = halo__now();
     loop->sample_next += loop->sample_interval;
-    if (loop->sample_next < now)
-        loop->sample_next = now;
+    loop->was_sampled = true;
+}
+
+/* When the guest, which is to run now, is to be stopped for the next sample: it gets on in any
+ * case.
+ */
+static int64_t next_sample(struct halo_loop *loop)
+{
+    const int64_t soon = loop->was_sampled ? halo__now() + loop->sample_interval / 2 : 0;
+
+    loop->was_sampled = false;
+    if (loop->sample_next < soon)
+        loop->sample_next = soon;
+    return loop->sample_next;
 }
 
 /* Let the program that watches look, where it is time. */
@@ -381,8 +390,11 @@ static inline int run(struct halo_loop *loop, struct halo_exit *exit)
         if (error)
             return halo__loop_end(loop, error);
     }
-    if (loop->sampler && loop->sample_next < deadline)
+    loop->runner.slice = 0;
+    if (loop->sampler && next_sample(loop) < deadline) {
         deadline = loop->sample_next;
+        loop->runner.slice = loop->sample_interval / 2;
+    }
     HALO_TRACE(loop->port->trace, ENTER, 0, 0);
     if (loop->runner.is_there) { /* each exit is looked at where exits are counted */
         if (!loop->is_inside)

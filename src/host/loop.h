@@ -61,6 +61,7 @@ struct halo_loop {
     void (*sampler)(struct halo_sandbox *box, bool runs, void *context);
     void *sample_context;
     int64_t sample_interval, sample_next;
+    bool was_sampled; /* and has not run since */
 };
 
 /*

