@@ -3,6 +3,7 @@
 #include <cstring>
 #include <halo/draft.h>
 #include <halo/executor.h>
+#include <halo/fleet.h>
 #include <halo/halo.h>
 #include <halo/halves.h>
 #include <halo/inside.h>
@@ -112,6 +113,50 @@ static int twice_in_turn(halo_sandbox *box)
     return wrong;
 }
 
+static int64_t thousand = 1000;
+
+static int provide(halo_sandbox *box, void *)
+{
+    static const halo_signature ask_type = HALO_FN(HALO_I64, HALO_I64, HALO_STR);
+    static const halo_signature nothing_type = HALO_FN(HALO_I64);
+    const int error = halo_provide(box, "host.ask", &ask_type, ask, nullptr);
+
+    return error ? error : halo_provide(box, "host.nothing", &nothing_type, nothing, &thousand);
+}
+
+// Each that is taken counts from where the snapshot does.
+static int one_of_a_fleet(halo_sandbox *kept)
+{
+    static const halo_signature type = HALO_FN(HALO_I64);
+    struct halo_fleet_options options = {};
+    struct halo_snapshot *snapshot;
+    struct halo_fleet *fleet;
+    halo_sandbox *box;
+    int64_t first = 0;
+    int wrong;
+
+    options.max = 1;
+    options.prepare = provide;
+    if (halo_snapshot(kept, &snapshot) || halo_fleet_open(&fleet, &options))
+        return 1;
+    wrong = halo_fleet_warm(fleet, snapshot, 1);
+    for (int i = 0; i < 2 && !wrong; i++) {
+        struct halo_future answer;
+
+        wrong = halo_fleet_take(fleet, snapshot, HALO_FOREVER, nullptr, &box) ||
+                halo_call(box, &answer, halo_lookup(box, "cxx.count", &type), HALO_FOREVER);
+        if (wrong)
+            break;
+        wrong = i > 0 && answer.result.i64 != first;
+        first = answer.result.i64;
+        halo_future_free(&answer);
+        wrong |= halo_fleet_give(fleet, box);
+    }
+    halo_fleet_close(fleet);
+    halo_snapshot_free(snapshot);
+    return wrong;
+}
+
 static void answered(struct halo_task *task, void *count)
 {
     *static_cast<int64_t *>(count) = task->error ? -1 : task->future.result.i64;
@@ -159,10 +204,7 @@ static int look(halo_sandbox *box, const std::string &heard)
 
 static int talk(const char *guest, enum halo_backend_choice backend, From from)
 {
-    static const halo_signature ask_type = HALO_FN(HALO_I64, HALO_I64, HALO_STR);
-    static const halo_signature nothing_type = HALO_FN(HALO_I64);
     static const halo_signature twice_type = HALO_FN(HALO_I64, HALO_I64);
-    int64_t thousand = 1000;
     struct halo_options options = {};
     struct halo_future answer;
     halo_sandbox *box;
@@ -173,12 +215,11 @@ static int talk(const char *guest, enum halo_backend_choice backend, From from)
     options.threaded = from == From::memory;
     if (open_from(&box, guest, from, &options) ||
         halo_attach(box, HALO_STDOUT, halo_end_memory(nullptr, 0, said, sizeof(said) - 1)) ||
-        halo_provide(box, "host.ask", &ask_type, ask, nullptr) ||
-        halo_provide(box, "host.nothing", &nothing_type, nothing, &thousand) ||
-        halo_log(box, HALO_LOG_INFO, 0, hear, &heard) || halo_serve_begin(box, HALO_FOREVER) ||
+        provide(box, nullptr) || halo_log(box, HALO_LOG_INFO, 0, hear, &heard) ||
+        halo_serve_begin(box, HALO_FOREVER) ||
         halo_call(box, &answer, halo_lookup(box, "cxx.twice", &twice_type), HALO_FOREVER,
                   halo_i64(20)) ||
-        shout(box) || total(box) || look(box, heard) || twice_in_turn(box) ||
+        shout(box) || total(box) || look(box, heard) || twice_in_turn(box) || one_of_a_fleet(box) ||
         once_by_an_executor(box)) {
         std::puts(halo_errmsg(box));
         return 1;
