@@ -3,7 +3,7 @@
 BUILD ?= build
 HALO = $(BUILD)/src/halo
 
-.PHONY: all run test verify soak fuzz stress peers bench bench-neighbours bench-compare bench-count build-bench clean deps deps-test \
+.PHONY: all run test verify soak fuzz stress peers bench bench-linux bench-neighbours bench-compare bench-count build-bench clean deps deps-test \
 	test-qemu format install uninstall configure-prefix deb
 
 all: $(BUILD)/build.ninja
@@ -78,6 +78,10 @@ else
 endif
 
 COMMIT = $(shell git describe --always --dirty 2>/dev/null)
+
+# Programs of Linux's beside Linux, qemu-user and runsc: a table.
+bench-linux: deps bench-neighbours all
+	@bench/programs/run $(BUILD) 7 $(PATTERN)
 
 bench-neighbours:
 	@tools/deps neighbours >/dev/null 2>&1 || true

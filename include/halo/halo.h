@@ -181,6 +181,11 @@ struct halo_options {
      * there alone, and the guest can write no more of its code than before.
      */
     bool keep_code;
+    /*
+     * Standard input is a file that nobody else reads on where the guest has stopped: a guest that
+     * makes system calls of Linux's reads it ahead. A read never waits, then, and poll says so.
+     */
+    bool own_input;
 };
 
 #define HALO_POLL_DEFAULT 40000u

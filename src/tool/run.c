@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -231,9 +232,11 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
 
 static int run(const struct run_options *options)
 {
+    struct halo_options sandbox = options->common.sandbox;
     struct halo_sandbox *box = NULL;
     struct profile *profile = NULL;
     int input = STDIN_FILENO, core = -1, trace = -1, code = 0, error = 0;
+    struct stat st;
 
     if (options->help) {
         fputs(usage, tool_out);
@@ -242,10 +245,12 @@ static int run(const struct run_options *options)
     tool_limit(options->common.timeout_ns);
     if (options->input)
         error = tool_open_input(options->input, &input);
+    /* Where it is opened here, nobody else reads on from its place. */
+    sandbox.own_input = options->input && !error && fstat(input, &st) == 0 && S_ISREG(st.st_mode);
     if (!error && options->from)
-        error = tool_open_from("run", &box, options->from, &options->common.sandbox);
+        error = tool_open_from("run", &box, options->from, &sandbox);
     else if (!error)
-        error = tool_open("run", &box, options->guest, &options->common.sandbox);
+        error = tool_open("run", &box, options->guest, &sandbox);
     if (!error)
         error = tool_open_written("run", options->core, &core);
     if (!error)

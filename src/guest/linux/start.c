@@ -28,6 +28,14 @@ static struct {
     struct halo_future future;
 } ahead;
 
+/* An input that is nobody else's is read ahead: the bytes that were not yet asked for. */
+static struct {
+    struct halo_reader reader;
+    const unsigned char *bytes;
+    size_t len;
+    bool is_open, is_vain; /* there was no memory for it */
+} own;
+
 /*
  * Poll's question: whether a read would wait. A program that polls before each read has the next
  * one asked with the read, so that it costs no exit. Its answer says what held when the host last
@@ -190,6 +198,35 @@ static int64_t read_few(uint32_t handle, void *to, size_t len)
     return got < 0 ? got : give_ahead(to, len);
 }
 
+static bool has_own(uint32_t handle)
+{
+    if (own.is_open || own.is_vain || handle != 0 || !halo_boot_page()->own_input)
+        return own.is_open && handle == 0;
+    own.is_open = halo_reader_open(&own.reader, handle) == 0;
+    own.is_vain = !own.is_open;
+    return own.is_open;
+}
+
+static int64_t read_own(void *to, size_t len)
+{
+    const void *bytes;
+    int64_t got;
+
+    if (own.len == 0) {
+        got = halo_reader_next(&own.reader, &bytes);
+        if (got <= 0)
+            return got ? result((int)got, own.reader.os_error) : 0;
+        own.bytes = bytes;
+        own.len = (size_t)got;
+    }
+    if (len > own.len)
+        len = own.len;
+    memcpy(to, own.bytes, len);
+    own.bytes += len;
+    own.len -= len;
+    return (int64_t)len;
+}
+
 /* By way of a buffer of the library's: a program's memory may lie in several pieces of the host's.
  */
 static int64_t read_stream(void *context, uint32_t handle, void *to, size_t len)
@@ -205,6 +242,8 @@ static int64_t read_stream(void *context, uint32_t handle, void *to, size_t len)
         got = ahead.is_asked ? take_ahead() : 0;
         return got < 0 ? got : give_ahead(to, len);
     }
+    if (has_own(handle))
+        return read_own(to, len);
     if (len < sizeof(ahead.bytes))
         return read_few(handle, to, len);
     if (len > HALO_STREAM_BUF)
@@ -262,7 +301,7 @@ static bool readable(void *context, uint32_t handle, int64_t wait_ns)
     (void)context;
     halo__linux_keep_vectors();
     question.was_polled = true;
-    if (ahead.at < ahead.len)
+    if (ahead.at < ahead.len || has_own(handle)) /* a file has something, or its end */
         return true;
     if (question.is_asked && halo_ready(&question.future)) {
         question.is_asked = false;

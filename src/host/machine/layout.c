@@ -354,6 +354,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .arguments_max = HALO_ARGUMENTS_MAX,
         .log_max = options->transport == HALO_TRANSPORT_RING ? HALO_LOG_MAX : 0,
         .program = layout->is_linux ? layout->boot + HALO_PROGRAM_OFFSET : 0,
+        .own_input = options->own_input,
         .patches = layout->is_linux && !options->keep_code ? HALO_PATCHES : 0,
         .env_count = options->env_count,
         .poll_ticks = halo__machine_ticks(machine, machine->poll_ns),
