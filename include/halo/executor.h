@@ -12,10 +12,12 @@
  *     }
  *
  * halo_turn never waits and never runs a guest; workers do. Each sandbox keeps to one worker from
- * its attaching on. Where several have calls, the worker runs one for HALO_QUANTUM_NS at a time, or
- * until its call is answered, and then the next: a guest that spins delays those of its worker, and
- * starves none. Functions that a sandbox provides are called on its worker, and must not wait for
- * the loop's thread.
+ * its attaching on. A guest that waits for a descriptor or a time has none of the worker's time, so
+ * that thousands may wait. Where several have something to do, the worker runs one for
+ * HALO_QUANTUM_NS at a time, or until its call is answered, and then the next; those that needed
+ * more than that share half of its time while others have calls: a guest that spins delays those of
+ * its worker, and starves none. Functions that a sandbox provides are called on its worker, and
+ * must not wait for the loop's thread.
  *
  * Functions of this header are for the loop's thread alone, but for halo_fd.
  */
@@ -45,8 +47,10 @@ int halo_executor_close(struct halo_executor *executor);
 
 /*
  * From now on the sandbox is the executor's: functions that use it from elsewhere return
- * HALO_EBUSY, but for halo_interrupt, which ends the call that runs just now. halo_lookup comes
- * before. Returns 0; HALO_EBUSY where a thread is inside of it, or it is attached; HALO_ENOMEM.
+ * HALO_EBUSY, but for halo_interrupt, which ends the call that runs just now, if one does; for one
+ * that may be waiting halo_cancel is the way. halo_lookup comes before. Returns 0; HALO_EBUSY where
+ * a thread is inside of it, or it is attached; HALO_EINVAL where its guest has a thread of its own
+ * (options.threaded); HALO_ENOMEM, HALO_EHOST.
  */
 int halo_executor_attach(struct halo_executor *executor, struct halo_sandbox *box);
 
@@ -78,8 +82,7 @@ struct halo_task {
  * `timeout_ns` from now on. Arguments are copied. A call whose time is over, or that is cancelled,
  * is given up. Where the guest has it by then (`is_left`), it stands in the middle of it, and
  * computes on when the next one is to be called, before it looks at that: where it spins, each
- * later one is late, too, and the sandbox is to be detached and closed. Over stacks, where only one
- * call is in flight, those behind it are HALO_ETRANSPORT.
+ * later one is late, too, and the sandbox is to be detached and closed.
  *
  * Returns 0: `done` will be called, once, whatever happens; or HALO_EINVAL, HALO_ESIZE,
  * HALO_ENOMEM, HALO_ESTATE where the sandbox is not attached: then it will not.

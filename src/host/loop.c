@@ -112,7 +112,13 @@ static int wait(struct halo_loop *loop)
         until = loop->wake;
     if (loop->poller.again && loop->poller.again < until)
         until = loop->poller.again;
-    error = poll_for(loop, halo__poll_timeout(until));
+    if (loop->parks && !loop->is_parked) {
+        loop->is_parked = true;
+        loop->park_until = until;
+        return HALO_PARKED;
+    }
+    error = poll_for(loop, loop->parks ? 0 : halo__poll_timeout(until));
+    loop->is_parked = false;
     if (error)
         return halo__loop_end(loop, error);
     look(loop);
@@ -158,13 +164,16 @@ static void let_out(struct halo_loop *loop, int error)
 {
     const struct halo_words kept = *loop->words;
     const int64_t deadline = loop->deadline, now = halo__now();
+    const bool parks = loop->parks;
 
     if (error == HALO_ETIMEDOUT)
         loop->deadline = now + HALO_LAST_NS / 20;
     else if (deadline > now + HALO_LAST_NS)
         loop->deadline = now + HALO_LAST_NS;
     loop->wake = 0;
+    loop->parks = false;
     (void)finish(loop);
+    loop->parks = parks;
     loop->deadline = deadline;
     *loop->words = kept;
 }
@@ -258,11 +267,34 @@ static int handle_pushed(struct halo_loop *loop)
     return 0;
 }
 
+/* It has ended by itself: once what it has written is out. */
+static int halt(struct halo_loop *loop)
+{
+    int error = finish(loop);
+
+    loop->is_halting = error == HALO_PARKED;
+    if (loop->is_halting)
+        return error;
+    if (error == HALO_EINTERRUPTED)
+        (void)halo__fail(loop->words, error,
+                         "the guest ended, and what it had written was cut off by "
+                         "halo_interrupt");
+    if (!error)
+        error = halo__port_reason(loop->port, loop->halt.b);
+    loop->exit_code = (int)(loop->halt.a & 0xff);
+    return halo__loop_end(loop, error);
+}
+
+static int patch(struct halo_loop *loop, uint64_t at)
+{
+    const int error = halo__machine_patch(loop->machine, at);
+
+    return error ? halo__loop_end(loop, error) : 0;
+}
+
 /* What the guest asked for with its doorbell; all requests were served before. */
 static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
 {
-    int error;
-
     switch (exit->op) {
     case HALO_DOORBELL_KICK:
         halo__count(&loop->port->kicks, 1);
@@ -278,21 +310,13 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
         return 0;
     case HALO_DOORBELL_HALT:
         halo__count(&loop->port->other_exits, 1);
-        error = finish(loop);
-        if (error == HALO_EINTERRUPTED)
-            (void)halo__fail(loop->words, error,
-                             "the guest ended, and what it had written was cut off by "
-                             "halo_interrupt");
-        if (!error)
-            error = halo__port_reason(loop->port, exit->b);
-        loop->exit_code = (int)(exit->a & 0xff);
-        return halo__loop_end(loop, error);
+        loop->halt = *exit;
+        return halt(loop);
     case HALO_DOORBELL_PANIC:
         halo__count(&loop->port->other_exits, 1);
         return halo__loop_end(loop, panic(loop, exit->a, exit->b));
     case HALO_DOORBELL_PATCH:
-        error = halo__machine_patch(loop->machine, exit->a);
-        return error ? halo__loop_end(loop, error) : 0;
+        return patch(loop, exit->a);
     case HALO_DOORBELL_PUSHED:
         halo__count(&loop->port->other_exits, 1);
         if (loop->port->on_stacks)
@@ -323,6 +347,18 @@ static inline uint32_t leave_of(enum halo_exit_kind kind)
     return (uint32_t)kind;
 }
 
+/* It was stopped: by halo_interrupt, at a deadline, to look what it has used, for a later run. */
+static int stopped(const struct halo_loop *loop)
+{
+    if (halo__interrupt_is_wanted(&loop->machine->interrupt))
+        return HALO_EINTERRUPTED;
+    if (!loop->limits.any && !loop->sampler && !loop->runner.is_there && loop->quantum == INT64_MAX)
+        return HALO_ETIMEDOUT;
+    if (halo__now() >= loop->deadline)
+        return HALO_ETIMEDOUT;
+    return halo__now() >= loop->quantum ? HALO_YIELDED : 0;
+}
+
 static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
 {
     int error;
@@ -335,14 +371,8 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
         halo__count(&loop->port->other_exits, 1);
     loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT || exit->kind == HALO_EXIT_PROTECT;
     switch (exit->kind) {
-    case HALO_EXIT_TIMEOUT: /* or by halo_interrupt, or to look what it has used, or for a later run
-                             */
-        if (halo__interrupt_is_wanted(&loop->machine->interrupt))
-            return HALO_EINTERRUPTED;
-        return (loop->limits.any || loop->sampler || loop->runner.is_there) &&
-                       halo__now() < loop->deadline
-                   ? 0
-                   : HALO_ETIMEDOUT;
+    case HALO_EXIT_TIMEOUT:
+        return stopped(loop);
     case HALO_EXIT_PROTECT:
         error = halo__machine_protect(loop->machine, exit);
         return error ? halo__loop_end(loop, error) : 0;
@@ -372,7 +402,7 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
 /* Run the guest on this thread: LEFT. On its own it only begins to: 0. Or an error. */
 static inline int run(struct halo_loop *loop, struct halo_exit *exit)
 {
-    int64_t deadline = loop->deadline;
+    int64_t deadline = loop->deadline < loop->quantum ? loop->deadline : loop->quantum;
     int error;
 
     loop->port->guest = HALO_GUEST_RUNS;
@@ -531,6 +561,8 @@ int halo__loop_step(struct halo_loop *loop)
         error = take_exit(loop, &exit);
         return error ? halo__loop_end(loop, error) : handle_exit(loop, &exit);
     }
+    if (loop->is_halting)
+        return halt(loop);
     error = halo__port_send(loop->port);
     if (error)
         return halo__loop_end(loop, error);

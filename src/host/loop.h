@@ -52,6 +52,15 @@ struct halo_loop {
     struct halo_runner runner; /* of a guest that has a thread of its own */
     uint64_t asked;            /* the clock, then, in ticks of the counter */
 
+    /* For a worker that has other guests, too (turn.c): it does not sleep for this one, and leaves
+     * it where it has computed until `quantum`. */
+    bool parks;
+    int64_t quantum;    /* or HALO_FOREVER */
+    bool is_parked;     /* HALO_PARKED was returned in place of a sleep */
+    int64_t park_until; /* by then it is to be looked at again */
+    bool is_halting;    /* it has ended by itself, and what it wrote is going out: */
+    struct halo_exit halt;
+
     /* halo_watch */
     void (*watch)(struct halo_sandbox *box, void *context);
     void *watch_context;
@@ -67,9 +76,13 @@ struct halo_loop {
 /*
  * One step. Returns 0, HALO_STUCK where the guest waits and nothing can come of itself,
  * HALO_ETIMEDOUT or HALO_EINTERRUPTED where it can go on later, or another error: then it has
- * ended. See the state also after 0: it may have ended well.
+ * ended. See the state also after 0: it may have ended well. To a worker it returns HALO_PARKED
+ * where it would sleep with the poller, until `park_until` at the latest, and the next step is as
+ * after that; HALO_YIELDED where the quantum is over.
  */
 #define HALO_STUCK 1
+#define HALO_PARKED 3
+#define HALO_YIELDED 4
 int halo__loop_step(struct halo_loop *loop);
 
 /* How long, in ns, what a guest has written before it was stopped may take to go out; a twentieth

@@ -100,7 +100,8 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
                                    .port = &box->port,
                                    .words = &box->words,
                                    .watch_box = box,
-                                   .deadline = HALO_FOREVER};
+                                   .deadline = HALO_FOREVER,
+                                   .quantum = HALO_FOREVER};
     box->machine.ram.fd = box->machine.stop.fd = -1;
     box->machine.interrupt.fd = -1;
     box->loop.at_end = halo__picture_keep;

@@ -4,7 +4,8 @@
  *     machine/   what runs the guest          loop.c    machine and port in turn
  *     port.c     the host's end of the queues
  *     call/      a service: calls             wait.c    the only place that makes a caller wait,
- *     stream/    a service: streams                     and the only one that runs the guest
+ *     stream/    a service: streams                     and the only one that runs the guest,
+ *                                                       beside turn.c, for an executor's worker
  *
  *     sandbox.c  the life of one, from these parts
  *     entry.c    what a program asks of it without waiting

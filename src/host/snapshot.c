@@ -187,7 +187,7 @@ static void begin(struct halo_sandbox *box, const struct halo_snapshot *snapshot
     halo__limits_restart(&loop->limits, &box->machine);
     loop->error = 0;
     loop->exit_code = 0;
-    loop->is_inside = loop->has_fault = false;
+    loop->is_inside = loop->has_fault = loop->is_halting = loop->is_parked = false;
     loop->wake = snapshot->wake ? halo__deadline(snapshot->wake) : 0;
     loop->state = snapshot->state;
     box->exit_reported = false;

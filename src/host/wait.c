@@ -3,78 +3,8 @@
  * is waited for, the guest takes one step after the other until that has come. A caller's relative
  * time becomes one deadline, here, at once.
  */
-#include "sandbox.h"
-#include "call/saved.h"
+#include "run.h"
 #include <stdio.h>
-
-/* --- Around what runs the guest --------------------------------------------------------------- */
-
-/*
- * Running may happen inside itself: a host's function calls the guest. The deadline is the earlier
- * of its own and that of what it is inside of.
- */
-struct run {
-    int64_t outer;
-    uint64_t start; /* in ticks of the time stamp counter */
-};
-
-static void leave(struct halo_sandbox *box, const struct run *run)
-{
-    const struct halo_backend *backend = box->machine.backend;
-    const bool is_nested = --box->run_depth > 0;
-
-    if (is_nested && box->loop.deadline == run->outer)
-        return;
-    if (!box->loop.runner.is_there) /* which does so by itself */
-        backend->leave(&box->machine);
-    box->loop.deadline = run->outer;
-    if (is_nested) {
-        if (!box->loop.runner.is_there)
-            (void)backend->enter(&box->machine, run->outer);
-        return;
-    }
-    box->signals.may_pend |= halo__interrupt_end(&box->machine.interrupt);
-    halo__signals_return(&box->signals);
-    halo__count(&box->elapsed, __builtin_ia32_rdtsc() - run->start);
-}
-
-static int enter(struct halo_sandbox *box, struct run *run, int64_t deadline)
-{
-    const struct halo_backend *backend = box->machine.backend;
-    const bool by_signal = backend->ends_by_signal && !box->loop.runner.is_there;
-    int error;
-
-    if (box->is_restored) {
-        const char *missing = halo__calls_missing(&box->calls);
-
-        if (missing)
-            return halo__fail(&box->words, HALO_ENAME,
-                              "%s: the restored guest imports it, and nobody provides it", missing);
-        box->is_restored = false;
-    }
-    run->start = __builtin_ia32_rdtsc();
-    run->outer = box->loop.deadline;
-    if (box->run_depth++ == 0) {
-        halo__streams_retry(&box->streams);
-        if (by_signal)
-            halo__signals_block(&box->signals);
-        halo__interrupt_begin(&box->machine.interrupt, by_signal);
-    } else if (deadline >= run->outer) {
-        return 0;
-    } else if (!box->loop.runner.is_there) {
-        backend->leave(&box->machine);
-    }
-    box->loop.deadline = deadline;
-    if (box->loop.runner.is_there) {
-        box->loop.asked = run->start - box->loop.runner.patience.most; /* it is to be, at once */
-        return 0;
-    }
-    box->signals.may_pend |= by_signal && (deadline != HALO_FOREVER || box->machine.counts_cpu);
-    error = backend->enter(&box->machine, deadline);
-    if (error)
-        leave(box, run);
-    return error;
-}
 
 /* A deadline from a caller's time: 0, or HALO_EINVAL. */
 static int deadline_of(struct halo_sandbox *box, int64_t timeout_ns, int64_t *deadline)
@@ -90,49 +20,6 @@ static int deadline_of(struct halo_sandbox *box, int64_t timeout_ns, int64_t *de
 typedef bool condition(const struct halo_sandbox *box, const void *what);
 
 /*
- * The guest waits, and nothing can come of itself. Where it waits for what the program that runs it
- * has to do, that is no fault of the guest's.
- */
-static int stuck(struct halo_sandbox *box, const char *what)
-{
-    if (halo__port_needs_host(&box->port))
-        return halo__fail(&box->words, HALO_EDEADLOCK,
-                          "the guest waits for a stream whose other end is its host");
-    if (box->port.serving > 0 && box->port.guest == HALO_GUEST_WAITS)
-        return halo__fail(&box->words, HALO_EDEADLOCK,
-                          "the guest waits for the function of its host's that waits here");
-    (void)halo__port_blame(
-        &box->port, &(struct halo_poison){.kind = HALO_POISON_WAIT, .queue = HALO_POISON_NO_QUEUE},
-        what);
-    return halo__loop_end(&box->loop, halo__fail(&box->words, HALO_EPOISONED, "%s", what));
-}
-
-/* It has not come, and may come later. */
-static bool is_late(int error)
-{
-    return error == HALO_ETIMEDOUT || error == HALO_EINTERRUPTED;
-}
-
-/* What has not come in time, or before the interrupt, and where the guest is meanwhile. */
-static int late(struct halo_sandbox *box, int error, const char *who, const char *missing)
-{
-    const char *when = error == HALO_ETIMEDOUT ? "within the time limit" : "before halo_interrupt";
-    const char *state = "the guest waits for its host";
-    uint64_t rip = 0;
-
-    if (box->loop.poller.again)
-        state = box->streams.shortage;
-    else if (box->loop.is_inside) {
-        state = "the guest runs";
-        rip = box->machine.backend->where(&box->machine);
-    }
-    if (!rip)
-        return halo__fail(&box->words, error, "%s %s %s: %s", who, missing, when, state);
-    return halo__fail(&box->words, error, "%s %s %s: %s, at 0x%llx", who, missing, when, state,
-                      (unsigned long long)rip);
-}
-
-/*
  * Step until it has come, whatever that is, or the guest has ended: 0; HALO_ETIMEDOUT or
  * HALO_EINTERRUPTED; HALO_EDEADLOCK where it cannot come before the caller does something; or
  * another error: then the guest has ended.
@@ -145,13 +32,13 @@ static int late(struct halo_sandbox *box, int error, const char *who, const char
 static int run_until(struct halo_sandbox *box, condition *has_come, const void *what,
                      int64_t deadline, bool nests)
 {
-    struct run run;
+    struct halo_run run;
     int error;
 
     if (box->port.waits > HALO_DEPTH_MAX)
         return halo__fail(&box->words, HALO_EDEPTH,
                           "waits inside calls inside waits are deeper than %u", HALO_DEPTH_MAX);
-    error = enter(box, &run, deadline);
+    error = halo__run_enter(box, &run, deadline);
     if (error)
         return error;
     if (box->loop.state == HALO_STATE_READY) {
@@ -168,10 +55,10 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
         else if (box->port.guest == HALO_GUEST_SERVES && !halo__calls_pending(&box->calls))
             error = halo__fail(&box->words, HALO_EDEADLOCK, "the guest waits to be called");
         else
-            error = stuck(box, "the guest waits, but has not answered a call");
+            error = halo__stuck(box, "the guest waits, but has not answered a call");
     }
     box->port.waits -= nests;
-    leave(box, &run);
+    halo__run_leave(box, &run);
     return error;
 }
 
@@ -235,8 +122,8 @@ int halo_wait(struct halo_future *future, int64_t timeout_ns)
     error = deadline_of(box, timeout_ns, &deadline);
     if (!error)
         error = run_until(box, is_done, future, deadline, true);
-    if (is_late(error))
-        error = late(box, error, name, "has not answered");
+    if (halo__is_late(error))
+        error = halo__late(box, error, name, "has not answered");
     if (future->done) {
         if (box->calls.reported < box->calls.answered)
             box->calls.reported++; /* this one needs no halo_poll any more */
@@ -262,8 +149,8 @@ static int poll_calls(struct halo_sandbox *box, int64_t timeout_ns)
         if (!halo__calls_pending(calls))
             return 0;
         error = run_until(box, some_came, NULL, deadline, true);
-        if (is_late(error))
-            error = late(box, error, "no call", "was answered");
+        if (halo__is_late(error))
+            error = halo__late(box, error, "no call", "was answered");
     }
     came = (int)(calls->answered - calls->reported);
     calls->reported = calls->answered;
@@ -309,11 +196,11 @@ static int run_for(struct halo_sandbox *box, uint32_t handle, enum halo_way way,
         return halo__loop_ended(&box->loop);
     error =
         run_until(box, is_moving, &(struct one_way){handle, way}, deadline, box->port.serving > 0);
-    if (!is_late(error))
+    if (!halo__is_late(error))
         return error;
     (void)snprintf(missing, sizeof(missing), "has not %s stream 0x%x",
                    way == HALO_IN ? "read" : "written to", handle);
-    return late(box, error, "the guest", missing);
+    return halo__late(box, error, "the guest", missing);
 }
 
 /* The next bytes that the guest has written: their length, 0 at the end, or an error. */
@@ -463,7 +350,7 @@ int64_t halo_stream_write(struct halo_sandbox *box, uint32_t handle, const void 
 /* --- To where it serves, and to its end ------------------------------------------------------- */
 
 /* Begin, or go on, with what is not done inside a function of the host's. */
-static int start(struct halo_sandbox *box, struct run *run, int64_t timeout_ns)
+static int start(struct halo_sandbox *box, struct halo_run *run, int64_t timeout_ns)
 {
     const enum halo_state state = box->loop.state;
     int64_t deadline;
@@ -479,7 +366,7 @@ static int start(struct halo_sandbox *box, struct run *run, int64_t timeout_ns)
                                                     : "this sandbox was not opened");
     error = deadline_of(box, timeout_ns, &deadline);
     if (!error)
-        error = enter(box, run, deadline);
+        error = halo__run_enter(box, run, deadline);
     if (!error) {
         box->loop.state = HALO_STATE_RUNNING;
         box->port.open = true;
@@ -492,22 +379,22 @@ static int step(struct halo_sandbox *box)
     const int error = halo__loop_step(&box->loop);
 
     return error == HALO_STUCK
-               ? stuck(box, "the guest waits for an answer but has asked for nothing")
+               ? halo__stuck(box, "the guest waits for an answer but has asked for nothing")
                : error;
 }
 
 static int serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
 {
-    struct run run;
+    struct halo_run run;
     int error = start(box, &run, timeout_ns);
 
     if (error)
         return error;
     while (!error && box->loop.state == HALO_STATE_RUNNING && box->port.guest != HALO_GUEST_SERVES)
         error = step(box);
-    leave(box, &run);
-    if (is_late(error))
-        return late(box, error, "the guest", "has not come to serve calls");
+    halo__run_leave(box, &run);
+    if (halo__is_late(error))
+        return halo__late(box, error, "the guest", "has not come to serve calls");
     if (!error && box->loop.state == HALO_STATE_ENDED)
         return halo__fail(&box->words, HALO_ESTATE,
                           "the guest ended with exit code %d and serves no calls",
@@ -532,7 +419,7 @@ static void report_exit(struct halo_sandbox *box, int *exit_code)
 static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
 {
     struct halo_loop *loop = &box->loop;
-    struct run run;
+    struct halo_run run;
     bool stopped = false;
     int error;
 
@@ -554,7 +441,7 @@ static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_co
         const struct halo_stream *asked = halo__streams_asked(&box->streams);
 
         if (!asked)
-            late(box, error, "the guest was stopped: it", "did not end");
+            halo__late(box, error, "the guest was stopped: it", "did not end");
         else
             halo__fail(
                 &box->words, error,
@@ -563,9 +450,9 @@ static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_co
                 halo__stream_handle(&box->streams, asked));
         halo__loop_end(loop, error);
     } else if (error == HALO_EINTERRUPTED && loop->state == HALO_STATE_RUNNING) {
-        late(box, error, "the guest", "has not ended");
+        halo__late(box, error, "the guest", "has not ended");
     }
-    leave(box, &run);
+    halo__run_leave(box, &run);
     if (!error)
         report_exit(box, exit_code);
     return error;

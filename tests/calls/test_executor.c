@@ -28,7 +28,10 @@ static int open_boxes(void **state)
     memset(is_told, 0, sizeof(is_told));
     memset(next_of, 0, sizeof(next_of));
     for (int i = 0; i < BOXES; i++) {
-        open_file(functions, way_options(state));
+        struct halo_options options = way_options(state);
+
+        options.threaded = false; /* those have their own */
+        open_file(functions, options);
         boxes[i] = box;
         assert_int_equal(halo_serve_begin(box, 60 * SECONDS), 0);
         echo_of = halo_lookup(box, "echo.str", &echo_type);

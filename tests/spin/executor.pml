@@ -1,33 +1,33 @@
 /*
  * The executor's hand-over: tasks from the loop's thread to a worker, and back.
  *
- * Modelled: a list with SEATS seats, of WORKERS workers (more than the code has for one list: the
- * protocol does not need that there is one); the loop's thread, which submits TASKS tasks for each seat
- * at any time and turns when the descriptor is readable; the worker, which takes the first seat of
- * its list, runs its first task for a quantum, without the mutex, and sleeps where the list is
- * empty. A task takes one quantum or two. The mutex makes what is done under it one step; what is
- * done is a word that is exchanged, and a bell.
+ * Modelled: a worker with two seats; the loop's thread, which submits TASKS tasks for each seat at
+ * any time, and turns when the descriptor is readable; the world, which brings what the second
+ * seat's guest waits for. What the first one's waits for never comes: its tasks are cancelled, each
+ * at any time. A turn of a task's, which runs without the mutex, is over with an answer, a quantum
+ * or a wait. The mutex makes what is done under it one step; what is done is a word that is
+ * exchanged, and a bell; the worker sleeps for its own bell, and for what it has armed.
  *
- *     submit       halo_submit
- *     take, back   run_seat, before and behind the run
- *     tell         tell: pushed, then the bell where it was empty
- *     turn         halo_turn: the bell is taken away, then all that is done
+ *     submit, cancel   halo_submit, halo_cancel
+ *     wake             halo__worker_wake
+ *     listen           listen: the look at the lists before the sleep, the sleep, what it brought
+ *     turn, back       run_seat
+ *     tell             tell: pushed, then the bell where it was empty
  *
  * Mutants, each -D MUTANT=1:
  *     LIST_TWICE     a seat that is being run is listed again by a submit
  *     NOT_BACK       a seat that has more tasks is not listed again
- *     NO_SIGNAL      a submit does not wake the worker
+ *     NO_SIGNAL      who lists a seat does not wake the worker
+ *     LATE_SLEEP     the worker says that it sleeps after it has let the mutex go
+ *     NO_ARM         a seat is parked, and its poller not armed
+ *     PARK_BLIND     a seat is parked whose task was cancelled meanwhile
+ *     LEFT_PARKED    a cancellation leaves a seat parked
  *     BELL_LAST      turn takes the bell away behind what is done
  *     NO_BELL        what is done rings no bell
  */
-#ifndef SEATS
 #define SEATS 2
-#endif
 #ifndef TASKS
 #define TASKS 2
-#endif
-#ifndef WORKERS
-#define WORKERS 2 /* that would run one seat if it were listed twice */
 #endif
 #ifndef LIST_TWICE
 #define LIST_TWICE 0
@@ -38,6 +38,18 @@
 #ifndef NO_SIGNAL
 #define NO_SIGNAL 0
 #endif
+#ifndef LATE_SLEEP
+#define LATE_SLEEP 0
+#endif
+#ifndef NO_ARM
+#define NO_ARM 0
+#endif
+#ifndef PARK_BLIND
+#define PARK_BLIND 0
+#endif
+#ifndef LEFT_PARKED
+#define LEFT_PARKED 0
+#endif
 #ifndef BELL_LAST
 #define BELL_LAST 0
 #endif
@@ -45,39 +57,118 @@
 #define NO_BELL 0
 #endif
 
-chan list = [SEATS * 2] of { byte }; /* the worker's */
-byte waiting[SEATS];                 /* tasks of a seat that are not done */
-byte submitted[SEATS];
-bool listed[SEATS], runs[SEATS];
-bool signalled, bell; /* the worker was woken once: it looks at the list before it sleeps again */
-byte done, told; /* tasks */
+#define NONE 0
+#define LISTED 1
+#define RUNS 2
+#define PARKED 3
+
+chan list = [SEATS * 3] of { byte };
+byte place[SEATS], submitted[SEATS], cancelled[SEATS], finished[SEATS];
+bool armed[SEATS], came[SEATS];
+bool sleeps, rung; /* the worker's */
+byte done, told;   /* tasks */
+bool bell;         /* the loop's */
+
+#define IS_CANCELLED(s) (cancelled[s] > finished[s])
+#define IS_READY(s) (armed[s] && came[s])
+
+inline put(s)
+{
+    place[s] = LISTED;
+    list ! s
+}
+
+inline wake(s)
+{
+    if
+    :: place[s] == NONE || place[s] == PARKED || LIST_TWICE -> put(s)
+    :: else
+    fi;
+    if
+    :: sleeps && !NO_SIGNAL -> rung = true; sleeps = false
+    :: else
+    fi
+}
 
 proctype worker()
 {
     byte seat;
-    bool was_empty;
+    bool sleeping, was_empty, parks, got0, got1;
 
 end:
     do
-    :: atomic { nempty(list) && signalled ->
-            list ? seat;
-            assert(!runs[seat]); /* a sandbox is one thread's at a time */
-            runs[seat] = true
+    :: true ->
+        atomic {
+            sleeping = len(list) == 0;
+            if
+            :: !LATE_SLEEP -> sleeps = sleeping
+            :: else
+            fi
         }
         if
-        :: skip -> /* a quantum, and it is not done */
-            atomic { runs[seat] = false; list ! seat }
-        :: skip ->
+        :: LATE_SLEEP -> sleeps = sleeping
+        :: else
+        fi;
+        if
+        :: sleeping ->
+end_sleep:
             atomic {
-                runs[seat] = false;
-                assert(waiting[seat] > 0);
-                waiting[seat]--;
+                (rung || IS_READY(0) || IS_READY(1)) ->
+                got0 = IS_READY(0);
+                got1 = IS_READY(1);
+                armed[0] = armed[0] && !got0; /* it is told once */
+                armed[1] = armed[1] && !got1
+            }
+        :: else ->
+            atomic {
+                got0 = IS_READY(0);
+                got1 = IS_READY(1);
+                armed[0] = armed[0] && !got0;
+                armed[1] = armed[1] && !got1
+            }
+        fi;
+        atomic {
+            sleeps = false;
+            rung = false;
+            if
+            :: got0 && place[0] == PARKED -> put(0)
+            :: else
+            fi;
+            if
+            :: got1 && place[1] == PARKED -> put(1)
+            :: else
+            fi;
+            if
+            :: len(list) == 0 -> goto over
+            :: else
+            fi;
+            list ? seat;
+            place[seat] = RUNS;
+            assert(submitted[seat] > finished[seat]) /* it has a task */
+        }
+        parks = false;
+        if
+        :: IS_CANCELLED(seat)
+        :: !IS_CANCELLED(seat) && came[seat] -> came[seat] = false
+        :: !IS_CANCELLED(seat) && !came[seat] -> parks = true
+        :: true -> /* a quantum is over */
+            atomic { put(seat); goto over }
+        fi;
+        if
+        :: parks ->
+            atomic {
                 if
-                :: waiting[seat] > 0 && !NOT_BACK -> list ! seat
-                :: else -> listed[seat] = false
+                :: IS_CANCELLED(seat) && !PARK_BLIND -> put(seat)
+                :: else -> place[seat] = PARKED; armed[seat] = !NO_ARM
                 fi
             }
+        :: else ->
             atomic {
+                finished[seat]++;
+                if
+                :: submitted[seat] > finished[seat] && !NOT_BACK -> put(seat)
+                :: else -> place[seat] = NONE; armed[seat] = false
+                fi;
                 done++;
                 was_empty = done == 1
             }
@@ -85,26 +176,38 @@ end:
             :: was_empty && !NO_BELL -> bell = true
             :: else
             fi
-        fi
+        fi;
+over:
+        got0 = false;
+        got1 = false
     od
 }
 
-inline submit(which)
+/* A task with a deadline wakes a seat that is parked, one without need not. */
+inline submit(s)
 {
-    submitted[which]++;
-    waiting[which]++;
+    submitted[s]++;
     if
-    :: !listed[which] || LIST_TWICE -> listed[which] = true; list ! which
+    :: wake(s)
+    :: place[s] == PARKED -> skip
+    fi
+}
+
+inline cancel(s)
+{
+    cancelled[s]++;
+    if
+    :: place[s] == PARKED && !LEFT_PARKED -> wake(s)
     :: else
-    fi;
-    signalled = signalled || !NO_SIGNAL
+    fi
 }
 
 proctype loop()
 {
     do
     :: atomic { submitted[0] < TASKS -> submit(0) }
-    :: atomic { submitted[SEATS - 1] < TASKS -> submit(SEATS - 1) }
+    :: atomic { submitted[1] < TASKS -> submit(1) }
+    :: atomic { cancelled[0] < submitted[0] -> cancel(0) }
     :: bell ->
         if
         :: !BELL_LAST -> bell = false
@@ -119,14 +222,19 @@ proctype loop()
     od
 }
 
+proctype world()
+{
+end:
+    do
+    :: atomic { !came[1] && submitted[1] > finished[1] -> came[1] = true }
+    od
+}
+
 init
 {
-    byte i;
-
     atomic {
-        for (i : 1 .. WORKERS) {
-            run worker()
-        }
-        run loop()
+        run worker();
+        run loop();
+        run world()
     }
 }
