@@ -2,6 +2,7 @@
  */
 #define _GNU_SOURCE
 #include "worker.h"
+#include "call/keep.h"
 #include "deadline.h"
 #include "descriptor.h"
 #include <signal.h>
@@ -52,6 +53,18 @@ int halo_executor_close(struct halo_executor *executor)
     return 0;
 }
 
+/* An answer to a call of its guest's, from any thread, with the mutex of its line. */
+static void is_said(void *of)
+{
+    struct halo_seat *seat = of;
+
+    pthread_mutex_lock(&seat->worker->mutex);
+    seat->is_told = true;
+    if (seat->place == HALO_PLACE_PARKED)
+        halo__worker_wake(seat);
+    pthread_mutex_unlock(&seat->worker->mutex);
+}
+
 /* With the sandbox taken: 0, or an error, which it has words for if it is not HALO_EBUSY. */
 static int attach(struct halo_executor *executor, struct halo_sandbox *box, struct halo_seat *seat)
 {
@@ -66,12 +79,15 @@ static int attach(struct halo_executor *executor, struct halo_sandbox *box, stru
         (struct halo_seat){.box = box,
                            .executor = executor,
                            .worker = &executor->workers[executor->next % executor->worker_count]};
-    error = halo__worker_seat(seat->worker, seat);
+    error = halo__line_make(&box->calls);
+    if (!error)
+        error = halo__worker_seat(seat->worker, seat);
     if (error)
         return halo__fail(&box->words, error, "an executor cannot watch one more sandbox");
     executor->next++;
     executor->seats++;
     box->seat = seat;
+    halo__line_lead(&box->calls, is_said, seat);
     return 0;
 }
 
@@ -100,11 +116,15 @@ int halo_executor_detach(struct halo_sandbox *box)
         return HALO_ESTATE;
     if (seat->pending > 0)
         return HALO_EBUSY;
+    halo__line_lead(&box->calls, NULL, NULL);
     halo__worker_unseat(seat);
     seat->executor->seats--;
     box->seat = NULL;
-    if (halo__owner_borrow(&box->owner, seat))
+    if (halo__owner_borrow(&box->owner, seat)) {
+        halo__kept_answer_said(&box->calls); /* since its last turn */
+        halo__port_publish(&box->port);
         halo__owner_release(&box->owner);
+    }
     free(seat);
     return 0;
 }

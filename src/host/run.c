@@ -84,6 +84,9 @@ int halo__run_enter(struct halo_sandbox *box, struct halo_run *run, int64_t dead
 
 int halo__stuck(struct halo_sandbox *box, const char *what)
 {
+    if (box->calls.kept)
+        return halo__fail(&box->words, HALO_EDEADLOCK,
+                          "the guest waits for the answer to a call that its host keeps");
     if (halo__port_needs_host(&box->port))
         return halo__fail(&box->words, HALO_EDEADLOCK,
                           "the guest waits for a stream whose other end is its host");

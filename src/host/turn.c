@@ -1,5 +1,6 @@
 /* One turn of a guest's among others: see turn.h. */
 #include "turn.h"
+#include "call/keep.h"
 #include "run.h"
 
 static bool has_come(const struct halo_sandbox *box, const struct halo_future *future)
@@ -15,6 +16,10 @@ static int step(struct halo_sandbox *box, const struct halo_future *future)
         return error;
     if (has_come(box, future)) /* it could not be sent */
         return 0;
+    if (box->calls.kept) { /* it waits for what somebody says later */
+        box->loop.park_until = box->loop.deadline;
+        return HALO_PARKED;
+    }
     return halo__stuck(box, "the guest waits, but has not answered a call");
 }
 
@@ -29,6 +34,8 @@ int halo__turn(struct halo_sandbox *box, const struct halo_future *future, int64
     loop->quantum = quantum;
     error = halo__run_enter(box, &run, deadline);
     if (!error) {
+        halo__kept_answer_said(&box->calls);
+        halo__port_publish(&box->port);
         box->port.waits++;
         while (!error && loop->state == HALO_STATE_RUNNING && !has_come(box, future))
             error = step(box, future);

@@ -160,7 +160,7 @@ static void park(struct halo_worker *worker, struct halo_seat *seat, int64_t unt
 {
     const bool waits = seat->box->loop.poller.armed_count > 0;
 
-    if ((waits && !arm(worker, seat, EPOLLIN)) || is_cancelled(seat->first)) {
+    if ((waits && !arm(worker, seat, EPOLLIN)) || is_cancelled(seat->first) || seat->is_told) {
         list_seat(&worker->fresh, seat); /* it is looked at again */
         return;
     }
@@ -176,6 +176,7 @@ static void run_seat(struct halo_worker *worker, struct halo_seat *seat)
     int64_t until = 0, next;
     int error;
 
+    seat->is_told = false;
     pthread_mutex_unlock(&worker->mutex);
     (void)halo__owner_borrow(&seat->box->owner, seat); /* by the one worker that there is for it */
     error = run_task(seat->box, task, &until);

@@ -36,6 +36,7 @@ struct halo_seat {
     struct halo_task *first, *last;
     enum halo_place place;
     struct halo_due due; /* of one that is parked */
+    bool is_told;        /* an answer was said since its turn began */
     bool is_armed;       /* the worker is told of its poller, once: the worker's alone */
     uint32_t pending;    /* tasks that have not been told of: the loop's thread's alone */
 };

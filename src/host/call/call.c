@@ -1,4 +1,5 @@
 /* The service of calls. */
+#include "keep.h"
 #include "rows.h"
 #include <stdlib.h>
 
@@ -36,9 +37,17 @@ static void end(void *self, int error)
 {
     struct halo_calls *calls = self;
 
+    halo__kept_end(calls);
     halo__futures_end(calls, error);
     halo__aggregates_end(calls);
     calls->put_off = (struct halo_fifo){0, 0};
+}
+
+static bool needs_host(const void *self)
+{
+    const struct halo_calls *calls = self;
+
+    return calls->kept != NULL;
 }
 
 static const struct halo_service service = {
@@ -52,6 +61,7 @@ static const struct halo_service service = {
     .serve = serve,
     .send = send,
     .end = end,
+    .needs_host = needs_host,
 };
 
 void halo__calls_init(struct halo_calls *calls, struct halo_port *port, struct halo_words *words,
@@ -80,6 +90,7 @@ void halo__calls_measure(struct halo_calls *calls, bool measures)
 
 void halo__calls_free(struct halo_calls *calls)
 {
+    halo__kept_free(calls);
     halo__deferred_free(calls);
     free(calls->functions.provided);
     free(calls->functions.exported);

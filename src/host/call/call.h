@@ -4,6 +4,7 @@
  *     call.c      the service: which message goes to which of these files
  *     provide.c   functions that the host provides and the guest exports, and the greeting
  *     serve.c     the guest's calls of the host's functions
+ *     keep.c      those that are answered after the function has returned
  *     future.c    calls of the guest's functions, as those who wait for them see them
  *     invoke.c    the same as messages: out, and their answers
  *     payload.c   values as the payload of a message
@@ -57,12 +58,12 @@ struct halo_call_counts {
     struct halo_histogram exits_out, room, room_out, call_ns, call_out_ns; /* halo/metrics.h */
 };
 
-/* A call of the guest's, while it is being served. */
+/* A call of the guest's, while it is being served, and again when it is answered later. */
 struct halo_call {
     struct halo_calls *calls;
     const struct halo_request *request;
     const struct halo_provided *provided;
-    bool answered;
+    bool answered, is_kept; /* kept ones are both */
     /* While its function runs: */
     const struct halo_value *args;
     struct halo_call *outer; /* the one inside of which it is served, or NULL */
@@ -106,6 +107,9 @@ struct halo_calls {
 
     /* What cannot be understood, where it has a name. */
     char complaint[64 + HALO_FUNCTION_NAME_MAX];
+
+    struct halo_pending *kept; /* calls of the guest's that are answered later */
+    struct halo_line *line;    /* on which that is said; NULL before it is needed */
 
     struct halo_deferred_answer *first_deferred, *last_deferred;
     uint64_t deferred_bytes, deferred_len_max;

@@ -55,8 +55,8 @@ static int refuse_result(struct halo_call *call, int error, const struct halo_va
 
 static int answered_before(const struct halo_call *call)
 {
-    return halo__fail(call->calls->words, HALO_ESTATE, "%s: the call was answered before",
-                      call->provided->name);
+    return halo__fail(call->calls->words, HALO_ESTATE, "%s: the call was %s before",
+                      call->provided->name, call->is_kept ? "kept" : "answered");
 }
 
 /* A number, or nothing, as the answer to a compact call: it lies in the used entry. */

@@ -1,0 +1,170 @@
+/* Calls that are answered later: see keep.h. */
+#include "keep.h"
+#include <stdlib.h>
+
+/* --- The line --------------------------------------------------------------------------------- */
+
+int halo__line_make(struct halo_calls *calls)
+{
+    struct halo_line *line;
+
+    if (calls->line)
+        return 0;
+    line = calloc(1, sizeof(*line));
+    if (!line)
+        return HALO_ENOMEM;
+    pthread_mutex_init(&line->mutex, NULL);
+    line->users = 1;
+    line->calls = calls;
+    calls->line = line;
+    return 0;
+}
+
+static void leave_line(struct halo_line *line)
+{
+    bool is_last;
+
+    pthread_mutex_lock(&line->mutex);
+    is_last = --line->users == 0;
+    pthread_mutex_unlock(&line->mutex);
+    if (!is_last)
+        return;
+    pthread_mutex_destroy(&line->mutex);
+    free(line);
+}
+
+void halo__line_lead(struct halo_calls *calls, void (*wake)(void *keeper), void *keeper)
+{
+    pthread_mutex_lock(&calls->line->mutex);
+    calls->line->wake = wake;
+    calls->line->keeper = keeper;
+    pthread_mutex_unlock(&calls->line->mutex);
+}
+
+/* --- Keeping ---------------------------------------------------------------------------------- */
+
+int halo_keep(struct halo_call *call, struct halo_pending **result,
+              void (*gone)(struct halo_pending *pending, void *context), void *context)
+{
+    struct halo_calls *calls = call->calls;
+    struct halo_pending *pending;
+
+    *result = NULL;
+    if (call->answered)
+        return halo__fail(calls->words, HALO_ESTATE, "%s: the call was %s before",
+                          call->provided->name, call->is_kept ? "kept" : "answered");
+    if (call->request->pushed_at)
+        return halo__fail(calls->words, HALO_ETRANSPORT,
+                          "%s: over stacks a call is answered before its function returns",
+                          call->provided->name);
+    pending = calloc(1, sizeof(*pending));
+    if (!pending || halo__line_make(calls)) {
+        free(pending);
+        return halo__fail(calls->words, HALO_ENOMEM, "%s: no memory", call->provided->name);
+    }
+    call->answered = call->is_kept = true;
+    *pending = (struct halo_pending){
+        .line = calls->line,
+        .gone = gone,
+        .context = context,
+        .type = call->provided->signature.types[0],
+        .call = {.calls = calls, .request = call->request, .provided = call->provided},
+        .next = calls->kept,
+    };
+    calls->kept = pending;
+    pthread_mutex_lock(&calls->line->mutex);
+    calls->line->users++;
+    pthread_mutex_unlock(&calls->line->mutex);
+    *result = pending;
+    return 0;
+}
+
+void halo__pending_free(struct halo_pending *pending)
+{
+    leave_line(pending->line);
+    free(pending->copy);
+    free(pending);
+}
+
+int halo__kept_answer(struct halo_pending *pending, struct halo_value value, int32_t code,
+                      const char *text)
+{
+    struct halo_pending **link = &pending->call.calls->kept;
+    int error;
+
+    while (*link != pending)
+        link = &(*link)->next;
+    *link = pending->next;
+    error = code ? halo_fail(&pending->call, code, text) : halo_return(&pending->call, value);
+    halo__pending_free(pending);
+    return error;
+}
+
+/* All that was said until now, the last one first. */
+static struct halo_pending *take_said(struct halo_line *line)
+{
+    struct halo_pending *said;
+
+    pthread_mutex_lock(&line->mutex);
+    said = line->said;
+    line->said = NULL;
+    pthread_mutex_unlock(&line->mutex);
+    return said;
+}
+
+void halo__kept_answer_said(struct halo_calls *calls)
+{
+    struct halo_pending *said = calls->line ? take_said(calls->line) : NULL, *first = NULL, *next;
+
+    for (; said; said = next) { /* in the order in which it was said */
+        next = said->next_said;
+        said->next_said = first;
+        first = said;
+    }
+    for (; first; first = next) {
+        next = first->next_said;
+        (void)halo__kept_answer(first, first->value, first->code, first->copy);
+    }
+}
+
+/* Its guest has ended: true where nobody will end it any more. */
+static bool tell_gone(struct halo_pending *pending)
+{
+    struct halo_line *line = pending->line;
+    bool is_over;
+
+    pthread_mutex_lock(&line->mutex);
+    is_over = pending->stage == HALO_PENDING_SAID;
+    if (!is_over)
+        pending->stage = HALO_PENDING_ENDS;
+    pthread_mutex_unlock(&line->mutex);
+    if (is_over)
+        return true;
+    if (pending->gone)
+        pending->gone(pending, pending->context);
+    pthread_mutex_lock(&line->mutex);
+    is_over = pending->stage == HALO_PENDING_LET_GO;
+    pending->stage = HALO_PENDING_GONE;
+    pthread_mutex_unlock(&line->mutex);
+    return is_over;
+}
+
+void halo__kept_end(struct halo_calls *calls)
+{
+    struct halo_pending *pending = calls->kept, *next;
+
+    calls->kept = NULL;
+    for (; pending; pending = next) {
+        next = pending->next;
+        if (tell_gone(pending))
+            halo__pending_free(pending);
+    }
+}
+
+void halo__kept_free(struct halo_calls *calls)
+{
+    halo__kept_end(calls);
+    if (calls->line)
+        leave_line(calls->line);
+    calls->line = NULL;
+}

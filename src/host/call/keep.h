@@ -1,0 +1,64 @@
+/*
+ * Calls of the guest's that are kept: halo/later.h. The sandbox's own thread keeps and answers
+ * them. Others reach it by its line, which outlives the sandbox for those that hold calls of it.
+ */
+#ifndef HALO_SRC_HOST_CALL_KEEP_H
+#define HALO_SRC_HOST_CALL_KEEP_H
+
+#include "call.h"
+#include <halo/later.h>
+#include <pthread.h>
+
+/* Between a sandbox and whoever answers: its mutex guards all of this. */
+struct halo_line {
+    pthread_mutex_t mutex;
+    uint32_t users;             /* the sandbox, and each pending call */
+    struct halo_calls *calls;   /* of the sandbox, as long as a call is not gone */
+    struct halo_pending *said;  /* answers for the one that runs the sandbox, the last one first */
+    void (*wake)(void *keeper); /* tells it, where the sandbox is a keeper's; or NULL */
+    void *keeper;
+};
+
+struct halo_pending {
+    struct halo_line *line;
+    void (*gone)(struct halo_pending *pending, void *context);
+    void *context;
+    enum {
+        HALO_PENDING_HELD,
+        HALO_PENDING_SAID,   /* its answer is on the line */
+        HALO_PENDING_ENDS,   /* `gone` is being called */
+        HALO_PENDING_LET_GO, /* and it was ended meanwhile */
+        HALO_PENDING_GONE,   /* whoever ends it frees it */
+    } stage;                 /* with the line's mutex */
+    uint8_t type;            /* of its answer, as a signature has it */
+    struct halo_pending *next_said;
+    struct halo_value value; /* what was said, in memory of its own; or the code, above 0 */
+    void *copy;
+    int32_t code;
+
+    /* Of the thread that has the sandbox. */
+    struct halo_call call;
+    struct halo_pending *next;
+};
+
+/* The sandbox has a line from now on: 0, or HALO_ENOMEM. */
+int halo__line_make(struct halo_calls *calls);
+
+/* Whom answers wake: a keeper's, or nobody's again. */
+void halo__line_lead(struct halo_calls *calls, void (*wake)(void *keeper), void *keeper);
+
+/* Give the guest what was said. */
+void halo__kept_answer_said(struct halo_calls *calls);
+
+/* Give it this one's answer, which is freed. As halo_return and halo_fail. */
+int halo__kept_answer(struct halo_pending *pending, struct halo_value value, int32_t code,
+                      const char *text);
+
+/* Free one that is in no list any more. */
+void halo__pending_free(struct halo_pending *pending);
+
+/* The guest has ended: all are gone. And the line is left. */
+void halo__kept_end(struct halo_calls *calls);
+void halo__kept_free(struct halo_calls *calls);
+
+#endif
