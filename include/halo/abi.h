@@ -129,9 +129,13 @@ struct halo_boot {
     uint32_t log_max;    /* HALO_LOG_MAX where the host takes lines of a log, or 0 */
     uint32_t trace; /* not 0: the guest records events (halo/events.h); another number: anew. It may
                        change while the guest is at its doorbell */
-    uint32_t patches;   /* HALO_PATCHES where the host rewrites call sites, or 0 */
-    uint32_t own_input; /* 1: standard input may be read ahead, it is nobody else's */
-    uint32_t reserved_2;
+    uint32_t patches;    /* HALO_PATCHES where the host rewrites call sites, or 0 */
+    uint32_t own_input;  /* 1: standard input may be read ahead, it is nobody else's */
+    uint32_t more_types; /* types of values besides numbers and text: enum halo_more_types, or 0 */
+};
+
+enum halo_more_types {
+    HALO_MORE_LISTS = 1,
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");
@@ -170,6 +174,7 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, log_max) == 324, "boot page layout
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, trace) == 328, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, patches) == 332, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, own_input) == 336, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, more_types) == 340, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 344, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");

@@ -95,9 +95,8 @@ struct halo_future {
     struct halo_value result; /* text and bytes are the future's, until halo_future_free */
     /* private */
     void *memory; /* for a long answer */
-    uint32_t room, ticket, length;
-    uint8_t kind;
-    unsigned char bytes[320];
+    uint32_t room, ticket, length, kind;
+    unsigned char bytes[320];                  /* aligned to 8 */
     void (*again)(struct halo_future *future); /* asks again for what there was no room to ask */
     struct halo_future *next;                  /* of those that wait behind one in flight */
 };

@@ -31,21 +31,27 @@ enum halo_type {
     HALO_F32,
     HALO_F64,
     HALO_BOOL,
-    HALO_STR,   /* text without zero bytes inside */
-    HALO_BYTES, /* any bytes */
-    HALO_TYPE_COUNT,
+    HALO_STR,        /* text without zero bytes inside */
+    HALO_BYTES,      /* any bytes */
+    HALO_TYPE_COUNT, /* of those so far, which columns of rows have, too */
+    /*
+     * With the type of a number or HALO_BOOL: HALO_LIST | HALO_F64, "f64[]" as text. Such a value
+     * is a list of any number of them, one behind the other as C has them in an array.
+     */
+    HALO_LIST = 0x40,
 };
 
 /*
  * In a signature, with a type: HALO_STR | HALO_MAYBE. Such an argument or result, "str?" as text,
- * may be absent, which is halo_null().
+ * may be absent, which is halo_null(). A list that may be is "f64[]?".
  */
 #define HALO_MAYBE 0x80u
 
-/* A value. Strings and bytes are borrowed: who made the value keeps them. */
+/* A value. Strings, bytes and lists are borrowed: who made the value keeps them. */
 struct halo_value {
     enum halo_type type;
-    size_t len; /* bytes of a string, without the zero byte behind it, or of bytes */
+    /* Bytes of a string, without the zero byte behind it, of bytes, or of a list: halo_count. */
+    size_t len;
     union {
         int32_t i32;
         uint32_t u32;
@@ -56,6 +62,14 @@ struct halo_value {
         bool boolean;
         const char *str;   /* ends with a zero byte */
         const void *bytes; /* may be NULL where len is 0 */
+        /* Lists, likewise. Those of a call or an answer are aligned as their elements are. */
+        const int32_t *i32s;
+        const uint32_t *u32s;
+        const int64_t *i64s;
+        const uint64_t *u64s;
+        const float *f32s;
+        const double *f64s;
+        const bool *bools;
     };
 };
 
@@ -160,6 +174,95 @@ static inline struct halo_value halo_bytes(const void *bytes, size_t len)
     return made;
 }
 
+/* --- Lists ------------------------------------------------------------------------------------ */
+
+static inline bool halo_is_list(enum halo_type type)
+{
+    return ((unsigned)type & HALO_LIST) != 0;
+}
+
+/* Bytes of one element of a list; 0 of a type that is no list, or one that there is not. */
+static inline size_t halo_element_len(enum halo_type type)
+{
+    switch ((unsigned)type ^ HALO_LIST) {
+    case HALO_BOOL:
+        return 1;
+    case HALO_I32:
+    case HALO_U32:
+    case HALO_F32:
+        return 4;
+    case HALO_I64:
+    case HALO_U64:
+    case HALO_F64:
+        return 8;
+    default:
+        return 0;
+    }
+}
+
+/* How many elements a list has; 0 of a value that is none, or absent. */
+static inline size_t halo_count(const struct halo_value *list)
+{
+    const size_t len = halo_element_len(list->type);
+
+    return len > 0 ? list->len / len : 0;
+}
+
+/*
+ * A list of `count` elements, which stay the caller's: of another type than its functions below, by
+ * its type. So many that their length is more than size_t holds are refused wherever it goes.
+ */
+static inline struct halo_value halo_list(enum halo_type type, const void *values, size_t count)
+{
+    struct halo_value made = halo__value(type);
+
+    if (__builtin_mul_overflow(count, halo_element_len(type), &made.len))
+        made.len = SIZE_MAX;
+    made.bytes = values;
+    return made;
+}
+
+/* Private: the type of a list. */
+static inline enum halo_type halo__list_of(enum halo_type type)
+{
+    return (enum halo_type)((unsigned)type | HALO_LIST);
+}
+
+static inline struct halo_value halo_i32s(const int32_t *values, size_t count)
+{
+    return halo_list(halo__list_of(HALO_I32), values, count);
+}
+
+static inline struct halo_value halo_u32s(const uint32_t *values, size_t count)
+{
+    return halo_list(halo__list_of(HALO_U32), values, count);
+}
+
+static inline struct halo_value halo_i64s(const int64_t *values, size_t count)
+{
+    return halo_list(halo__list_of(HALO_I64), values, count);
+}
+
+static inline struct halo_value halo_u64s(const uint64_t *values, size_t count)
+{
+    return halo_list(halo__list_of(HALO_U64), values, count);
+}
+
+static inline struct halo_value halo_f32s(const float *values, size_t count)
+{
+    return halo_list(halo__list_of(HALO_F32), values, count);
+}
+
+static inline struct halo_value halo_f64s(const double *values, size_t count)
+{
+    return halo_list(halo__list_of(HALO_F64), values, count);
+}
+
+static inline struct halo_value halo_bools(const bool *values, size_t count)
+{
+    return halo_list(halo__list_of(HALO_BOOL), values, count);
+}
+
 /* --- Signatures ------------------------------------------------------------------------------- */
 
 /* Most arguments of a function. */
@@ -197,7 +300,7 @@ bool halo_signature_valid(const struct halo_signature *signature);
 bool halo_signature_equal(const struct halo_signature *a, const struct halo_signature *b);
 
 /* Longest text of a signature, with its zero byte. */
-#define HALO_SIGNATURE_TEXT_MAX 135u
+#define HALO_SIGNATURE_TEXT_MAX 152u
 
 /*
  * A sound signature as "i64(str, i64?)". `text` has HALO_SIGNATURE_TEXT_MAX bytes and is returned.
@@ -213,15 +316,16 @@ const char *halo_signature_text(const struct halo_signature *signature, char *te
 int halo_signature_parse(struct halo_signature *signature, const char *text);
 
 /*
- * "i64", "str", "void", and of a signature's type with HALO_MAYBE "i64?"; "unknown" for what is no
- * type. Never NULL; static storage.
+ * "i64", "str", "void", of a list "i64[]", and of a signature's type with HALO_MAYBE "i64?";
+ * "unknown" for what is no type. Never NULL; static storage.
  */
 const char *halo_type_name(enum halo_type type);
 
 /*
  * Do these values go with the signature? Returns 0, HALO_ECOUNT for more or fewer of them,
  * HALO_ETYPE for one of another type, or absent without HALO_MAYBE; *which is its number, from 0.
- * HALO_EINVAL for a string with a zero byte inside, or a pointer that is NULL.
+ * HALO_EINVAL for a string with a zero byte inside, a list whose length is no multiple of its
+ * element's or with a bool that is neither 0 nor 1, or a pointer that is NULL.
  */
 int halo_values_check(const struct halo_signature *signature, const struct halo_value *args,
                       size_t count, uint32_t *which);

@@ -1,6 +1,6 @@
 /* The guest's ends of the two stacks: see stack.h. */
 #include "stack.h"
-#include "../message/envelope.h"
+#include "../message/payload.h"
 #include "../message/stack.h"
 #include "boot.h"
 
@@ -18,8 +18,8 @@ int halo__stack_push(const void *bytes, size_t len, const struct halo_value *val
     for (uint32_t i = 0; i < count; i++) {
         if (halo__raw_len(&values[i]) > UINT32_MAX)
             return HALO_ESIZE;
-        total += halo__raw_len(&values[i]);
     }
+    total += halo__segments_len(values, count, len - HALO_PAYLOAD);
     if (total > halo_boot_page()->stack[HALO_STACK_G2H].len - first)
         return HALO_ESIZE;
     halo_shm_copy_out(base + at, bytes, len);
@@ -27,6 +27,7 @@ int halo__stack_push(const void *bytes, size_t len, const struct halo_value *val
     for (uint32_t i = 0; i < count; i++) {
         const size_t raw = (size_t)halo__raw_len(&values[i]);
 
+        at += halo__raw_pad(&values[i], at - first - HALO_PAYLOAD);
         halo_shm_copy_out(base + at, values[i].bytes, raw);
         at += raw;
     }

@@ -22,7 +22,7 @@
 /* Bytes of a value of this type; HALO__LONG for what is no number, or one that may be absent. */
 static inline uint32_t halo__packed_len(enum halo_type type)
 {
-    static const uint8_t lens[HALO_MAYBE + HALO_TYPE_COUNT] = {
+    static const uint8_t lens[HALO_MAYBE + HALO_LIST + HALO_STR] = {
         [HALO_I32] = 4,
         [HALO_U32] = 4,
         [HALO_I64] = 8,
@@ -41,6 +41,20 @@ static inline uint32_t halo__packed_len(enum halo_type type)
         [HALO_MAYBE + HALO_BOOL] = HALO__LONG,
         [HALO_MAYBE + HALO_STR] = HALO__LONG,
         [HALO_MAYBE + HALO_BYTES] = HALO__LONG,
+        [HALO_LIST + HALO_I32] = HALO__LONG,
+        [HALO_LIST + HALO_U32] = HALO__LONG,
+        [HALO_LIST + HALO_I64] = HALO__LONG,
+        [HALO_LIST + HALO_U64] = HALO__LONG,
+        [HALO_LIST + HALO_F32] = HALO__LONG,
+        [HALO_LIST + HALO_F64] = HALO__LONG,
+        [HALO_LIST + HALO_BOOL] = HALO__LONG,
+        [HALO_MAYBE + HALO_LIST + HALO_I32] = HALO__LONG,
+        [HALO_MAYBE + HALO_LIST + HALO_U32] = HALO__LONG,
+        [HALO_MAYBE + HALO_LIST + HALO_I64] = HALO__LONG,
+        [HALO_MAYBE + HALO_LIST + HALO_U64] = HALO__LONG,
+        [HALO_MAYBE + HALO_LIST + HALO_F32] = HALO__LONG,
+        [HALO_MAYBE + HALO_LIST + HALO_F64] = HALO__LONG,
+        [HALO_MAYBE + HALO_LIST + HALO_BOOL] = HALO__LONG,
     };
 
     return lens[type];

@@ -13,7 +13,7 @@
 #define RESULT 1u   /* Answer */
 #define CODE 1u     /* Error */
 #define TEXT 2u     /* Error */
-#define RAW 10u     /* Value; its other fields have the numbers of their types */
+#define RAW 10u     /* Value; its other fields have the numbers of their types, and lists none */
 #define KIND_COUNT 11u
 
 #define TAG(field, wire) ((field) << 3 | (uint32_t)(wire))
@@ -225,6 +225,8 @@ static bool take_number(struct halo_value *value, uint64_t number)
     default: /* the length of what is raw: a message is shorter, and no sum of these can wrap */
         value->len = (size_t)number;
         value->bytes = NULL;
+        if (halo_is_list(value->type)) /* RPC-12 */
+            return number <= UINT32_MAX && number % halo_element_len(value->type) == 0;
         return number > HALO_SHORT_MAX && number <= UINT32_MAX;
     }
 }
@@ -285,13 +287,14 @@ static int get_value(struct reader *reader, uint8_t expected, struct halo_value 
 static const unsigned char *get_plain(const unsigned char *at, const unsigned char *end,
                                       uint32_t field, enum halo_type type, struct halo_value *value)
 {
-    const uint8_t wire = wire_types[type];
     const unsigned char *inside;
     uint64_t number = 0;
     uint32_t len;
+    uint8_t wire;
 
-    if (end - at < 3 || wire == PB_WT_STRING || type == HALO_VOID)
+    if (end - at < 3 || type >= HALO_STR || type == HALO_VOID)
         return NULL;
+    wire = wire_types[type];
     len = at[1];
     inside = at + 3;
     if (at[0] != TAG(field, PB_WT_STRING) || at[2] != TAG(type, wire) || len < 2 || len > 10 ||
@@ -367,15 +370,23 @@ int halo__decode_arguments(unsigned char *bytes, size_t len, const struct halo_s
     return expect(&reader, PB_WT_STRING, ARGUMENT) ? HALO_ECOUNT : HALO_EMESSAGE;
 }
 
-int halo__place_raw(const unsigned char *bytes, struct halo_value *args, uint32_t count)
+int halo__place_raw(const unsigned char *bytes, uint64_t at, struct halo_value *args,
+                    uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (!halo__is_raw(&args[i]))
+        const unsigned char *segment;
+
+        if (halo__raw_len(&args[i]) == 0) /* or a list of no elements */
             continue;
-        args[i].bytes = bytes;
-        if (args[i].type == HALO_STR && memchr(bytes, '\0', args[i].len + 1) != bytes + args[i].len)
+        at += halo__raw_pad(&args[i], at);
+        segment = bytes + at;
+        args[i].bytes = segment;
+        if (args[i].type == HALO_STR &&
+            memchr(segment, '\0', args[i].len + 1) != segment + args[i].len)
             return HALO_EMESSAGE;
-        bytes += halo__raw_len(&args[i]);
+        if (halo_element_len(args[i].type) == 1 && !halo__bools_are_valid(segment, args[i].len))
+            return HALO_EMESSAGE; /* RPC-12 */
+        at += halo__raw_len(&args[i]);
     }
     return 0;
 }

@@ -19,8 +19,9 @@
  * both sides. Every field is bounded, and what is read is as suspicious of a guest as of a host:
  * fields in order, each once, of the types that the signature says, and nothing behind them.
  *
- * Strings and bytes above HALO_SHORT_MAX are only announced here. Their bytes follow the envelope,
- * in the order of the arguments, text with its zero byte: the caller puts them there, and finds
+ * Strings and bytes above HALO_SHORT_MAX, and all lists, are only announced here. Their bytes
+ * follow the envelope, in the order of the arguments, text with its zero byte, a list from the next
+ * multiple of its element's length on, as the payload counts: the caller puts them there, and finds
  * them by the values' lengths.
  */
 #ifndef HALO_SRC_CALL_ENVELOPE_H
@@ -38,13 +39,32 @@
 /* It is announced, and its bytes are not in the envelope. */
 static inline bool halo__is_raw(const struct halo_value *value)
 {
-    return value->type >= HALO_STR && value->len > HALO_SHORT_MAX;
+    return value->type >= HALO_STR && (value->len > HALO_SHORT_MAX || halo_is_list(value->type));
 }
 
 /* Bytes of a value behind the envelope: text is followed by its zero byte there. */
 static inline uint64_t halo__raw_len(const struct halo_value *value)
 {
     return halo__is_raw(value) ? (uint64_t)value->len + (value->type == HALO_STR) : 0;
+}
+
+/* Bytes between what ends at `at` of the payload and the value's segment: a list is aligned. */
+static inline uint32_t halo__raw_pad(const struct halo_value *value, uint64_t at)
+{
+    if (!halo_is_list(value->type) || value->len == 0)
+        return 0;
+    return (uint32_t)(-at & (halo_element_len(value->type) - 1));
+}
+
+/* Bytes of all that stands behind an envelope that ends at `at` of the payload. */
+static inline uint64_t halo__segments_len(const struct halo_value *values, uint32_t count,
+                                          uint64_t at)
+{
+    uint64_t end = at;
+
+    for (uint32_t i = 0; i < count; i++)
+        end += halo__raw_pad(&values[i], end) + halo__raw_len(&values[i]);
+    return end - at;
 }
 
 /*
@@ -72,11 +92,19 @@ int halo__decode_arguments(unsigned char *bytes, size_t len, const struct halo_s
 /* Of a result `type` is that of a signature, perhaps with HALO_MAYBE. */
 int halo__decode_result(unsigned char *bytes, size_t len, enum halo_type type,
                         struct halo_value *result, uint64_t *raw);
-/* Where the raw values lie: one behind the other from `bytes`. HALO_EMESSAGE for text that does not
- * end where it should. */
-int halo__place_raw(const unsigned char *bytes, struct halo_value *args, uint32_t count);
+/*
+ * Where the raw values lie: one behind the other from `bytes` + `at` on, where `bytes` is aligned
+ * to 8 bytes, as the payload's begin is. HALO_EMESSAGE for text that does not end where it should,
+ * or a bool in a list that is neither 0 nor 1.
+ */
+int halo__place_raw(const unsigned char *bytes, uint64_t at, struct halo_value *args,
+                    uint32_t count);
 /* Whether a value is one of this type that can be sent: 0, or HALO_ETYPE, HALO_EINVAL. */
 int halo__value_check(uint8_t type, const struct halo_value *value);
+/* Are its values all of types that columns can have? */
+bool halo__has_columns(const struct halo_signature *signature);
+/* Is each of these bytes 0 or 1? */
+bool halo__bools_are_valid(const void *bytes, size_t len);
 
 int halo__decode_error(unsigned char *bytes, size_t len, int32_t *code, const char **text);
 

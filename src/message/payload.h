@@ -3,7 +3,8 @@
  *
  *     struct halo_call_head     how long the envelope is
  *     envelope                  envelope.h
- *     raw segments              what the envelope announces, in the order of the values
+ *     raw segments              what the envelope announces, in the order of the values; before a
+ *                               list as many bytes, of any value, as its alignment takes
  *
  * Head and envelope are written to memory of HALO_WIRE_MAX bytes; the segments are taken from where
  * the values lie.
@@ -37,9 +38,7 @@ static inline uint32_t halo__payload_put(unsigned char *wire, uint32_t function,
                                             : halo__encode_result(envelope, values));
     __builtin_memcpy(wire, &head, sizeof(head));
     wire_len = (uint32_t)sizeof(head) + head.envelope_len;
-    *len = wire_len;
-    for (uint32_t i = 0; i < count; i++)
-        *len += halo__raw_len(&values[i]);
+    *len = wire_len + halo__segments_len(values, count, wire_len);
     return wire_len;
 }
 
@@ -64,7 +63,8 @@ static inline int halo__payload_head(const unsigned char *bytes, size_t len,
 
 /*
  * The segments of `values`, whose lengths together are `raw`, are what a payload of `len` bytes in
- * private memory has behind its envelope: let the values point to them. 0, or HALO_EMESSAGE.
+ * private memory has behind its envelope: let the values point to them. The payload is aligned to 8
+ * bytes. 0, or HALO_EMESSAGE.
  */
 static inline int halo__payload_place(const unsigned char *bytes, size_t len,
                                       const struct halo_call_head *head, uint64_t raw,
@@ -72,7 +72,11 @@ static inline int halo__payload_place(const unsigned char *bytes, size_t len,
 {
     const size_t at = sizeof(*head) + head->envelope_len;
 
-    return raw == len - at ? halo__place_raw(bytes + at, values, count) : HALO_EMESSAGE;
+    if (raw == 0)
+        return len == at ? 0 : HALO_EMESSAGE;
+    return halo__segments_len(values, count, at) == len - at
+               ? halo__place_raw(bytes, at, values, count)
+               : HALO_EMESSAGE;
 }
 
 /* Read the payload of an answer, whole in private memory, which is changed. 0, or HALO_EMESSAGE. */

@@ -5,19 +5,30 @@ static const char *const type_names[HALO_TYPE_COUNT] = {"void", "i32", "u32",  "
                                                         "f32",  "f64", "bool", "str", "bytes"};
 static const char *const maybe_names[HALO_TYPE_COUNT] = {
     "unknown", "i32?", "u32?", "i64?", "u64?", "f32?", "f64?", "bool?", "str?", "bytes?"};
+static const char *const list_names[HALO_STR] = {"unknown", "i32[]", "u32[]", "i64[]",
+                                                 "u64[]",   "f32[]", "f64[]", "bool[]"};
+static const char *const maybe_list_names[HALO_STR] = {"unknown", "i32[]?", "u32[]?", "i64[]?",
+                                                       "u64[]?",  "f32[]?", "f64[]?", "bool[]?"};
 
 const char *halo_type_name(enum halo_type type)
 {
-    const unsigned maybe = (unsigned)type ^ HALO_MAYBE;
+    const unsigned maybe = (unsigned)type ^ HALO_MAYBE, list = (unsigned)type ^ HALO_LIST;
 
     if (maybe < HALO_TYPE_COUNT)
         return maybe_names[maybe];
+    if (list < HALO_STR)
+        return list_names[list];
+    if ((list ^ HALO_MAYBE) < HALO_STR)
+        return maybe_list_names[list ^ HALO_MAYBE];
     return (unsigned)type < HALO_TYPE_COUNT ? type_names[type] : "unknown";
 }
 
 static bool is_some(uint8_t type)
 {
-    return halo_type_of(type) != HALO_VOID && halo_type_of(type) < HALO_TYPE_COUNT;
+    const enum halo_type plain = halo_type_of(type);
+
+    return halo_is_list(plain) ? halo_element_len(plain) > 0
+                               : plain != HALO_VOID && plain < HALO_TYPE_COUNT;
 }
 
 bool halo_signature_valid(const struct halo_signature *signature)
@@ -27,6 +38,15 @@ bool halo_signature_valid(const struct halo_signature *signature)
         return false;
     for (uint32_t i = 1; i <= signature->arg_count; i++) {
         if (!is_some(signature->types[i]))
+            return false;
+    }
+    return true;
+}
+
+bool halo__has_columns(const struct halo_signature *signature)
+{
+    for (uint32_t i = 0; i <= signature->arg_count; i++) {
+        if (halo_type_of(signature->types[i]) >= HALO_TYPE_COUNT)
             return false;
     }
     return true;
@@ -79,19 +99,26 @@ static bool is_of_word(char c)
 
 /*
  * The type whose name stands here, and what is behind it; HALO_TYPE_COUNT where it is none. Its
- * question mark follows at once.
+ * brackets and its question mark follow at once.
  */
 static uint8_t parse_type(const char **text)
 {
-    const char *const at = *text;
-    uint8_t maybe = 0;
+    const char *const at = *text, *end;
+    uint8_t marks = 0;
     size_t len = 0;
 
     while (is_of_word(at[len]))
         len++;
-    if (at[len] == '?')
-        maybe = HALO_MAYBE;
-    *text = skip(at + len + (maybe ? 1 : 0));
+    end = at + len;
+    if (end[0] == '[' && end[1] == ']') {
+        marks = HALO_LIST;
+        end += 2;
+    }
+    if (*end == '?') {
+        marks |= HALO_MAYBE;
+        end++;
+    }
+    *text = skip(end);
     for (uint8_t type = 0; type < HALO_TYPE_COUNT; type++) {
         const char *name = type_names[type];
         size_t same = 0;
@@ -99,7 +126,7 @@ static uint8_t parse_type(const char **text)
         while (same < len && name[same] == at[same])
             same++;
         if (same == len && !name[same])
-            return maybe && type == HALO_VOID ? HALO_TYPE_COUNT : (uint8_t)(type | maybe);
+            return marks && !is_some(type | marks) ? HALO_TYPE_COUNT : (uint8_t)(type | marks);
     }
     return HALO_TYPE_COUNT;
 }
@@ -150,6 +177,26 @@ static __attribute__((noinline)) int check_maybe(uint8_t type, const struct halo
     return halo_is_null(value) ? 0 : halo__value_check((uint8_t)halo_type_of(type), value);
 }
 
+bool halo__bools_are_valid(const void *bytes, size_t len)
+{
+    const unsigned char *at = bytes;
+    unsigned char bits = 0;
+
+    for (size_t i = 0; i < len; i++)
+        bits |= at[i];
+    return bits <= 1;
+}
+
+static __attribute__((noinline)) int check_list(const struct halo_value *list)
+{
+    if (list->len % halo_element_len(list->type) != 0 || (!list->bytes && list->len > 0))
+        return HALO_EINVAL;
+    return halo_element_len(list->type) == 1 && list->len <= UINT32_MAX &&
+                   !halo__bools_are_valid(list->bytes, list->len)
+               ? HALO_EINVAL
+               : 0;
+}
+
 int halo__value_check(uint8_t type, const struct halo_value *value)
 {
     if ((unsigned)value->type != type)
@@ -162,6 +209,8 @@ int halo__value_check(uint8_t type, const struct halo_value *value)
                 return HALO_EINVAL;
         }
     }
+    if (type & HALO_LIST)
+        return check_list(value);
     return type == HALO_BYTES && !value->bytes && value->len > 0 ? HALO_EINVAL : 0;
 }
 

@@ -18,8 +18,9 @@ static const char usage[] =
     "\n"
     "Calls a function that GUEST exports, and prints its result. Without FUNCTION it lists\n"
     "them. After -- stands the next call of the same sandbox; the first that fails is the\n"
-    "last. Values are numbers (decimal, or hexadecimal behind 0x), true or false, and text;\n"
-    "@FILE is the text or bytes of a file, @@TEXT is a text that begins with one @. A value\n"
+    "last. Values are numbers (decimal, or hexadecimal behind 0x), true or false, text, and\n"
+    "lists as [1,2,3]; @FILE is the text or bytes of a file, @@TEXT is a text that begins with one "
+    "@. A value\n"
     "that is -- itself is written @FILE. Standard input, output and error are the guest's,\n"
     "too.\n"
     "\n" TOOL_USAGE
@@ -29,190 +30,6 @@ static const char usage[] =
     "Exit codes: the guest's own at its end, which is 0 mostly; 1 the function failed; 2 wrong\n"
     "use or an unusable file; 3 the guest faulted, panicked or broke the protocol; 4 a limit of\n"
     "time or exits.\n";
-
-static int wrong_value(uint32_t which, enum halo_type type, const char *text)
-{
-    fprintf(tool_err, "halo call: value %u is no %s: '%s'\n", which + 1, halo_type_name(type),
-            text);
-    return TOOL_EXIT_USAGE;
-}
-
-/* Text or bytes; *memory is to be freed. */
-static int parse_text(const char *text, struct halo_value *value, char **memory)
-{
-    int code;
-
-    value->len = strlen(text);
-    value->str = text;
-    if (text[0] == '@' && text[1] == '@') {
-        value->str++;
-        value->len--;
-    } else if (*text == '@') {
-        *memory = tool_read_value(text + 1, &value->len, &code);
-        if (!*memory)
-            return code;
-        value->bytes = *memory;
-    }
-    return 0;
-}
-
-static bool parse_bool(const char *text, bool *value)
-{
-    *value = strcmp(text, "true") == 0;
-    return *value || strcmp(text, "false") == 0;
-}
-
-/* Numbers are decimal however many zeros they begin with, as people read them. */
-static int base_of(const char *text)
-{
-    text += strspn(text, "+-");
-    return text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
-}
-
-static bool parse_signed(const char *text, int64_t min, int64_t max, int64_t *value)
-{
-    char *end;
-
-    errno = 0;
-    *value = strtoll(text, &end, base_of(text));
-    return !errno && end != text && !*end && *value >= min && *value <= max;
-}
-
-static bool parse_unsigned(const char *text, uint64_t max, uint64_t *value)
-{
-    char *end;
-
-    errno = 0;
-    *value = strtoull(text, &end, base_of(text));
-    return !errno && end != text && !*end && !strchr(text, '-') && *value <= max;
-}
-
-/* A number that is too large is none of its type; infinity has to be asked for by its name. */
-static bool parse_float(const char *text, float *value)
-{
-    char *end;
-
-    errno = 0;
-    *value = strtof(text, &end);
-    return end != text && !*end && !(errno == ERANGE && isinf(*value));
-}
-
-static bool parse_double(const char *text, double *value)
-{
-    char *end;
-
-    errno = 0;
-    *value = strtod(text, &end);
-    return end != text && !*end && !(errno == ERANGE && isinf(*value));
-}
-
-/* Value number `which`, as its type is written; reading a file is a part of the call's time. */
-static int parse_value(uint32_t which, enum halo_type type, const char *text,
-                       struct halo_value *value, char **memory)
-{
-    uint64_t u64 = 0;
-    int64_t i64 = 0;
-    bool good;
-
-    if (halo_is_maybe((uint8_t)type) && strcmp(text, "null") == 0) {
-        *value = halo_null();
-        return 0;
-    }
-    type = halo_type_of((uint8_t)type);
-    *value = (struct halo_value){.type = type};
-    switch (type) {
-    case HALO_I32:
-        good = parse_signed(text, INT32_MIN, INT32_MAX, &i64);
-        value->i32 = (int32_t)i64;
-        break;
-    case HALO_I64:
-        good = parse_signed(text, INT64_MIN, INT64_MAX, &value->i64);
-        break;
-    case HALO_U32:
-        good = parse_unsigned(text, UINT32_MAX, &u64);
-        value->u32 = (uint32_t)u64;
-        break;
-    case HALO_U64:
-        good = parse_unsigned(text, UINT64_MAX, &value->u64);
-        break;
-    case HALO_F32:
-        good = parse_float(text, &value->f32);
-        break;
-    case HALO_F64:
-        good = parse_double(text, &value->f64);
-        break;
-    case HALO_BOOL:
-        good = parse_bool(text, &value->boolean);
-        break;
-    default:
-        return parse_text(text, value, memory);
-    }
-    return good ? 0 : wrong_value(which, type, text);
-}
-
-/* The fewest digits that read back as the same number. */
-static void print_float(float value)
-{
-    char text[32];
-    int digits = 0;
-
-    do
-        (void)snprintf(text, sizeof(text), "%.*g", ++digits, (double)value);
-    while (digits < FLT_DECIMAL_DIG && strtof(text, NULL) != value);
-    fprintf(tool_out, "%s\n", text);
-}
-
-static void print_double(double value)
-{
-    char text[32];
-    int digits = 0;
-
-    do
-        (void)snprintf(text, sizeof(text), "%.*g", ++digits, value);
-    while (digits < DBL_DECIMAL_DIG && strtod(text, NULL) != value);
-    fprintf(tool_out, "%s\n", text);
-}
-
-/* Of a result that may be absent, too; one that the signature has not is not printed. */
-static void print_value(const struct halo_value *value, uint8_t type)
-{
-    switch (value->type) {
-    case HALO_VOID:
-        if (halo_is_maybe(type))
-            fputs("null\n", tool_out);
-        break;
-    case HALO_I32:
-        fprintf(tool_out, "%" PRId32 "\n", value->i32);
-        break;
-    case HALO_U32:
-        fprintf(tool_out, "%" PRIu32 "\n", value->u32);
-        break;
-    case HALO_I64:
-        fprintf(tool_out, "%" PRId64 "\n", value->i64);
-        break;
-    case HALO_U64:
-        fprintf(tool_out, "%" PRIu64 "\n", value->u64);
-        break;
-    case HALO_F32:
-        print_float(value->f32);
-        break;
-    case HALO_F64:
-        print_double(value->f64);
-        break;
-    case HALO_BOOL:
-        fputs(value->boolean ? "true\n" : "false\n", tool_out);
-        break;
-    case HALO_STR:
-        tool_print_guest(tool_out, value->str, value->len);
-        fputc('\n', tool_out);
-        break;
-    case HALO_BYTES:
-        tool_print_guest(tool_out, value->bytes, value->len);
-        break;
-    default:
-        break;
-    }
-}
 
 /* The guest's words; a terminal gets nothing that it would obey (RES-07). */
 static void print_error(const struct halo_future *future)
@@ -256,7 +73,7 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
                 uint32_t count)
 {
     struct halo_value values[HALO_ARGUMENTS_MAX];
-    char *memory[HALO_ARGUMENTS_MAX] = {NULL};
+    struct tool_memory memory[HALO_ARGUMENTS_MAX] = {{NULL, NULL}};
     char text[HALO_SIGNATURE_TEXT_MAX];
     struct halo_signature signature;
     struct halo_future future;
@@ -272,8 +89,7 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
         return TOOL_EXIT_USAGE;
     }
     for (uint32_t i = 0; i < signature.arg_count && !code; i++)
-        code = parse_value(i, (enum halo_type)signature.types[1 + i], words[1 + i], &values[i],
-                           &memory[i]);
+        code = tool_parse_value(i, signature.types[1 + i], words[1 + i], &values[i], &memory[i]);
     if (!code) {
         (void)halo_call_start(box, &future, function, values, signature.arg_count);
         error = halo_wait(&future, tool_time_left());
@@ -284,13 +100,13 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
             tool_tell("call", box, error);
             code = tool_exit_code(error, 0);
         } else {
-            print_value(&future.result, signature.types[0]);
+            tool_print_value(&future.result, signature.types[0]);
             code = tool_printed(" call", 0);
         }
         halo_future_free(&future);
     }
     for (uint32_t i = 0; i < HALO_ARGUMENTS_MAX; i++)
-        tool_free_value(memory[i]);
+        tool_free_memory(&memory[i]);
     return code;
 }
 

@@ -89,6 +89,22 @@ int tool_open_input(const char *path, int *input);
 char *tool_read_value(const char *path, size_t *len, int *code);
 void tool_free_value(char *bytes);
 
+/*
+ * Value number `which`, from 0, of a signature's type, as it is written on the command line: 0, or
+ * an exit code after a message. Reading a file is a part of the call's time. The memory, which is
+ * all NULL before, is to be freed in any case.
+ */
+struct tool_memory {
+    char *file, *list;
+};
+
+int tool_parse_value(uint32_t which, uint8_t type, const char *text, struct halo_value *value,
+                     struct tool_memory *memory);
+void tool_free_memory(struct tool_memory *memory);
+
+/* A result of a signature's type, to tool_out; one that the signature has not is not printed. */
+void tool_print_value(const struct halo_value *value, uint8_t type);
+
 /* What every command that starts a guest can be told. */
 struct tool_options {
     struct halo_options sandbox;

@@ -7,13 +7,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-/* Results of every kind are being waited for: functions 1 to 4, requests 0x100 to 0x103. */
-static const enum halo_type answer_types[] = {HALO_VOID, HALO_I64, HALO_STR, HALO_BYTES};
+#define WAITING 6u
+/* Results of every kind are being waited for: functions 1 to 6, requests 0x100 to 0x105. */
+static const unsigned answer_types[WAITING] = {
+    HALO_VOID, HALO_I64, HALO_STR, HALO_BYTES, HALO_LIST | HALO_F64, HALO_LIST | HALO_BOOL};
 
 static void answer(struct call_box *c, unsigned char *bytes, size_t len, size_t piece)
 {
-    struct halo_provided exported[4] = {{.name = "a"}};
-    struct halo_future futures[4];
+    struct halo_provided exported[WAITING] = {{.name = "a"}};
+    struct halo_future futures[WAITING];
     struct halo_calls *calls = &c->calls;
     struct halo_functions before;
     uint32_t done = 0;
@@ -23,8 +25,8 @@ static void answer(struct call_box *c, unsigned char *bytes, size_t len, size_t 
     call_box_open(c);
     before = calls->functions;
     calls->functions.exported = exported;
-    calls->functions.export_count = 4;
-    for (uint32_t i = 0; i < 4; i++) {
+    calls->functions.export_count = WAITING;
+    for (uint32_t i = 0; i < WAITING; i++) {
         struct halo_request *room = &c->port.requests[HALO_QUEUE_H2G][0];
 
         exported[i].signature.types[0] = (uint8_t)answer_types[i];
@@ -35,14 +37,16 @@ static void answer(struct call_box *c, unsigned char *bytes, size_t len, size_t 
     }
     port_box_request(&c->request, 0, bytes, len, piece, NULL, 0);
     why = port_box_take(&c->port, HALO_QUEUE_H2G, &c->request, 0);
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < WAITING; i++) {
         const struct halo_value *result = &futures[i].result;
 
         done += futures[i].done;
         if (futures[i].done && !futures[i].error &&
-            (result->type != answer_types[i] ||
+            ((unsigned)result->type != answer_types[i] ||
              (result->type == HALO_STR && strlen(result->str) != result->len) ||
-             (result->type == HALO_BYTES && result->len > len)))
+             (result->type >= HALO_BYTES && result->len > len) ||
+             (result->len > 0 && halo_is_list(result->type) &&
+              (uintptr_t)result->bytes % halo_element_len(result->type))))
             abort();
         halo_future_free(&futures[i]);
     }

@@ -62,6 +62,15 @@ static void compare(const uint8_t *data, size_t len, const struct halo_signature
     free(bytes);
 }
 
+/* Some type for any byte. */
+static uint8_t type_of(uint8_t byte)
+{
+    const unsigned some = byte & 0x60 ? 1 + byte % (HALO_TYPE_COUNT - 1u)
+                                      : HALO_LIST | (1 + byte % (unsigned)HALO_BOOL);
+
+    return (uint8_t)(some | (byte & HALO_MAYBE));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct halo_signature signature = {.arg_count = 0};
@@ -78,8 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (len < 1u + signature.arg_count)
         return 0;
     for (uint32_t i = 1; i <= signature.arg_count; i++)
-        signature.types[i] =
-            (uint8_t)((1 + data[i] % (HALO_TYPE_COUNT - 1)) | (data[i] & HALO_MAYBE));
+        signature.types[i] = type_of(data[i]);
     data += 1 + signature.arg_count;
     len -= 1 + signature.arg_count;
     bytes = malloc(len); /* exactly as long: ASan watches both ends */

@@ -118,6 +118,30 @@ static inline void call_box_numbers(struct halo_call *call, const struct halo_va
     (void)halo_return(call, halo_i32(args[0].boolean ? args[1].i32 : 0));
 }
 
+/* Looks at every element, where a list has it. */
+static inline void call_box_lists(struct halo_call *call, const struct halo_value *args,
+                                  void *context)
+{
+    struct call_box *c = context;
+    uint64_t total = 0;
+
+    c->called++;
+    for (size_t i = 0; i < halo_count(&args[0]); i++)
+        total += args[0].bools[i];
+    for (size_t i = 0; i < halo_count(&args[1]); i++)
+        total += args[1].u64s[i];
+    for (size_t i = 0; i < halo_count(&args[3]); i++)
+        total += (uint64_t)args[3].i32s[i];
+    for (size_t i = 0; i < args[0].len; i++) {
+        if (((const unsigned char *)args[0].bytes)[i] > 1)
+            abort();
+    }
+    if ((uintptr_t)args[1].bytes % 8 || (uintptr_t)args[3].bytes % 4 || args[1].len % 8 ||
+        args[3].len % 4 || strlen(args[2].str) != args[2].len)
+        abort();
+    (void)halo_return(call, halo_u64(total));
+}
+
 /* Returns so much text. */
 static inline void call_box_text(struct halo_call *call, const struct halo_value *args,
                                  void *context)
@@ -132,6 +156,10 @@ static inline void call_box_text(struct halo_call *call, const struct halo_value
     (void)halo_return(call, halo_str(text));
     free(text);
 }
+
+static const struct halo_signature call_box_lists_signature =
+    HALO_FN(HALO_U64, HALO_BOOL | HALO_LIST, HALO_U64 | HALO_LIST | HALO_MAYBE, HALO_STR,
+            HALO_I32 | HALO_LIST);
 
 static inline void call_box_open(struct call_box *c)
 {
@@ -149,7 +177,8 @@ static inline void call_box_open(struct call_box *c)
         halo__function_provide(&c->calls, "n", &call_box_numbers_signature, call_box_numbers, c) ||
         halo__function_provide(&c->calls, "t", &call_box_text_signature, call_box_text, c) ||
         halo__function_provide(&c->calls, "m", &call_box_maybe_signature, call_box_maybe, c) ||
-        halo__function_provide(&c->calls, "a", &call_box_absent_signature, call_box_absent, c))
+        halo__function_provide(&c->calls, "a", &call_box_absent_signature, call_box_absent, c) ||
+        halo__function_provide(&c->calls, "l", &call_box_lists_signature, call_box_lists, c))
         abort();
 }
 
@@ -199,7 +228,9 @@ static inline size_t call_box_message(unsigned char *to, uint32_t function,
     len += head.envelope_len;
     for (uint32_t i = 0; i < count; i++) {
         if (halo__is_raw(&args[i])) {
-            memcpy(to + len, args[i].bytes, args[i].len);
+            len += halo__raw_pad(&args[i], len);
+            if (args[i].len > 0)
+                memcpy(to + len, args[i].bytes, args[i].len);
             if (args[i].type == HALO_STR)
                 to[len + args[i].len] = '\0';
             len += halo__raw_len(&args[i]);

@@ -29,7 +29,7 @@ static void a_call_may_be_cut_anywhere(void **state)
 
 static void rpc_01_an_unknown_function_is_an_error(void **state)
 {
-    static const uint32_t functions[] = {8, 9, 256, 0x7fffffff, UINT32_MAX};
+    static const uint32_t functions[] = {9, 10, 256, 0x7fffffff, UINT32_MAX};
 
     (void)state;
     for (size_t i = 0; i < 5; i++) {
@@ -95,6 +95,61 @@ static void rpc_03_a_call_that_is_malformed_is_refused(void **state)
     len = good_call(300, 300);
     message[len - 301] = 'x'; /* behind it */
     assert_refused(len, 1000, "text");
+}
+
+/* The function of lists, with so many bools and so on. */
+static size_t list_call(size_t bools, size_t numbers, size_t text, size_t last)
+{
+    static uint64_t zeros[100];
+    const struct halo_value args[] = {halo_bools((const bool *)(const void *)zeros, bools),
+                                      halo_u64s(zeros, numbers),
+                                      halo_str((const char *)letters + sizeof(letters) - 1 - text),
+                                      halo_i32s((const int32_t *)(const void *)zeros, last)};
+
+    return call_box_message(message, 8, args, 4);
+}
+
+static void rpc_12_lists_are_judged(void **state)
+{
+    size_t len, at;
+
+    (void)state;
+    for (size_t bools = 0; bools < 20; bools++) {
+        for (size_t piece = 1; piece < 200; piece += 1 + piece / 3) {
+            len = list_call(bools, bools % 5, piece * 2, 3);
+            memset(message + len - 12, 1, 12);
+            box.called = 0;
+            assert_null(call_box_serve(&box, message, len, piece, 1000));
+            assert_int_equal(box.called, 1);
+        }
+    }
+    box.called = 0;
+    len = list_call(5, 2, 300, 1);
+    for (at = 16 + message[8]; at < len - 4 - 3 - 301 - 16 - 7; at++) { /* a bool that is none */
+        message[at] = 2;
+        assert_refused(len, 1000, "bool");
+        message[at] = 0;
+    }
+    len = list_call(0, 0, 1, 1); /* function; 4 arguments: tag, length, kind, number each */
+    assert_int_equal(message[18 + 3], 0);
+    message[18 + 4 + 3] = 7; /* no multiple of 8, and none of 4 below that */
+    assert_refused(len, 1000, "malformed");
+    len = list_call(0, 0, 1, 1);
+    for (uint32_t last = 0; last < 8;
+         last++) { /* how long the last one is: of the envelope the end */
+        message[16 + message[8] - 1] = (unsigned char)last;
+        if (last % 4)
+            assert_refused(len, 1000, "malformed");
+        else if (last != 4)
+            assert_refused(len, 1000, "segments");
+    }
+    len = list_call(1, 1, 1, 1); /* without what aligns the second, or with more */
+    for (uint32_t more = 1; more < 16; more++) {
+        fix_length(len + more);
+        assert_refused(len + more, 1000, "segments");
+        fix_length(len - more);
+        assert_refused(len - more, 1000, "segments");
+    }
 }
 
 static void rpc_03_every_cut_of_a_call_is_refused(void **state)
@@ -223,7 +278,7 @@ static void a_compact_call_is_called(void **state)
 static void rpc_01_a_compact_call_of_an_unknown_function_is_an_error(void **state)
 {
     (void)state;
-    for (uint32_t function = 8; function <= 0xffff; function = 2 * function + 1) {
+    for (uint32_t function = 9; function <= 0xffff; function = 2 * function + 1) {
         const unsigned char bytes[] = {0x81, (unsigned char)function,
                                        (unsigned char)(function >> 8)};
 
@@ -325,6 +380,7 @@ int main(void)
         TEST(a_call_may_be_cut_anywhere),
         TEST(rpc_01_an_unknown_function_is_an_error),
         TEST(rpc_02_other_arguments_are_an_error),
+        TEST(rpc_12_lists_are_judged),
         TEST(rpc_03_a_call_that_is_malformed_is_refused),
         TEST(rpc_03_every_cut_of_a_call_is_refused),
         TEST(rpc_05_a_call_needs_room_for_an_error),

@@ -175,7 +175,25 @@ static void rpc_03_many_arguments_and_absent_values_are_known_and_judged(void **
     assert_refused(export_many(9, HALO_I32, HALO_VOID | HALO_MAYBE), 300, "malformed");
     assert_refused(export_many(9, HALO_I32, HALO_TYPE_COUNT | HALO_MAYBE), 300, "malformed");
     assert_refused(export_many(1, HALO_VOID | HALO_MAYBE, 0), 300, "malformed");
-    assert_refused(export_many(1, HALO_I32 | 0x40, 0), 300, "malformed");
+    assert_refused(export_many(1, HALO_I32 | 0x20, 0), 300, "malformed");
+    assert_refused(export_many(1, HALO_STR | HALO_LIST, 0), 300, "malformed");
+}
+
+/* No column is of lists. */
+static void rpc_12_a_function_for_rows_has_no_lists(void **state)
+{
+    const uint8_t list = HALO_F64 | HALO_LIST;
+    size_t len;
+
+    (void)state;
+    for (unsigned flags = 0; flags < 4; flags++) {
+        len = export_many(12, HALO_I32, list);
+        message[27] = (unsigned char)flags;
+        if (flags == 0)
+            assert_null(call_box_serve(&box, message, len, 64, 300));
+        else
+            assert_refused(len, 300, "malformed");
+    }
 }
 
 static void rpc_03_exports_that_are_none_are_refused(void **state)
@@ -208,6 +226,7 @@ int main(void)
         TEST(imports_get_their_indices),
         TEST(exports_are_known_by_their_names),
         TEST(rpc_03_exports_that_are_none_are_refused),
+        TEST(rpc_12_a_function_for_rows_has_no_lists),
         TEST(rpc_03_many_arguments_and_absent_values_are_known_and_judged),
         TEST(rpc_03_a_greeting_that_is_malformed_is_refused),
     };

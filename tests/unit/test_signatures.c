@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#define MAYBE_BYTES (HALO_BYTES | HALO_MAYBE)
+#define MAYBE_BOOLS (HALO_BOOL | HALO_LIST | HALO_MAYBE)
+#define LIST(type) ((type) | HALO_LIST)
 
 static void a_signature_has_a_text(void **state)
 {
@@ -25,11 +26,15 @@ static void a_signature_has_a_text(void **state)
          "bytes(bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes)"},
         {HALO_FN(HALO_I64 | HALO_MAYBE, HALO_STR | HALO_MAYBE, HALO_I64), "i64?(str?, i64)"},
         {HALO_FN(HALO_I64, HALO_STR, HALO_I64), "i64(str, i64)"},
-        {HALO_FN(MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES,
-                 MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES,
-                 MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES, MAYBE_BYTES),
-         "bytes?(bytes?, bytes?, bytes?, bytes?, bytes?, bytes?, bytes?, bytes?, bytes?, bytes?, "
-         "bytes?, bytes?, bytes?, bytes?, bytes?, bytes?)"},
+        {HALO_FN(LIST(HALO_F64), LIST(HALO_I32), LIST(HALO_U32), LIST(HALO_I64), LIST(HALO_U64),
+                 LIST(HALO_F32), LIST(HALO_BOOL)),
+         "f64[](i32[], u32[], i64[], u64[], f32[], bool[])"},
+        {HALO_FN(HALO_F64, LIST(HALO_F64) | HALO_MAYBE, HALO_F64), "f64(f64[]?, f64)"},
+        {HALO_FN(MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS,
+                 MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS,
+                 MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS, MAYBE_BOOLS),
+         "bool[]?(bool[]?, bool[]?, bool[]?, bool[]?, bool[]?, bool[]?, bool[]?, bool[]?, bool[]?, "
+         "bool[]?, bool[]?, bool[]?, bool[]?, bool[]?, bool[]?, bool[]?)"},
     };
     char text[HALO_SIGNATURE_TEXT_MAX];
 
@@ -47,6 +52,16 @@ static void a_signature_has_a_text(void **state)
     assert_string_equal(halo_type_name((enum halo_type)(HALO_VOID | HALO_MAYBE)), "unknown");
     assert_string_equal(halo_type_name((enum halo_type)(HALO_TYPE_COUNT | HALO_MAYBE)), "unknown");
     assert_string_equal(halo_type_name(HALO_TYPE_COUNT), "unknown");
+    for (unsigned type = 0; type < 256; type++) { /* all others have one of their own */
+        struct halo_signature of = HALO_FN((uint8_t)type), back = HALO_FN(0);
+
+        if (halo_signature_valid(&of))
+            assert_int_equal(halo_signature_parse(&back, halo_signature_text(&of, text)) ||
+                                 !halo_signature_equal(&back, &of),
+                             0);
+        else
+            assert_string_equal(halo_type_name((enum halo_type)type), "unknown");
+    }
     assert_string_equal(halo_type_name((enum halo_type) - 1), "unknown");
 }
 
@@ -85,6 +100,16 @@ static void a_text_is_a_signature_or_an_error(void **state)
         {"i64(in?)", HALO_ETYPE, ""},
         {"void(i32,i32,i32,i32,i32,i32,i32,i32,i32,i32,i32,i32,i32,i32,i32,i32)", 0,
          "void(i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32)"},
+        {"f64[](i32[] , bool[]?,str)", 0, "f64[](i32[], bool[]?, str)"},
+        {"f64(f64 [])", HALO_EINVAL, ""},
+        {"f64(f64[)", HALO_EINVAL, ""},
+        {"f64(f64[]])", HALO_EINVAL, ""},
+        {"f64(f64?[])", HALO_EINVAL, ""},
+        {"f64(f64[1])", HALO_EINVAL, ""},
+        {"f64([])", HALO_EINVAL, ""},
+        {"f64(str[])", HALO_ETYPE, ""},
+        {"f64(bytes[]?)", HALO_ETYPE, ""},
+        {"void[]()", HALO_ETYPE, ""},
         {"I64()", HALO_EINVAL, ""},
         {"i6()", HALO_ETYPE, ""},
         {"i644()", HALO_ETYPE, ""},
@@ -120,8 +145,12 @@ static void a_signature_of_other_types_or_too_many_is_not_sound(void **state)
         HALO_FN(HALO_VOID | HALO_MAYBE),
         HALO_FN(HALO_I32, HALO_VOID | HALO_MAYBE),
         HALO_FN(HALO_I32, HALO_TYPE_COUNT | HALO_MAYBE),
-        HALO_FN(HALO_I32, HALO_I32 | 0x40),
-        HALO_FN(HALO_I32, HALO_I32 | HALO_MAYBE | 0x40),
+        HALO_FN(HALO_I32, HALO_I32 | 0x20),
+        HALO_FN(HALO_I32, HALO_I32 | HALO_MAYBE | 0x20),
+        HALO_FN(HALO_LIST),
+        HALO_FN(HALO_I32, LIST(HALO_STR)),
+        HALO_FN(HALO_I32, LIST(HALO_BYTES) | HALO_MAYBE),
+        HALO_FN(HALO_I32, LIST(HALO_VOID)),
         {.arg_count = HALO_ARGUMENTS_MAX + 1},
         {.arg_count = 255},
     };

@@ -46,10 +46,10 @@ static inline uint32_t halo__export_count(void)
     return (uint32_t)(__stop_halo_exports - __start_halo_exports);
 }
 
-/* A message up to the end of its envelope. */
+/* A message up to the end of its envelope, and short lists behind it. */
 struct halo__wire {
     struct halo_message message;
-    unsigned char payload[HALO_WIRE_MAX];
+    unsigned char payload[HALO_WIRE_MAX + HALO_ARGUMENTS_MAX * 8];
 };
 
 _Static_assert(offsetof(struct halo__wire, payload) == HALO_PAYLOAD, "as on the wire");

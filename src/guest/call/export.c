@@ -218,8 +218,9 @@ int halo_return(struct halo_call *call, struct halo_value value)
         return refuse_result(call, error, &value);
     if (raw > UINT32_MAX - sizeof(wire))
         return refuse(call, HALO_ESIZE);
-    len = begin_answer(call, HALO_KIND_ANSWER, &wire,
-                       halo__payload_put(wire.payload, 0, &value, 1, &whole), raw);
+    len = halo__payload_put(wire.payload, 0, &value, 1, &whole);
+    memset(wire.payload + len, 0, halo__raw_pad(&value, len));
+    len = begin_answer(call, HALO_KIND_ANSWER, &wire, len + halo__raw_pad(&value, len), raw);
     if (call->post == HALO__ON_STACK) {
         if (halo__stack_push(&wire, len, &value, 1))
             return refuse(call, HALO_ESIZE);

@@ -14,13 +14,15 @@ static bool has_more(const struct halo_signature *signature)
     return signature->arg_count >= HALO_HELLO_TYPES;
 }
 
-/* Hosts that do not say so know no absent values, and 8 arguments. */
+/* Hosts that do not say so know no absent values, and 8 arguments; and no lists. */
 static void check_signature(const struct halo_signature *signature)
 {
     bool is_new = has_more(signature);
 
     for (uint32_t i = 0; i <= signature->arg_count; i++)
         is_new |= halo_is_maybe(signature->types[i]);
+    if (!halo__has_columns(signature) && !(halo_boot_page()->more_types & HALO_MORE_LISTS))
+        halo_panic("this program has a function with a list, and its host is older than lists");
     if (is_new && halo_boot_page()->arguments_max < HALO_ARGUMENTS_MAX)
         halo_panic(
             "this program has a function of more than 8 arguments, or of a value that may be "
@@ -64,6 +66,11 @@ static unsigned flags_of(const struct halo_export *export)
 {
     const struct halo_boot *boot = halo_boot_page();
 
+    if (!halo__has_columns(&export->signature)) {
+        if (export->rows)
+            halo_panic("this program has a function for rows with a list, which no column is of");
+        return 0;
+    }
     if (export->end)
         return boot->aggregates_max > 0 ? HALO_FUNCTION_ROWS | HALO_FUNCTION_AGGREGATE : 0;
     return boot->rows_max > 0 ? HALO_FUNCTION_ROWS : 0;

@@ -245,13 +245,20 @@ static int put_head(struct halo__wire *wire, const struct halo_import *import,
 static int add_message(struct halo_send *send, const struct halo_import *import,
                        const struct halo_value *args)
 {
+    static const unsigned char zeros[8];
     struct halo__wire wire;
     const int len = put_head(&wire, import, args);
+    uint64_t at = (uint64_t)len - HALO_PAYLOAD;
     int error = len < 0 ? len : halo_send_write(send, &wire, (size_t)len);
 
     for (uint32_t i = 0; i < import->signature.arg_count && !error; i++) {
-        if (halo__is_raw(&args[i]))
-            error = halo_send_lend_readable(send, args[i].bytes, (uint32_t)halo__raw_len(&args[i]));
+        const uint32_t pad = halo__raw_pad(&args[i], at), raw = (uint32_t)halo__raw_len(&args[i]);
+
+        if (pad > 0)
+            error = halo_send_write(send, zeros, pad);
+        if (raw > 0 && !error)
+            error = halo_send_lend_readable(send, args[i].bytes, raw);
+        at += pad + (uint64_t)raw;
     }
     return error;
 }
@@ -291,16 +298,34 @@ static int build(struct halo_send *send, struct halo_future *future, const struc
     return error;
 }
 
-/* Has it no segment, and need its answer none? Then it is one copy. */
+/* Has it no long segment, and need its answer none? Then it is one copy. */
 static bool is_short(const struct halo_import *import, const struct halo_value *args)
 {
     if (import->signature.types[0] >= HALO_STR && import->room > ROOM_PAYLOAD)
         return false;
     for (uint32_t i = 0; i < import->signature.arg_count; i++) {
-        if (halo__is_raw(&args[i]))
+        if (halo__is_raw(&args[i]) && args[i].len > HALO_SHORT_MAX)
             return false;
     }
     return true;
+}
+
+/* Short lists behind the envelope, in the same memory: the length of all. */
+static uint32_t put_lists(struct halo__wire *wire, uint32_t len, const struct halo_import *import,
+                          const struct halo_value *args)
+{
+    unsigned char *const message = (unsigned char *)wire;
+
+    for (uint32_t i = 0; i < import->signature.arg_count; i++) {
+        const uint32_t pad = halo__raw_pad(&args[i], len);
+
+        if (!halo_is_list(args[i].type) || args[i].len == 0)
+            continue;
+        memset(message + len, 0, pad);
+        memcpy(message + len + pad, args[i].bytes, args[i].len);
+        len += pad + (uint32_t)args[i].len;
+    }
+    return len;
 }
 
 /* Room for its answer in one buffer. */
@@ -316,7 +341,8 @@ static int request_short(struct halo_future *future, const struct halo_value *ar
 
     if (len < 0)
         return len;
-    halo__port_request(&wire, (size_t)len, short_room(future->import), &future->op);
+    halo__port_request(&wire, put_lists(&wire, (uint32_t)len, future->import, args),
+                       short_room(future->import), &future->op);
     return 0;
 }
 

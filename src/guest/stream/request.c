@@ -187,7 +187,7 @@ static int build(struct halo_send *send, struct halo_future *future)
         struct halo_message message;
         struct halo_stream_request stream;
     } request = {
-        .message = {.kind = future->kind,
+        .message = {.kind = (uint8_t)future->kind,
                     .length = (uint32_t)sizeof(request.stream) + (writes ? len : 0)},
         .stream = {.handle = future->ticket, .ways = future->room},
     };
@@ -310,7 +310,7 @@ static bool start(struct halo_future *future, struct halo_op op, enum halo_kind 
     future->room = ways;
     future->ticket = handle;
     future->length = len;
-    future->kind = (uint8_t)kind;
+    future->kind = kind;
     future->again = NULL;
     future->next = NULL;
     window = window_for(future);

@@ -54,7 +54,10 @@ static struct halo_deferred_answer *copy(struct halo_calls *calls,
     at += payload->wire_len;
     for (uint32_t i = 0; i < payload->count; i++) {
         const size_t len = (size_t)halo__raw_len(&payload->values[i]);
+        const size_t pad = halo__raw_pad(&payload->values[i], (uint64_t)(at - deferred->bytes));
 
+        memset(at, 0, pad); /* the guest sees it: nothing of ours */
+        at += pad;
         if (len > 0)
             memcpy(at, payload->values[i].bytes, len);
         at += len;

@@ -54,7 +54,9 @@ static int refuse_values(struct halo_words *words, const struct halo_provided *e
                           halo_is_null(&args[which]) ? "absent" : halo_type_name(args[which].type),
                           halo_type_name((enum halo_type)signature->types[1 + which]), text);
     return halo__fail(
-        words, error, "%s: argument %u, %s, is a NULL pointer, or a text with a zero byte inside",
+        words, error,
+        "%s: argument %u, %s, is a NULL pointer, a text with a zero byte inside, or a list that is "
+        "none",
         exported->name, which + 1, halo_type_name((enum halo_type)signature->types[1 + which]));
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "../../message/envelope.h"
 #include "call.h"
 
 #define HELLO_MAX                \
@@ -176,7 +177,8 @@ static const char *add_export(struct halo_calls *calls, const struct halo_hello_
     struct halo_functions *functions = &calls->functions;
     struct halo_provided *exported = &functions->exported[functions->export_count];
 
-    if (!halo_signature_valid(signature) || memchr(name, '\0', wire->name_len))
+    if (!halo_signature_valid(signature) || memchr(name, '\0', wire->name_len) ||
+        (wire->flags != 0 && !halo__has_columns(signature)))
         return complain(calls, "a greeting with a malformed function:", name, wire->name_len);
     if (find(functions->exported, functions->export_count, name, wire->name_len) > 0)
         return complain(calls, "a greeting with two functions named", name, wire->name_len);

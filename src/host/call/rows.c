@@ -114,6 +114,10 @@ static int judge(struct halo_calls *calls, struct halo_rows *rows, int function,
     if (calls->port->on_stacks)
         return halo__fail(calls->words, HALO_ETRANSPORT, "%s: stacks carry no rows",
                           exported->name);
+    if (!halo__has_columns(&exported->signature))
+        return halo__fail(calls->words, HALO_ETYPE,
+                          "%s has a list, which no column is of: call it row by row",
+                          exported->name);
     if (!exported->rows)
         return halo__fail(calls->words, HALO_ETRANSPORT,
                           "%s: the library of this guest is older than rows; build it anew",

@@ -45,7 +45,8 @@ static int refuse_result(struct halo_call *call, int error, const struct halo_va
                                                      : "sizes.deferred_len");
     else if (error == HALO_EINVAL)
         (void)snprintf(text, sizeof(text),
-                       "%s returned a NULL pointer, or a text with a zero byte inside",
+                       "%s returned a NULL pointer, a text with a zero byte inside, or a list "
+                       "that is none",
                        provided->name);
     else
         (void)snprintf(text, sizeof(text), "%s: %s", provided->name, halo_strerror(error));
@@ -221,6 +222,7 @@ static const char *call_with(struct halo_call *call, unsigned char *envelope, si
     const struct halo_signature *signature = &call->provided->signature;
     struct halo_value args[HALO_ARGUMENTS_MAX];
     unsigned char *memory = NULL;
+    const uint64_t off = raw_at % 8; /* lists are aligned in memory as in the message */
     uint64_t raw;
     int error = halo__decode_arguments(envelope, len, signature, args, &raw);
 
@@ -230,6 +232,8 @@ static const char *call_with(struct halo_call *call, unsigned char *envelope, si
         refuse_argument(call, error, (uint32_t)raw);
         return NULL;
     }
+    if (raw > 0)
+        raw = halo__segments_len(args, signature->arg_count, raw_at - HALO_PAYLOAD);
     if (raw != request->parked.readable_len - raw_at)
         return "a call whose segments are not what it announces";
     if (total_len(args, signature->arg_count) > HALO_VALUE_MAX) { /* RES-04, RPC-05 */
@@ -237,19 +241,20 @@ static const char *call_with(struct halo_call *call, unsigned char *envelope, si
         return NULL;
     }
     if (raw > 0) {
-        memory = take_memory(call, raw);
+        memory = take_memory(call, off + raw);
         if (!memory)
             return NULL;
-        if (!halo__request_read(call->calls->port, request, raw_at, memory, (size_t)raw)) {
+        if (!halo__request_read(call->calls->port, request, raw_at, memory + off, (size_t)raw)) {
             halo__budget_give(memory);
             return HALO_NOT_THERE;
         }
-        error = halo__place_raw(memory, args, signature->arg_count);
+        error = halo__place_raw(memory, off, args, signature->arg_count);
     }
     if (!error)
         call_function(call, args);
     halo__budget_give(memory);
-    return error ? "a call with text that does not end where it says" : NULL;
+    return error ? "a call with text that does not end where it says, or a bool that is none"
+                 : NULL;
 }
 
 /* A call in a message, which is due. */
