@@ -136,6 +136,7 @@ struct halo_boot {
 
 enum halo_more_types {
     HALO_MORE_LISTS = 1,
+    HALO_MORE_HANDLES = 2,
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, magic) == 0, "boot page layout");

@@ -186,6 +186,8 @@ struct halo_options {
      * makes system calls of Linux's reads it ahead. A read never waits, then, and poll says so.
      */
     bool own_input;
+    /* Handles of the host's objects that there are at a time: HALO_HANDLES_DEFAULT, 4096. */
+    uint32_t handles_max;
 };
 
 #define HALO_POLL_DEFAULT 40000u

@@ -31,9 +31,10 @@ enum halo_type {
     HALO_F32,
     HALO_F64,
     HALO_BOOL,
-    HALO_STR,        /* text without zero bytes inside */
-    HALO_BYTES,      /* any bytes */
-    HALO_TYPE_COUNT, /* of those so far, which columns of rows have, too */
+    HALO_STR,         /* text without zero bytes inside */
+    HALO_BYTES,       /* any bytes */
+    HALO_TYPE_COUNT,  /* of those so far, which columns of rows have, too */
+    HALO_HANDLE = 11, /* an object of the host's, which it gave to this guest: halo/handle.h */
     /*
      * With the type of a number or HALO_BOOL: HALO_LIST | HALO_F64, "f64[]" as text. Such a value
      * is a list of any number of them, one behind the other as C has them in an array.
@@ -46,6 +47,14 @@ enum halo_type {
  * may be absent, which is halo_null(). A list that may be is "f64[]?".
  */
 #define HALO_MAYBE 0x80u
+
+/*
+ * An object of the host's, as a guest knows it. The number says nothing of it: a guest can keep it,
+ * compare it and hand it back. 0 is none.
+ */
+struct halo_handle {
+    uint64_t number;
+};
 
 /* A value. Strings, bytes and lists are borrowed: who made the value keeps them. */
 struct halo_value {
@@ -60,6 +69,7 @@ struct halo_value {
         float f32;
         double f64;
         bool boolean;
+        struct halo_handle handle;
         const char *str;   /* ends with a zero byte */
         const void *bytes; /* may be NULL where len is 0 */
         /* Lists, likewise. Those of a call or an answer are aligned as their elements are. */
@@ -153,6 +163,14 @@ static inline struct halo_value halo_bool(bool value)
     struct halo_value made = halo__value(HALO_BOOL);
 
     made.boolean = value;
+    return made;
+}
+
+static inline struct halo_value halo_handle_value(struct halo_handle handle)
+{
+    struct halo_value made = halo__value(HALO_HANDLE);
+
+    made.handle = handle;
     return made;
 }
 

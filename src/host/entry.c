@@ -31,6 +31,43 @@ int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_s
     return halo__box_leave(box, error);
 }
 
+int halo_handle_create(struct halo_sandbox *box, const struct halo_handle_kind *kind, void *object,
+                       struct halo_handle *handle)
+{
+    const int error = halo__box_enter(box);
+
+    handle->number = 0;
+    return error ? error
+                 : halo__box_leave(box, halo__handle_create(&box->calls.handles, &box->words, kind,
+                                                            object, handle));
+}
+
+int halo_handle_find(struct halo_sandbox *box, const struct halo_handle_kind *kind,
+                     struct halo_handle handle, void **object)
+{
+    const int error = halo__box_enter(box);
+
+    *object = NULL;
+    return error ? error
+                 : halo__box_leave(box, halo__handle_find(&box->calls.handles, &box->words, kind,
+                                                          handle, object));
+}
+
+int halo_handle_free(struct halo_sandbox *box, const struct halo_handle_kind *kind,
+                     struct halo_handle handle)
+{
+    const int error = halo__box_enter(box);
+
+    return error ? error
+                 : halo__box_leave(
+                       box, halo__handle_free(&box->calls.handles, &box->words, kind, handle));
+}
+
+uint32_t halo_handle_count(const struct halo_sandbox *box)
+{
+    return box->calls.handles.count;
+}
+
 int halo_lookup(struct halo_sandbox *box, const char *name, const struct halo_signature *signature)
 {
     const int error = halo__box_enter(box);

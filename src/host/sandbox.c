@@ -128,6 +128,11 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
         error = halo__fail(&box->words, HALO_ENOMEM, "no memory");
     box->calls.deferred_len_max = box->machine.layout.sizes.deferred_len;
     box->calls.deferred_max = box->machine.layout.sizes.deferred_max;
+    if (options->handles_max)
+        box->calls.handles.max = options->handles_max;
+    if (!error && options->handles_max > HALO_HANDLES_MAX)
+        error = halo__fail(&box->words, HALO_EINVAL, "handles_max is %u, and %u at most",
+                           options->handles_max, HALO_HANDLES_MAX);
     halo__streams_init(&box->streams, &box->port, &box->loop.poller, box->calls.budget,
                        &box->signals, &box->words);
     halo__log_init(&box->log, &box->port);
@@ -172,6 +177,8 @@ void halo_close(struct halo_sandbox *box)
     if (box->loop.state != HALO_STATE_ENDED)
         (void)halo__fail(&box->words, HALO_ESTATE, "the sandbox was closed");
     halo__port_close(&box->port, HALO_ESTATE);
+    if (!halo__owner_is_fork(&box->owner))
+        halo__handles_end(&box->calls.handles);
     halo__calls_free(&box->calls);
     if (halo__owner_is_fork(&box->owner))
         halo__streams_abandon(&box->streams);

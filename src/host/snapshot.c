@@ -172,6 +172,7 @@ static void end(struct halo_sandbox *box)
     if (box->loop.state != HALO_STATE_ENDED)
         (void)halo__fail(&box->words, HALO_ESTATE, "the sandbox was restored");
     halo__port_close(&box->port, HALO_ESTATE);
+    halo__handles_end(&box->calls.handles); /* HND-04 */
     box->loop.state = HALO_STATE_ENDED;
     box->loop.error = HALO_ESTATE;
 }

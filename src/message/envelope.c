@@ -14,16 +14,16 @@
 #define CODE 1u     /* Error */
 #define TEXT 2u     /* Error */
 #define RAW 10u     /* Value; its other fields have the numbers of their types, and lists none */
-#define KIND_COUNT 11u
+#define KIND_COUNT 12u
 
 #define TAG(field, wire) ((field) << 3 | (uint32_t)(wire))
 
 /* How each field of a value is written: by the type that is its number. */
 static const uint8_t wire_types[KIND_COUNT] = {
-    [HALO_I32] = PB_WT_VARINT,  [HALO_U32] = PB_WT_VARINT, [HALO_I64] = PB_WT_VARINT,
-    [HALO_U64] = PB_WT_VARINT,  [HALO_F32] = PB_WT_32BIT,  [HALO_F64] = PB_WT_64BIT,
-    [HALO_BOOL] = PB_WT_VARINT, [HALO_STR] = PB_WT_STRING, [HALO_BYTES] = PB_WT_STRING,
-    [RAW] = PB_WT_VARINT,
+    [HALO_I32] = PB_WT_VARINT,  [HALO_U32] = PB_WT_VARINT,    [HALO_I64] = PB_WT_VARINT,
+    [HALO_U64] = PB_WT_VARINT,  [HALO_F32] = PB_WT_32BIT,     [HALO_F64] = PB_WT_64BIT,
+    [HALO_BOOL] = PB_WT_VARINT, [HALO_STR] = PB_WT_STRING,    [HALO_BYTES] = PB_WT_STRING,
+    [RAW] = PB_WT_VARINT,       [HALO_HANDLE] = PB_WT_VARINT,
 };
 
 /* --- Writing ---------------------------------------------------------------------------------- */
@@ -47,6 +47,8 @@ static uint64_t number_of(const struct halo_value *value)
         return value->u64;
     case HALO_BOOL:
         return halo__truth(value);
+    case HALO_HANDLE:
+        return value->handle.number;
     default: /* raw */
         return value->len;
     }
@@ -222,6 +224,9 @@ static bool take_number(struct halo_value *value, uint64_t number)
     case HALO_BOOL:
         value->boolean = number == 1;
         return number <= 1;
+    case HALO_HANDLE:
+        value->handle.number = number;
+        return true;
     default: /* the length of what is raw: a message is shorter, and no sum of these can wrap */
         value->len = (size_t)number;
         value->bytes = NULL;
@@ -259,7 +264,7 @@ static int get_value(struct reader *reader, uint8_t expected, struct halo_value 
     if (!get_tag(reader, &wire, &kind) || kind == HALO_VOID || kind >= KIND_COUNT ||
         wire != wire_types[kind])
         return HALO_EMESSAGE;
-    if (kind != (uint32_t)type && !(kind == RAW && type >= HALO_STR))
+    if (kind != (uint32_t)type && !(kind == RAW && type >= HALO_STR && type != HALO_HANDLE))
         return HALO_ETYPE;
     switch (wire) {
     case PB_WT_32BIT:

@@ -3,6 +3,7 @@
 
 static const char *const type_names[HALO_TYPE_COUNT] = {"void", "i32", "u32",  "i64", "u64",
                                                         "f32",  "f64", "bool", "str", "bytes"};
+static const char handle_name[] = "handle";
 static const char *const maybe_names[HALO_TYPE_COUNT] = {
     "unknown", "i32?", "u32?", "i64?", "u64?", "f32?", "f64?", "bool?", "str?", "bytes?"};
 static const char *const list_names[HALO_STR] = {"unknown", "i32[]", "u32[]", "i64[]",
@@ -16,6 +17,8 @@ const char *halo_type_name(enum halo_type type)
 
     if (maybe < HALO_TYPE_COUNT)
         return maybe_names[maybe];
+    if ((unsigned)type == HALO_HANDLE || maybe == HALO_HANDLE)
+        return maybe == HALO_HANDLE ? "handle?" : handle_name;
     if (list < HALO_STR)
         return list_names[list];
     if ((list ^ HALO_MAYBE) < HALO_STR)
@@ -27,8 +30,9 @@ static bool is_some(uint8_t type)
 {
     const enum halo_type plain = halo_type_of(type);
 
-    return halo_is_list(plain) ? halo_element_len(plain) > 0
-                               : plain != HALO_VOID && plain < HALO_TYPE_COUNT;
+    return halo_is_list(plain)
+               ? halo_element_len(plain) > 0
+               : plain == HALO_HANDLE || (plain != HALO_VOID && plain < HALO_TYPE_COUNT);
 }
 
 bool halo_signature_valid(const struct halo_signature *signature)
@@ -97,6 +101,15 @@ static bool is_of_word(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
+static bool is_word(const char *at, size_t len, const char *name)
+{
+    size_t same = 0;
+
+    while (same < len && name[same] == at[same])
+        same++;
+    return same == len && !name[same];
+}
+
 /*
  * The type whose name stands here, and what is behind it; HALO_TYPE_COUNT where it is none. Its
  * brackets and its question mark follow at once.
@@ -120,15 +133,11 @@ static uint8_t parse_type(const char **text)
     }
     *text = skip(end);
     for (uint8_t type = 0; type < HALO_TYPE_COUNT; type++) {
-        const char *name = type_names[type];
-        size_t same = 0;
-
-        while (same < len && name[same] == at[same])
-            same++;
-        if (same == len && !name[same])
+        if (is_word(at, len, type_names[type]))
             return marks && !is_some(type | marks) ? HALO_TYPE_COUNT : (uint8_t)(type | marks);
     }
-    return HALO_TYPE_COUNT;
+    return is_word(at, len, handle_name) && !(marks & HALO_LIST) ? (uint8_t)(HALO_HANDLE | marks)
+                                                                 : HALO_TYPE_COUNT;
 }
 
 int halo_signature_parse(struct halo_signature *signature, const char *text)

@@ -246,7 +246,7 @@ static void rows_have_no_lists(void **state)
     (void)state;
     assert_int_equal(halo_call_rows(box, &rows, sum, HALO_FOREVER, 4, &column, 1), HALO_ETYPE);
     assert_string_equal(halo_errmsg(box),
-                        "sum has a list, which no column is of: call it row by row");
+                        "sum has a list or a handle, which no column is of: call it row by row");
     halo_rows_free(&rows);
 }
 

@@ -7,10 +7,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-#define WAITING 6u
-/* Results of every kind are being waited for: functions 1 to 6, requests 0x100 to 0x105. */
+#define WAITING 7u
+/* Results of every kind are being waited for: functions 1 to 7, requests 0x100 to 0x106. */
 static const unsigned answer_types[WAITING] = {
-    HALO_VOID, HALO_I64, HALO_STR, HALO_BYTES, HALO_LIST | HALO_F64, HALO_LIST | HALO_BOOL};
+    HALO_VOID,  HALO_I64, HALO_STR, HALO_BYTES, HALO_LIST | HALO_F64, HALO_LIST | HALO_BOOL,
+    HALO_HANDLE};
 
 static void answer(struct call_box *c, unsigned char *bytes, size_t len, size_t piece)
 {
@@ -44,6 +45,7 @@ static void answer(struct call_box *c, unsigned char *bytes, size_t len, size_t 
         if (futures[i].done && !futures[i].error &&
             ((unsigned)result->type != answer_types[i] ||
              (result->type == HALO_STR && strlen(result->str) != result->len) ||
+             (result->type == HALO_HANDLE && result->handle.number != c->handle.number) ||
              (result->type >= HALO_BYTES && result->len > len) ||
              (result->len > 0 && halo_is_list(result->type) &&
               (uintptr_t)result->bytes % halo_element_len(result->type))))

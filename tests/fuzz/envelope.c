@@ -24,7 +24,7 @@ static void assert_same(const struct halo_value *a, const struct halo_value *b)
     assert(a->type == b->type && a->len == b->len);
     if (halo__is_raw(a))
         assert(!a->bytes && !b->bytes);
-    else if (a->type >= HALO_STR)
+    else if (a->type >= HALO_STR && a->type != HALO_HANDLE)
         assert(memcmp(a->bytes, b->bytes, a->len) == 0);
     else
         assert(a->u64 == b->u64);
@@ -65,8 +65,10 @@ static void compare(const uint8_t *data, size_t len, const struct halo_signature
 /* Some type for any byte. */
 static uint8_t type_of(uint8_t byte)
 {
-    const unsigned some = byte & 0x60 ? 1 + byte % (HALO_TYPE_COUNT - 1u)
-                                      : HALO_LIST | (1 + byte % (unsigned)HALO_BOOL);
+    const unsigned kind = byte & 0x1f;
+    const unsigned some = byte & 0x60  ? 1 + byte % (HALO_TYPE_COUNT - 1u)
+                          : kind == 31 ? (unsigned)HALO_HANDLE
+                                       : HALO_LIST | (1 + byte % (unsigned)HALO_BOOL);
 
     return (uint8_t)(some | (byte & HALO_MAYBE));
 }

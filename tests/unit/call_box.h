@@ -17,8 +17,9 @@ struct call_box {
     struct halo_request request; /* the last one */
     unsigned char room[ROOM];    /* the answer: 0xee where nothing was written */
     uint32_t called;
-    uint32_t text_max; /* longest text that "t" returns */
-    int64_t sum;       /* what "a" made last */
+    uint32_t text_max;         /* longest text that "t" returns */
+    int64_t sum;               /* what "a" made last */
+    struct halo_handle handle; /* the only one */
 };
 
 /* Whatever it was called with was of its type; text ends where it should. */
@@ -142,6 +143,19 @@ static inline void call_box_lists(struct halo_call *call, const struct halo_valu
     (void)halo_return(call, halo_u64(total));
 }
 
+/* What it is called with is a handle that there is, and perhaps another. */
+static inline void call_box_handle(struct halo_call *call, const struct halo_value *args,
+                                   void *context)
+{
+    struct call_box *c = context;
+
+    c->called++;
+    if (args[0].type != HALO_HANDLE || args[0].handle.number != c->handle.number ||
+        (!halo_is_null(&args[1]) && args[1].handle.number != c->handle.number))
+        abort();
+    (void)halo_return(call, args[1]);
+}
+
 /* Returns so much text. */
 static inline void call_box_text(struct halo_call *call, const struct halo_value *args,
                                  void *context)
@@ -160,6 +174,9 @@ static inline void call_box_text(struct halo_call *call, const struct halo_value
 static const struct halo_signature call_box_lists_signature =
     HALO_FN(HALO_U64, HALO_BOOL | HALO_LIST, HALO_U64 | HALO_LIST | HALO_MAYBE, HALO_STR,
             HALO_I32 | HALO_LIST);
+static const struct halo_signature call_box_handle_signature =
+    HALO_FN(HALO_HANDLE | HALO_MAYBE, HALO_HANDLE, HALO_HANDLE | HALO_MAYBE);
+static const struct halo_handle_kind call_box_kind_of_handle = {"thing", NULL};
 
 static inline void call_box_open(struct call_box *c)
 {
@@ -178,7 +195,10 @@ static inline void call_box_open(struct call_box *c)
         halo__function_provide(&c->calls, "t", &call_box_text_signature, call_box_text, c) ||
         halo__function_provide(&c->calls, "m", &call_box_maybe_signature, call_box_maybe, c) ||
         halo__function_provide(&c->calls, "a", &call_box_absent_signature, call_box_absent, c) ||
-        halo__function_provide(&c->calls, "l", &call_box_lists_signature, call_box_lists, c))
+        halo__function_provide(&c->calls, "l", &call_box_lists_signature, call_box_lists, c) ||
+        halo__function_provide(&c->calls, "h", &call_box_handle_signature, call_box_handle, c) ||
+        halo__handle_create(&c->calls.handles, &c->words, &call_box_kind_of_handle, NULL,
+                            &c->handle))
         abort();
 }
 

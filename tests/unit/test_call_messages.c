@@ -29,7 +29,7 @@ static void a_call_may_be_cut_anywhere(void **state)
 
 static void rpc_01_an_unknown_function_is_an_error(void **state)
 {
-    static const uint32_t functions[] = {9, 10, 256, 0x7fffffff, UINT32_MAX};
+    static const uint32_t functions[] = {10, 11, 256, 0x7fffffff, UINT32_MAX};
 
     (void)state;
     for (size_t i = 0; i < 5; i++) {
@@ -149,6 +149,36 @@ static void rpc_12_lists_are_judged(void **state)
         assert_refused(len + more, 1000, "segments");
         fix_length(len - more);
         assert_refused(len - more, 1000, "segments");
+    }
+}
+
+static void hnd_01_a_handle_is_compared_with_all_its_bits(void **state)
+{
+    unsigned char bytes[12] = {HALO_KIND_CALL | 0x80, 9, 0};
+    struct halo_value args[] = {halo_handle_value(box.handle), halo_null()};
+
+    (void)state;
+    for (int bit = -1; bit < 64; bit++) {
+        const struct halo_handle handle = {box.handle.number ^ (bit < 0 ? 0 : (uint64_t)1 << bit)};
+
+        for (int which = 0; which < 2; which++) { /* in either place */
+            args[0] = args[1] = halo_handle_value(box.handle);
+            args[which] = halo_handle_value(handle);
+            box.called = 0;
+            assert_null(
+                call_box_serve(&box, message, call_box_message(message, 9, args, 2), 64, 1000));
+            if (bit < 0)
+                assert_int_equal(call_box_kind(&box, 1000), HALO_KIND_ANSWER);
+            else
+                assert_error(HALO_ESTALE);
+        }
+        memcpy(bytes + 3, &handle.number, 8); /* in a descriptor */
+        bytes[11] = 0;
+        box.called = 0;
+        if (bit >= 0) {
+            assert_null(call_box_compact(&box, bytes, sizeof(bytes), 1000));
+            assert_error(HALO_ESTALE);
+        }
     }
 }
 
@@ -278,7 +308,7 @@ static void a_compact_call_is_called(void **state)
 static void rpc_01_a_compact_call_of_an_unknown_function_is_an_error(void **state)
 {
     (void)state;
-    for (uint32_t function = 9; function <= 0xffff; function = 2 * function + 1) {
+    for (uint32_t function = 10; function <= 0xffff; function = 2 * function + 1) {
         const unsigned char bytes[] = {0x81, (unsigned char)function,
                                        (unsigned char)(function >> 8)};
 
@@ -380,6 +410,7 @@ int main(void)
         TEST(a_call_may_be_cut_anywhere),
         TEST(rpc_01_an_unknown_function_is_an_error),
         TEST(rpc_02_other_arguments_are_an_error),
+        TEST(hnd_01_a_handle_is_compared_with_all_its_bits),
         TEST(rpc_12_lists_are_judged),
         TEST(rpc_03_a_call_that_is_malformed_is_refused),
         TEST(rpc_03_every_cut_of_a_call_is_refused),

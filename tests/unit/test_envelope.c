@@ -190,8 +190,9 @@ static struct halo_signature any_signature(void)
 
     signature.types[0] = (uint8_t)pick(HALO_TYPE_COUNT);
     for (uint32_t i = 1; i <= signature.arg_count; i++)
-        signature.types[i] = (uint8_t)((pick(4) ? 1 + pick(HALO_TYPE_COUNT - 1)
-                                                : HALO_LIST | (1 + pick(HALO_BOOL))) |
+        signature.types[i] = (uint8_t)((pick(4)   ? 1 + pick(HALO_TYPE_COUNT - 1)
+                                        : pick(4) ? HALO_HANDLE
+                                                  : HALO_LIST | (1 + pick(HALO_BOOL))) |
                                        (pick(4) ? 0 : HALO_MAYBE));
     return signature;
 }
@@ -401,7 +402,7 @@ static void rpc_03_bytes_that_are_no_call_are_refused(void **state)
         BAD("\x08\x01\x12\x01\x08\x02\x12\x02\x42\x00"),         /* longer than it says */
         BAD("\x08\x01\x12\x04\x08\x02\x08\x02\x12\x02\x42\x00"), /* a value of two fields */
         BAD("\x08\x01\x12\x02\x00\x02\x12\x02\x42\x00"),         /* of field 0 */
-        BAD("\x08\x01\x12\x02\x58\x02\x12\x02\x42\x00"),         /* of field 11 */
+        BAD("\x08\x01\x12\x02\x60\x02\x12\x02\x42\x00"),         /* of field 12 */
         BAD("\x08\x01\x12\x02\x0a\x00\x12\x02\x42\x00"),         /* a number written as bytes */
         BAD("\x08\x01\x12\x06\x08\x80\x80\x80\x80\x20\x12\x02\x42\x00"), /* above 32 bits */
         BAD("\x08\x01\x12\x02\x08\x02\x12\x02\x42\x01"),     /* text that is not there */

@@ -14,15 +14,22 @@ static bool has_more(const struct halo_signature *signature)
     return signature->arg_count >= HALO_HELLO_TYPES;
 }
 
-/* Hosts that do not say so know no absent values, and 8 arguments; and no lists. */
+/* Hosts that do not say so know no absent values, and 8 arguments; no lists; and no handles. */
 static void check_signature(const struct halo_signature *signature)
 {
     bool is_new = has_more(signature);
+    uint32_t more = 0;
 
-    for (uint32_t i = 0; i <= signature->arg_count; i++)
+    for (uint32_t i = 0; i <= signature->arg_count; i++) {
         is_new |= halo_is_maybe(signature->types[i]);
-    if (!halo__has_columns(signature) && !(halo_boot_page()->more_types & HALO_MORE_LISTS))
-        halo_panic("this program has a function with a list, and its host is older than lists");
+        if (halo_is_list(halo_type_of(signature->types[i])))
+            more |= HALO_MORE_LISTS;
+        else if (halo_type_of(signature->types[i]) == HALO_HANDLE)
+            more |= HALO_MORE_HANDLES;
+    }
+    if (more & ~halo_boot_page()->more_types)
+        halo_panic("this program has a function with a list or a handle, and its host is older "
+                   "than these");
     if (is_new && halo_boot_page()->arguments_max < HALO_ARGUMENTS_MAX)
         halo_panic(
             "this program has a function of more than 8 arguments, or of a value that may be "
@@ -68,7 +75,8 @@ static unsigned flags_of(const struct halo_export *export)
 
     if (!halo__has_columns(&export->signature)) {
         if (export->rows)
-            halo_panic("this program has a function for rows with a list, which no column is of");
+            halo_panic("this program has a function for rows with a list or a handle, which no "
+                       "column is of");
         return 0;
     }
     if (export->end)

@@ -72,6 +72,7 @@ void halo__calls_init(struct halo_calls *calls, struct halo_port *port, struct h
     calls->box = box;
     calls->deferred_len_max = HALO_DEFERRED_MAX;
     calls->deferred_max = HALO_DEFERRED_COUNT_DEFAULT;
+    calls->handles.max = HALO_HANDLES_DEFAULT;
     halo__port_attach(port, &service, calls);
 }
 
@@ -92,6 +93,7 @@ void halo__calls_free(struct halo_calls *calls)
 {
     halo__kept_free(calls);
     halo__deferred_free(calls);
+    halo__handles_drop(&calls->handles);
     free(calls->functions.provided);
     free(calls->functions.exported);
     halo__budget_close(calls->budget);

@@ -9,6 +9,7 @@
  *     invoke.c    the same as messages: out, and their answers
  *     payload.c   values as the payload of a message
  *     rows.c      the host's calls with rows: columns as the payload, and as the answer
+ *     handles.c   the host's objects, as a guest knows them
  *     deferred.c  answers for which the guest had no room, until it fetches them
  *
  * A call of the guest's: serve.c finds the function and reads the arguments from private copies,
@@ -25,6 +26,7 @@
 #include <halo/halo.h>
 #include "../budget.h"
 #include "../port.h"
+#include "handles.h"
 
 struct halo_provided {
     char name[HALO_FUNCTION_NAME_MAX + 1];
@@ -77,6 +79,7 @@ struct halo_calls {
     const struct halo_words *end; /* those of the guest's end, once it has ended; or NULL */
     struct halo_budget *budget;   /* of all that is held for the guest */
     struct halo_functions functions;
+    struct halo_handles handles;
     struct halo_call_counts stats;
 
     struct halo_call *innermost; /* of the guest's, whose functions are going on */

@@ -116,6 +116,9 @@ static int judge(const struct halo_calls *calls, int function, const struct halo
     if (error)
         return refuse_values(calls->words, exported, error, args, count, which);
     for (size_t i = 0; i < count; i++) {
+        if (args[i].type == HALO_HANDLE && !halo__handle_is_live(&calls->handles, args[i].handle))
+            return halo__fail(calls->words, HALO_ESTALE, "%s: argument %zu is " HALO__STALE_WORDS,
+                              exported->name, i + 1);
         len += args[i].len;
         if (args[i].len > HALO_VALUE_MAX || len > HALO_VALUE_MAX)
             return halo__fail(calls->words, HALO_ESIZE,

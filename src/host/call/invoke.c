@@ -170,6 +170,12 @@ static const char *take_result(struct halo_calls *calls, struct halo_future *fut
         future->result = halo_void();
         return "an answer that is malformed";
     }
+    if (future->result.type == HALO_HANDLE &&
+        !halo__handle_is_live(&calls->handles, future->result.handle)) {
+        future->result = halo_void();
+        halo__future_finish(future, HALO_ESTALE, "the guest returned " HALO__STALE_WORDS);
+        return NULL;
+    }
     halo__future_finish(future, 0, "");
     return NULL;
 }

@@ -59,6 +59,7 @@ int halo__function_provide(struct halo_calls *calls, const char *name,
     *larger =
         (struct halo_provided){.signature = *signature, .function = function, .context = context};
     memcpy(larger->name, name, len);
+    calls->handles.any |= halo__handle_is_taken(signature);
     return 0;
 }
 

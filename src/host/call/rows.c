@@ -116,7 +116,7 @@ static int judge(struct halo_calls *calls, struct halo_rows *rows, int function,
                           exported->name);
     if (!halo__has_columns(&exported->signature))
         return halo__fail(calls->words, HALO_ETYPE,
-                          "%s has a list, which no column is of: call it row by row",
+                          "%s has a list or a handle, which no column is of: call it row by row",
                           exported->name);
     if (!exported->rows)
         return halo__fail(calls->words, HALO_ETRANSPORT,

@@ -113,6 +113,8 @@ int halo__calls_bring_back(struct halo_calls *calls, const struct halo_saved_cal
     }
     free(functions->provided);
     free(functions->exported);
+    for (uint32_t i = 0; i < count; i++)
+        calls->handles.any |= halo__handle_is_taken(&provided[i].signature);
     *functions = (struct halo_functions){.provided = provided,
                                          .exported = exported,
                                          .count = count,

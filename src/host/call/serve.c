@@ -43,6 +43,8 @@ static int refuse_result(struct halo_call *call, int error, const struct halo_va
                        call->request->pushed_at      ? "the stack holds"
                        : value->len > HALO_VALUE_MAX ? "16 MiB"
                                                      : "sizes.deferred_len");
+    else if (error == HALO_ESTALE)
+        (void)snprintf(text, sizeof(text), "%s returned " HALO__STALE_WORDS, provided->name);
     else if (error == HALO_EINVAL)
         (void)snprintf(text, sizeof(text),
                        "%s returned a NULL pointer, a text with a zero byte inside, or a list "
@@ -81,7 +83,9 @@ int halo_return(struct halo_call *call, struct halo_value value)
     error = halo__value_check(call->provided->signature.types[0], &value);
     if (error)
         return refuse_result(call, error, &value);
-    if (call->request->parked.is_inline && value.type < HALO_STR) {
+    if (value.type == HALO_HANDLE && !halo__handle_is_live(&call->calls->handles, value.handle))
+        return refuse_result(call, HALO_ESTALE, &value);
+    if (call->request->parked.is_inline && (value.type < HALO_STR || value.type == HALO_HANDLE)) {
         answer_compact(call, &value);
         return 0;
     }
@@ -149,11 +153,32 @@ __attribute__((noinline)) static void call_watched(struct halo_call *call,
         halo__observe(&calls->stats.call_ns, (uint64_t)(halo__now() - start));
 }
 
+/* Whether the guest has all handles that it hands back: HND-01, HND-02, HND-04. */
+static __attribute__((noinline)) bool has_handles(struct halo_call *call,
+                                                  const struct halo_value *args)
+{
+    const struct halo_provided *provided = call->provided;
+    char text[HALO_ERROR_TEXT_MAX + 1];
+
+    for (uint32_t i = 0; i < provided->signature.arg_count; i++) {
+        if (args[i].type != HALO_HANDLE ||
+            halo__handle_is_live(&call->calls->handles, args[i].handle))
+            continue;
+        (void)snprintf(text, sizeof(text), "%s: argument %u is " HALO__STALE_WORDS, provided->name,
+                       i + 1);
+        refuse_with(call, HALO_ESTALE, text);
+        return false;
+    }
+    return true;
+}
+
 /* With its values in private memory: call. */
 static void call_function(struct halo_call *call, const struct halo_value *args)
 {
     const struct halo_provided *provided = call->provided;
 
+    if (call->calls->handles.any && !has_handles(call, args))
+        return;
     call->args = args;
     call->outer = call->calls->innermost;
     call->calls->innermost = call;

@@ -352,7 +352,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .rows_max = options->transport == HALO_TRANSPORT_RING ? HALO_ROWS_MAX : 0,
         .aggregates_max = options->transport == HALO_TRANSPORT_RING ? HALO_AGGREGATES_MAX : 0,
         .arguments_max = HALO_ARGUMENTS_MAX,
-        .more_types = HALO_MORE_LISTS,
+        .more_types = HALO_MORE_LISTS | HALO_MORE_HANDLES,
         .log_max = options->transport == HALO_TRANSPORT_RING ? HALO_LOG_MAX : 0,
         .program = layout->is_linux ? layout->boot + HALO_PROGRAM_OFFSET : 0,
         .own_input = options->own_input,
