@@ -18,7 +18,13 @@
 /* What can be a parameter or a result, in words. */
 #define BIND_TYPES                                                                     \
     "int32_t, uint32_t, int64_t, uint64_t, int, unsigned, float, double, bool, const " \
-    "char * and const void * with size_t can"
+    "char *, const void * or const double * and so on with size_t, and struct halo_handle can"
+
+/* Of bytes and lists there is a length, in C. */
+static inline bool bind_has_len(uint32_t type)
+{
+    return type == HALO_BYTES || halo_is_list((enum halo_type)type);
+}
 
 struct bind_function {
     char name[BIND_NAME_MAX + 1];

@@ -166,7 +166,7 @@ static bool is_one_of(const char *word, const char *const *words, size_t count)
 static const char *const of_types[] = {"void",  "char",    "int",      "unsigned", "signed",
                                        "long",  "short",   "float",    "double",   "bool",
                                        "_Bool", "int32_t", "size_t",   "const",    "struct",
-                                       "union", "int64_t", "uint32_t", "uint64_t"};
+                                       "union", "int64_t", "uint32_t", "uint64_t", "halo_handle"};
 
 /* Words of C and C++, of any standard, and of what both sides define. */
 static const char *const taken[] = {"alignas",
@@ -256,6 +256,8 @@ static const char *const taken[] = {"alignas",
                                     "reinterpret_cast",
                                     "typeof_unqual"};
 
+#define BIND_NEEDS_LEN "bytes and lists have their length behind them: const void *data, size_t len"
+
 /* What parameters and variables around a function's call are called. */
 static const char *const around[] = {"args",  "box", "call", "context",
                                      "error", "len", "type", "result"};
@@ -304,18 +306,28 @@ static enum halo_type plain_type(const struct type *type)
     static const struct {
         const char *words;
         enum halo_type type;
-    } types[] = {{"void", HALO_VOID},    {"int", HALO_I32},      {"int32_t", HALO_I32},
-                 {"unsigned", HALO_U32}, {"uint32_t", HALO_U32}, {"unsigned int", HALO_U32},
-                 {"int64_t", HALO_I64},  {"uint64_t", HALO_U64}, {"float", HALO_F32},
-                 {"double", HALO_F64},   {"bool", HALO_BOOL},    {"_Bool", HALO_BOOL}};
+    } types[] = {{"void", HALO_VOID},    {"int", HALO_I32},
+                 {"int32_t", HALO_I32},  {"unsigned", HALO_U32},
+                 {"uint32_t", HALO_U32}, {"unsigned int", HALO_U32},
+                 {"int64_t", HALO_I64},  {"uint64_t", HALO_U64},
+                 {"float", HALO_F32},    {"double", HALO_F64},
+                 {"bool", HALO_BOOL},    {"_Bool", HALO_BOOL},
+                 {"char", HALO_STR},     {"struct halo_handle", HALO_HANDLE}};
+    const bool is_array = type->stars == 1 && type->is_const;
 
-    if (type->stars == 1 && type->is_const)
-        return strcmp(type->words, "char") == 0   ? HALO_STR
-               : strcmp(type->words, "void") == 0 ? HALO_BYTES
-                                                  : HALO_TYPE_COUNT;
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]) && type->stars == 0; i++) {
-        if (strcmp(types[i].words, type->words) == 0)
-            return types[i].type;
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        const enum halo_type found = types[i].type;
+
+        if (strcmp(types[i].words, type->words) != 0)
+            continue;
+        if (type->stars == 0 && found != HALO_STR)
+            return found;
+        if (is_array && found == HALO_STR)
+            return HALO_STR;
+        if (is_array && found == HALO_VOID)
+            return HALO_BYTES;
+        if (is_array && found <= HALO_BOOL)
+            return (enum halo_type)(found | HALO_LIST);
     }
     return HALO_TYPE_COUNT;
 }
@@ -344,18 +356,18 @@ static int read_param_name(struct reader *reader, char *name)
     return next(reader);
 }
 
-/* `size_t len` behind bytes. */
+/* `size_t len` behind bytes, or behind a list. */
 static int read_len(struct reader *reader)
 {
     struct type type;
     char name[BIND_NAME_MAX + 1];
 
     if (!is(reader, ","))
-        return fail(reader, "bytes have their length behind them: const void *data, size_t len");
+        return fail(reader, BIND_NEEDS_LEN);
     if (next(reader) || read_type(reader, &type))
         return HALO_EINVAL;
     if (strcmp(type.words, "size_t") != 0 || type.stars)
-        return fail(reader, "bytes have their length behind them: const void *data, size_t len");
+        return fail(reader, BIND_NEEDS_LEN);
     return read_param_name(reader, name);
 }
 
@@ -370,7 +382,7 @@ static int read_param(struct reader *reader, struct bind_function *function, boo
     if (read_type(reader, &type))
         return HALO_EINVAL;
     value = plain_type(&type);
-    if (signature->types[0] == HALO_BYTES && type.stars == 1 && !type.is_const &&
+    if (bind_has_len(signature->types[0]) && type.stars == 1 && !type.is_const &&
         strcmp(type.words, "size_t") == 0) {
         *is_len = true;
         return read_param_name(reader, name);
@@ -388,7 +400,7 @@ static int read_param(struct reader *reader, struct bind_function *function, boo
     }
     memcpy(function->params[signature->arg_count], name, sizeof(name));
     signature->types[++signature->arg_count] = (uint8_t)value;
-    return value == HALO_BYTES ? read_len(reader) : 0;
+    return bind_has_len(value) ? read_len(reader) : 0;
 }
 
 static int read_params(struct reader *reader, struct bind_function *function)
@@ -414,8 +426,9 @@ static int read_params(struct reader *reader, struct bind_function *function)
         if (is(reader, ")"))
             return fail(reader, "a parameter has to stand between ',' and ')'");
     }
-    if (function->signature.types[0] == HALO_BYTES && !is_len)
-        return fail(reader, "a result of bytes has its length in the last parameter: size_t *len");
+    if (bind_has_len(function->signature.types[0]) && !is_len)
+        return fail(reader, "a result of bytes, or a list, has its length in the last parameter: "
+                            "size_t *len");
     return next(reader);
 }
 

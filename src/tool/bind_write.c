@@ -4,18 +4,64 @@
  */
 #include "bind.h"
 
-static const char *const c_types[HALO_TYPE_COUNT] = {
-    "void",  "int32_t", "uint32_t", "int64_t",      "uint64_t",
-    "float", "double",  "bool",     "const char *", "const void *"};
-static const char *const members[HALO_TYPE_COUNT] = {"",    "i32", "u32",     "i64", "u64",
-                                                     "f32", "f64", "boolean", "str", "bytes"};
-static const char *const constants[HALO_TYPE_COUNT] = {
-    "HALO_VOID", "HALO_I32", "HALO_U32",  "HALO_I64", "HALO_U64",
-    "HALO_F32",  "HALO_F64", "HALO_BOOL", "HALO_STR", "HALO_BYTES"};
+static const struct {
+    const char *plain, *list, *member, *constant;
+} names[] = {
+    [HALO_VOID] = {"void", NULL, "", "HALO_VOID"},
+    [HALO_I32] = {"int32_t", "const int32_t *", "i32", "HALO_I32"},
+    [HALO_U32] = {"uint32_t", "const uint32_t *", "u32", "HALO_U32"},
+    [HALO_I64] = {"int64_t", "const int64_t *", "i64", "HALO_I64"},
+    [HALO_U64] = {"uint64_t", "const uint64_t *", "u64", "HALO_U64"},
+    [HALO_F32] = {"float", "const float *", "f32", "HALO_F32"},
+    [HALO_F64] = {"double", "const double *", "f64", "HALO_F64"},
+    [HALO_BOOL] = {"bool", "const bool *", "bool", "HALO_BOOL"},
+    [HALO_STR] = {"const char *", NULL, "str", "HALO_STR"},
+    [HALO_BYTES] = {"const void *", NULL, "bytes", "HALO_BYTES"},
+    [HALO_HANDLE] = {"struct halo_handle", NULL, "handle", "HALO_HANDLE"},
+};
+
+static bool is_list(uint32_t type)
+{
+    return halo_is_list((enum halo_type)type);
+}
+
+/* The entry of a type, or of a list's elements. */
+static uint32_t entry(uint32_t type)
+{
+    return type & ~(uint32_t)HALO_LIST;
+}
+
+static const char *c_type(uint32_t type)
+{
+    return is_list(type) ? names[entry(type)].list : names[type].plain;
+}
+
+/* The member of a value: "f64", "f64s". */
+static void write_member(uint32_t type, FILE *to)
+{
+    fputs(type == HALO_BOOL ? "boolean" : names[entry(type)].member, to);
+    if (is_list(type))
+        fputc('s', to);
+}
+
+/* What makes a value: "halo_f64", "halo_f64s". */
+static void write_maker(uint32_t type, FILE *to)
+{
+    fprintf(to, "halo_%s%s", names[entry(type)].member,
+            is_list(type)         ? "s"
+            : type == HALO_HANDLE ? "_value"
+                                  : "");
+}
+
+/* The length of a value as C has it. */
+static void write_len_of(uint32_t type, const char *value, FILE *to)
+{
+    fprintf(to, is_list(type) ? "halo_count(&%s)" : "%s.len", value);
+}
 
 static const char *space(uint32_t type)
 {
-    return type >= HALO_STR ? "" : " ";
+    return type == HALO_HANDLE || type < HALO_STR ? " " : "";
 }
 
 static void write_param_name(const struct bind_function *function, uint32_t i, FILE *to)
@@ -33,9 +79,9 @@ static void write_params(const struct bind_function *function, bool first, FILE 
     for (uint32_t i = 0; i < function->signature.arg_count; i++) {
         const uint32_t type = function->signature.types[1 + i];
 
-        fprintf(to, "%s%s%s", first && i == 0 ? "" : ", ", c_types[type], space(type));
+        fprintf(to, "%s%s%s", first && i == 0 ? "" : ", ", c_type(type), space(type));
         write_param_name(function, i, to);
-        if (type == HALO_BYTES)
+        if (bind_has_len(type))
             fprintf(to, ", size_t len_of_%u", i + 1);
     }
 }
@@ -43,7 +89,9 @@ static void write_params(const struct bind_function *function, bool first, FILE 
 static void write_signature(const struct bind_function *function, FILE *to)
 {
     for (uint32_t i = 0; i <= function->signature.arg_count; i++)
-        fprintf(to, "%s%s", i ? ", " : "", constants[function->signature.types[i]]);
+        fprintf(to, "%s%s%s", i ? ", " : "",
+                is_list(function->signature.types[i]) ? "HALO_LIST | " : "",
+                names[entry(function->signature.types[i])].constant);
 }
 
 /* --- The side that has the functions ---------------------------------------------------------- */
@@ -54,14 +102,14 @@ static void write_declaration(const struct bind_header *header,
     const uint32_t result = function->signature.types[0];
     bool first = true;
 
-    fprintf(to, "%s%s%s(", c_types[result], space(result), function->name);
+    fprintf(to, "%s%s%s(", c_type(result), space(result), function->name);
     if (header->of_host) {
         fputs("void *context", to);
         first = false;
     }
     write_params(function, first, to);
     first = first && function->signature.arg_count == 0;
-    if (result == HALO_BYTES)
+    if (bind_has_len(result))
         fprintf(to, "%ssize_t *len", first ? "" : ", ");
     else if (first)
         fputs("void", to);
@@ -75,11 +123,11 @@ static void write_body(const struct bind_header *header, const struct bind_funct
     const uint32_t result = function->signature.types[0];
     const char *comma = "";
 
-    if (result == HALO_BYTES)
+    if (bind_has_len(result))
         fputs("    size_t len = 0;\n", to);
     fputs("    ", to);
     if (result != HALO_VOID)
-        fprintf(to, "%s%sresult = ", c_types[result], space(result));
+        fprintf(to, "%s%sresult = ", c_type(result), space(result));
     fprintf(to, "%s(", function->name);
     if (header->of_host) {
         fputs("context", to);
@@ -88,25 +136,32 @@ static void write_body(const struct bind_header *header, const struct bind_funct
     for (uint32_t i = 0; i < function->signature.arg_count; i++) {
         const uint32_t type = function->signature.types[1 + i];
 
-        fprintf(to, "%sargs[%u].%s", comma, i, members[type]);
-        if (type == HALO_BYTES)
-            fprintf(to, ", args[%u].len", i);
+        fprintf(to, "%sargs[%u].", comma, i);
+        write_member(type, to);
+        if (bind_has_len(type)) {
+            char value[16];
+
+            (void)snprintf(value, sizeof(value), "args[%u]", i);
+            fputs(", ", to);
+            write_len_of(type, value, to);
+        }
         comma = ", ";
     }
-    if (result == HALO_BYTES)
+    if (bind_has_len(result))
         fprintf(to, "%s&len", comma);
     fputs(");\n", to);
     if (result == HALO_VOID)
         fputs("    (void)args;\n    (void)halo_return(call, halo_void());\n", to);
-    else if (result == HALO_BYTES)
-        fputs("    (void)args;\n    (void)halo_return(call, halo_bytes(result, len));\n", to);
     else if (result == HALO_STR)
         fputs("    (void)args;\n"
               "    (void)halo_return(call, result ? halo_str(result) : halo_null());\n",
               to);
     else
-        fprintf(to, "    (void)args;\n    (void)halo_return(call, halo_%s(result));\n",
-                halo_type_name((enum halo_type)result));
+        fputs("    (void)args;\n    (void)halo_return(call, ", to);
+    if (result != HALO_VOID && result != HALO_STR) {
+        write_maker(result, to);
+        fputs(bind_has_len(result) ? "(result, len));\n" : "(result));\n", to);
+    }
 }
 
 static void write_exports(const struct bind_header *header, FILE *to)
@@ -154,10 +209,11 @@ static void write_values(const struct bind_function *function, FILE *to)
     for (uint32_t i = 0; i < function->signature.arg_count; i++) {
         const uint32_t type = function->signature.types[1 + i];
 
-        fprintf(to, "%shalo_%s(", i ? ", " : "    const struct halo_value args[] = {",
-                halo_type_name((enum halo_type)type));
+        fputs(i ? ", " : "    const struct halo_value args[] = {", to);
+        write_maker(type, to);
+        fputs("(", to);
         write_param_name(function, i, to);
-        if (type == HALO_BYTES)
+        if (bind_has_len(type))
             fprintf(to, ", len_of_%u", i + 1);
         fputs(")", to);
     }
@@ -178,8 +234,8 @@ static void write_call(const struct bind_header *header, uint32_t index, FILE *t
     fprintf(to, "struct halo_future *future%s", is_guest ? "" : ", int64_t timeout_ns");
     write_params(function, false, to);
     if (result != HALO_VOID)
-        fprintf(to, ", %s%s*result", c_types[result], space(result));
-    fprintf(to, "%s)\n{\n", result == HALO_BYTES ? ", size_t *result_len" : "");
+        fprintf(to, ", %s%s*result", c_type(result), space(result));
+    fprintf(to, "%s)\n{\n", bind_has_len(result) ? ", size_t *result_len" : "");
     write_values(function, to);
     if (is_guest)
         fprintf(to, "    (void)halo_call_start(future, &halo_bound_%s_%u", header->stem, index);
@@ -187,10 +243,16 @@ static void write_call(const struct bind_header *header, uint32_t index, FILE *t
         fprintf(to, "    (void)halo_call_start(bound->box, future, bound->function[%u]", index);
     fprintf(to, ", %s, %u);\n    error = halo_wait(future%s);\n", count ? "args" : "NULL", count,
             is_guest ? "" : ", timeout_ns");
-    if (result != HALO_VOID)
-        fprintf(to, "    if (!error)\n        *result = future->result.%s;\n", members[result]);
-    if (result == HALO_BYTES)
-        fputs("    if (!error)\n        *result_len = future->result.len;\n", to);
+    if (result != HALO_VOID) {
+        fputs("    if (!error)\n        *result = future->result.", to);
+        write_member(result, to);
+        fputs(";\n", to);
+    }
+    if (bind_has_len(result)) {
+        fputs("    if (!error)\n        *result_len = ", to);
+        write_len_of(result, "future->result", to);
+        fputs(";\n", to);
+    }
     fputs("    return error;\n}\n", to);
 }
 

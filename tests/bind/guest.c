@@ -48,6 +48,33 @@ uint64_t calls(void)
     return number_of_calls;
 }
 
+double sum(const double *numbers, size_t count)
+{
+    double total = 0;
+
+    for (size_t i = 0; i < count; i++)
+        total += numbers[i];
+    return total;
+}
+
+const int32_t *squares(const int32_t *numbers, size_t count, const bool *which, size_t flags,
+                       size_t *made)
+{
+    static int32_t results[8];
+
+    *made = 0;
+    for (size_t i = 0; i < count && i < flags && i < 8; i++) {
+        if (which[i])
+            results[(*made)++] = numbers[i] * numbers[i];
+    }
+    return results;
+}
+
+struct halo_handle pass(struct halo_handle thing)
+{
+    return thing;
+}
+
 /* All of the host's functions: 2 * number, or a number below 0 for what went wrong. */
 int32_t ask(int32_t number)
 {
@@ -58,6 +85,10 @@ int32_t ask(int32_t number)
     size_t bytes_len;
     bool is_odd = true;
     int wrong = 0;
+    const uint64_t numbers[] = {1, 4};
+    const float *halves;
+    struct halo_handle thing = {0};
+    int64_t number_of = 0;
 
     if (service_twice(&future, number, &result))
         wrong = -1;
@@ -74,6 +105,20 @@ int32_t ask(int32_t number)
     halo_future_free(&future);
     if (service_is_odd(&future, 1ull << 40, &is_odd) || is_odd)
         wrong = -5;
+    halo_future_free(&future);
+    if (service_thing(&future, 77, &thing) || !thing.number)
+        wrong = -6;
+    halo_future_free(&future);
+    if (service_number_of(&future, thing, &number_of) || number_of != 77)
+        wrong = -7;
+    halo_future_free(&future);
+    thing.number++;
+    if (service_number_of(&future, thing, &number_of) != HALO_ESTALE)
+        wrong = -8;
+    halo_future_free(&future);
+    if (service_halves(&future, numbers, 2, &halves, &bytes_len) || bytes_len != 2 ||
+        halves[0] != 0.5f || halves[1] != 2)
+        wrong = -9;
     halo_future_free(&future);
     return wrong ? wrong : result;
 }

@@ -1,5 +1,5 @@
 /* Its host, in C and in C++: host BACKEND GUEST. Says "fine", or what is not. */
-#include <halo/halo.h>
+#include <halo/handle.h>
 #include <stdio.h>
 #include <string.h>
 #include "bound_plugin.h"
@@ -15,6 +15,9 @@
 #define TIME (60ll * 1000000000ll)
 
 static char name[64];
+static struct halo_sandbox *the_box;
+static const struct halo_handle_kind things = {"thing", NULL};
+static int64_t number_of_thing;
 
 int32_t twice(void *context, int32_t number)
 {
@@ -48,6 +51,35 @@ bool is_odd(void *context, uint64_t number)
     return number % 2 == 1;
 }
 
+struct halo_handle thing(void *context, int64_t number)
+{
+    struct halo_handle made;
+
+    ++*(int *)context;
+    number_of_thing = number;
+    (void)halo_handle_create(the_box, &things, &number_of_thing, &made);
+    return made;
+}
+
+int64_t number_of(void *context, struct halo_handle thing)
+{
+    void *object;
+
+    ++*(int *)context;
+    return halo_handle_find(the_box, &things, thing, &object) == 0 ? *(int64_t *)object : -1;
+}
+
+const float *halves(void *context, const uint64_t *numbers, size_t numbers_count, size_t *made)
+{
+    static float results[8];
+
+    ++*(int *)context;
+    *made = numbers_count;
+    for (size_t i = 0; i < numbers_count && i < 8; i++)
+        results[i] = (float)numbers[i] / 2;
+    return results;
+}
+
 static int talk(struct halo_sandbox *box, const int *count_of_calls)
 {
     struct halo_bound_plugin plugin;
@@ -58,6 +90,11 @@ static int talk(struct halo_sandbox *box, const int *count_of_calls)
     int32_t small = 0;
     uint64_t large = 0;
     size_t bytes_len = 0;
+    const double numbers[] = {1, 2.5, 4};
+    const int32_t integers[] = {3, 4, 5};
+    const bool flags[] = {true, false, true};
+    const int32_t *squares = NULL;
+    struct halo_handle handle = {0}, back = {0};
 
     EXPECT(halo_bind_plugin(&plugin, box) == 0);
     EXPECT(plugin_score(&plugin, &future, TIME, "four", -3, &number) == 0 && number == -12);
@@ -82,7 +119,17 @@ static int talk(struct halo_sandbox *box, const int *count_of_calls)
     halo_future_free(&future);
     EXPECT(plugin_ask(&plugin, &future, TIME, 21, &small) == 0 && small == 42);
     halo_future_free(&future);
-    EXPECT(*count_of_calls == 5);
+    EXPECT(*count_of_calls == 8); /* one of them was with a handle that there is not */
+    EXPECT(plugin_sum(&plugin, &future, TIME, numbers, 3, &number) == 0 && number == 7.5);
+    halo_future_free(&future);
+    EXPECT(plugin_squares(&plugin, &future, TIME, integers, 3, flags, 3, &squares, &bytes_len) ==
+           0);
+    EXPECT(bytes_len == 2 && squares[0] == 9 && squares[1] == 25);
+    halo_future_free(&future);
+    EXPECT(halo_handle_create(box, &things, NULL, &handle) == 0);
+    EXPECT(plugin_pass(&plugin, &future, TIME, handle, &back) == 0);
+    EXPECT(back.number == handle.number);
+    halo_future_free(&future);
     return 0;
 }
 
@@ -96,6 +143,7 @@ int main(int argc, char **argv)
     memset(&options, 0, sizeof(options));
     options.backend = strcmp(argv[1], "kvm") == 0 ? HALO_BACKEND_KVM : HALO_BACKEND_PROCESS;
     EXPECT(halo_open(&box, argv[2], &options) == 0);
+    the_box = box;
     EXPECT(halo_bind_service(box, &count_of_calls) == 0);
     EXPECT(halo_serve_begin(box, TIME) == 0);
     wrong = talk(box, &count_of_calls);

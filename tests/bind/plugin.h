@@ -18,6 +18,9 @@ double mixed(int error, unsigned int args, uint64_t, float result, double result
              const char *call, const void *, size_t size, bool const type);
 uint64_t calls(void);
 int32_t ask(int32_t number);
+double sum(const double *numbers, size_t count);
+const int32_t *squares(const int *numbers, size_t, const bool *which, size_t flags, size_t *made);
+struct halo_handle pass(struct halo_handle thing);
 
 #ifdef __cplusplus
 }
