@@ -19,7 +19,7 @@ struct bench_neighbour {
     const char *(*absent)(void);
 };
 
-#define BENCH_NEIGHBOURS 4
+#define BENCH_NEIGHBOURS 6
 
 struct bench_row {
     const char *name; /* "queue.rpc64": stable, other tools know it */

@@ -4,16 +4,16 @@
  */
 #include "bench.h"
 #include "machine.h"
+#include "rows_table.h"
 #include <halo/rows.h>
 #include <stdio.h>
 #include <string.h>
 
-#define TABLE 262144u /* rows that there are */
-#define TEXT_LEN 20u
+#define TABLE ROWS_TABLE
 #define BATCH 128u
 #define AHEAD_MAX 8u
 
-enum function { MUL, MUL_ONE, SUM, COPY };
+enum function { MUL, MUL_ONE, SUM, COPY, LENGTH, TOTAL };
 
 struct way {
     enum function function;
@@ -21,6 +21,7 @@ struct way {
     bool is_process;
     bool has_nulls;
     bool is_batch; /* calls of one row, BATCH an exit */
+    bool is_threaded;
 };
 
 static const struct {
@@ -31,30 +32,14 @@ static const struct {
     [MUL_ONE] = {"mul.one", HALO_FN(HALO_F64, HALO_F64, HALO_F64)},
     [SUM] = {"sum", HALO_FN(HALO_I64, HALO_STR)},
     [COPY] = {"copy", HALO_FN(HALO_STR, HALO_STR)},
+    [LENGTH] = {"length", HALO_FN(HALO_I64, HALO_BYTES)},
+    [TOTAL] = {"total", HALO_FN(HALO_F64, HALO_F64)},
 };
-
-static double x[TABLE], y[TABLE], products[TABLE];
-static int64_t sums[TABLE];
-static char text[TABLE * TEXT_LEN], copies[TABLE * TEXT_LEN];
-static int32_t offsets[TABLE + 1];
-static unsigned char validity[TABLE / 8];
-
-/* As many rows of the table as will be used. */
-static void fill(uint32_t count)
-{
-    memset(validity, 0x7f, count / 8);
-    for (uint32_t i = 0; i < count; i++) {
-        x[i] = i;
-        y[i] = 0.5;
-        offsets[i] = (int32_t)(i * TEXT_LEN);
-    }
-    memset(text, 'x', count * TEXT_LEN);
-    offsets[count] = (int32_t)(count * TEXT_LEN);
-}
 
 static struct halo_sandbox *open_guest(const struct way *way, int *function)
 {
-    const struct halo_options options = {.backend = bench_backend(way->is_process)};
+    const struct halo_options options = {.backend = bench_backend(way->is_process),
+                                         .threaded = way->is_threaded};
     struct halo_sandbox *box;
 
     bench_must(halo_open(&box, BENCH_ROWS, &options) == 0, "cannot open the guest");
@@ -70,12 +55,13 @@ static void in_slices(const struct way *way, struct halo_sandbox *box, int funct
 {
     static struct halo_rows rows[AHEAD_MAX];
     const uint32_t ahead = way->ahead ? way->ahead : 1;
-    const unsigned char *valid = way->has_nulls ? validity : NULL;
-    struct halo_column args[] = {halo_numbers(HALO_F64, x, valid), halo_numbers(HALO_F64, y, NULL)};
+    const unsigned char *valid = way->has_nulls ? rows_validity : NULL;
+    struct halo_column args[] = {halo_numbers(HALO_F64, rows_x, valid),
+                                 halo_numbers(HALO_F64, rows_y, NULL)};
     const size_t count = way->function <= MUL_ONE ? 2 : 1;
 
     if (way->function >= SUM)
-        args[0] = halo_texts(HALO_STR, offsets, text, valid);
+        args[0] = halo_texts(HALO_STR, rows_offsets, rows_text, valid);
     for (uint64_t done = 0; done < total; done += ahead * way->slice) {
         for (uint32_t i = 0; i < ahead; i++) {
             args[0].first = args[1].first = (uint32_t)((done + i * way->slice) % TABLE);
@@ -97,15 +83,57 @@ static void in_batches(struct halo_sandbox *box, int function, uint64_t total)
     for (uint64_t done = 0; done < total; done += BATCH) {
         for (uint32_t i = 0; i < BATCH; i++) {
             const uint64_t row = (done + i) % TABLE;
-            const struct halo_value args[] = {halo_f64(x[row]), halo_f64(y[row])};
+            const struct halo_value args[] = {halo_f64(rows_x[row]), halo_f64(rows_y[row])};
 
             halo_call_start(box, &futures[i], function, args, 2);
         }
         for (uint32_t i = 0; i < BATCH; i++) {
             bench_must(halo_wait(&futures[i], HALO_FOREVER) == 0, "a call failed");
-            products[(done + i) % TABLE] = futures[i].result.f64;
+            rows_products[(done + i) % TABLE] = futures[i].result.f64;
         }
     }
+}
+
+/* All slices are one aggregate, of one answer; or, each in a call with 4 KiB of bytes, counted as
+ * so many rows. */
+static void in_aggregate(const struct way *way, struct halo_sandbox *box, int function,
+                         uint64_t total)
+{
+    static struct halo_rows rows;
+    struct halo_column arg = halo_numbers(HALO_F64, rows_x, NULL);
+
+    for (uint64_t done = 0; done < total; done += way->slice) {
+        arg.first = (uint32_t)(done % TABLE);
+        halo_call_rows_start(box, &rows, function, way->slice, &arg, 1,
+                             done + way->slice < total ? HALO_ROWS_MORE : 0);
+        if (halo_wait(&rows.future, HALO_FOREVER))
+            bench_fail(halo_errmsg(box));
+    }
+    halo_rows_free(&rows);
+}
+
+static void in_bytes(const struct way *way, struct halo_sandbox *box, int function, uint64_t total)
+{
+    static struct halo_future future;
+
+    for (uint64_t done = 0; done < total; done += way->slice) {
+        const struct halo_value arg = halo_bytes(rows_text, 4096);
+
+        halo_call_start(box, &future, function, &arg, 1);
+        bench_must(halo_wait(&future, HALO_FOREVER) == 0, "a call failed");
+    }
+}
+
+static void make(const struct way *way, struct halo_sandbox *box, int function, uint64_t total)
+{
+    if (way->is_batch)
+        in_batches(box, function, total);
+    else if (way->function == LENGTH)
+        in_bytes(way, box, function, total);
+    else if (way->function == TOTAL)
+        in_aggregate(way, box, function, total);
+    else
+        in_slices(way, box, function, total);
 }
 
 static void run(const struct way *way, uint64_t total)
@@ -117,18 +145,12 @@ static void run(const struct way *way, uint64_t total)
     char words[40];
     int function;
 
-    fill(total < TABLE && warm < TABLE ? total < warm ? warm : (uint32_t)total : TABLE);
+    rows_fill(total < TABLE && warm < TABLE ? total < warm ? warm : (uint32_t)total : TABLE);
     box = open_guest(way, &function);
-    if (way->is_batch)
-        in_batches(box, function, warm);
-    else
-        in_slices(way, box, function, warm);
+    make(way, box, function, warm);
     halo_stats(box, &before);
     bench_begin();
-    if (way->is_batch)
-        in_batches(box, function, total);
-    else
-        in_slices(way, box, function, total);
+    make(way, box, function, total);
     bench_end();
     halo_stats(box, &after);
     (void)snprintf(words, sizeof(words), "%.5f exits a row",
@@ -136,54 +158,6 @@ static void run(const struct way *way, uint64_t total)
     bench_remark(words);
     halo_close(box);
 }
-
-/* --- The same functions of the host's own ------------------------------------------------------
- */
-
-__attribute__((noinline)) static void mul(const double *a, const double *b, double *to,
-                                          uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        to[i] = a[i] * b[i];
-    __asm__ volatile("" ::: "memory");
-}
-
-__attribute__((noinline)) static void sum(const int32_t *at, int64_t *to, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t total = 0;
-
-        for (int32_t k = at[i]; k < at[i + 1]; k++)
-            total += text[k];
-        to[i] = total;
-    }
-    __asm__ volatile("" ::: "memory");
-}
-
-__attribute__((noinline)) static void copy(const int32_t *at, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        memcpy(copies + at[i], text + at[i], (size_t)(at[i + 1] - at[i]));
-    __asm__ volatile("" ::: "memory");
-}
-
-#define NATIVE(name, call)                         \
-    static void name##_work(uint64_t total)        \
-    {                                              \
-        fill(TABLE);                               \
-        bench_begin();                             \
-        for (uint64_t i = 0; i < total; i += 4096) \
-            call;                                  \
-        bench_end();                               \
-    }                                              \
-    static double name(void)                       \
-    {                                              \
-        return bench_timed(name##_work, TABLE);    \
-    }
-
-NATIVE(native_mul, mul(x + i, y + i, products + i, 4096))
-NATIVE(native_sum, sum(offsets + i, sums + i, 4096))
-NATIVE(native_copy, copy(offsets + i, 4096))
 
 /* --- Rows of the table -------------------------------------------------------------------------
  */
@@ -212,6 +186,9 @@ SAMPLES(f64_32768, TABLE, .function = MUL, .slice = 32768)
 SAMPLES(f64_ahead, 2 * TABLE, .function = MUL, .slice = 4096, .ahead = 8)
 SAMPLES(f64_nulls, TABLE, .function = MUL, .slice = 4096, .has_nulls = true)
 SAMPLES(f64_each, TABLE, .function = MUL_ONE, .slice = 4096)
+SAMPLES(f64_total, 4 * TABLE, .function = TOTAL, .slice = 4096)
+SAMPLES(bytes_128, TABLE, .function = LENGTH, .slice = 128)
+SAMPLES(f64_128_threaded, TABLE, .function = MUL, .slice = 128, .is_threaded = true)
 SAMPLES(f64_batch, 16384, .function = MUL_ONE, .is_batch = true)
 SAMPLES(sum_4096, TABLE, .function = SUM, .slice = 4096)
 SAMPLES(sum_32768, TABLE, .function = SUM, .slice = 32768)
@@ -220,9 +197,119 @@ SAMPLES(copy_4096, TABLE, .function = COPY, .slice = 4096)
 SAMPLES(copy_ahead, 2 * TABLE, .function = COPY, .slice = 4096, .ahead = 8)
 SAMPLES(copy_nulls, TABLE, .function = COPY, .slice = 4096, .has_nulls = true)
 
+#define PIPES(name, function, slice)        \
+    static double name(void)                \
+    {                                       \
+        return rows_pipes(function, slice); \
+    }
+
+PIPES(pipes_mul_128, ROWS_MUL, 128)
+PIPES(pipes_mul_1024, ROWS_MUL, 1024)
+PIPES(pipes_mul_4096, ROWS_MUL, 4096)
+PIPES(pipes_mul_32768, ROWS_MUL, 32768)
+PIPES(pipes_sum_4096, ROWS_SUM, 4096)
+PIPES(pipes_sum_32768, ROWS_SUM, 32768)
+PIPES(pipes_copy_4096, ROWS_COPY, 4096)
+
+/* --- Where rows pass two pipes -----------------------------------------------------------------
+ */
+
+/*
+ * The slice from which on the exit, shared by its rows, is below a third of what two pipes take for
+ * a row of a message as long. What an exit takes is what slices of 128 rows take more than such of
+ * 32768.
+ */
+static struct crossing {
+    struct way way;
+    double exit_ns;
+} crossings[2];
+
+static double crossing_ns(struct way *way, uint32_t slice)
+{
+    double begin, best = 0;
+
+    way->slice = slice;
+    for (int i = 0; i < 5; i++) { /* the least: others may be at work */
+        struct halo_sandbox *box;
+        int function;
+
+        rows_fill(TABLE);
+        box = open_guest(way, &function);
+        in_slices(way, box, function, 8ull * slice);
+        begin = bench_now_ns();
+        in_slices(way, box, function, TABLE);
+        begin = (bench_now_ns() - begin) / TABLE;
+        best = i == 0 || begin < best ? begin : best;
+        halo_close(box);
+    }
+    return best;
+}
+
+static const struct crossing *crossing(bool is_process)
+{
+    struct crossing *found = &crossings[is_process];
+    double shared;
+    uint32_t slice = 64;
+
+    if (found->exit_ns > 0)
+        return found;
+    found->way = (struct way){.function = MUL, .is_process = is_process};
+    shared = crossing_ns(&found->way, 32768);
+    found->exit_ns = (crossing_ns(&found->way, 128) - shared) * 128;
+    bench_must(found->exit_ns > 0, "an exit takes no time");
+    do
+        slice *= 2;
+    while (slice < 32768 && found->exit_ns / slice > rows_pipes(ROWS_MUL, slice) / 3);
+    found->way.slice = slice;
+    bench_slices_forget(); /* of the pipes */
+    return found;
+}
+
+static double at_crossing(bool is_process)
+{
+    const struct crossing *at = crossing(is_process);
+    char words[64];
+    double begin, ns = 0;
+
+    for (int i = 0; i < 3; i++) {
+        struct way way = at->way;
+
+        begin = crossing_ns(&way, way.slice);
+        ns = i == 0 || begin < ns ? begin : ns;
+    }
+    (void)snprintf(words, sizeof(words), "from %u rows on; an exit is %.1f us", at->way.slice,
+                   at->exit_ns / 1000);
+    bench_remark(words);
+    return ns;
+}
+
+static double crossing_kvm(void)
+{
+    return at_crossing(false);
+}
+
+static double crossing_process(void)
+{
+    return at_crossing(true);
+}
+
+static double crossing_pipes_kvm(void)
+{
+    return rows_pipes(ROWS_MUL, crossing(false)->way.slice);
+}
+
+static double crossing_pipes_process(void)
+{
+    return rows_pipes(ROWS_MUL, crossing(true)->way.slice);
+}
+
 #define BESIDE(sample_, native_)                           \
     .neighbours = {{"the host's own loop", native_, NULL}, \
                    {"in a process", sample_##_process, NULL}}
+#define BESIDE_PIPES(sample_, native_, pipes_)                \
+    .neighbours = {{"two pipes to a child", pipes_, NULL},    \
+                   {"in a process", sample_##_process, NULL}, \
+                   {"the host's own loop", native_, NULL}}
 
 #define COUNTED(name_, what_, sample_, ...)                                                   \
     {                                                                                         \
@@ -234,25 +321,48 @@ const struct bench_row bench_rows_rows[] = {
             .neighbours = {{"one by one, 128 an exit", f64_batch, NULL},
                            {"in a process", f64_128_process, NULL},
                            {"one by one, in a process", f64_batch_process, NULL},
-                           {"the host's own loop", native_mul, NULL}}),
-    COUNTED("rows.f64.1024", "1024 rows a call", f64_1024, BESIDE(f64_1024, native_mul)),
-    COUNTED("rows.f64.4096", "4096 rows a call", f64_4096, BESIDE(f64_4096, native_mul)),
-    COUNTED("rows.f64.32768", "32768 rows a call", f64_32768, BESIDE(f64_32768, native_mul)),
-    COUNTED("rows.f64.ahead8", "4096, 8 slices an exit", f64_ahead, BESIDE(f64_ahead, native_mul)),
+                           {"the host's own loop", rows_native_mul, NULL},
+                           {"two pipes to a child", pipes_mul_128, NULL}}),
+    {.name = "rows.f64.128.threaded",
+     .what = "the same, threaded",
+     .sample = f64_128_threaded,
+     .neighbours = {{"two pipes to a child", pipes_mul_128, NULL},
+                    {"in a process", f64_128_threaded_process, NULL}}},
+    COUNTED("rows.bytes4k", "a call of 4 KiB bytes, counted as 128 rows", bytes_128,
+            .neighbours = {{"128 rows a call", f64_128, NULL},
+                           {"in a process", bytes_128_process, NULL},
+                           {"128 rows, in a process", f64_128_process, NULL}}),
+    COUNTED("rows.f64.1024", "1024 rows a call", f64_1024,
+            BESIDE_PIPES(f64_1024, rows_native_mul, pipes_mul_1024)),
+    COUNTED("rows.f64.4096", "4096 rows a call", f64_4096,
+            BESIDE_PIPES(f64_4096, rows_native_mul, pipes_mul_4096)),
+    COUNTED("rows.f64.32768", "32768 rows a call", f64_32768,
+            BESIDE_PIPES(f64_32768, rows_native_mul, pipes_mul_32768)),
+    COUNTED("rows.f64.ahead8", "4096, 8 slices an exit", f64_ahead,
+            BESIDE(f64_ahead, rows_native_mul)),
     COUNTED("rows.f64.nulls", "4096, some of them absent", f64_nulls,
-            BESIDE(f64_nulls, native_mul)),
+            BESIDE(f64_nulls, rows_native_mul)),
     COUNTED("rows.f64.each", "4096, of a function of one row", f64_each,
-            BESIDE(f64_each, native_mul)),
+            BESIDE(f64_each, rows_native_mul)),
     COUNTED("rows.i64_str.4096", "i64(str), 20 bytes, 4096 rows a call", sum_4096,
-            BESIDE(sum_4096, native_sum)),
-    COUNTED("rows.i64_str.32768", "32768 rows a call", sum_32768, BESIDE(sum_32768, native_sum)),
+            BESIDE_PIPES(sum_4096, rows_native_sum, pipes_sum_4096)),
+    COUNTED("rows.i64_str.32768", "32768 rows a call", sum_32768,
+            BESIDE_PIPES(sum_32768, rows_native_sum, pipes_sum_32768)),
     COUNTED("rows.i64_str.ahead8", "4096, 8 slices an exit", sum_ahead,
-            BESIDE(sum_ahead, native_sum)),
+            BESIDE(sum_ahead, rows_native_sum)),
     COUNTED("rows.str.4096", "str(str), 20 bytes, 4096 rows a call", copy_4096,
-            BESIDE(copy_4096, native_copy)),
+            BESIDE_PIPES(copy_4096, rows_native_copy, pipes_copy_4096)),
     COUNTED("rows.str.ahead8", "4096, 8 slices an exit", copy_ahead,
-            BESIDE(copy_ahead, native_copy)),
+            BESIDE(copy_ahead, rows_native_copy)),
     COUNTED("rows.str.nulls", "4096, some of them absent", copy_nulls,
-            BESIDE(copy_nulls, native_copy)),
+            BESIDE(copy_nulls, rows_native_copy)),
+    COUNTED("rows.f64.aggregate", "f64(f64), a million rows, one answer", f64_total,
+            .neighbours = {{"in a process", f64_total_process, NULL}}),
+    {.name = "rows.f64.crossing",
+     .what = "where it passes two pipes",
+     .sample = crossing_kvm,
+     .neighbours = {{"two pipes to a child", crossing_pipes_kvm, NULL},
+                    {"in a process, where that does", crossing_process, NULL},
+                    {"two pipes there", crossing_pipes_process, NULL}}},
     {.name = NULL},
 };

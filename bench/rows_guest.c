@@ -41,3 +41,24 @@ HALO_EXPORT_ROWS(copy, "copy", HALO_STR, HALO_STR)
             return;
     }
 }
+
+HALO_EXPORT(length, "length", HALO_I64, HALO_BYTES)
+{
+    halo_return(call, halo_i64((int64_t)args[0].len));
+}
+
+static void total_end(struct halo_rows *rows)
+{
+    if (rows->count > 0)
+        *(double *)rows->result = *(const double *)rows->state;
+}
+
+HALO_EXPORT_AGGREGATE(total, total_end, double, "total", HALO_F64, HALO_F64)
+{
+    const double *values = rows->args[0].values;
+    double sum = *(double *)rows->state;
+
+    for (uint32_t i = 0; i < rows->count; i++)
+        sum += values[i];
+    *(double *)rows->state = sum;
+}
