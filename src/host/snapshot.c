@@ -1,6 +1,7 @@
 /* Snapshots: what the parts have saved, and the memory. */
 #include "snapshot.h"
 #include "picture_of.h"
+#include "call/rows.h"
 #include "sandbox.h"
 #include "signals.h"
 #include <stdio.h>
@@ -27,7 +28,7 @@ static int refuse_under_way(struct halo_sandbox *box, const struct halo_under_wa
     for (const struct halo_future *future = calls->first; future; future = future->next)
         out++;
     for (uint32_t i = 0; i < HALO_AGGREGATES_MAX; i++)
-        aggregates += calls->aggregates[i] != NULL;
+        aggregates += calls->aggregates[i] && calls->aggregates[i]->is_open;
     if (what->calls + what->writes + what->reads + what->others + out + calls->deferred_count +
             aggregates ==
         0)

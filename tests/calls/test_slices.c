@@ -4,7 +4,6 @@
 #define MAX 40000
 
 static double f64s[2][MAX];
-static unsigned char validity[1][MAX / 8];
 
 static int open_box(void **state)
 {
@@ -16,20 +15,7 @@ static int open_box(void **state)
         f64s[0][i] = i;
         f64s[1][i] = 0.5 * i + 1;
     }
-    memset(validity, 0xed, sizeof(validity));
     return 0;
-}
-
-/* Memory of guest and host does not grow: the guest has no more than there is. 100,000 in all. */
-static void slices_without_end(void **state)
-{
-    const struct halo_column args[] = {halo_numbers(HALO_F64, f64s[0], NULL),
-                                       halo_numbers(HALO_F64, f64s[1], validity[0])};
-    const int mul = function("mul", FN(HALO_F64, HALO_F64, HALO_F64));
-
-    (void)state;
-    for (uint32_t i = 0; i < 25000; i++)
-        call(mul, i % 64 == 0 ? 20000 : 16 + i % 512, args, 2);
 }
 
 static uint64_t exits(void)
@@ -184,7 +170,6 @@ static void rows_06_cancelled_half_way(void **state)
 int main(void)
 {
     static const struct way_test tests[] = {
-        RINGS(slices_without_end),
         IN_TURNS(slices_that_are_started_together_take_one_exit),
         RINGS(long_and_short_slices_in_flight),
         RINGS(more_slices_than_buffers),

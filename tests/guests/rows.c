@@ -246,3 +246,14 @@ HALO_EXPORT(chain_count, "chains", HALO_U32)
 {
     halo_return(call, halo_u32(chains));
 }
+
+HALO_EXPORT_ROWS(back, "back", HALO_STR, HALO_STR)
+{
+    for (uint32_t i = 0; i < rows->count; i++) {
+        size_t len;
+        const char *text = halo_column_text(&rows->args[0], i, &len);
+
+        if (halo_rows_put(rows, i, text, len))
+            return;
+    }
+}
