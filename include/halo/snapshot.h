@@ -55,8 +55,8 @@ void halo_snapshot_free(struct halo_snapshot *snapshot);
 
 /*
  * Let the sandbox go on where the snapshot was taken, whatever it did since, and whether it is
- * running, has ended, or was stopped. Its own calls are over, with HALO_ESTATE, and all ends of its
- * streams are let go.
+ * running, has ended, or was stopped. Its own calls are over, with HALO_ESTATE, all ends of its
+ * streams are let go, and handles (halo/handle.h) end: their objects are released.
  *
  * Streams that were open in the snapshot are so again, each with its handle, and with the host's
  * own program as its end (as with halo_end_host) until it is given another: halo_attach by its
