@@ -54,10 +54,10 @@ static int refuse_values(struct halo_words *words, const struct halo_provided *e
                           halo_is_null(&args[which]) ? "absent" : halo_type_name(args[which].type),
                           halo_type_name((enum halo_type)signature->types[1 + which]), text);
     return halo__fail(
-        words, error,
-        "%s: argument %u, %s, is a NULL pointer, a text with a zero byte inside, or a list that is "
-        "none",
-        exported->name, which + 1, halo_type_name((enum halo_type)signature->types[1 + which]));
+        words, error, "%s: argument %u, %s, is a NULL pointer, or a %s", exported->name, which + 1,
+        halo_type_name((enum halo_type)signature->types[1 + which]),
+        halo_is_list(halo_type_of(signature->types[1 + which])) ? "list that is none"
+                                                                : "text with a zero byte inside");
 }
 
 int halo__calls_refuse(const struct halo_calls *calls, const char *what)

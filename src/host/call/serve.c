@@ -46,10 +46,9 @@ static int refuse_result(struct halo_call *call, int error, const struct halo_va
     else if (error == HALO_ESTALE)
         (void)snprintf(text, sizeof(text), "%s returned " HALO__STALE_WORDS, provided->name);
     else if (error == HALO_EINVAL)
-        (void)snprintf(text, sizeof(text),
-                       "%s returned a NULL pointer, a text with a zero byte inside, or a list "
-                       "that is none",
-                       provided->name);
+        (void)snprintf(text, sizeof(text), "%s returned a NULL pointer, or a %s", provided->name,
+                       halo_is_list(value->type) ? "list that is none"
+                                                 : "text with a zero byte inside");
     else
         (void)snprintf(text, sizeof(text), "%s: %s", provided->name, halo_strerror(error));
     (void)halo__fail(call->calls->words, error, "%s", text);
