@@ -21,7 +21,7 @@
 #include <pthread.h>
 
 /* Where a seat is. */
-enum halo_place {
+enum halo_seat_place {
     HALO_PLACE_NONE, /* it has no task */
     HALO_PLACE_LISTED,
     HALO_PLACE_RUNS,
@@ -34,7 +34,7 @@ struct halo_seat {
     struct halo_worker *worker;
     struct halo_seat *next; /* in a list of the worker's */
     struct halo_task *first, *last;
-    enum halo_place place;
+    enum halo_seat_place place;
     struct halo_due due; /* of one that is parked */
     bool is_told;        /* an answer was said since its turn began */
     bool is_armed;       /* the worker is told of its poller, once: the worker's alone */
