@@ -7,11 +7,13 @@
  *
  *     static void open(struct halo_call *call, const struct halo_value *args, void *context)
  *     {
+ *         struct halo_sandbox *box = halo_call_sandbox(call);
  *         struct halo_handle handle;
  *
- *         if (halo_handle_create(halo_call_sandbox(call), &cursors, cursor_on(args[0].str),
- * &handle)) halo_fail(call, 1, "too many cursors"); else halo_return(call,
- * halo_handle_value(handle));
+ *         if (halo_handle_create(box, &cursors, cursor_on(args[0].str), &handle))
+ *             halo_fail(call, 1, "too many cursors");
+ *         else
+ *             halo_return(call, halo_handle_value(handle));
  *     }
  *
  *     static void next(struct halo_call *call, const struct halo_value *args, void *context)
