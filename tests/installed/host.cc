@@ -220,7 +220,7 @@ static int talk(const char *guest, enum halo_backend_choice backend, From from)
         halo_call(box, &answer, halo_lookup(box, "cxx.twice", &twice_type), HALO_FOREVER,
                   halo_i64(20)) ||
         shout(box) || total(box) || look(box, heard) || twice_in_turn(box) || one_of_a_fleet(box) ||
-        once_by_an_executor(box)) {
+        (!options.threaded && once_by_an_executor(box))) { // it has threads of its own for guests
         std::puts(halo_errmsg(box));
         return 1;
     }
