@@ -20,6 +20,7 @@ static struct kept {
 static uint32_t kept_count; /* with the mutex, as all of it */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int keep_result;
+static halo_function *second; /* what is done with the second call, once; NULL: it is kept, too */
 
 static void is_gone(struct halo_pending *pending, void *context)
 {
@@ -32,10 +33,16 @@ static void is_gone(struct halo_pending *pending, void *context)
 /* In place of host.twice. */
 static void keep_twice(struct halo_call *call, const struct halo_value *args, void *context)
 {
-    struct halo_pending *second;
+    struct halo_pending *again;
     struct kept *one;
 
-    (void)context;
+    if (second && kept_count == 1) {
+        halo_function *const instead = second;
+
+        second = NULL;
+        instead(call, args, context);
+        return;
+    }
     pthread_mutex_lock(&mutex);
     one = &kept[kept_count];
     one->value = args[0].i64;
@@ -46,8 +53,8 @@ static void keep_twice(struct halo_call *call, const struct halo_value *args, vo
         halo_return(call, halo_i64(2 * args[0].i64));
     } else {
         kept_count++;
-        assert_int_equal(halo_keep(call, &second, NULL, NULL), HALO_ESTATE);
-        assert_null(second);
+        assert_int_equal(halo_keep(call, &again, NULL, NULL), HALO_ESTATE);
+        assert_null(again);
         assert_int_equal(halo_return(call, halo_i64(0)), HALO_ESTATE);
         assert_int_equal(halo_fail(call, 1, ""), HALO_ESTATE);
     }
@@ -75,6 +82,7 @@ static struct halo_sandbox *open_one(void **state, bool threaded)
 
 static int open_keeper(void **state)
 {
+    second = NULL;
     kept_count = 0;
     memset(kept, 0, sizeof(kept));
     (void)open_one(state, true);
@@ -318,6 +326,44 @@ static void what_is_cancelled_leaves_its_own_pending(void **state)
     assert_int_equal(halo_return_later(pending, halo_i64(14)), HALO_ESTALE);
 }
 
+static void submit_fan_and(halo_function *instead)
+{
+    const int fan = halo_lookup(box, "fan", &FN(HALO_I64, HALO_U32));
+    const struct halo_value count = u32(2);
+
+    told = 0;
+    second = instead;
+    assert_int_equal(halo_executor_open(&executor, 1), 0);
+    assert_int_equal(halo_executor_attach(executor, box), 0);
+    tasks[0] = (struct halo_task){.done = is_told};
+    assert_int_equal(halo_submit(box, &tasks[0], fan, &count, 1, 60 * SECONDS), 0);
+    turn_until(1);
+    assert_int_equal(halo_executor_detach(box), 0);
+    assert_int_equal(halo_executor_close(executor), 0);
+}
+
+/* The second call answers the first one, and its guest ends in the same turn. */
+static void answer_and_end(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    const int leave = function("leave", FN(HALO_VOID, HALO_I32));
+
+    (void)call;
+    (void)args;
+    (void)context;
+    assert_int_equal(halo_return_later(kept[0].pending, halo_i64(0)), 0);
+    assert_int_equal(halo_call(box, &future, leave, HALO_FOREVER, halo_i32(0)), HALO_ESTATE);
+}
+
+/* An answer that its guest did not live to see is let go of with it. */
+static void what_was_said_goes_with_its_guest(void **state)
+{
+    (void)state;
+    submit_fan_and(answer_and_end);
+    assert_int_equal(tasks[0].error, HALO_ESTATE);
+    assert_int_equal(kept_count, 1);
+    assert_int_equal(kept[0].gone, 0); /* it was answered */
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -327,6 +373,7 @@ int main(void)
         STACKS(over_stacks_none_is_kept),
         IN_TURNS(any_thread_answers_through_an_executor),
         IN_TURNS(what_is_cancelled_leaves_its_own_pending),
+        IN_TURNS(what_was_said_goes_with_its_guest),
     };
 
     return run_every_way("later", tests, sizeof(tests) / sizeof(tests[0]), open_keeper, close_box);

@@ -127,6 +127,16 @@ void halo__kept_answer_said(struct halo_calls *calls)
     }
 }
 
+/* With the mutex of its line: nobody is to give the guest what was said. */
+static void unsay(struct halo_pending *pending)
+{
+    struct halo_pending **link = &pending->line->said;
+
+    while (*link != pending)
+        link = &(*link)->next_said;
+    *link = pending->next_said;
+}
+
 /* Its guest has ended: true where nobody will end it any more. */
 static bool tell_gone(struct halo_pending *pending)
 {
@@ -135,7 +145,9 @@ static bool tell_gone(struct halo_pending *pending)
 
     pthread_mutex_lock(&line->mutex);
     is_over = pending->stage == HALO_PENDING_SAID;
-    if (!is_over)
+    if (is_over)
+        unsay(pending);
+    else
         pending->stage = HALO_PENDING_ENDS;
     pthread_mutex_unlock(&line->mutex);
     if (is_over)
