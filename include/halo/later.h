@@ -50,11 +50,12 @@ int halo_keep(struct halo_call *call, struct halo_pending **pending,
  * copied at once.
  *
  * Returns 0: it is answered, and `pending` freed; or HALO_ESTALE: the guest has ended or was
- * restored, and it is freed, too. HALO_ESIZE: it is longer than what is kept for the guest, which
- * gets that error instead, and it is freed. (On an executor the guest alone is told of that.)
- * HALO_ETYPE, HALO_EINVAL for a value that is not of the signature's type, or none, or a code that
- * is not above 0; HALO_ENOMEM; HALO_EBUSY where another thread is inside of a sandbox that is not
- * attached: then nothing has happened, and it can be answered again.
+ * restored, and it is freed, too. HALO_ESIZE: it is longer than what is kept for the guest, or
+ * than what is left of options.held_max; the guest gets an error instead, and it is freed. (On an
+ * executor the guest alone is told of that.) HALO_ETYPE, HALO_EINVAL for a value that is not of the
+ * signature's type, or none, or a code that is not above 0; HALO_ENOMEM; HALO_EBUSY where another
+ * thread is inside of a sandbox that is not attached: then nothing has happened, and it can be
+ * answered again.
  */
 int halo_return_later(struct halo_pending *pending, struct halo_value value);
 int halo_fail_later(struct halo_pending *pending, int32_t code, const char *text);

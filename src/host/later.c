@@ -45,8 +45,10 @@ static int say(struct halo_pending *pending, struct halo_value value, int32_t co
 static int answer(struct halo_pending *pending, struct halo_sandbox *box, struct halo_value value,
                   int32_t code, const char *text)
 {
-    const int error = halo__kept_answer(pending, value, code, text);
+    int error = halo__kept_answer(pending, value, code, text);
 
+    if (error == HALO_ENOMEM) /* the guest was told; and it is freed, which that would not say */
+        error = HALO_ESIZE;
     if (box->port.serving == 0) /* else the drain that it is inside of does so */
         halo__port_publish(&box->port);
     return halo__box_leave(box, error);

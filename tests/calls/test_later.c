@@ -183,6 +183,41 @@ static void over_stacks_none_is_kept(void **state)
     assert_int_equal(keep_result, HALO_ETRANSPORT);
 }
 
+/* In place of host.text. */
+static void keep_text(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)args;
+    (void)context;
+    assert_int_equal(halo_keep(call, &kept[0].pending, NULL, NULL), 0);
+}
+
+/* As one that is longer than what is kept for it; the guest panics, for it is told. */
+static void an_answer_that_cannot_be_held_is_over(void **state)
+{
+    static const struct halo_signature str_u32 = HALO_FN(HALO_STR, HALO_U32);
+    struct halo_options options = way_options(state);
+    char *letters = calloc(1, 200001);
+    int texts;
+
+    halo_close(box);
+    options.ram_len = 64ull << 20;
+    options.held_max = 1 << 16;
+    if (halo_open(&box, functions, &options))
+        fail_msg("%s", halo_errmsg(box));
+    assert_int_equal(halo_provide(box, "host.twice", &FN(HALO_I64, HALO_I64), keep_twice, NULL), 0);
+    assert_int_equal(halo_provide(box, "host.down", &FN(HALO_I64, HALO_I64), down, NULL), 0);
+    assert_int_equal(halo_provide(box, "host.text", &str_u32, keep_text, NULL), 0);
+    assert_int_equal(halo_provide(box, "host.note", &FN(HALO_VOID, HALO_I64), note, NULL), 0);
+    assert_int_equal(halo_serve_begin(box, 60 * SECONDS), 0);
+    texts = function("texts", FN(HALO_U64, HALO_U32, HALO_U32));
+    assert_int_equal(halo_call(box, &future, texts, 60 * SECONDS, u32(200000), u32(1)),
+                     HALO_EDEADLOCK);
+    memset(letters, 'x', 200000);
+    assert_int_equal(halo_return_later(kept[0].pending, halo_str(letters)), HALO_ESIZE);
+    assert_int_equal(halo_wait(&future, 60 * SECONDS), HALO_EPANIC);
+    free(letters);
+}
+
 /* --- Through an executor ---------------------------------------------------------------------- */
 
 #define BOXES 6
@@ -370,6 +405,7 @@ int main(void)
         RINGS(a_call_is_answered_after_its_function),
         RINGS(many_are_answered_in_any_order),
         RINGS(those_of_a_guest_that_is_over_are_gone),
+        RINGS(an_answer_that_cannot_be_held_is_over),
         STACKS(over_stacks_none_is_kept),
         IN_TURNS(any_thread_answers_through_an_executor),
         IN_TURNS(what_is_cancelled_leaves_its_own_pending),
