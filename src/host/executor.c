@@ -121,7 +121,7 @@ int halo_executor_detach(struct halo_sandbox *box)
     seat->executor->seats--;
     box->seat = NULL;
     if (halo__owner_borrow(&box->owner, seat)) {
-        halo__kept_answer_said(&box->calls); /* since its last turn */
+        (void)halo__kept_answer_said(&box->calls); /* since its last turn */
         halo__port_publish(&box->port);
         halo__owner_release(&box->owner);
     }

@@ -34,7 +34,7 @@ int halo__turn(struct halo_sandbox *box, const struct halo_future *future, int64
     loop->quantum = quantum;
     error = halo__run_enter(box, &run, deadline);
     if (!error) {
-        halo__kept_answer_said(&box->calls);
+        (void)halo__kept_answer_said(&box->calls);
         halo__port_publish(&box->port);
         box->port.waits++;
         while (!error && loop->state == HALO_STATE_RUNNING && !has_come(box, future))

@@ -3,6 +3,7 @@
  * is waited for, the guest takes one step after the other until that has come. A caller's relative
  * time becomes one deadline, here, at once.
  */
+#include "call/keep.h"
 #include "run.h"
 #include <stdio.h>
 
@@ -18,6 +19,16 @@ static int deadline_of(struct halo_sandbox *box, int64_t timeout_ns, int64_t *de
 /* --- Until something has come ----------------------------------------------------------------- */
 
 typedef bool condition(const struct halo_sandbox *box, const void *what);
+
+/* On an executor, inside of a function of the host's: what was said for a call that is kept comes
+ * by the line, and this is the turn that it comes in. */
+static bool take_said(struct halo_sandbox *box)
+{
+    if (!halo__kept_answer_said(&box->calls))
+        return false;
+    halo__port_publish(&box->port);
+    return true;
+}
 
 /*
  * Step until it has come, whatever that is, or the guest has ended: 0; HALO_ETIMEDOUT or
@@ -45,12 +56,13 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
         box->loop.state = HALO_STATE_RUNNING;
         box->port.open = true;
     }
+    (void)take_said(box);
     box->port.waits += nests;
     while (!error && box->loop.state == HALO_STATE_RUNNING && !has_come(box, what)) {
         error = halo__loop_step(&box->loop);
         if (error != HALO_STUCK)
             continue;
-        if (has_come(box, what)) /* it could not be sent */
+        if (has_come(box, what) || take_said(box)) /* it could not be sent; or goes on */
             error = 0;
         else if (box->port.guest == HALO_GUEST_SERVES && !halo__calls_pending(&box->calls))
             error = halo__fail(&box->words, HALO_EDEADLOCK, "the guest waits to be called");

@@ -377,6 +377,32 @@ static void submit_fan_and(halo_function *instead)
     assert_int_equal(halo_executor_close(executor), 0);
 }
 
+/* The second call calls the guest, which calls once more, and answers that itself. */
+static void answer_inside(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    const int twice_plus = function("twice_plus", FN(HALO_I64, HALO_I64));
+    struct halo_future inner;
+
+    (void)context;
+    assert_int_equal(halo_call(box, &inner, twice_plus, HALO_FOREVER, halo_i64(20)),
+                     HALO_EDEADLOCK);
+    assert_int_equal(kept_count, 2);
+    answer(1);
+    assert_int_equal(halo_wait(&inner, HALO_FOREVER), 0);
+    assert_int_equal(inner.result.i64, 41);
+    halo_future_free(&inner);
+    answer(0);
+    assert_int_equal(halo_return(call, halo_i64(2 * args[0].i64)), 0);
+}
+
+static void a_function_of_the_hosts_answers_what_its_own_call_waits_for(void **state)
+{
+    (void)state;
+    submit_fan_and(answer_inside);
+    assert_int_equal(tasks[0].error, 0);
+    assert_int_equal(tasks[0].future.result.i64, 2);
+}
+
 /* The second call answers the first one, and its guest ends in the same turn. */
 static void answer_and_end(struct halo_call *call, const struct halo_value *args, void *context)
 {
@@ -409,6 +435,7 @@ int main(void)
         STACKS(over_stacks_none_is_kept),
         IN_TURNS(any_thread_answers_through_an_executor),
         IN_TURNS(what_is_cancelled_leaves_its_own_pending),
+        IN_TURNS(a_function_of_the_hosts_answers_what_its_own_call_waits_for),
         IN_TURNS(what_was_said_goes_with_its_guest),
     };
 

@@ -112,9 +112,10 @@ static struct halo_pending *take_said(struct halo_line *line)
     return said;
 }
 
-void halo__kept_answer_said(struct halo_calls *calls)
+bool halo__kept_answer_said(struct halo_calls *calls)
 {
     struct halo_pending *said = calls->line ? take_said(calls->line) : NULL, *first = NULL, *next;
+    const bool any = said != NULL;
 
     for (; said; said = next) { /* in the order in which it was said */
         next = said->next_said;
@@ -125,6 +126,7 @@ void halo__kept_answer_said(struct halo_calls *calls)
         next = first->next_said;
         (void)halo__kept_answer(first, first->value, first->code, first->copy);
     }
+    return any;
 }
 
 /* With the mutex of its line: nobody is to give the guest what was said. */

@@ -47,8 +47,8 @@ int halo__line_make(struct halo_calls *calls);
 /* Whom answers wake: a keeper's, or nobody's again. */
 void halo__line_lead(struct halo_calls *calls, void (*wake)(void *keeper), void *keeper);
 
-/* Give the guest what was said. */
-void halo__kept_answer_said(struct halo_calls *calls);
+/* Give the guest what was said: whether anything was. It is for the caller to publish. */
+bool halo__kept_answer_said(struct halo_calls *calls);
 
 /* Give it this one's answer, which is freed. As halo_return and halo_fail. */
 int halo__kept_answer(struct halo_pending *pending, struct halo_value value, int32_t code,
