@@ -2,6 +2,7 @@
  */
 #define _GNU_SOURCE
 #include "worker.h"
+#include "../message/envelope.h"
 #include "call/keep.h"
 #include "deadline.h"
 #include "descriptor.h"
@@ -129,16 +130,16 @@ int halo_executor_detach(struct halo_sandbox *box)
     return 0;
 }
 
-/* Text and bytes of the arguments, in memory of the task's. */
+/* Text, bytes and lists of the arguments, in memory of the task's. */
 static int copy_args(struct halo_task *task, const struct halo_value *args, size_t count)
 {
     unsigned char *to;
     size_t len = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (args[i].type != HALO_STR && args[i].type != HALO_BYTES)
+        if (!halo__has_bytes(&args[i]))
             continue;
-        if (args[i].len > HALO_VALUE_MAX - len)
+        if (len > HALO_VALUE_MAX || args[i].len > HALO_VALUE_MAX - len)
             return HALO_ESIZE;
         len += args[i].len + 1;
     }
@@ -147,7 +148,7 @@ static int copy_args(struct halo_task *task, const struct halo_value *args, size
     if (len && !to)
         return HALO_ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        if ((args[i].type != HALO_STR && args[i].type != HALO_BYTES) || !args[i].bytes)
+        if (!halo__has_bytes(&args[i]) || !args[i].bytes)
             continue;
         memcpy(to, args[i].bytes, args[i].len);
         task->args[i].bytes = to;

@@ -1,5 +1,6 @@
 /* Answers later: halo/later.h. From the thread that has the sandbox, or to whoever runs it. */
 #include "sandbox.h"
+#include "../message/envelope.h"
 #include "call/keep.h"
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 static int copy(struct halo_pending *pending, struct halo_value value, int32_t code,
                 const char *text)
 {
-    const bool has_bytes = !code && (value.type == HALO_STR || value.type == HALO_BYTES);
+    const bool has_bytes = !code && halo__has_bytes(&value);
     const size_t len = code ? strnlen(text, HALO_ERROR_TEXT_MAX) : has_bytes ? value.len : 0;
     const void *bytes = code ? text : value.bytes;
     char *to = code || has_bytes ? calloc(1, len + 1) : NULL;

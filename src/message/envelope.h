@@ -36,6 +36,13 @@
 /* Longest envelope: each value has at most two tags and two lengths besides its bytes. */
 #define HALO_ENVELOPE_MAX (8u + HALO_ARGUMENTS_MAX * (8u + HALO_SHORT_MAX))
 
+/* It points to bytes: it is text, bytes, or a list. */
+static inline bool halo__has_bytes(const struct halo_value *value)
+{
+    return value->type == HALO_STR || value->type == HALO_BYTES ||
+           halo_element_len(value->type) > 0;
+}
+
 /* It is announced, and its bytes are not in the envelope. */
 static inline bool halo__is_raw(const struct halo_value *value)
 {

@@ -196,6 +196,9 @@ static void a_task_is_submitted_again_when_it_is_done(void **state)
 
 static void what_cannot_be_submitted_is_not_told_of(void **state)
 {
+    /* More than all memory together. */
+    const struct halo_value two_long[] = {halo_bytes("", HALO_VALUE_MAX),
+                                          halo_bytes("", SIZE_MAX - HALO_VALUE_MAX)};
     const struct halo_value arg = halo_u64(10);
     struct halo_task *task = &tasks[0][0];
 
@@ -207,6 +210,7 @@ static void what_cannot_be_submitted_is_not_told_of(void **state)
     assert_int_equal(
         halo_submit(boxes[0], task, spin_of, &arg, HALO_ARGUMENTS_MAX + 1, HALO_FOREVER),
         HALO_EINVAL);
+    assert_int_equal(halo_submit(boxes[0], task, echo_of, two_long, 2, HALO_FOREVER), HALO_ESIZE);
     assert_int_equal(halo_executor_detach(boxes[0]), 0);
     assert_int_equal(halo_submit(boxes[0], task, spin_of, &arg, 1, HALO_FOREVER), HALO_ESTATE);
     assert_int_equal(halo_executor_attach(executor, boxes[0]), 0);

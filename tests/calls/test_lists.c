@@ -1,5 +1,9 @@
 /* Lists of numbers as values, in both directions, on every backend. */
+#include <halo/executor.h>
+#include <halo/later.h>
 #include <halo/rows.h>
+#include <poll.h>
+#include <sched.h>
 #include "../guests/types.h"
 #include "ways.h"
 
@@ -10,6 +14,8 @@
 static struct halo_sandbox *box;
 static struct halo_future future;
 static const struct halo_value *sent; /* the 16 of the call that is made */
+static struct halo_pending *kept;     /* of another thread's, too */
+static bool keeps;
 
 /* --- The host's functions --------------------------------------------------------------------- */
 
@@ -28,8 +34,15 @@ static bool is_same(const struct halo_value *a, const struct halo_value *b)
 
 static void back(struct halo_call *call, const struct halo_value *args, void *context)
 {
+    struct halo_pending *pending;
+
     (void)context;
     assert_true(is_aligned(&args[0]));
+    if (keeps) {
+        assert_int_equal(halo_keep(call, &pending, NULL, NULL), 0);
+        __atomic_store_n(&kept, pending, __ATOMIC_RELEASE);
+        return;
+    }
     assert_int_equal(halo_return(call, args[0]), 0);
 }
 
@@ -250,6 +263,79 @@ static void rows_have_no_lists(void **state)
     halo_rows_free(&rows);
 }
 
+static int told;
+
+static void is_told(struct halo_task *task, void *context)
+{
+    (void)task;
+    (void)context;
+    told++;
+}
+
+#define LEN 1001
+
+static void set(int64_t *numbers, int64_t first)
+{
+    for (int i = 0; i < LEN; i++)
+        numbers[i] = first + i;
+}
+
+static void assert_numbers(const struct halo_value *list, int64_t first)
+{
+    assert_int_equal(halo_count(list), LEN);
+    for (int i = 0; i < LEN; i++)
+        assert_int_equal(list->i64s[i], first + i);
+}
+
+/* A list that is submitted, or said later, is the caller's again at once. */
+static void lists_are_copied_for_an_executor(void **state)
+{
+    const struct halo_signature type = HALO_FN(MAYBE_LIST(HALO_I64), MAYBE_LIST(HALO_I64));
+    const int echo = function("echo.i64", type), pass = function("pass.i64", type);
+    static struct halo_task tasks[2];
+    struct halo_executor *executor;
+    static int64_t numbers[LEN];
+    const struct halo_value list = halo_i64s(numbers, LEN);
+    struct halo_pending *pending;
+
+    (void)state;
+    told = 0;
+    kept = NULL;
+    keeps = true;
+    tasks[0] = tasks[1] = (struct halo_task){.done = is_told};
+    assert_int_equal(halo_executor_open(&executor, 1), 0);
+    assert_int_equal(halo_executor_attach(executor, box), 0);
+    assert_int_equal(halo_submit(box, &tasks[0], pass, &list, 1, 60 * SECONDS), 0);
+    set(numbers, 1);
+    assert_int_equal(halo_submit(box, &tasks[1], echo, &list, 1, 60 * SECONDS), 0);
+    set(numbers, 2); /* the one before it waits for us */
+    while (!(pending = __atomic_load_n(&kept, __ATOMIC_ACQUIRE)))
+        sched_yield();
+    assert_int_equal(halo_return_later(pending, halo_null()), 0);
+    while (told < 2) {
+        assert_int_equal(
+            poll(&(struct pollfd){.fd = halo_fd(executor), .events = POLLIN}, 1, 60000), 1);
+        (void)halo_turn(executor);
+    }
+    assert_int_equal(tasks[1].error, 0);
+    assert_numbers(&tasks[1].future.result, 1);
+    halo_future_free(&tasks[0].future);
+    halo_future_free(&tasks[1].future);
+    assert_int_equal(halo_executor_detach(box), 0);
+
+    (void)halo_call_start(box, &future, pass, &list, 1);
+    assert_int_equal(halo_wait(&future, 60 * SECONDS), HALO_EDEADLOCK);
+    assert_int_equal(halo_executor_attach(executor, box), 0);
+    set(numbers, 3);
+    assert_int_equal(halo_return_later(kept, list), 0);
+    set(numbers, 4); /* nothing runs it before it is detached */
+    assert_int_equal(halo_executor_detach(box), 0);
+    assert_int_equal(halo_wait(&future, 60 * SECONDS), 0);
+    assert_numbers(&future.result, 3);
+    keeps = false;
+    assert_int_equal(halo_executor_close(executor), 0);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -258,6 +344,7 @@ int main(void)
         RINGS(a_list_of_16_mib_goes_both_ways),
         TEST(rpc_12_what_is_no_list_of_its_type_is_refused_by_name),
         RINGS(rows_have_no_lists),
+        IN_TURNS(lists_are_copied_for_an_executor),
     };
 
     return run_every_way("lists", tests, sizeof(tests) / sizeof(tests[0]), open_box, close_box);
