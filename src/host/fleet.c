@@ -8,6 +8,8 @@
 #include "call/saved.h"
 #include "deadline.h"
 #include "snapshot.h"
+#include <halo/metrics.h>
+#include <halo/trace.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -139,6 +141,11 @@ static int open_box(struct halo_fleet_slot *slot, const struct halo_snapshot *sn
     slot->watch = box->loop.watch;
     slot->watch_context = box->loop.watch_context;
     slot->watch_interval = box->loop.watch_interval;
+    slot->sampler = box->loop.sampler;
+    slot->sample_context = box->loop.sample_context;
+    slot->sample_interval = box->loop.sample_interval;
+    slot->measures = box->calls.measures;
+    slot->traces = box->port.trace != NULL;
     slot->provided = halo__calls_provided(&box->calls);
     box->fleet_slot = slot;
     return 0;
@@ -402,6 +409,20 @@ static bool replace(struct halo_fleet_slot *slot)
     return !error;
 }
 
+/* What a request has set for itself is as `prepare` left it: false where that cannot be. */
+static bool put_back(const struct halo_fleet_slot *slot, struct halo_sandbox *box)
+{
+    box->log = slot->log;
+    halo_watch(box, slot->watch_interval, slot->watch, slot->watch_context);
+    if (halo_sample(box, slot->sample_interval, slot->sampler, slot->sample_context) ||
+        halo_measure(box, slot->measures))
+        return false;
+    if (box->port.trace && !slot->traces && halo_trace_end(box))
+        return false;
+    return slot->traces == (box->port.trace != NULL) &&
+           halo__calls_provided(&box->calls) == slot->provided;
+}
+
 int halo_fleet_give(struct halo_fleet *fleet, struct halo_sandbox *box)
 {
     struct halo_fleet_slot *const slot = box ? box->fleet_slot : NULL;
@@ -417,9 +438,7 @@ int halo_fleet_give(struct halo_fleet *fleet, struct halo_sandbox *box)
         return error;
     if (error)
         (void)fail(fleet, error, halo_errmsg(box));
-    box->log = slot->log;
-    halo_watch(box, slot->watch_interval, slot->watch, slot->watch_context);
-    is_usable = !error && halo__calls_provided(&box->calls) == slot->provided;
+    is_usable = !error && put_back(slot, box);
     if (!is_usable)
         is_usable = replace(slot);
     slot->is_taken = false;

@@ -13,6 +13,7 @@
 #define HALO_SRC_FLEET_H
 
 #include <halo/fleet.h>
+#include <halo/inside.h>
 #include "sandbox.h"
 #include <pthread.h>
 #include <sys/queue.h>
@@ -28,6 +29,10 @@ struct halo_fleet_slot {
     void (*watch)(struct halo_sandbox *box, void *context);
     void *watch_context;
     int64_t watch_interval;
+    halo_sampler *sampler;
+    void *sample_context;
+    int64_t sample_interval;
+    bool measures, traces;
     uint32_t provided; /* functions */
     /* While it is taken. */
     bool is_taken;

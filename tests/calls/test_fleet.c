@@ -4,6 +4,7 @@
  */
 #include <halo/fleet.h>
 #include <halo/inside.h>
+#include <halo/trace.h>
 #include "../host/guest_process.h"
 #include "ways.h"
 
@@ -235,7 +236,7 @@ static void nothing_of_the_last_tenant_is_left(void **state)
     assert_int_equal(stats.opened, 1); /* each of them had it */
 }
 
-static uint32_t heard, watched;
+static uint32_t heard, watched, sampled;
 
 static void hear(void *context, const struct halo_log_line *line)
 {
@@ -246,9 +247,14 @@ static void hear(void *context, const struct halo_log_line *line)
 
 static void watch(struct halo_sandbox *of, void *context)
 {
-    (void)of;
-    (void)context;
+    (void)of, (void)context;
     watched++;
+}
+
+static void sample(struct halo_sandbox *of, bool runs, void *context)
+{
+    (void)of, (void)runs, (void)context;
+    sampled++;
 }
 
 /* What a request has set for itself is not the next one's. */
@@ -263,6 +269,8 @@ static void the_hosts_own_settings_end_with_a_request(void **state)
     assert_int_equal(number(box, "ask", 4), 38);
     assert_int_equal(halo_log(box, HALO_LOG_DEBUG, 0, hear, NULL), 0);
     halo_watch(box, 1, watch, NULL);
+    assert_int_equal(halo_sample(box, HALO_SAMPLE_NS_MIN, sample, NULL), 0);
+    assert_int_equal(halo_trace_begin(box, 64), 0);
     assert_int_equal(number(box, "say", 1), 1);
     assert_int_equal(heard, !way_is_stacks(state));
     second = box;
@@ -273,9 +281,11 @@ static void the_hosts_own_settings_end_with_a_request(void **state)
     assert_int_equal(number(box, "ask", 4), 8);
     assert_int_equal(number(box, "say", 1), 1);
     assert_int_equal(halo_call_start(box, &future, function(box, "loop"), NULL, 0), 0);
-    watched = 0;
+    watched = sampled = 0;
     assert_int_equal(halo_wait(&future, 20000000), HALO_ETIMEDOUT);
     assert_int_equal(watched, 0);
+    assert_int_equal(sampled, 0);
+    assert_int_equal(halo_trace_read(box, &(struct halo_event_seen){0}, 1), HALO_ESTATE);
     assert_int_equal(heard, !way_is_stacks(state)); /* which carry no log */
     give(&box);
 }
