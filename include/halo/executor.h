@@ -19,7 +19,10 @@
  * its worker, and starves none. Functions that a sandbox provides are called on its worker, and
  * must not wait for the loop's thread.
  *
- * Functions of this header are for the loop's thread alone, but for halo_fd.
+ * Functions of this header are for the loop's thread alone, but for halo_fd. An executor is of the
+ * process that opened it: a fork has none of its threads, and must not turn or close it. There
+ * halo_submit and halo_executor_detach return HALO_ESTATE, and halo_close closes what the child has
+ * of a sandbox, also of one that is attached.
  */
 #ifndef HALO_EXECUTOR_H
 #define HALO_EXECUTOR_H

@@ -37,9 +37,10 @@ struct halo_pending;
 /*
  * Inside of the function, and not answered: keep the call. `gone`, if not NULL, is called with
  * `context` where the guest ends, or is restored, or closed, before the call is answered, once, on
- * the thread that does so; it must not use the sandbox. `*pending` is to be ended all the same,
- * there or elsewhere. Returns 0; HALO_ESTATE for a call that was answered or kept before,
- * HALO_ETRANSPORT over stacks, HALO_ENOMEM: then it is not kept, and *pending is NULL.
+ * the thread that does so, and not for a fork that closes the sandbox; it must not use the sandbox.
+ * `*pending` is to be ended all the same, there or elsewhere. Returns 0; HALO_ESTATE for a call
+ * that was answered or kept before, HALO_ETRANSPORT over stacks, HALO_ENOMEM: then it is not kept,
+ * and *pending is NULL.
  */
 int halo_keep(struct halo_call *call, struct halo_pending **pending,
               void (*gone)(struct halo_pending *pending, void *context), void *context);
@@ -54,8 +55,8 @@ int halo_keep(struct halo_call *call, struct halo_pending **pending,
  * than what is left of options.held_max; the guest gets an error instead, and it is freed. (On an
  * executor the guest alone is told of that.) HALO_ETYPE, HALO_EINVAL for a value that is not of the
  * signature's type, or none, or a code that is not above 0; HALO_ENOMEM; HALO_EBUSY where another
- * thread is inside of a sandbox that is not attached: then nothing has happened, and it can be
- * answered again.
+ * thread is inside of a sandbox that is not attached; HALO_ESTATE in a fork, whose sandbox is open:
+ * then nothing has happened, and it can be answered again.
  */
 int halo_return_later(struct halo_pending *pending, struct halo_value value);
 int halo_fail_later(struct halo_pending *pending, int32_t code, const char *text);

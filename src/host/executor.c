@@ -115,6 +115,8 @@ int halo_executor_detach(struct halo_sandbox *box)
 
     if (!seat)
         return HALO_ESTATE;
+    if (halo__owner_is_fork(&box->owner)) /* descriptors are shared, and the worker is not */
+        return halo__owner_refuse_fork(&box->words);
     if (seat->pending > 0)
         return HALO_EBUSY;
     halo__line_lead(&box->calls, NULL, NULL);
@@ -166,6 +168,8 @@ int halo_submit(struct halo_sandbox *box, struct halo_task *task, int function,
 
     if (!seat)
         return HALO_ESTATE;
+    if (halo__owner_is_fork(&box->owner)) /* descriptors are shared, and the worker is not */
+        return halo__owner_refuse_fork(&box->words);
     if (timeout_ns < 0 || count > HALO_ARGUMENTS_MAX || !task->done || (count && !args))
         return HALO_EINVAL;
     error = copy_args(task, args, count);

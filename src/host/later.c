@@ -69,6 +69,8 @@ static int end(struct halo_pending *pending, struct halo_value value, int32_t co
         pthread_mutex_unlock(&line->mutex);
         halo__pending_free(pending);
         return error;
+    } else if (halo__owner_is_fork(&pending->call.calls->box->owner)) {
+        error = HALO_ESTATE;
     } else if (line->wake) {
         error = say(pending, value, code, text);
     } else {

@@ -1,5 +1,6 @@
 /* The life of a sandbox: open, close; what it can be asked for. */
 #define _GNU_SOURCE
+#include "call/keep.h"
 #include "picture_of.h"
 #include "sandbox.h"
 #include <errno.h>
@@ -174,6 +175,8 @@ void halo_close(struct halo_sandbox *box)
         return;
     if (!halo__owner_is_fork(&box->owner)) /* where the thread is not */
         halo__runner_end(&box->loop.runner);
+    else
+        halo__kept_abandon(&box->calls);
     if (box->loop.state != HALO_STATE_ENDED)
         (void)halo__fail(&box->words, HALO_ESTATE, "the sandbox was closed");
     halo__port_close(&box->port, HALO_ESTATE);

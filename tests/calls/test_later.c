@@ -9,6 +9,8 @@
 #include <halo/snapshot.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define KEPT_MAX 64
 
@@ -425,6 +427,59 @@ static void what_was_said_goes_with_its_guest(void **state)
     assert_int_equal(kept[0].gone, 0); /* it was answered */
 }
 
+/* What a fork is told; its exit code is the number of the line that was wrong. */
+static void be_a_fork(bool is_attached)
+{
+    const int before = kept[0].gone;
+    struct halo_task task = {.done = is_told};
+
+    if (is_attached && halo_submit(box, &task, 1, NULL, 0, HALO_FOREVER) != HALO_ESTATE)
+        _exit(__LINE__ & 255);
+    if (is_attached && halo_executor_detach(box) != HALO_ESTATE)
+        _exit(__LINE__ & 255);
+    if (halo_return_later(kept[0].pending, halo_i64(1)) != HALO_ESTATE)
+        _exit(__LINE__ & 255);
+    halo_close(box);
+    if (kept[0].gone != before)
+        _exit(__LINE__ & 255);
+    if (halo_return_later(kept[0].pending, halo_i64(1)) != HALO_ESTALE)
+        _exit(__LINE__ & 255);
+    _exit(0);
+}
+
+/* HOST-07: its parent's guest is answered by its parent, with or without an executor. */
+static void a_fork_answers_nothing(void **state)
+{
+    const int twice_plus = function("twice_plus", FN(HALO_I64, HALO_I64));
+
+    (void)state;
+    for (int is_attached = 0; is_attached < 2; is_attached++) {
+        int status;
+        pid_t child;
+
+        kept_count = 0;
+        assert_int_equal(halo_call(box, &future, twice_plus, 60 * SECONDS, halo_i64(20)),
+                         HALO_EDEADLOCK);
+        if (is_attached) {
+            assert_int_equal(halo_executor_open(&executor, 1), 0);
+            assert_int_equal(halo_executor_attach(executor, box), 0);
+        }
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            be_a_fork(is_attached);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        answer(0);
+        if (is_attached) {
+            assert_int_equal(halo_executor_detach(box), 0);
+            assert_int_equal(halo_executor_close(executor), 0);
+        }
+        assert_int_equal(halo_wait(&future, 60 * SECONDS), 0);
+        assert_int_equal(future.result.i64, 41);
+    }
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -437,6 +492,7 @@ int main(void)
         IN_TURNS(what_is_cancelled_leaves_its_own_pending),
         IN_TURNS(a_function_of_the_hosts_answers_what_its_own_call_waits_for),
         IN_TURNS(what_was_said_goes_with_its_guest),
+        IN_TURNS(a_fork_answers_nothing),
     };
 
     return run_every_way("later", tests, sizeof(tests) / sizeof(tests[0]), open_keeper, close_box);

@@ -175,6 +175,12 @@ void halo__kept_end(struct halo_calls *calls)
     }
 }
 
+void halo__kept_abandon(struct halo_calls *calls)
+{
+    for (struct halo_pending *pending = calls->kept; pending; pending = pending->next)
+        pending->gone = NULL;
+}
+
 void halo__kept_free(struct halo_calls *calls)
 {
     halo__kept_end(calls);

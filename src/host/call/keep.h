@@ -57,6 +57,9 @@ int halo__kept_answer(struct halo_pending *pending, struct halo_value value, int
 /* Free one that is in no list any more. */
 void halo__pending_free(struct halo_pending *pending);
 
+/* In a fork: the guest is the parent's, and nobody is told here. */
+void halo__kept_abandon(struct halo_calls *calls);
+
 /* The guest has ended: all are gone. And the line is left. */
 void halo__kept_end(struct halo_calls *calls);
 void halo__kept_free(struct halo_calls *calls);
