@@ -38,9 +38,9 @@ struct halo_pending;
  * Inside of the function, and not answered: keep the call. `gone`, if not NULL, is called with
  * `context` where the guest ends, or is restored, or closed, before the call is answered, once, on
  * the thread that does so, and not for a fork that closes the sandbox; it must not use the sandbox.
- * `*pending` is to be ended all the same, there or elsewhere. Returns 0; HALO_ESTATE for a call
- * that was answered or kept before, HALO_ETRANSPORT over stacks, HALO_ENOMEM: then it is not kept,
- * and *pending is NULL.
+ * `*pending` is to be ended all the same, there or elsewhere; the others of the sandbox may be,
+ * too, and are not told of then. Returns 0; HALO_ESTATE for a call that was answered or kept
+ * before, HALO_ETRANSPORT over stacks, HALO_ENOMEM: then it is not kept, and *pending is NULL.
  */
 int halo_keep(struct halo_call *call, struct halo_pending **pending,
               void (*gone)(struct halo_pending *pending, void *context), void *context);

@@ -175,6 +175,47 @@ static void those_of_a_guest_that_is_over_are_gone(void **state)
     (void)open_one(state, true);
 }
 
+static void end_all(struct halo_pending *pending, void *context)
+{
+    (void)pending;
+    (*(int *)context)++;
+    for (uint32_t i = 0; i < kept_count; i++)
+        assert_int_equal(halo_return_later(kept[i].pending, halo_i64(1)), HALO_ESTALE);
+}
+
+/* In place of host.twice. */
+static void keep_together(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)args;
+    assert_int_equal(halo_keep(call, &kept[kept_count++].pending, end_all, context), 0);
+}
+
+/* What belongs together is ended by the first that is gone. */
+static void one_that_is_gone_ends_the_others(void **state)
+{
+    struct halo_options options = way_options(state);
+    const struct halo_signature i64_i64 = HALO_FN(HALO_I64, HALO_I64);
+    int gone = 0;
+
+    halo_close(box);
+    options.ram_len = 64ull << 20;
+    if (halo_open(&box, functions, &options))
+        fail_msg("%s", halo_errmsg(box));
+    assert_int_equal(halo_provide(box, "host.twice", &i64_i64, keep_together, &gone), 0);
+    assert_int_equal(halo_provide(box, "host.down", &i64_i64, down, NULL), 0);
+    assert_int_equal(halo_provide(box, "host.text", &FN(HALO_STR, HALO_U32), text, NULL), 0);
+    assert_int_equal(halo_provide(box, "host.note", &FN(HALO_VOID, HALO_I64), note, NULL), 0);
+    assert_int_equal(halo_serve_begin(box, 60 * SECONDS), 0);
+    assert_int_equal(
+        halo_call(box, &future, function("fan", FN(HALO_I64, HALO_U32)), 60 * SECONDS, u32(4)),
+        HALO_EDEADLOCK);
+    halo_future_free(&future);
+    halo_close(box);
+    assert_int_equal(kept_count, 4);
+    assert_int_equal(gone, 1);
+    (void)open_one(state, true);
+}
+
 static void over_stacks_none_is_kept(void **state)
 {
     const int twice_plus = function("twice_plus", FN(HALO_I64, HALO_I64));
@@ -487,6 +528,7 @@ int main(void)
         RINGS(many_are_answered_in_any_order),
         RINGS(those_of_a_guest_that_is_over_are_gone),
         RINGS(an_answer_that_cannot_be_held_is_over),
+        RINGS(one_that_is_gone_ends_the_others),
         STACKS(over_stacks_none_is_kept),
         IN_TURNS(any_thread_answers_through_an_executor),
         IN_TURNS(what_is_cancelled_leaves_its_own_pending),

@@ -129,28 +129,28 @@ bool halo__kept_answer_said(struct halo_calls *calls)
     return any;
 }
 
-/* With the mutex of its line: nobody is to give the guest what was said. */
-static void unsay(struct halo_pending *pending)
+/* From now on nobody answers any of them. */
+static void end_all(struct halo_calls *calls)
 {
-    struct halo_pending **link = &pending->line->said;
+    struct halo_line *line = calls->line;
 
-    while (*link != pending)
-        link = &(*link)->next_said;
-    *link = pending->next_said;
+    pthread_mutex_lock(&line->mutex);
+    line->said = NULL; /* those are among them */
+    for (struct halo_pending *pending = calls->kept; pending; pending = pending->next) {
+        if (pending->stage != HALO_PENDING_SAID)
+            pending->stage = HALO_PENDING_ENDS;
+    }
+    pthread_mutex_unlock(&line->mutex);
 }
 
-/* Its guest has ended: true where nobody will end it any more. */
+/* True where nobody will end it any more: it was said, or ended since. */
 static bool tell_gone(struct halo_pending *pending)
 {
     struct halo_line *line = pending->line;
     bool is_over;
 
     pthread_mutex_lock(&line->mutex);
-    is_over = pending->stage == HALO_PENDING_SAID;
-    if (is_over)
-        unsay(pending);
-    else
-        pending->stage = HALO_PENDING_ENDS;
+    is_over = pending->stage != HALO_PENDING_ENDS;
     pthread_mutex_unlock(&line->mutex);
     if (is_over)
         return true;
@@ -167,6 +167,8 @@ void halo__kept_end(struct halo_calls *calls)
 {
     struct halo_pending *pending = calls->kept, *next;
 
+    if (pending)
+        end_all(calls);
     calls->kept = NULL;
     for (; pending; pending = next) {
         next = pending->next;

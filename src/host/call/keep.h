@@ -26,7 +26,7 @@ struct halo_pending {
     enum {
         HALO_PENDING_HELD,
         HALO_PENDING_SAID,   /* its answer is on the line */
-        HALO_PENDING_ENDS,   /* `gone` is being called */
+        HALO_PENDING_ENDS,   /* its guest has ended: `gone` is to be called, or being called */
         HALO_PENDING_LET_GO, /* and it was ended meanwhile */
         HALO_PENDING_GONE,   /* whoever ends it frees it */
     } stage;                 /* with the line's mutex */
