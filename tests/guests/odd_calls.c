@@ -154,6 +154,15 @@ static void inside(void)
                      : "rcx", "memory"); /* the sysretq */
 }
 
+/* A null function pointer, behind a sound call: rcx still has where that came back to. */
+static void null_call(void)
+{
+    __asm__ volatile("syscall\n\t xor %%eax, %%eax\n\t call *%%rax"
+                     :
+                     : "a"(39ull)
+                     : "rcx", "r11", "memory");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -171,6 +180,7 @@ int main(int argc, char **argv)
         {"sysenter", sysenter},
         {"vsyscall", vsyscall},
         {"inside", inside},
+        {"null-call", null_call},
     };
 
     for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {

@@ -340,7 +340,8 @@ static void dead(struct halo_exit *exit, const char *why, uint64_t number)
 
 /*
  * Whether a fault is a system call's: an invalid opcode, or, on a software KVM, a jump to LSTAR,
- * which is 0, with rcx the address behind the instruction.
+ * which is 0, with rcx the address behind the instruction. A guest that has code for its calls has
+ * LSTAR set: then a jump to 0 is a null pointer's, and rcx is left from its last call.
  */
 static bool is_system_call(const struct halo_machine *machine, struct halo_fault *fault,
                            const struct kvm_regs *regs)
@@ -348,8 +349,10 @@ static bool is_system_call(const struct halo_machine *machine, struct halo_fault
     const uint64_t at = fault->vector == 6 ? fault->rip : regs->rcx - 2;
     unsigned char bytes[2];
 
-    if ((fault->vector != 6 && (fault->vector != 14 || fault->rip != 0)) || at < HALO_RAM_BASE ||
-        at - HALO_RAM_BASE > machine->ram.len - sizeof(bytes))
+    if (fault->vector != 6 &&
+        (fault->vector != 14 || fault->rip != 0 || machine->layout.syscall_entry))
+        return false;
+    if (at < HALO_RAM_BASE || at - HALO_RAM_BASE > machine->ram.len - sizeof(bytes))
         return false;
     halo_shm_copy_in(bytes, machine->ram.host + (at - HALO_RAM_BASE), sizeof(bytes));
     if (bytes[0] != 0x0f || bytes[1] != 0x05)
