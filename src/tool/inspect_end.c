@@ -39,6 +39,8 @@ static void say_page_fault(struct sentence *sentence, const struct inspected *in
                     "its stack overflowed: it touched 0x%llx, below its stack (more of it: "
                     "halo run --stack, or fewer calls inside each other)",
                     at);
+    else if (fault->address < NULL_PAGES && fault->error & FAULT_FETCHES)
+        inspect_say(sentence, "it called a function by a null pointer: it executed 0x%llx", at);
     else if (fault->address < NULL_PAGES)
         inspect_say(sentence, "it used a null pointer: it %s 0x%llx", what_it_did(fault->error),
                     at);
@@ -52,6 +54,12 @@ static void say_page_fault(struct sentence *sentence, const struct inspected *in
     else
         inspect_say(sentence, "it %s 0x%llx, where there is no memory", what_it_did(fault->error),
                     at);
+}
+
+/* It executed what is no code: who has called that is what can be told. */
+static bool is_astray(const struct halo_picture *picture)
+{
+    return picture->fault.vector == 14 && picture->fault.error & FAULT_FETCHES;
 }
 
 static void say_fault(struct sentence *sentence, const struct inspected *inspected)
@@ -68,7 +76,7 @@ static void say_fault(struct sentence *sentence, const struct inspected *inspect
         inspect_say(sentence, "%s", picture->words);
     else
         inspect_say(sentence, "its code faulted: %s", halo_fault_name(picture->fault.vector));
-    say_where(sentence, inspected, true);
+    say_where(sentence, inspected, !is_astray(picture));
     if (strncmp(inspected->places[0].function, "halo_", 5) == 0)
         inspect_say_place(sentence, inspected, false);
 }

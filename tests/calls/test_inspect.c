@@ -228,6 +228,19 @@ static void a_function_that_nobody_provides_any_more(void **state)
                "was restored");
 }
 
+/* --- Ten that were chosen afterwards -----------------------------------------------------------
+ */
+
+static void a_function_that_is_called_by_a_null_pointer(void **state)
+{
+    int code;
+
+    open_guest(state, ODD_CALLS, "null-call");
+    assert_int_equal(halo_run(box, 30 * SECONDS, &code), HALO_EFAULT);
+    dump(0);
+    expect_why("it called a function by a null pointer: it executed 0x0; it was in null_call at ");
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -252,6 +265,7 @@ int main(void)
         TEST(a_guest_that_was_not_begun),
         IN_TURNS(a_snapshot_says_what_its_guest_waits_for),
         IN_TURNS(a_function_that_nobody_provides_any_more),
+        RINGS(a_function_that_is_called_by_a_null_pointer),
     };
 
     return run_every_way("inspect", tests, sizeof(tests) / sizeof(tests[0]), begin, end);
