@@ -266,7 +266,7 @@ static struct halo_pictured_flow flow_of(const struct halo_sandbox *box,
         .count = flow->count,
         .bytes = flow->bytes,
         .blocked = flow->blocked,
-        .over = flow->over,
+        .over = flow->over || flow->at_end,
         .age_ns = first ? halo__machine_age(&box->machine, first->taken) : HALO_AGE_UNKNOWN};
 }
 

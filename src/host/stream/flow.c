@@ -86,6 +86,7 @@ void halo__flow_finish_read(struct halo_streams *streams, struct halo_stream *st
     struct halo_request *request = halo__flow_first(streams, &stream->in);
     const uint64_t room = halo__flow_room(request);
 
+    stream->in.at_end = len == 0 && (room > 0 || stream->in.at_end);
     stream->stats.bytes_in += len;
     halo__count(&streams->total.bytes_in, len);
     HALO_TRACE(streams->port->trace, READ, halo__stream_handle(streams, stream), len);

@@ -36,7 +36,8 @@ struct halo_flow {
     uint32_t count;
     uint64_t bytes;
     bool blocked; /* the end would have had to wait */
-    bool over;    /* in: the end was reached; out: the guest has ended it */
+    bool over;    /* in: its host's program has ended it; out: the guest has */
+    bool at_end;  /* in: the last read found the end; for whoever looks */
     /* Of a descriptor that has a helper: */
     struct halo_helper *helper; /* made when it is first needed */
     size_t have, from;          /* bytes that were read already, and where they begin */
