@@ -139,6 +139,42 @@ static void say_served(struct sentence *sentence, const struct halo_picture *pic
                     put_off->name);
 }
 
+/* A stream that the guest has read to its end. */
+static const struct halo_pictured_stream *ended_stream(const struct halo_picture *picture)
+{
+    for (uint32_t i = 0; i < picture->stream_count; i++) {
+        if (picture->streams[i].in.over)
+            return &picture->streams[i];
+    }
+    return NULL;
+}
+
+#define MANY_CALLS 10000u
+
+/* What it has done meanwhile, that may be why it comes to no end. */
+static void say_busy(struct sentence *sentence, const struct halo_picture *picture)
+{
+    const uint32_t count = picture->event_count;
+    const bool asks = count == HALO_LAST_EXITS &&
+                      picture->events[0].requests != picture->events[count - 1].requests;
+    const struct halo_pictured_stream *ended = ended_stream(picture);
+    char title[96];
+
+    if (picture->stats.system_calls >= MANY_CALLS)
+        inspect_say(sentence, "; it has made %llu system calls",
+                    (unsigned long long)picture->stats.system_calls);
+    if (picture->stats.system_calls >= MANY_CALLS && !asks)
+        inspect_say(sentence,
+                    ", with which its host had nothing to do (such as a wait for a lock that "
+                    "it holds itself, which ends at once and is made again)");
+    if (!asks)
+        return;
+    inspect_say(sentence, "; it asks its host again and again, %llu times in all",
+                (unsigned long long)picture->stats.requests);
+    if (ended)
+        inspect_say(sentence, ", and %s is at its end", inspect_title(ended, title));
+}
+
 static void say_waits(struct sentence *sentence, const struct inspected *inspected)
 {
     const struct halo_picture *picture = &inspected->picture;
@@ -179,6 +215,22 @@ static void say_waits(struct sentence *sentence, const struct inspected *inspect
     if (stream && picture->wake_ns)
         inspect_say(sentence, ", and for a time, of which %s are left",
                     inspect_age(picture->wake_ns, left));
+    if (!stream && !put_off)
+        say_busy(sentence, picture);
+}
+
+/* Nothing of its host's is under way. */
+static void say_uncalled(struct sentence *sentence, const struct halo_picture *picture)
+{
+    const unsigned long long calls = picture->stats.calls_out;
+
+    inspect_say(sentence, ": it serves %u function%s, and ", picture->export_count,
+                picture->export_count == 1 ? "" : "s");
+    if (calls == 0)
+        inspect_say(sentence, "its host has called none");
+    else
+        inspect_say(sentence, "of %llu call%s of its host's none is under way", calls,
+                    calls == 1 ? "" : "s");
 }
 
 static void say_serves(struct sentence *sentence, const struct halo_picture *picture)
@@ -201,8 +253,7 @@ static void say_serves(struct sentence *sentence, const struct halo_picture *pic
         inspect_say(sentence, "; %s(%s) goes out when its host next runs it (halo_wait)",
                     waiting->name, waiting->arguments);
     else
-        inspect_say(sentence, ": it serves %u functions, and its host has called none",
-                    picture->export_count);
+        say_uncalled(sentence, picture);
     if (stream && !sent) {
         inspect_say(sentence, "; meanwhile it waits ");
         say_stream(sentence, stream, others);
@@ -251,10 +302,15 @@ static void say_runs(struct sentence *sentence, const struct inspected *inspecte
         return;
     }
     inspect_say(sentence, "computes");
-    inspect_say_place(sentence, inspected, true);
+    /* In its own code: that of the library which it went through says less. */
+    inspect_say_place(sentence, inspected, inspect_own_frame(inspected) == 0);
+    if (picture->frame_count && !inspected->places[0].function[0] && picture->stats.system_calls &&
+        !inspect_range(picture, picture->frames[0].address))
+        inspect_say(sentence, ", in the middle of a system call,");
     inspect_say(sentence, " and waits for nobody");
     if (*inspect_age(left, text))
         inspect_say(sentence, "; it last left for its host %s ago", text);
+    say_busy(sentence, picture);
 }
 
 /* It has ended, and what it wrote is still on its way. */

@@ -17,6 +17,11 @@ void inspect_say_age(struct sentence *sentence, uint64_t age_ns);
 
 /* " in FUNCTION at FILE:LINE (0x...)": by a frame, or of the guest's own code behind its library's.
  */
+/* The number of its own frame, behind those of Halo's library; 0 where that is the first or
+ * unknown.
+ */
+uint32_t inspect_own_frame(const struct inspected *inspected);
+
 void inspect_say_place(struct sentence *sentence, const struct inspected *inspected,
                        bool is_at_once);
 

@@ -241,6 +241,52 @@ static void a_function_that_is_called_by_a_null_pointer(void **state)
     expect_why("it called a function by a null pointer: it executed 0x0; it was in null_call at ");
 }
 
+static void an_id_that_is_used_twice(void **state)
+{
+    int code;
+
+    open_guest(state, TROUBLE, "id-twice");
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_fd(pipes[0])), 0);
+    assert_int_equal(halo_run(box, 30 * SECONDS, &code), HALO_EPOISONED);
+    dump(0);
+    expect_why("it put a descriptor whose id is still in flight (DUPLICATE_ID; id 0,");
+}
+
+static void an_answer_to_a_call_that_never_was(void **state)
+{
+    run_into(state, "answer-nobody", HALO_EPOISONED);
+    expect_why("it sent its host what cannot be understood: an answer to no call (kind 2, answer; "
+               "0 bytes of payload, request 77)");
+}
+
+static void a_loop_at_the_end_of_its_input(void **state)
+{
+    const int none = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int code;
+
+    open_guest(state, TROUBLE, "read-at-end");
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_fd(none)), 0);
+    assert_int_equal(halo_run(box, SECONDS, &code), HALO_ETIMEDOUT);
+    close(none);
+    dump(0);
+    expect_why("it asks its host again and again, ");
+    expect_said(" times in all, and standard input is at its end");
+}
+
+static void a_call_that_is_over_is_not_forgotten(void **state)
+{
+    struct halo_future future;
+
+    serve_trace(state);
+    assert_int_equal(halo_call(box, &future, function("end", FN(HALO_VOID, HALO_STR)), 30 * SECONDS,
+                               halo_str("ask")),
+                     0);
+    halo_future_free(&future);
+    dump(0);
+    expect_why("it serves 3 functions, and of 1 call of its host's none is under way");
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -266,6 +312,10 @@ int main(void)
         IN_TURNS(a_snapshot_says_what_its_guest_waits_for),
         IN_TURNS(a_function_that_nobody_provides_any_more),
         RINGS(a_function_that_is_called_by_a_null_pointer),
+        RINGS(an_id_that_is_used_twice),
+        RINGS(an_answer_to_a_call_that_never_was),
+        RINGS(a_loop_at_the_end_of_its_input),
+        TEST(a_call_that_is_over_is_not_forgotten),
     };
 
     return run_every_way("inspect", tests, sizeof(tests) / sizeof(tests[0]), begin, end);

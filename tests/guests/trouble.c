@@ -336,6 +336,16 @@ static void post_short(void)
     post(halo_boot_page()->pool_base, 255);
 }
 
+/* An answer, where its host has called nothing. */
+static void answer_nobody(void)
+{
+    const struct halo_message answer = {.kind = HALO_KIND_ANSWER, .request = 77};
+
+    memcpy((void *)(uintptr_t)halo_boot_page()->pool_base, &answer, sizeof(answer));
+    descriptor_of(HALO_QUEUE_H2G, 0, halo_boot_page()->pool_base, sizeof(answer), 0, 0);
+    ring_doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_H2G, 0);
+}
+
 /* Bad messages in sound chains. */
 
 static void message(uint8_t kind, uint32_t length, uint32_t handle, uint32_t readable,
@@ -356,6 +366,16 @@ static void message(uint8_t kind, uint32_t length, uint32_t handle, uint32_t rea
 static void short_message(void)
 {
     message(HALO_KIND_STREAM_READ, 7, HALO_STDIN, 15, 64);
+}
+
+/* Two reads that wait, with one id. */
+static void id_twice(void)
+{
+    const uint64_t pool = halo_boot_page()->pool_base;
+
+    descriptor(3, pool + 8192, 64, 0, HALO_DESC_WRITE);
+    descriptor(2, pool, 16, 0, HALO_DESC_NEXT);
+    message(HALO_KIND_STREAM_READ, 8, HALO_STDIN, 16, 64);
 }
 
 static void no_room(void)
@@ -390,6 +410,19 @@ static void expect_error(uint32_t handle)
 static void bad_handle(void)
 {
     expect_error(1000000);
+}
+
+/* It takes the end for nothing yet, and asks again. */
+static void read_at_end(void)
+{
+    struct halo_future future;
+    static char room[64];
+
+    for (;;) {
+        if (halo_stream_read_start(&future, HALO_STDIN, room, sizeof(room)) == 0)
+            (void)halo_wait(&future);
+        halo_future_free(&future);
+    }
 }
 
 static void read_stdout(void)
@@ -442,12 +475,15 @@ static const struct mode modes[] = {
     {"post-code", post_code},
     {"post-boot", post_boot},
     {"post-short", post_short},
+    {"answer-nobody", answer_nobody},
     {"short-message", short_message},
+    {"id-twice", id_twice},
     {"no-room", no_room},
     {"wrong-length", wrong_length},
     {"unknown-kind", unknown_kind},
     {"bad-handle", bad_handle},
     {"read-stdout", read_stdout},
+    {"read-at-end", read_at_end},
     {"exit-7", exit_7},
 };
 
