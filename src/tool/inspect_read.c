@@ -157,7 +157,11 @@ bool inspect_read(struct inspected *inspected, int fd, bool is_socket)
                       snapshot[8] = {'H', 'A', 'L', 'O', 'S', 'N', 'A', 'P'};
     struct reading reading = {.to = inspected, .fd = fd, .until = is_socket ? now() + PEER_NS : 0};
     unsigned char bytes[HALO_DUMP_HEAD_LEN];
+    struct stat st;
 
+    if (!is_socket && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+        return wrong(&reading, "the file is empty: its guest goes on, or has ended by itself, and "
+                               "its exit code is what it says (134: it aborted)");
     if (!take(&reading, bytes, sizeof(bytes)))
         return false;
     if (memcmp(bytes, snapshot, sizeof(snapshot)) == 0 && !is_socket)

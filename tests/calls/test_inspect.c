@@ -274,6 +274,16 @@ static void a_loop_at_the_end_of_its_input(void **state)
     expect_said(" times in all, and standard input is at its end");
 }
 
+static void a_system_call_again_and_again(void **state)
+{
+    int code;
+
+    open_guest(state, ODD_CALLS, "for-ever");
+    assert_int_equal(halo_run(box, 2 * SECONDS, &code), HALO_ETIMEDOUT);
+    dump(0);
+    expect_why("system calls, with which its host had nothing to do");
+}
+
 static void a_call_that_is_over_is_not_forgotten(void **state)
 {
     struct halo_future future;
@@ -315,6 +325,7 @@ int main(void)
         RINGS(an_id_that_is_used_twice),
         RINGS(an_answer_to_a_call_that_never_was),
         RINGS(a_loop_at_the_end_of_its_input),
+        RINGS(a_system_call_again_and_again),
         TEST(a_call_that_is_over_is_not_forgotten),
     };
 

@@ -163,6 +163,15 @@ static void null_call(void)
                      : "rcx", "r11", "memory");
 }
 
+/* As a C library waits for a lock that nobody else holds. */
+static void for_ever(void)
+{
+    for (;;) {
+        __asm__ volatile("syscall" : : "a"(202ull) : "rcx", "r11", "memory");
+        ((struct halo_save *)(uintptr_t)halo_boot_page()->save)->calls++;
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -181,6 +190,7 @@ int main(int argc, char **argv)
         {"vsyscall", vsyscall},
         {"inside", inside},
         {"null-call", null_call},
+        {"for-ever", for_ever},
     };
 
     for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {
