@@ -357,8 +357,8 @@ struct halo_import {
 
 /*
  * Start a call. It goes out when the program next waits, flushes or ends, with all others that were
- * started until then. Strings and bytes of up to 256 bytes are copied; longer ones stay the
- * caller's and must not change until the answer has come.
+ * started until then. Strings and bytes of up to 256 bytes are copied; longer ones, and
+ * lists, stay the caller's and must not change until the answer has come.
  *
  * Returns 0, or HALO_ENAME, HALO_ETYPE where the host has no such function, or has it with another
  * signature; HALO_ECOUNT, HALO_ETYPE, HALO_EINVAL for arguments that are not the signature's;
