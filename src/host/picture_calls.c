@@ -15,7 +15,8 @@
 
 /* --- Arguments -------------------------------------------------------------------------------- */
 
-#define SHOWN 24u /* bytes of a text, or of bytes half as many */
+#define SHOWN 24u         /* bytes of a text, or of bytes half as many */
+#define SHOWN_ELEMENTS 4u /* of a list */
 
 /* Text of a bounded length, at its end. */
 struct line {
@@ -55,7 +56,7 @@ static void say_bytes(struct line *line, const struct halo_value *value)
     say(line, value->len > SHOWN / 2 ? "...> (%zu bytes)" : ">", value->len);
 }
 
-static void say_value(struct line *line, const struct halo_value *value)
+static void say_number(struct line *line, const struct halo_value *value)
 {
     switch (value->type) {
     case HALO_I32:
@@ -79,15 +80,43 @@ static void say_value(struct line *line, const struct halo_value *value)
     case HALO_BOOL:
         say(line, value->boolean ? "true" : "false");
         break;
-    case HALO_STR:
-        say_text(line, value);
-        break;
-    case HALO_BYTES:
-        say_bytes(line, value);
+    case HALO_HANDLE:
+        say(line, "handle 0x%" PRIx64, value->handle.number);
         break;
     default:
         say(line, "null");
     }
+}
+
+static void say_list(struct line *line, const struct halo_value *list)
+{
+    const size_t len = halo_element_len(list->type), count = halo_count(list);
+
+    say(line, "[");
+    for (size_t i = 0; i < count && i < SHOWN_ELEMENTS; i++) {
+        struct halo_value element = {.type = (enum halo_type)(list->type & ~(unsigned)HALO_LIST)};
+
+        memcpy(&element.u64, (const unsigned char *)list->bytes + i * len, len);
+        if (i > 0)
+            say(line, ", ");
+        say_number(line, &element);
+    }
+    if (count > SHOWN_ELEMENTS)
+        say(line, ", ...] (%zu elements)", count);
+    else
+        say(line, "]");
+}
+
+static void say_value(struct line *line, const struct halo_value *value)
+{
+    if (halo_is_list(value->type))
+        say_list(line, value);
+    else if (value->type == HALO_STR)
+        say_text(line, value);
+    else if (value->type == HALO_BYTES)
+        say_bytes(line, value);
+    else
+        say_number(line, value);
 }
 
 static void say_arguments(struct halo_pictured_call *to, const struct halo_value *args,

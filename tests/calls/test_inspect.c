@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "inspect_box.h"
+#include <halo/handle.h>
 
 /* --- The ten ---------------------------------------------------------------------------------- */
 
@@ -107,6 +108,67 @@ static void a_function_of_the_hosts_that_does_not_return(void **state)
     expect_why("is in the middle of end(\"ask\"), which its host has called");
     expect_said("waits for look(), a function of its host's that it has called and that has not "
                 "returned for ");
+}
+
+/* Whatever a call has: lists by their first elements, and handles. */
+static void provide_and_serve(void **state, const char *file, const char *name,
+                              const struct halo_signature *signature)
+{
+    open_guest(state, file, NULL);
+    if (halo_provide(box, name, signature, dump_inside, NULL) ||
+        halo_serve_begin(box, 30 * SECONDS))
+        fail_msg("%s", halo_errmsg(box));
+}
+
+static void call_into_dump(int callee, const struct halo_value *args, size_t count)
+{
+    struct halo_future future;
+
+    (void)halo_call_start(box, &future, callee, args, count);
+    (void)halo_wait(&future, 30 * SECONDS); /* the function has no result: an error of its call's */
+    halo_future_free(&future);
+}
+
+static void a_list_is_shown_by_its_first_elements(void **state)
+{
+    static const struct halo_signature same =
+        HALO_FN(HALO_LIST | HALO_F64 | HALO_MAYBE, HALO_LIST | HALO_F64 | HALO_MAYBE);
+    static const double numbers[] = {1.5, -2, 3, 4, 5};
+    const struct halo_value lists[] = {halo_f64s(numbers, 5), halo_f64s(numbers, 2),
+                                       halo_f64s(NULL, 0), halo_null()};
+    static const char *const shown[] = {"[1.5, -2, 3, 4, ...] (5 elements)", "[1.5, -2]", "[]",
+                                        "null"};
+    char words[128];
+
+    provide_and_serve(state, LISTS, "back.f64", &same);
+    for (size_t i = 0; i < 4; i++) {
+        call_into_dump(function("pass.f64", same), &lists[i], 1);
+        (void)snprintf(words, sizeof(words), "in the middle of pass.f64(%s), which", shown[i]);
+        assert_int_equal(inspect("-w"), 0);
+        expect_said(words);
+        (void)snprintf(words, sizeof(words), "waits for back.f64(%s), a function", shown[i]);
+        expect_said(words);
+    }
+}
+
+static void a_handle_is_shown_as_one(void **state)
+{
+    static const struct halo_signature other =
+        HALO_FN(HALO_HANDLE, HALO_HANDLE | HALO_MAYBE, HALO_STR);
+    static const struct halo_handle_kind things = {"thing", NULL};
+    static int thing;
+    struct halo_value args[] = {halo_null(), halo_str("x")};
+    struct halo_handle handle;
+    char words[128];
+
+    provide_and_serve(state, HANDLES, "host.other", &other);
+    assert_int_equal(halo_handle_create(box, &things, &thing, &handle), 0);
+    args[0] = halo_handle_value(handle);
+    call_into_dump(function("other", other), args, 2);
+    (void)snprintf(words, sizeof(words), "waits for host.other(handle 0x%llx, \"x\"), a function",
+                   (unsigned long long)handle.number);
+    assert_int_equal(inspect("-w"), 0);
+    expect_said(words);
 }
 
 /* --- More of them ----------------------------------------------------------------------------- */
@@ -310,6 +372,8 @@ int main(void)
         RINGS(a_message_of_a_kind_that_there_is_not),
         RINGS(a_wait_for_what_was_not_asked),
         TEST(a_function_of_the_hosts_that_does_not_return),
+        TEST(a_list_is_shown_by_its_first_elements),
+        TEST(a_handle_is_shown_as_one),
         RINGS(a_call_of_the_hosts_that_does_not_end),
         TEST(a_guest_that_serves_is_called_by_nobody),
         RINGS(a_stream_that_the_hosts_own_program_is_to_write),
