@@ -113,7 +113,12 @@ static int connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct timeval patience = {.tv_sec = INSPECT_ENTRY_S};
 
+    /* A host that takes no connections, and has as many waiting as there may be, lets others wait.
+     */
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     errno = strlen(path) < sizeof(address.sun_path) ? errno : ENAMETOOLONG;
     if (fd < 0 || strlen(path) >= sizeof(address.sun_path))
         return -1;
@@ -204,7 +209,8 @@ static int inspect(const struct inspect_options *options)
     inspected->all = options->all;
     fd = open_it(options->path, &is_socket);
     if (fd < 0) {
-        fprintf(tool_err, "halo inspect: %s: %s\n", options->path, strerror(errno));
+        fprintf(tool_err, "halo inspect: %s: %s\n", options->path,
+                is_socket && errno == EAGAIN ? INSPECT_NO_ANSWER : strerror(errno));
         code = TOOL_EXIT_USAGE;
     }
     if (!code && !tool_confine_reader())

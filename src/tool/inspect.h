@@ -21,6 +21,10 @@
 #include "tool.h"
 
 #define INSPECT_WHY_MAX 2048u
+#define INSPECT_ENTRY_S 5 /* for whoever listens at a socket to have a place for us, */
+#define INSPECT_PEER_S 15 /* and to answer */
+#define INSPECT_NO_ANSWER \
+    "its host does not answer: it is inside of a function of its own, which has not returned"
 
 struct inspected {
     struct halo_picture picture;

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PEER_NS 15000000000ll /* for whoever answers at a socket */
+#define PEER_NS (INSPECT_PEER_S * 1000000000ll)
 
 struct reading {
     struct inspected *to;
@@ -57,8 +57,7 @@ static bool take(struct reading *reading, void *to, size_t len)
         ssize_t n;
 
         if (!await(reading))
-            return wrong(reading, "its host does not answer: it is inside of a function of its "
-                                  "own, which has not returned");
+            return wrong(reading, INSPECT_NO_ANSWER);
         n = read(reading->fd, at, len);
         if (n < 0 && errno == EINTR)
             continue;

@@ -100,6 +100,30 @@ static void who_does_not_take_the_answer_holds_nobody_up(void **state)
     assert_int_equal(halo_run(box, SECONDS / 5, &code), HALO_ETIMEDOUT);
 }
 
+/* It has as many connections waiting as there may be, and takes none. It has no guest: once. */
+static void a_host_that_takes_no_connection_is_not_waited_for_for_ever(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const int busy = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int clients[2];
+
+    (void)state;
+    assert_int_equal(unlink(path), 0);
+    strcpy(address.sun_path, path);
+    assert_int_equal(bind(busy, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(busy, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        clients[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        assert_int_equal(connect(clients[i], (const struct sockaddr *)&address, sizeof(address)),
+                         -i); /* the second finds no place */
+    }
+    assert_int_equal(inspect(""), 2);
+    expect_said("its host does not answer");
+    close(clients[0]);
+    close(clients[1]);
+    close(busy);
+}
+
 /* Behind its deadline, and a guest that does not come back. */
 static void dump_late(struct halo_call *call, const struct halo_value *args, void *context)
 {
@@ -266,6 +290,8 @@ int main(void)
     static const struct way_test tests[] = {
         RINGS(a_guest_that_waits_is_asked_meanwhile),
         IN_TURNS(who_does_not_take_the_answer_holds_nobody_up),
+        WAY_TEST(a_host_that_takes_no_connection_is_not_waited_for_for_ever,
+                 WAY_PLAIN | WAY_STACKS | WAY_THREADED | HALO_BACKEND_KVM),
         TEST(a_dump_inside_of_a_call_takes_no_deadline_away),
         IN_TURNS(rings_calls_and_streams_are_shown),
         IN_TURNS(rings_are_drawn),
