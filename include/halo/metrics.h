@@ -84,7 +84,7 @@ void halo_metrics_add(struct halo_metrics *sum, const struct halo_metrics *metri
 int halo_measure(struct halo_sandbox *box, bool measures);
 
 /* Numbers, and the value of their label `sandbox`: any bytes of UTF-8, up to HALO_METRICS_NAME_MAX
- * of them; NULL for none, as a sum has. */
+ * of them, and none of its characters by half; NULL for none, as a sum has. */
 struct halo_named_metrics {
     const char *name;
     const struct halo_metrics *metrics; /* all of it, as this header has it */
@@ -96,7 +96,8 @@ struct halo_named_metrics {
 /*
  * Write them as OpenMetrics text: each name once, with all sandboxes, and at the end "# EOF". As
  * snprintf: at most `size` bytes, with a zero byte at the end where that is not 0, and returns how
- * many all of them are, without it. A name that is longer is cut. Any thread.
+ * many all of them are, without it. A name that is longer is cut, and
+ * a byte in it that is no UTF-8 becomes '?': the format has none. Any thread.
  *
  * The media type is "application/openmetrics-text; version=1.0.0; charset=utf-8".
  */

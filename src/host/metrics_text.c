@@ -96,16 +96,47 @@ __attribute__((format(printf, 2, 3))) static void print(struct text *text, const
         put(text, line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1);
 }
 
-/* A label's value: a backslash, a quote and the end of a line have to be escaped. */
+/* Bytes of the character that begins here, as UTF-8 has it; 0 where there is none. */
+static size_t character_len(const char *text, size_t left)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    const size_t len = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+
+    if (len == 1)
+        return 1;
+    if (at[0] < 0xc2 || at[0] > 0xf4 || len > left)
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        if (at[i] >> 6 != 2)
+            return 0;
+    }
+    /* Longer than it has to be, half of a pair of UTF-16's, or above all characters. */
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0;
+    return len;
+}
+
+/*
+ * A label's value: a backslash, a quote and the end of a line have to be escaped. A byte that is no
+ * UTF-8 would cost its reader all of the text: it becomes '?'. No character is cut in two.
+ */
 static void put_name(struct text *text, const char *name)
 {
-    for (size_t i = 0; i < HALO_METRICS_NAME_MAX && name[i]; i++) {
+    const size_t all = strnlen(name, HALO_METRICS_NAME_MAX + 3);
+
+    for (size_t i = 0, len; i < all; i += len) {
+        const size_t known = character_len(&name[i], all - i);
+
+        len = known ? known : 1;
+        if (i + len > HALO_METRICS_NAME_MAX)
+            break;
         if (name[i] == '\n')
             put(text, "\\n", 2);
         else if (name[i] == '\\' || name[i] == '"')
             put(text, (const char[]){'\\', name[i]}, 2);
         else
-            put(text, &name[i], 1);
+            put(text, known ? &name[i] : "?", len);
     }
 }
 

@@ -195,6 +195,41 @@ static void text_is_cut_where_its_room_ends(void **state)
     assert_int_equal(halo_metrics_text(NULL, 0, named, 2), len);
 }
 
+static void expect_label(const char *name, const char *label)
+{
+    const struct halo_named_metrics named = {name, &metrics};
+    static char whole[HALO_METRICS_LEN(1)];
+    char line[2 * HALO_METRICS_NAME_MAX];
+
+    assert_true(halo_metrics_text(whole, sizeof(whole), &named, 1) < sizeof(whole));
+    (void)snprintf(line, sizeof(line), "\nhalo_calls_total{sandbox=\"%s\"} ", label);
+    assert_non_null(strstr(whole, line));
+}
+
+/* One that is not would cost its reader the numbers of all others. */
+static void a_label_is_utf8_whatever_the_name_is(void **state)
+{
+    char name[HALO_METRICS_NAME_MAX + 8], label[HALO_METRICS_NAME_MAX + 1];
+
+    (void)state;
+    memset(&metrics, 0, sizeof(metrics));
+    expect_label("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf",
+                 "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf");
+    expect_label("a\xff"
+                 "b\x80\xc3",
+                 "a?b??");
+    expect_label("\xc0\xaf|\xe0\x80\xaf|\xf0\x80\x80\xaf", "??|???|????"); /* too long */
+    expect_label("\xed\xa0\x80|\xf4\x90\x80\x80|\xf5", "???|????|?");
+    expect_label("\xe2\x82\"\xe2\n", "??\\\"?\\n");
+    for (size_t len = HALO_METRICS_NAME_MAX - 4; len <= HALO_METRICS_NAME_MAX; len++) {
+        memset(name, 'a', len);
+        strcpy(name + len, "\xf0\x9f\x98\x80");
+        memcpy(label, name, HALO_METRICS_NAME_MAX);
+        label[len + 4 <= HALO_METRICS_NAME_MAX ? HALO_METRICS_NAME_MAX : len] = '\0';
+        expect_label(name, label);
+    }
+}
+
 /* The longest of everything still has room. */
 static void the_room_for_text_is_always_enough(void **state)
 {
@@ -258,6 +293,7 @@ int main(int argc, char **argv)
         TEST(earlier_and_later_callers_have_their_own_size),
         TEST(sums_are_of_all),
         TEST(text_is_cut_where_its_room_ends),
+        TEST(a_label_is_utf8_whatever_the_name_is),
         TEST(the_room_for_text_is_always_enough),
         TEST(another_thread_may_read_them),
     };
