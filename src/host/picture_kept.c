@@ -111,7 +111,9 @@ static bool take_streams(const struct halo_snapshot *snapshot, struct halo_pictu
             .is_awaited = true,
             .in = {from->in.count, from->in.bytes, false, from->in.over, HALO_AGE_UNKNOWN},
             .out = {from->out.count, from->out.bytes, false, from->out.over, HALO_AGE_UNKNOWN}};
-        memcpy(to->name, from->name, sizeof(to->name));
+        for (size_t k = 0; k < HALO_STREAM_NAME_MAX && from->name[k]; k++) /* RES-07 */
+            to->name[k] =
+                (char)(from->name[k] >= ' ' && from->name[k] <= '~' ? from->name[k] : '?');
         picture->stream_count++;
     }
     return true;

@@ -275,6 +275,23 @@ static void a_snapshot_says_what_its_guest_waits_for(void **state)
     expect_said("to read from standard input, which nobody has connected since the snapshot");
 }
 
+/* RES-07: a stream's name is anybody's choice, and a snapshot may come from anywhere. */
+static void names_in_a_snapshot_are_fit_for_a_terminal(void **state)
+{
+    struct halo_snapshot *snapshot;
+
+    open_guest(state, CAT, NULL);
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_host()), 0);
+    assert_int_equal(halo_offer(box, "a\033[2Jb\x9b", halo_end_host(), HALO_IN, NULL), 0);
+    assert_int_equal(halo_serve_begin(box, 30 * SECONDS), HALO_EDEADLOCK);
+    assert_int_equal(halo_snapshot(box, &snapshot), 0);
+    assert_int_equal(halo_snapshot_save(snapshot, path), 0);
+    halo_snapshot_free(snapshot);
+    assert_int_equal(inspect(""), 0);
+    expect_said(" stream 'a?[2Jb?': ");
+    assert_null(strchr(said, '\033'));
+}
+
 static void a_function_that_nobody_provides_any_more(void **state)
 {
     const struct halo_options options = way_options(state);
@@ -384,6 +401,7 @@ int main(void)
         TEST(a_guest_that_ended_by_itself),
         TEST(a_guest_that_was_not_begun),
         IN_TURNS(a_snapshot_says_what_its_guest_waits_for),
+        IN_TURNS(names_in_a_snapshot_are_fit_for_a_terminal),
         IN_TURNS(a_function_that_nobody_provides_any_more),
         RINGS(a_function_that_is_called_by_a_null_pointer),
         RINGS(an_id_that_is_used_twice),
