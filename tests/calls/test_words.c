@@ -214,6 +214,15 @@ static void what_cannot_be_provided_or_looked_up_is_told(void **state)
           start(function("echo.i64", FN(HALO_I64, HALO_I64)), NULL, 1));
 }
 
+/* RES-07: names are anybody's choice, a restored guest's, too; those in UTF-8 stay. */
+static void words_are_fit_for_a_terminal_whatever_the_names_are(void **state)
+{
+    (void)state;
+    assert_begins(
+        halo_lookup(box, "a\033[2J\n\x7f\x9b|\xc2\x9b|\xc3\x9b\xe2\x9b\x94", &FN(HALO_VOID)),
+        HALO_ENAME, "a?[2J???|\xc2?|\xc3\x9b\xe2\x9b\x94: the guest exports no such");
+}
+
 static void what_cannot_be_opened_is_told(void **state)
 {
     const char *const no_text[] = {"name", NULL};
@@ -389,6 +398,7 @@ int main(int argc, char **argv)
         TEST(a_time_limit_tells_where_the_guest_is),
         TEST(a_hosts_function_is_told_what_it_does_wrong),
         TEST(what_cannot_be_provided_or_looked_up_is_told),
+        TEST(words_are_fit_for_a_terminal_whatever_the_names_are),
         TEST(what_cannot_be_opened_is_told),
         RINGS(what_is_no_end_of_a_stream_is_told),
         RINGS(what_is_no_stream_of_the_hosts_is_told),
