@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "inspect_box.h"
 #include <halo/handle.h>
+#include <pthread.h>
 
 /* --- The ten ---------------------------------------------------------------------------------- */
 
@@ -169,6 +170,30 @@ static void a_handle_is_shown_as_one(void **state)
                    (unsigned long long)handle.number);
     assert_int_equal(inspect("-w"), 0);
     expect_said(words);
+}
+
+static void *interrupt_soon(void *unused)
+{
+    (void)unused;
+    usleep(20000);
+    (void)halo_interrupt(box);
+    return NULL;
+}
+
+/* As often as somebody looks at it while it runs. */
+static void a_guest_that_was_interrupted_often_computes(void **state)
+{
+    pthread_t thread;
+    int code;
+
+    open_guest(state, TROUBLE, "loop");
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, NULL), 0);
+        assert_int_equal(halo_run(box, 30 * SECONDS, &code), HALO_EINTERRUPTED);
+        (void)pthread_join(thread, NULL);
+    }
+    dump(0);
+    expect_why("The guest computes in loop at ");
 }
 
 /* --- More of them ----------------------------------------------------------------------------- */
@@ -389,6 +414,7 @@ int main(void)
         RINGS(a_message_of_a_kind_that_there_is_not),
         RINGS(a_wait_for_what_was_not_asked),
         TEST(a_function_of_the_hosts_that_does_not_return),
+        IN_TURNS(a_guest_that_was_interrupted_often_computes),
         TEST(a_list_is_shown_by_its_first_elements),
         TEST(a_handle_is_shown_as_one),
         RINGS(a_call_of_the_hosts_that_does_not_end),
