@@ -13,7 +13,7 @@
  *
  * halo_turn never waits and never runs a guest; workers do. Each sandbox keeps to one worker from
  * its attaching on. A guest that waits for a descriptor or a time has none of the worker's time, so
- * that thousands may wait. Where several have something to do, the worker runs one for
+ * that a thousand and more may wait. Where several have something to do, the worker runs one for
  * HALO_QUANTUM_NS at a time, or until its call is answered, and then the next; those that needed
  * more than that share half of its time while others have calls: a guest that spins delays those of
  * its worker, and starves none. Functions that a sandbox provides are called on its worker, and
