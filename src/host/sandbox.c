@@ -171,7 +171,8 @@ int halo_open_fd(struct halo_sandbox **box, int fd, const struct halo_options *o
 
 void halo_close(struct halo_sandbox *box)
 {
-    if (!box)
+    /* An executor's worker may be inside of it. */
+    if (!box || (box->seat && !halo__owner_is_fork(&box->owner)))
         return;
     if (!halo__owner_is_fork(&box->owner)) /* where the thread is not */
         halo__runner_end(&box->loop.runner);

@@ -231,6 +231,7 @@ static void an_attached_sandbox_is_nobody_else_s(void **state)
                      HALO_EBUSY);
     assert_int_equal(halo_executor_attach(executor, boxes[0]), HALO_EBUSY);
     assert_int_equal(halo_executor_close(executor), HALO_EBUSY);
+    halo_close(boxes[0]); /* nor is it closed */
     submit(0, 0, echo_of, halo_str("0 of 0"), HALO_FOREVER);
     assert_int_equal(halo_executor_detach(boxes[0]), HALO_EBUSY);
     turn_until(1);
