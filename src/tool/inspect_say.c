@@ -12,7 +12,7 @@ void inspect_say(struct sentence *sentence, const char *format, ...)
     va_start(arguments, format);
     n = vsnprintf(sentence->text + sentence->len, left, format, arguments);
     va_end(arguments);
-    sentence->len += n > 0 && (size_t)n < left ? (size_t)n : left - 1;
+    sentence->len += n >= 0 && (size_t)n < left ? (size_t)n : left - 1;
 }
 
 void inspect_say_age(struct sentence *sentence, uint64_t age_ns)
