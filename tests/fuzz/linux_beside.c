@@ -214,6 +214,17 @@ static uint64_t time_of(uint8_t which, struct timespec *native_time)
     return spare;
 }
 
+/* Again where the fuzzer's own alarm has interrupted it. */
+#define UNDISTURBED(call_)                     \
+    __extension__({                            \
+        long result_;                          \
+                                               \
+        do                                     \
+            result_ = (call_);                 \
+        while (result_ < 0 && errno == EINTR); \
+        result_;                               \
+    })
+
 static void one_time_call(void)
 {
     const uint8_t what = pick() % 6, more = pick();
@@ -236,15 +247,16 @@ static void one_time_call(void)
         break;
     case 2:
         same("nanosleep", call(SYS_nanosleep, at, 0, 0, 0),
-             native(syscall(SYS_nanosleep, native_at, NULL)));
+             native(UNDISTURBED(syscall(SYS_nanosleep, native_at, NULL))));
         break;
     case 3: {
         const uint64_t is_absolute = more / 16 % 2;
 
         if (is_clock && clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)
             break; /* coarse ones cannot be slept by, which the table does not mind */
-        same("clock_nanosleep", call(SYS_clock_nanosleep, clock, is_absolute, at, 0),
-             native(syscall(SYS_clock_nanosleep, clock, is_absolute, native_at, NULL)));
+        same(
+            "clock_nanosleep", call(SYS_clock_nanosleep, clock, is_absolute, at, 0),
+            native(UNDISTURBED(syscall(SYS_clock_nanosleep, clock, is_absolute, native_at, NULL))));
         break;
     }
     case 4:

@@ -87,6 +87,7 @@ static void make(struct halo_fields *fields)
     functions->provided = calloc(2, sizeof(*functions->provided));
     functions->exported = functions->provided + 1;
     functions->count = functions->export_count = 1;
+    functions->greeted = true;
     strcpy(functions->provided[0].name, "one");
     strcpy(functions->exported[0].name, "two");
     functions->provided[0].signature = functions->exported[0].signature =
