@@ -29,11 +29,11 @@ static inline uint32_t halo__bucket(uint64_t value)
                               : HALO_BUCKETS - 1;
 }
 
-/* Of a value above 0. */
+/* Of a value below 2 to the power of 32. */
 static inline void halo__observe_few(struct halo_histogram *histogram, uint32_t value)
 {
     halo__count(&histogram->sum, value);
-    halo__count(&histogram->buckets[31 - (uint32_t)__builtin_clz(value)], 1);
+    halo__count(&histogram->buckets[31 - (uint32_t)__builtin_clz(value | 1)], 1);
 }
 
 static inline void halo__observe(struct halo_histogram *histogram, uint64_t value)

@@ -145,7 +145,8 @@ static int copy_args(struct halo_task *task, const struct halo_value *args, size
             return HALO_ESIZE;
         len += args[i].len + 1;
     }
-    memcpy(task->args, args, count * sizeof(*args));
+    if (count > 0) /* or there may be none */
+        memcpy(task->args, args, count * sizeof(*args));
     task->copies = to = len ? calloc(1, len) : NULL;
     if (len && !to)
         return HALO_ENOMEM;
