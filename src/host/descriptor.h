@@ -8,6 +8,7 @@
 #define HALO_SRC_DESCRIPTOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * Takes a descriptor that was just made, or -1, and returns one above 2 for the same thing, with
@@ -17,5 +18,8 @@ int halo__fd_high(int fd);
 
 /* Whether it has the mark. */
 bool halo__fd_is_marked(int fd);
+
+/* Write all of it to a caller's descriptor: NULL, or why that cannot be, in words. */
+const char *halo__fd_write(int fd, const void *bytes, size_t len);
 
 #endif

@@ -4,10 +4,10 @@
  * protections the guest has made of it; of memory only pages are read that there are.
  */
 #define _GNU_SOURCE
+#include "descriptor.h"
 #include "sandbox.h"
 #include "signals.h"
 #include <elf.h>
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/procfs.h>
@@ -115,20 +115,10 @@ static const unsigned char zeroes[16 * HALO_PAGE];
 
 static int put(const struct core *core, const void *bytes, size_t len)
 {
-    const unsigned char *from = bytes;
+    const char *why = halo__fd_write(core->fd, bytes, len);
 
-    while (len > 0) {
-        const ssize_t n = write(core->fd, from, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return halo__fail(&core->box->words, HALO_EIO, "the core file cannot be written: %s",
-                              n < 0 ? strerror(errno) : "nothing is taken");
-        from += n;
-        len -= (size_t)n;
-    }
-    return 0;
+    return why ? halo__fail(&core->box->words, HALO_EIO, "the core file cannot be written: %s", why)
+               : 0;
 }
 
 /* Bytes that are zero: a hole where there can be one. What is written last is none. */

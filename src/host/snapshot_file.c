@@ -67,19 +67,7 @@ static bool has_page(const struct halo_image *image, uint64_t page)
 
 static int write_all(int fd, const void *bytes, size_t len)
 {
-    const unsigned char *from = bytes;
-
-    while (len > 0) {
-        const ssize_t n = write(fd, from, len);
-
-        if (n < 0 && errno != EINTR)
-            return HALO_EFILE;
-        if (n > 0) {
-            from += n;
-            len -= (size_t)n;
-        }
-    }
-    return 0;
+    return halo__fd_write(fd, bytes, len) ? HALO_EFILE : 0;
 }
 
 /* Each run of pages, to a hash or, where that is NULL, to a descriptor. */

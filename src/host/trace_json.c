@@ -5,6 +5,7 @@
  * to its answer. A flow is only written where both its ends are there.
  */
 #include "trace_read.h"
+#include "../message/kind.h"
 #include <halo/abi.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -331,27 +332,6 @@ static void measure(struct json *json)
 
 /* --- Events ----------------------------------------------------------------------------------- */
 
-static const char *kind_name(uint64_t word)
-{
-    static const char *const names[] = {
-        [HALO_KIND_CALL] = "call",
-        [HALO_KIND_ANSWER] = "answer",
-        [HALO_KIND_ERROR] = "error",
-        [HALO_KIND_FETCH] = "fetch",
-        [HALO_KIND_STREAM_CANCEL] = "cancel",
-        [HALO_KIND_STREAM_READ] = "read",
-        [HALO_KIND_STREAM_WRITE] = "write",
-        [HALO_KIND_STREAM_CLOSE] = "close",
-        [HALO_KIND_HELLO] = "hello",
-        [HALO_KIND_STREAM_OPEN] = "open",
-        [HALO_KIND_STOP] = "stop",
-        [HALO_KIND_LOG] = "log",
-    };
-    const uint64_t kind = word & 0xff;
-
-    return kind < sizeof(names) / sizeof(names[0]) && names[kind] ? names[kind] : "message";
-}
-
 static const char *doorbell_name(uint64_t op)
 {
     static const char *const names[] = {"", "kick", "wait", "end", "panic", "push"};
@@ -374,7 +354,7 @@ static void print_title(struct json *json, const struct halo_event_seen *event)
         print(json, "restore");
         break;
     case HALO_EVENT_TAKE:
-        print(json, "%s #%u", kind_name(event->b), id);
+        print(json, "%s #%u", halo__kind_name((uint8_t)event->b), id);
         break;
     case HALO_EVENT_ANSWER:
         print(json, "%s #%u", event->a >> 16 == HALO_QUEUE_G2H ? "answered" : "message in", id);

@@ -1,11 +1,10 @@
 /* Begin, end and read a trace: see halo/trace.h. */
 #include "trace_read.h"
+#include "descriptor.h"
 #include "sandbox.h"
 #include "trace_judge.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static uint64_t counter(void)
 {
@@ -196,19 +195,10 @@ struct file {
 static int put(void *context, const char *bytes, size_t len)
 {
     const struct file *file = context;
+    const char *why = halo__fd_write(file->fd, bytes, len);
 
-    while (len > 0) {
-        const ssize_t n = write(file->fd, bytes, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return halo__fail(&file->box->words, HALO_EIO, "the trace cannot be written: %s",
-                              n < 0 ? strerror(errno) : "nothing is taken");
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
+    return why ? halo__fail(&file->box->words, HALO_EIO, "the trace cannot be written: %s", why)
+               : 0;
 }
 
 static const char *name_of(const void *context, bool is_guests, uint32_t index)

@@ -1,5 +1,6 @@
 /* Names of what a picture has. */
 #include "inspect.h"
+#include "../message/kind.h"
 #include <string.h>
 
 #define NAME(names, value) \
@@ -73,22 +74,7 @@ const char *inspect_end(const struct halo_pictured_stream *stream)
 
 const char *inspect_kind(uint8_t kind)
 {
-    static const char *const names[] = {
-        [HALO_KIND_CALL] = "call",
-        [HALO_KIND_ANSWER] = "answer",
-        [HALO_KIND_ERROR] = "error",
-        [HALO_KIND_FETCH] = "fetch",
-        [HALO_KIND_STREAM_CANCEL] = "cancel",
-        [HALO_KIND_STREAM_READ] = "read",
-        [HALO_KIND_STREAM_WRITE] = "write",
-        [HALO_KIND_STREAM_CLOSE] = "close",
-        [HALO_KIND_HELLO] = "hello",
-        [HALO_KIND_STREAM_OPEN] = "open",
-        [HALO_KIND_STOP] = "stop",
-        [HALO_KIND_LOG] = "log",
-    };
-
-    return kind == 0 ? "buffer" : NAME(names, kind);
+    return kind == 0 ? "buffer" : halo__kind_name(kind);
 }
 
 const char *inspect_call_place(uint32_t place)
