@@ -171,7 +171,9 @@ struct halo_options {
      *
      * A side that finds nothing looks on before it sleeps, for as long as that is seen to pay, and
      * poll_ns nanoseconds at most: 0 is HALO_POLL_DEFAULT, and HALO_POLL_NEVER not at all. Where
-     * the thread that opens the sandbox may use one processor only, neither side looks.
+     * the thread that opens the sandbox may use one processor only, neither side looks. Where the
+     * kernel leaves both sides on one processor, the guest is put on another one that it may use
+     * (sched_setaffinity, and back at once: which ones it may use stays as you have set it).
      */
     bool threaded;
     uint32_t poll_ns;

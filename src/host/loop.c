@@ -466,19 +466,31 @@ static int sleep_for_news(struct halo_loop *loop)
     int error = 0;
 
     if (!halo__port_arm(loop->port) && halo__runner_lie_down(&loop->runner)) {
-        if (!halo__port_arm(loop->port))
+        if (!halo__port_arm(loop->port)) {
             error = poll_for(loop, halo__poll_timeout(end_of_sleep(loop)));
+            halo__runner_keep_apart(&loop->runner);
+        }
         halo__runner_get_up(&loop->runner);
     }
     halo__port_disarm(loop->port);
     return error;
 }
 
+#define LONG_LOOK 8u /* times `most`: a processor that slept takes so long to begin */
+
 /* Look for news for a while (patience.h), and then sleep: 0, or an error. */
 static int await_news(struct halo_loop *loop, uint64_t now)
 {
     struct halo_patience *patience = &loop->runner.patience;
 
+    if (loop->runner.was_moved) {
+        /* A host that slept now would be woken where the runner is, again. */
+        *patience = (struct halo_patience){.most = patience->most * LONG_LOOK};
+        loop->runner.was_moved = false;
+        (void)halo__patience_look(patience, now, has_news, loop);
+        *patience = (struct halo_patience){.most = patience->most / LONG_LOOK};
+        return 0;
+    }
     if (patience->most && halo__patience_look(patience, now, has_news, loop))
         return 0;
     return sleep_for_news(loop);

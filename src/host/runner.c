@@ -16,16 +16,20 @@
 
 #define STACK_LEN (256u << 10)
 #define LOOKS 2000u /* of a runner for more to do, before it sleeps */
+#define TOGETHER 2u /* wake-ups on one processor, in a row, are no accident */
+#define REST_NS 1000000u
 
 static inline void relax(void)
 {
     __builtin_ia32_pause();
 }
 
-static void wake_host(const struct halo_runner *runner)
+static void wake_host(struct halo_runner *runner)
 {
     const uint64_t one = 1;
 
+    /* Relaxed: a number that is taken as it comes. */
+    __atomic_store_n(&runner->processor, sched_getcpu(), __ATOMIC_RELAXED);
     (void)!write(runner->poller->waker, &one, sizeof(one));
 }
 
@@ -142,6 +146,8 @@ int halo__runner_begin(struct halo_runner *runner, struct halo_machine *machine,
     runner->machine = machine;
     runner->poller = poller;
     runner->patience.most = halo__machine_ticks(machine, machine->poll_ns);
+    runner->processor = -1;
+    runner->rest = runner->patience.most ? halo__machine_ticks(machine, REST_NS) : 0;
     machine->stop.fd = halo__fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (machine->stop.fd < 0 || halo__poller_make_waker(poller) < 0)
         return halo__fail(machine->words, HALO_EHOST, "cannot make a descriptor for a thread: %s",
@@ -184,6 +190,44 @@ bool halo__runner_lie_down(struct halo_runner *runner)
 void halo__runner_get_up(struct halo_runner *runner)
 {
     __atomic_store_n(&runner->host_sleeps, 0, __ATOMIC_RELAXED); /* late, it is one wake too many */
+}
+
+/* The guest off this processor, and allowed on it as before: whether that may be (halo_confine),
+ * and there is another. */
+static bool move(const struct halo_runner *runner, int processor)
+{
+    struct halo_machine *machine = runner->machine;
+    const pid_t thread =
+        machine->backend->thread ? machine->backend->thread(machine) : machine->stop.thread;
+    cpu_set_t may, others;
+    bool moved;
+
+    if (thread <= 0 || sched_getaffinity(thread, sizeof(may), &may) < 0)
+        return false;
+    others = may;
+    CPU_CLR((size_t)processor, &others);
+    if (CPU_COUNT(&others) == 0)
+        return false;
+    moved = sched_setaffinity(thread, sizeof(others), &others) == 0;
+    return moved && sched_setaffinity(thread, sizeof(may), &may) == 0;
+}
+
+void halo__runner_keep_apart(struct halo_runner *runner)
+{
+    const int here = sched_getcpu();
+    uint64_t now;
+
+    if (!runner->rest || here < 0 ||
+        here != __atomic_load_n(&runner->processor, __ATOMIC_RELAXED)) {
+        runner->together = 0;
+        return;
+    }
+    now = __builtin_ia32_rdtsc();
+    if (++runner->together < TOGETHER || now - runner->moved < runner->rest)
+        return;
+    runner->together = 0;
+    runner->moved = now;
+    runner->was_moved = move(runner, here);
 }
 
 /* Until the guest has left, which was told to. */

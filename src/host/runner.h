@@ -30,6 +30,10 @@ struct halo_runner {
     bool has_guest;                /* it was told to run the guest, and the exit was not taken */
     struct halo_patience patience; /* of the host */
     uint64_t sleeps;               /* of the host */
+    uint32_t together;             /* so often in a row it woke where the runner was */
+    uint64_t moved;                /* the guest, to another processor, then: ticks */
+    uint64_t rest;                 /* and not again for so many; 0: not at all */
+    bool was_moved;                /* and the host has not looked for news since */
 
     /* Whoever has the machine. */
     int64_t deadline;
@@ -43,6 +47,7 @@ struct halo_runner {
     /* Both threads', by the functions of runner.c alone; a line of their own. */
     _Alignas(64) uint32_t whose; /* the machine is: */
     uint32_t runner_sleeps, host_sleeps;
+    int processor; /* where the runner was when it last woke the host */
 };
 
 /* Make the thread: 0, or HALO_EHOST with words. Nothing is to be freed then. */
@@ -71,5 +76,14 @@ int halo__runner_take(struct halo_runner *runner, struct halo_exit *exit);
  */
 bool halo__runner_lie_down(struct halo_runner *runner);
 void halo__runner_get_up(struct halo_runner *runner);
+
+/*
+ * The host has slept. A kernel may wake it on the runner's processor and leave both there while
+ * another one has nothing to do: each then sleeps while the other works, so that neither is seen as
+ * waiting for its turn. Where that was so twice in a row what executes the guest (this thread, or
+ * its process, on whose processor the runner is woken) is put on another one of those that it may
+ * use, at most once in a millisecond; which ones it may use is as before.
+ */
+void halo__runner_keep_apart(struct halo_runner *runner);
 
 #endif

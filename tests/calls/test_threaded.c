@@ -4,10 +4,12 @@
  */
 #define _GNU_SOURCE
 #include "functions.h"
+#include "../host/guest_process.h"
 #include <halo/inside.h>
 #include <halo/snapshot.h>
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -252,6 +254,64 @@ static void the_thread_ends_with_it_and_takes_no_signals(void **state)
     assert_int_equal(threads(), before);
 }
 
+/* What runs the guest's code: a process, or of the threads that are not this one the one that the
+ * kernel has not made. */
+static pid_t guest_thread(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    const struct dirent *entry;
+    pid_t found = process_guest_of(getpid());
+
+    assert_non_null(dir);
+    while (found <= 0 && (entry = readdir(dir))) {
+        char path[300], name[8] = "";
+        FILE *file;
+
+        if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid())
+            continue;
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+        file = fopen(path, "r");
+        assert_non_null(file);
+        if (fgets(name, sizeof(name), file) && strncmp(name, "kvm-", 4) != 0)
+            found = atoi(entry->d_name);
+        (void)fclose(file);
+    }
+    closedir(dir);
+    assert_true(found > 0);
+    return found;
+}
+
+/* Where both stood on one processor the kernel may leave them; whatever is done about it, the
+ * thread may go where it might before. */
+static void its_thread_may_use_the_processors_that_it_might_before(void **state)
+{
+    cpu_set_t all, one, now;
+    pid_t thread;
+
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+    if (CPU_COUNT(&all) < 2)
+        skip();
+    open_with(state, 0);
+    thread = guest_thread();
+    CPU_ZERO(&one);
+    for (size_t i = 0; CPU_COUNT(&one) == 0; i++) {
+        if (CPU_ISSET(i, &all))
+            CPU_SET(i, &one);
+    }
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+        assert_int_equal(sched_setaffinity(thread, sizeof(one), &one), 0);
+        call_both_ways(3);
+        assert_int_equal(sched_setaffinity(thread, sizeof(all), &all), 0);
+        if (i % 2 == 0)
+            assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+        call_both_ways(30);
+        assert_int_equal(sched_getaffinity(thread, sizeof(now), &now), 0);
+        assert_true(CPU_EQUAL(&now, &all));
+        assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+    }
+}
+
 /* A fork has no such thread, and closes what it has of the sandbox. */
 static void a_fork_closes_it(void **state)
 {
@@ -319,6 +379,7 @@ int main(int argc, char **argv)
         THREADED(it_is_closed_in_the_middle_of_its_code),
         THREADED(the_host_may_be_another_thread_each_time),
         THREADED(the_thread_ends_with_it_and_takes_no_signals),
+        THREADED(its_thread_may_use_the_processors_that_it_might_before),
         THREADED(a_fork_closes_it),
         THREADED(it_ends_well_and_badly),
         STACKS(stacks_have_no_threads),

@@ -135,6 +135,8 @@ struct halo_backend {
      * machine's protections are others than before. False where it cannot be brought there.
      */
     bool (*restart)(struct halo_machine *machine, bool protects);
+    /* The thread that executes the guest's code, or 0: it is not there. NULL: whoever calls run. */
+    int (*thread)(struct halo_machine *machine);
     /* Whether a guest that waits can go on; NULL: what happens elsewhere does not end it. */
     bool (*is_there)(struct halo_machine *machine);
     /* False where it cannot be told that its guest touches no memory any more. */

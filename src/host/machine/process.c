@@ -349,6 +349,15 @@ static uint64_t process_where(struct halo_machine *machine)
     return state->where;
 }
 
+/* Its process's number is that process's for as long as it lives. */
+static int process_thread(struct halo_machine *machine)
+{
+    const struct process_state *state = machine->state;
+    const int child = state->keeper->child;
+
+    return poll(&(struct pollfd){.fd = state->pidfd, .events = POLLIN}, 1, 0) == 0 ? child : 0;
+}
+
 /* The kernel's clock of a process has a number of its own (clock_getcpuclockid). */
 static int64_t process_cpu(struct halo_machine *machine)
 {
@@ -358,8 +367,7 @@ static int64_t process_cpu(struct halo_machine *machine)
 
     if (!state->keeper->child || clock_gettime(clock, &time) < 0)
         return -1;
-    /* The number is that process's for as long as it lives. */
-    if (poll(&(struct pollfd){.fd = state->pidfd, .events = POLLIN}, 1, 0) != 0)
+    if (!process_thread(machine))
         return -1;
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
@@ -376,6 +384,7 @@ const struct halo_backend halo__process = {
     .run = process_run,
     .where = process_where,
     .cpu = process_cpu,
+    .thread = process_thread,
     .look = halo__process_look,
     .protect = process_protect,
     .restart = process_restart,
