@@ -56,7 +56,8 @@ struct halo_handle_kind {
     const char *name; /* for words: "cursor" */
     /*
      * Called once for each handle, when it ends: by halo_handle_free, halo_restore or halo_close,
-     * on their thread. It must not use the sandbox. May be NULL.
+     * on their thread. It must not use the sandbox; of all handles at an end, a halo_handle_create
+     * inside of it is refused. May be NULL.
      */
     void (*release)(void *object);
 };
@@ -65,8 +66,8 @@ struct halo_handle_kind {
  * A handle of an object, which may be NULL, for this sandbox's guest. Any state but after a failed
  * halo_open; also inside of functions of the host's. Returns 0; HALO_EFULL where there are
  * handles_max already; HALO_EINVAL for a kind or name that is NULL; HALO_ENOMEM; HALO_EHOST where
- * the kernel gives no random bits; HALO_EBUSY, HALO_ESTATE in a fork. Then there is no handle, and
- * the object was not released.
+ * the kernel gives no random bits; HALO_EBUSY; HALO_ESTATE in a fork, or while halo_restore or
+ * halo_close end all handles. Then there is no handle, and the object was not released.
  */
 int halo_handle_create(struct halo_sandbox *box, const struct halo_handle_kind *kind, void *object,
                        struct halo_handle *handle);

@@ -434,6 +434,57 @@ static void all_objects_are_released_when_the_sandbox_is_closed(void **state)
     box = open_another(state);
 }
 
+/* An object that, as it is released, asks its sandbox for another handle, and whether it got it. */
+struct heir {
+    struct halo_sandbox *of;
+    int error;
+    uint32_t times;
+};
+
+static void release_heir(void *object);
+
+static const struct halo_handle_kind heirs = {"heir", release_heir};
+
+static void release_heir(void *object)
+{
+    struct heir *const heir = object;
+    struct halo_handle handle;
+
+    heir->times++;
+    heir->error = halo_handle_create(heir->of, &heirs, heir, &handle);
+    if (heir->error)
+        assert_int_equal(handle.number, 0);
+}
+
+/* Else they would have no end, or be of a guest that was not given them. */
+static void a_release_makes_no_handle_while_all_of_them_end(void **state)
+{
+    struct heir heir[20] = {{0}};
+    struct halo_snapshot *snapshot;
+    struct halo_handle handle;
+
+    if (halo_snapshot(box, &snapshot))
+        fail_msg("%s", halo_errmsg(box));
+    for (uint32_t turn = 1; turn <= 2; turn++) {
+        for (uint32_t i = 0; i < 20; i++) {
+            heir[i].of = box;
+            assert_int_equal(halo_handle_create(box, &heirs, &heir[i], &handle), 0);
+        }
+        if (turn == 1)
+            assert_int_equal(halo_restore(box, snapshot), 0);
+        else
+            halo_close(box);
+        for (uint32_t i = 0; i < 20; i++) {
+            assert_int_equal(heir[i].times, turn);
+            assert_int_equal(heir[i].error, HALO_ESTATE);
+        }
+        if (turn == 1)
+            assert_int_equal(halo_handle_count(box), 0);
+    }
+    halo_snapshot_free(snapshot);
+    box = open_another(state);
+}
+
 static void a_limit_of_handles_is_judged(void **state)
 {
     struct halo_options options = way_options(state);
@@ -494,6 +545,7 @@ int main(void)
         TEST(hnd_04_handles_end_with_a_restore),
         TEST(hnd_05_there_are_so_many_handles_and_no_more),
         TEST(all_objects_are_released_when_the_sandbox_is_closed),
+        TEST(a_release_makes_no_handle_while_all_of_them_end),
         TEST(a_limit_of_handles_is_judged),
         TEST(every_place_can_be_used),
         RINGS(rows_have_no_handles),

@@ -69,6 +69,9 @@ int halo__handle_create(struct halo_handles *handles, struct halo_words *words,
     handle->number = 0;
     if (!kind || !kind->name)
         return halo__fail(words, HALO_EINVAL, "a handle has a kind, and that a name: one is NULL");
+    if (handles->is_ending) /* it would be nobody's, or outlive what it was made for */
+        return halo__fail(words, HALO_ESTATE,
+                          "a %s: all handles are ending: a release makes no new ones", kind->name);
     if (handles->count == handles->max) /* HND-05 */
         return halo__fail(words, HALO_EFULL,
                           "a %s: there are %u handles already: free some, or raise handles_max",
@@ -144,10 +147,12 @@ int halo__handle_free(struct halo_handles *handles, struct halo_words *words,
 
 void halo__handles_end(struct halo_handles *handles)
 {
+    handles->is_ending = true;
     for (uint32_t i = 0; i < handles->size; i++) {
         if (handles->places[i].kind)
             release(handles, &handles->places[i]);
     }
+    handles->is_ending = false;
 }
 
 void halo__handles_drop(struct halo_handles *handles)

@@ -20,6 +20,7 @@ struct halo_handles {
     struct halo_place *places;
     uint32_t size, count, max; /* places that there are; handles; and most of them */
     uint32_t first_free;       /* 1 + its index, or 0 */
+    bool is_ending;            /* all of them, one by one: there is no new one meanwhile */
     bool any; /* a function that is provided has one as an argument: calls are judged for them */
 };
 
