@@ -20,8 +20,9 @@
 #define POSTS_MAX HALO_CALLS_MAX
 #define RING_MAX (2 * POSTS_MAX)
 _Static_assert(RING_MAX == 512, "the words below say so");
-#define CALL_LEN 4096u
-#define ANSWER_LEN 1024u /* longer results are not copied, but taken from where they lie */
+#define CALL_LEN 3968u
+#define ANSWER_LEN 1152u /* longer results are not copied, but taken from where they lie */
+_Static_assert(CALL_LEN + ANSWER_LEN == 5120, "as HALO_POOL_MIN has it");
 
 /* Two buffers of the pool. */
 struct post {
@@ -438,7 +439,9 @@ static void handle_payload(const struct incoming *in, unsigned char *bytes)
 
 /*
  * A message, not beyond its buffer: that was checked. Out of a post it is copied, since that goes
- * out again with the answer; memory that the post brought is this call's alone now.
+ * out again with the answer, which a function may give before it is done with its arguments; one
+ * with rows is answered when its function is, so that its columns stay where they are. Memory that
+ * the post brought is this call's alone now.
  */
 static void handle(const struct incoming *in)
 {
@@ -450,6 +453,10 @@ static void handle(const struct incoming *in)
         learn(in->post, sizeof(in->message) + (uint64_t)in->message.length);
         handle_payload(in, memory + sizeof(in->message));
         free(memory);
+        return;
+    }
+    if (in->message.flags & HALO_MESSAGE_ROWS && !(in->message.flags & HALO_MESSAGE_DEFERRED)) {
+        handle_payload(in, serve.posts[in->post].call + sizeof(in->message));
         return;
     }
     halo_shm_copy_in(bytes, halo_shm_share(serve.posts[in->post].call + sizeof(in->message)),
