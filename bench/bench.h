@@ -110,8 +110,9 @@ bool bench_two_cores(void);
 /* The two cores that are used, the idlest first; -1 for one that there is not. */
 const int *bench_cores(void);
 
-/* Stay on the core that was idlest from here on. */
+/* Stay on the core that was idlest from here on; or on both, this thread and what it makes. */
 void bench_stay(void);
+void bench_spread(void);
 
 /*
  * One sample of `body(rounds)`, which returns ns for one round and leaves nothing in flight, while

@@ -125,6 +125,18 @@ void bench_stay(void)
         pin(0);
 }
 
+void bench_spread(void)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    for (int i = 0; i < 2; i++) {
+        if (bench_cores()[i] >= 0)
+            CPU_SET((size_t)bench_cores()[i], &set);
+    }
+    bench_must(pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0, "no second core");
+}
+
 static void *pinned_peer(void *peer)
 {
     pin(1);

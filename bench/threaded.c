@@ -3,11 +3,8 @@
  * where both sleep; beside the same on one thread, and beside a child behind pipes, which is what
  * such a host would otherwise have. All threads may use both cores, and are placed by the kernel.
  */
-#define _GNU_SOURCE
 #include "bench.h"
 #include "machine.h"
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -31,19 +28,6 @@ static struct pair kvm = {.threaded = true}, process = {.is_process = true, .thr
 
 static unsigned char bytes[LONGEST];
 
-/* Both cores for this thread and what it makes. */
-static void spread(void)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    for (int i = 0; i < 2; i++) {
-        if (bench_cores()[i] >= 0)
-            CPU_SET((size_t)bench_cores()[i], &set);
-    }
-    bench_must(pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0, "no second core");
-}
-
 static void open_pair(struct pair *pair)
 {
     static const struct halo_signature number = HALO_FN(HALO_I64, HALO_I64),
@@ -58,7 +42,7 @@ static void open_pair(struct pair *pair)
     };
 
     if (pair->threaded)
-        spread();
+        bench_spread();
     else
         bench_stay();
     if (pair->box)
@@ -141,7 +125,7 @@ static void piped(uint32_t len, uint64_t operations)
     int there[2], back[2];
     pid_t child;
 
-    spread();
+    bench_spread();
     bench_must(pipe(there) == 0 && pipe(back) == 0, "no pipes");
     child = fork();
     bench_must(child >= 0, "no child");
