@@ -18,28 +18,75 @@ bool halo__column_is_valid(const struct halo_rows_column *column, uint32_t type,
            column->bytes_len <= (halo__is_text(type) ? INT32_MAX : 0);
 }
 
+typedef int32_t four __attribute__((vector_size(16)));
+
+static four load_four(const int32_t *from)
+{
+    four loaded;
+
+    __builtin_memcpy(&loaded, from, sizeof(loaded));
+    return loaded;
+}
+
 bool halo__offsets_ascend(const int32_t *offsets, uint64_t rows)
 {
-    int32_t back = 0;
+    four back = {0};
+    uint64_t i = 0;
 
-    for (uint64_t i = 0; i < rows; i++)
-        back |= offsets[i + 1] < offsets[i];
-    return !back;
+    if (rows < 4) {
+        for (; i < rows; i++)
+            back[0] |= offsets[i + 1] < offsets[i];
+        return !back[0];
+    }
+    for (; i < rows - 4; i += 4)
+        back |= load_four(offsets + i + 1) < load_four(offsets + i);
+    i = rows - 4; /* some of them for the second time */
+    back |= load_four(offsets + i + 1) < load_four(offsets + i);
+    return !halo__any((halo__sixteen)back);
+}
+
+void halo__offsets_shift(int32_t *to, const int32_t *offsets, uint32_t count, int32_t base)
+{
+    uint32_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        const four shifted = load_four(offsets + i) - base;
+
+        __builtin_memcpy(to + i, &shifted, sizeof(shifted));
+    }
+    for (; i < count; i++)
+        to[i] = offsets[i] - base;
+}
+
+static bool short_has_zero(const unsigned char *bytes, size_t len)
+{
+    bool found = false;
+
+    if (len >= 8)
+        return halo__zeroes(bytes) | halo__zeroes(bytes + len - 8);
+    for (size_t i = 0; i < len; i++)
+        found |= !bytes[i];
+    return found;
 }
 
 bool halo__has_zero(const void *bytes, size_t len)
 {
-    const unsigned char *at = bytes, *const end = at + len;
-    uint64_t found = 0;
+    const unsigned char *at = bytes;
+    const unsigned char *last;
+    halo__sixteen found;
 
-    if (len < 8) {
-        while (at < end)
-            found |= !*at++;
-        return found;
-    }
-    for (; at < end - 8; at += 8)
-        found |= halo__zeroes(at);
-    return found | halo__zeroes(end - 8); /* some of them for the second time */
+    if (len < 16)
+        return short_has_zero(bytes, len);
+    last = at + len - 16;
+    found = halo__zero_mask(halo__load_sixteen(last)); /* some of them twice */
+    for (; last - at >= 48; at += 64)
+        found |= halo__zero_mask(halo__load_sixteen(at)) |
+                 halo__zero_mask(halo__load_sixteen(at + 16)) |
+                 halo__zero_mask(halo__load_sixteen(at + 32)) |
+                 halo__zero_mask(halo__load_sixteen(at + 48));
+    for (; at < last; at += 16)
+        found |= halo__zero_mask(halo__load_sixteen(at));
+    return halo__any(found);
 }
 
 int halo__column_place(const unsigned char *bytes, const struct halo_rows_column *wire,

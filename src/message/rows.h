@@ -60,13 +60,41 @@ int halo__column_place(const unsigned char *bytes, const struct halo_rows_column
 /* Do offsets go on from the first to the last, of which there is one more than rows? */
 bool halo__offsets_ascend(const int32_t *offsets, uint64_t rows);
 
-/* Not 0 where one of eight bytes is: its highest bit is set, and perhaps those above it. */
+/* The same offsets from another place on: less by base, which is none that is before the first. */
+void halo__offsets_shift(int32_t *to, const int32_t *offsets, uint32_t count, int32_t base);
+
+/* Eight bytes, not 0 where one of them is: its highest bit is set, and perhaps those above it. */
 static inline uint64_t halo__zeroes(const void *bytes)
 {
     uint64_t eight;
 
     __builtin_memcpy(&eight, bytes, sizeof(eight));
     return (eight - 0x0101010101010101u) & ~eight & 0x8080808080808080u;
+}
+
+/* Sixteen at a time, as every processor of 64 bits has them; where they are 0, not 0 in the mask.
+ */
+typedef unsigned char halo__sixteen __attribute__((vector_size(16)));
+
+static inline halo__sixteen halo__load_sixteen(const void *bytes)
+{
+    halo__sixteen sixteen;
+
+    __builtin_memcpy(&sixteen, bytes, sizeof(sixteen));
+    return sixteen;
+}
+
+static inline halo__sixteen halo__zero_mask(halo__sixteen sixteen)
+{
+    return (halo__sixteen)(sixteen == 0);
+}
+
+static inline bool halo__any(halo__sixteen mask)
+{
+    uint64_t halves[2];
+
+    __builtin_memcpy(halves, &mask, sizeof(halves));
+    return halves[0] | halves[1];
 }
 
 bool halo__has_zero(const void *bytes, size_t len);

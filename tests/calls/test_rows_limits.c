@@ -149,6 +149,74 @@ static void offsets_up_to_their_limit(void **state)
     munmap(base, (size_t)last + 1);
 }
 
+/* What is searched many bytes and offsets at a time has a first and a last one all the same. */
+static void a_zero_byte_is_found_wherever_it_is(void **state)
+{
+    static char bytes[160];
+    int32_t offsets[] = {0, 0}, none[] = {0, 0};
+    const struct halo_column column = halo_texts(HALO_STR, offsets, bytes, NULL);
+    const struct halo_column columns[] = {halo_texts(HALO_STR, none, "", NULL),
+                                          halo_texts(HALO_BYTES, offsets, bytes, NULL)};
+    const int back = function("back", FN(HALO_STR, HALO_STR));
+    const int text = function("text", FN(HALO_STR, HALO_STR, HALO_BYTES));
+    size_t len;
+
+    (void)state;
+    memset(bytes, 0x80, sizeof(bytes)); /* the highest bit alone is no zero byte */
+    for (offsets[1] = 1; offsets[1] < (int32_t)sizeof(bytes); offsets[1]++) {
+        for (int32_t at = 0; at < offsets[1]; at++) {
+            bytes[at] = '\0';
+            assert_int_equal(halo_call_rows(box, &rows, back, HALO_FOREVER, 1, &column, 1),
+                             HALO_EINVAL);
+            if (offsets[1] < 70) { /* in a result: there is none, then */
+                call(text, 1, columns, 2);
+                (void)halo_column_text(&rows.result, 0, &len);
+                assert_int_equal(len, 0);
+            }
+            bytes[at] = (char)(at % 2 ? 0x80 : 1);
+        }
+        call(text, 1, columns, 2); /* a zero byte behind it is not its own */
+        assert_memory_equal(halo_column_text(&rows.result, 0, &len), bytes, (size_t)offsets[1]);
+        assert_int_equal(len, offsets[1]);
+    }
+}
+
+static void offsets_that_go_back_are_found_wherever_they_do(void **state)
+{
+    int32_t offsets[40];
+    char bytes[400];
+    struct halo_column column = halo_texts(HALO_STR, offsets, bytes, NULL);
+    const int back = function("back", FN(HALO_STR, HALO_STR));
+    size_t len;
+
+    (void)state;
+    for (uint32_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)('a' + i % 26);
+    for (int32_t i = 0; i < 40; i++)
+        offsets[i] = 10 * i - (i % 3);
+    offsets[0] = 3;
+    for (uint32_t count = 1; count < 20; count++) {
+        for (column.first = 0; column.first + count < 40; column.first += 3) {
+            const int32_t *const begin = offsets + column.first;
+
+            for (uint32_t i = 1; i <= count; i++) {
+                const int32_t before = offsets[column.first + i];
+
+                offsets[column.first + i] = begin[i - 1] - 1;
+                assert_int_equal(halo_call_rows(box, &rows, back, HALO_FOREVER, count, &column, 1),
+                                 HALO_EINVAL);
+                offsets[column.first + i] = before;
+            }
+            call(back, count, &column, 1);
+            for (uint32_t i = 0; i < count; i++) {
+                assert_memory_equal(halo_column_text(&rows.result, i, &len), bytes + begin[i],
+                                    (size_t)(begin[i + 1] - begin[i]));
+                assert_int_equal(len, begin[i + 1] - begin[i]);
+            }
+        }
+    }
+}
+
 /* --- Snapshots -------------------------------------------------------------------------------- */
 
 static void add(int callee, uint32_t first, uint32_t count)
@@ -232,6 +300,8 @@ int main(void)
     static const struct way_test tests[] = {
         RINGS(a_hundred_thousand_slices_without_growth),
         RINGS(offsets_up_to_their_limit),
+        RINGS(a_zero_byte_is_found_wherever_it_is),
+        RINGS(offsets_that_go_back_are_found_wherever_they_do),
         RINGS(a_snapshot_between_slices),
         RINGS(an_aggregate_and_snapshots),
     };

@@ -129,23 +129,28 @@ static void leave_out(struct halo__rows_state *c, uint32_t row)
         offsets[c->next + 1] = (int32_t)c->text_len;
 }
 
-/* Copy text of a row, eight bytes at a time. Returns whether there is a zero byte in it. */
+/* Copy text of a row, some of it twice. Returns whether there is a zero byte in it. */
 static bool copy_text(unsigned char *to, const unsigned char *from, size_t len)
 {
-    const unsigned char *const end = from + len;
-    uint64_t found = 0;
+    if (len >= 16 && len <= 32) {
+        const halo__sixteen first = halo__load_sixteen(from);
+        const halo__sixteen last = halo__load_sixteen(from + len - 16);
 
-    if (len < 8 || len > 64) {
-        memcpy(to, from, len);
-        return halo__has_zero(to, len);
+        __builtin_memcpy(to, &first, sizeof(first));
+        __builtin_memcpy(to + len - 16, &last, sizeof(last));
+        return halo__any(halo__zero_mask(first) | halo__zero_mask(last));
     }
-    for (; from < end - 8; from += 8, to += 8) {
-        found |= halo__zeroes(from);
-        __builtin_memcpy(to, from, 8);
+    if (len >= 8 && len < 16) {
+        uint64_t first, last;
+
+        __builtin_memcpy(&first, from, sizeof(first));
+        __builtin_memcpy(&last, from + len - 8, sizeof(last));
+        __builtin_memcpy(to, &first, sizeof(first));
+        __builtin_memcpy(to + len - 8, &last, sizeof(last));
+        return halo__zeroes(&first) | halo__zeroes(&last);
     }
-    to -= 8 - (end - from);
-    __builtin_memcpy(to, end - 8, 8);
-    return found | halo__zeroes(end - 8);
+    memcpy(to, from, len);
+    return halo__has_zero(to, len);
 }
 
 int halo_rows_put(struct halo_rows *rows, uint32_t row, const void *bytes, size_t len)
@@ -170,7 +175,8 @@ int halo_rows_put(struct halo_rows *rows, uint32_t row, const void *bytes, size_
     has_zero = len > 0 && copy_text(at, bytes, len);
     if (has_zero && c->type == HALO_STR)
         return HALO_EINVAL;
-    leave_out(c, row);
+    if (row > c->next)
+        leave_out(c, row);
     c->text_len += (uint32_t)len;
     offsets_of(c)[row + 1] = (int32_t)c->text_len;
     c->next = row + 1;

@@ -296,8 +296,7 @@ static void put_offsets(struct sink *sink, const int32_t *offsets, uint32_t coun
             const uint32_t left = count - at;
             const uint32_t n = left < PIECE / sizeof(int32_t) ? left : PIECE / sizeof(int32_t);
 
-            for (uint32_t i = 0; i < n; i++)
-                piece[i] = offsets[at + i] - base;
+            halo__offsets_shift(piece, offsets + at, n, base);
             put(sink, piece, n * sizeof(int32_t));
         }
     }
