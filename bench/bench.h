@@ -19,7 +19,7 @@ struct bench_neighbour {
     const char *(*absent)(void);
 };
 
-#define BENCH_NEIGHBOURS 6
+#define BENCH_NEIGHBOURS 8
 
 struct bench_row {
     const char *name; /* "queue.rpc64": stable, other tools know it */
@@ -89,6 +89,9 @@ void bench_end(void);
             __VA_ARGS__                                                                    \
         }                                                                                  \
     }
+
+/* One that was timed by somebody else. */
+void bench_slice(double ns);
 
 /* Every slice since bench_slices_forget, at most BENCH_SLICES of them. */
 void bench_slices_forget(void);

@@ -55,7 +55,7 @@ int bench_slices(const double **all)
     return slices.count;
 }
 
-static void add_slice(double ns)
+void bench_slice(double ns)
 {
     if (slices.count < BENCH_SLICES)
         slices.all[slices.count++] = ns;
@@ -84,7 +84,7 @@ double bench_timed(void (*work)(uint64_t operations), uint64_t operations)
         if (slices.end == 0)
             bench_end();
         ns = (slices.end - slices.begin) / (double)operations;
-        add_slice(ns);
+        bench_slice(ns);
         sum += ns;
     }
     return sum / BENCH_SLICES;
@@ -155,7 +155,7 @@ double bench_with_peer(void *(*peer)(void *), double (*body)(uint32_t), uint32_t
     for (int i = 0; i < BENCH_SLICES; i++) {
         const double ns = body(rounds);
 
-        add_slice(ns);
+        bench_slice(ns);
         sum += ns;
     }
     __atomic_store_n(&lines.stop, 1, __ATOMIC_RELAXED);

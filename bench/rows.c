@@ -184,37 +184,58 @@ static void run(const struct way *way, uint64_t total)
     SAMPLE(name, total, __VA_ARGS__) \
     SAMPLE(name##_process, total, .is_process = true, __VA_ARGS__)
 
-SAMPLES(f64_128, TABLE, .function = MUL, .slice = 128)
-SAMPLES(f64_1024, TABLE, .function = MUL, .slice = 1024)
-SAMPLES(f64_4096, TABLE, .function = MUL, .slice = 4096)
-SAMPLES(f64_32768, TABLE, .function = MUL, .slice = 32768)
+/* Slices of each length, and the same where host and guest have a thread each. */
+#define SLICES(name, function_)                                                                  \
+    SAMPLES(name##_128, TABLE, .function = function_, .slice = 128)                              \
+    SAMPLES(name##_1024, TABLE, .function = function_, .slice = 1024)                            \
+    SAMPLES(name##_4096, TABLE, .function = function_, .slice = 4096)                            \
+    SAMPLES(name##_32768, TABLE, .function = function_, .slice = 32768)                          \
+    SAMPLES(name##_128_apart, TABLE, .function = function_, .slice = 128, .is_threaded = true)   \
+    SAMPLES(name##_1024_apart, TABLE, .function = function_, .slice = 1024, .is_threaded = true) \
+    SAMPLES(name##_4096_apart, TABLE, .function = function_, .slice = 4096, .is_threaded = true) \
+    SAMPLES(name##_32768_apart, TABLE, .function = function_, .slice = 32768, .is_threaded = true)
+
+SLICES(f64, MUL)
+SLICES(sum, SUM)
+SLICES(copy, COPY)
 SAMPLES(f64_ahead, 2 * TABLE, .function = MUL, .slice = 4096, .ahead = 8)
 SAMPLES(f64_nulls, TABLE, .function = MUL, .slice = 4096, .has_nulls = true)
 SAMPLES(f64_each, TABLE, .function = MUL_ONE, .slice = 4096)
 SAMPLES(f64_total, 4 * TABLE, .function = TOTAL, .slice = 4096)
 SAMPLES(bytes_128, TABLE, .function = LENGTH, .slice = 128)
-SAMPLES(f64_128_threaded, TABLE, .function = MUL, .slice = 128, .is_threaded = true)
 SAMPLES(f64_batch, 16384, .function = MUL_ONE, .is_batch = true)
-SAMPLES(sum_4096, TABLE, .function = SUM, .slice = 4096)
-SAMPLES(sum_32768, TABLE, .function = SUM, .slice = 32768)
 SAMPLES(sum_ahead, 2 * TABLE, .function = SUM, .slice = 4096, .ahead = 8)
-SAMPLES(copy_4096, TABLE, .function = COPY, .slice = 4096)
+SAMPLES(sum_nulls, TABLE, .function = SUM, .slice = 4096, .has_nulls = true)
 SAMPLES(copy_ahead, 2 * TABLE, .function = COPY, .slice = 4096, .ahead = 8)
 SAMPLES(copy_nulls, TABLE, .function = COPY, .slice = 4096, .has_nulls = true)
 
-#define PIPES(name, function, slice)        \
-    static double name(void)                \
-    {                                       \
-        return rows_pipes(function, slice); \
+/* Who has slices as long, and no Halo. */
+#define OTHERS(name, function, slice)                \
+    static double pipes_##name##_##slice(void)       \
+    {                                                \
+        return rows_pipes(function, slice);          \
+    }                                                \
+    static double pipes_apart_##name##_##slice(void) \
+    {                                                \
+        return rows_pipes_apart(function, slice);    \
+    }                                                \
+    static double wasm2c_##name##_##slice(void)      \
+    {                                                \
+        return rows_wasm2c(function, slice);         \
+    }                                                \
+    static double node_##name##_##slice(void)        \
+    {                                                \
+        return rows_node(function, slice);           \
     }
+#define ALL_OTHERS(name, function) \
+    OTHERS(name, function, 128)    \
+    OTHERS(name, function, 1024)   \
+    OTHERS(name, function, 4096)   \
+    OTHERS(name, function, 32768)
 
-PIPES(pipes_mul_128, ROWS_MUL, 128)
-PIPES(pipes_mul_1024, ROWS_MUL, 1024)
-PIPES(pipes_mul_4096, ROWS_MUL, 4096)
-PIPES(pipes_mul_32768, ROWS_MUL, 32768)
-PIPES(pipes_sum_4096, ROWS_SUM, 4096)
-PIPES(pipes_sum_32768, ROWS_SUM, 32768)
-PIPES(pipes_copy_4096, ROWS_COPY, 4096)
+ALL_OTHERS(f64, ROWS_MUL)
+ALL_OTHERS(sum, ROWS_SUM)
+ALL_OTHERS(copy, ROWS_COPY)
 
 /* --- Where rows pass two pipes -----------------------------------------------------------------
  */
@@ -227,7 +248,9 @@ PIPES(pipes_copy_4096, ROWS_COPY, 4096)
 static struct crossing {
     struct way way;
     double exit_ns;
-} crossings[2];
+} crossings[COPY + 1][2];
+
+static const enum rows_function piped[] = {[MUL] = ROWS_MUL, [SUM] = ROWS_SUM, [COPY] = ROWS_COPY};
 
 static double crossing_ns(struct way *way, uint32_t slice)
 {
@@ -250,29 +273,29 @@ static double crossing_ns(struct way *way, uint32_t slice)
     return best;
 }
 
-static const struct crossing *crossing(bool is_process)
+static const struct crossing *crossing(enum function function, bool is_process)
 {
-    struct crossing *found = &crossings[is_process];
+    struct crossing *found = &crossings[function][is_process];
     double shared;
     uint32_t slice = 64;
 
     if (found->exit_ns > 0)
         return found;
-    found->way = (struct way){.function = MUL, .is_process = is_process};
+    found->way = (struct way){.function = function, .is_process = is_process};
     shared = crossing_ns(&found->way, 32768);
     found->exit_ns = (crossing_ns(&found->way, 128) - shared) * 128;
     bench_must(found->exit_ns > 0, "an exit takes no time");
     do
         slice *= 2;
-    while (slice < 32768 && found->exit_ns / slice > rows_pipes(ROWS_MUL, slice) / 3);
+    while (slice < 32768 && found->exit_ns / slice > rows_pipes(piped[function], slice) / 3);
     found->way.slice = slice;
     bench_slices_forget(); /* of the pipes */
     return found;
 }
 
-static double at_crossing(bool is_process)
+static double at_crossing(enum function function, bool is_process)
 {
-    const struct crossing *at = crossing(is_process);
+    const struct crossing *at = crossing(function, is_process);
     char words[64];
     double begin, ns = 0;
 
@@ -288,33 +311,55 @@ static double at_crossing(bool is_process)
     return ns;
 }
 
-static double crossing_kvm(void)
-{
-    return at_crossing(false);
-}
+#define CROSSING(name, function)                                                  \
+    static double crossing_##name(void)                                           \
+    {                                                                             \
+        return at_crossing(function, false);                                      \
+    }                                                                             \
+    static double crossing_##name##_process(void)                                 \
+    {                                                                             \
+        return at_crossing(function, true);                                       \
+    }                                                                             \
+    static double crossing_pipes_##name(void)                                     \
+    {                                                                             \
+        return rows_pipes(piped[function], crossing(function, false)->way.slice); \
+    }                                                                             \
+    static double crossing_pipes_##name##_process(void)                           \
+    {                                                                             \
+        return rows_pipes(piped[function], crossing(function, true)->way.slice);  \
+    }
 
-static double crossing_process(void)
-{
-    return at_crossing(true);
-}
+CROSSING(f64, MUL)
+CROSSING(sum, SUM)
+CROSSING(copy, COPY)
 
-static double crossing_pipes_kvm(void)
-{
-    return rows_pipes(ROWS_MUL, crossing(false)->way.slice);
-}
-
-static double crossing_pipes_process(void)
-{
-    return rows_pipes(ROWS_MUL, crossing(true)->way.slice);
-}
+/* --- The table ---------------------------------------------------------------------------------
+ */
 
 #define BESIDE(sample_, native_)                           \
     .neighbours = {{"the host's own loop", native_, NULL}, \
                    {"in a process", sample_##_process, NULL}}
-#define BESIDE_PIPES(sample_, native_, pipes_)                \
-    .neighbours = {{"two pipes to a child", pipes_, NULL},    \
-                   {"in a process", sample_##_process, NULL}, \
-                   {"the host's own loop", native_, NULL}}
+#define WITHOUT(sample_, native_)                                                               \
+    {"two pipes to a child", pipes_##sample_, NULL}, {"in a process", sample_##_process, NULL}, \
+        {"the host's own loop", native_, NULL},                                                 \
+        {"as wasm, by wasm2c", wasm2c_##sample_, rows_wasm2c_absent},                           \
+    {                                                                                           \
+        "as wasm, in node", node_##sample_, rows_node_absent                                    \
+    }
+#define BESIDE_OTHERS(sample_, native_) .neighbours = {WITHOUT(sample_, native_)}
+
+/* Host and guest on two cores. */
+#define APART(name_, what_, sample_)                                              \
+    BENCH_POINT(name_, what_, sample_##_apart,                                    \
+                {"two pipes to a child, one core", pipes_##sample_, NULL},        \
+                {"two pipes to a child, two cores", pipes_apart_##sample_, NULL}, \
+                {"in a process", sample_##_apart_process, NULL})
+
+#define CROSSED(name_, what_, sample_)                                                 \
+    BENCH_POINT(name_, what_, crossing_##sample_,                                      \
+                {"two pipes to a child", crossing_pipes_##sample_, NULL},              \
+                {"in a process, where that does", crossing_##sample_##_process, NULL}, \
+                {"two pipes there", crossing_pipes_##sample_##_process, NULL})
 
 #define COUNTED(name_, what_, sample_, ...)                                                   \
     {                                                                                         \
@@ -323,51 +368,65 @@ static double crossing_pipes_process(void)
 
 const struct bench_row bench_rows_rows[] = {
     COUNTED("rows.f64.128", "f64(f64, f64), 128 rows a call", f64_128,
-            .neighbours = {{"one by one, 128 an exit", f64_batch, NULL},
-                           {"in a process", f64_128_process, NULL},
-                           {"one by one, in a process", f64_batch_process, NULL},
-                           {"the host's own loop", rows_native_mul, NULL},
-                           {"two pipes to a child", pipes_mul_128, NULL}}),
-    {.name = "rows.f64.128.threaded",
-     .what = "the same, threaded",
-     .sample = f64_128_threaded,
-     .neighbours = {{"two pipes to a child", pipes_mul_128, NULL},
-                    {"in a process", f64_128_threaded_process, NULL}}},
+            .neighbours = {WITHOUT(f64_128, rows_native_mul),
+                           {"one by one, 128 an exit", f64_batch, NULL},
+                           {"one by one, in a process", f64_batch_process, NULL}}),
     COUNTED("rows.bytes4k", "a call of 4 KiB bytes, counted as 128 rows", bytes_128,
             .neighbours = {{"128 rows a call", f64_128, NULL},
                            {"in a process", bytes_128_process, NULL},
                            {"128 rows, in a process", f64_128_process, NULL}}),
     COUNTED("rows.f64.1024", "1024 rows a call", f64_1024,
-            BESIDE_PIPES(f64_1024, rows_native_mul, pipes_mul_1024)),
+            BESIDE_OTHERS(f64_1024, rows_native_mul)),
     COUNTED("rows.f64.4096", "4096 rows a call", f64_4096,
-            BESIDE_PIPES(f64_4096, rows_native_mul, pipes_mul_4096)),
+            BESIDE_OTHERS(f64_4096, rows_native_mul)),
     COUNTED("rows.f64.32768", "32768 rows a call", f64_32768,
-            BESIDE_PIPES(f64_32768, rows_native_mul, pipes_mul_32768)),
+            BESIDE_OTHERS(f64_32768, rows_native_mul)),
     COUNTED("rows.f64.ahead8", "4096, 8 slices an exit", f64_ahead,
             BESIDE(f64_ahead, rows_native_mul)),
     COUNTED("rows.f64.nulls", "4096, some of them absent", f64_nulls,
             BESIDE(f64_nulls, rows_native_mul)),
     COUNTED("rows.f64.each", "4096, of a function of one row", f64_each,
             BESIDE(f64_each, rows_native_mul)),
-    COUNTED("rows.i64_str.4096", "i64(str), 20 bytes, 4096 rows a call", sum_4096,
-            BESIDE_PIPES(sum_4096, rows_native_sum, pipes_sum_4096)),
+    COUNTED("rows.i64_str.128", "i64(str), 20 bytes, 128 rows a call", sum_128,
+            BESIDE_OTHERS(sum_128, rows_native_sum)),
+    COUNTED("rows.i64_str.1024", "1024 rows a call", sum_1024,
+            BESIDE_OTHERS(sum_1024, rows_native_sum)),
+    COUNTED("rows.i64_str.4096", "4096 rows a call", sum_4096,
+            BESIDE_OTHERS(sum_4096, rows_native_sum)),
     COUNTED("rows.i64_str.32768", "32768 rows a call", sum_32768,
-            BESIDE_PIPES(sum_32768, rows_native_sum, pipes_sum_32768)),
+            BESIDE_OTHERS(sum_32768, rows_native_sum)),
     COUNTED("rows.i64_str.ahead8", "4096, 8 slices an exit", sum_ahead,
             BESIDE(sum_ahead, rows_native_sum)),
-    COUNTED("rows.str.4096", "str(str), 20 bytes, 4096 rows a call", copy_4096,
-            BESIDE_PIPES(copy_4096, rows_native_copy, pipes_copy_4096)),
+    COUNTED("rows.i64_str.nulls", "4096, some of them absent", sum_nulls,
+            BESIDE(sum_nulls, rows_native_sum)),
+    COUNTED("rows.str.128", "str(str), 20 bytes, 128 rows a call", copy_128,
+            BESIDE_OTHERS(copy_128, rows_native_copy)),
+    COUNTED("rows.str.1024", "1024 rows a call", copy_1024,
+            BESIDE_OTHERS(copy_1024, rows_native_copy)),
+    COUNTED("rows.str.4096", "4096 rows a call", copy_4096,
+            BESIDE_OTHERS(copy_4096, rows_native_copy)),
+    COUNTED("rows.str.32768", "32768 rows a call", copy_32768,
+            BESIDE_OTHERS(copy_32768, rows_native_copy)),
     COUNTED("rows.str.ahead8", "4096, 8 slices an exit", copy_ahead,
             BESIDE(copy_ahead, rows_native_copy)),
     COUNTED("rows.str.nulls", "4096, some of them absent", copy_nulls,
             BESIDE(copy_nulls, rows_native_copy)),
     COUNTED("rows.f64.aggregate", "f64(f64), a million rows, one answer", f64_total,
             .neighbours = {{"in a process", f64_total_process, NULL}}),
-    {.name = "rows.f64.crossing",
-     .what = "where it passes two pipes",
-     .sample = crossing_kvm,
-     .neighbours = {{"two pipes to a child", crossing_pipes_kvm, NULL},
-                    {"in a process, where that does", crossing_process, NULL},
-                    {"two pipes there", crossing_pipes_process, NULL}}},
+    APART("rows.threaded.f64.128", "f64(f64, f64), two threads, 128 rows a call", f64_128),
+    APART("rows.threaded.f64.1024", "1024 rows a call", f64_1024),
+    APART("rows.threaded.f64.4096", "4096 rows a call", f64_4096),
+    APART("rows.threaded.f64.32768", "32768 rows a call", f64_32768),
+    APART("rows.threaded.i64_str.128", "i64(str), 20 bytes, 128 rows a call", sum_128),
+    APART("rows.threaded.i64_str.1024", "1024 rows a call", sum_1024),
+    APART("rows.threaded.i64_str.4096", "4096 rows a call", sum_4096),
+    APART("rows.threaded.i64_str.32768", "32768 rows a call", sum_32768),
+    APART("rows.threaded.str.128", "str(str), 20 bytes, 128 rows a call", copy_128),
+    APART("rows.threaded.str.1024", "1024 rows a call", copy_1024),
+    APART("rows.threaded.str.4096", "4096 rows a call", copy_4096),
+    APART("rows.threaded.str.32768", "32768 rows a call", copy_32768),
+    CROSSED("rows.crossing.f64", "where f64(f64, f64) passes two pipes", f64),
+    CROSSED("rows.crossing.i64_str", "where i64(str) does", sum),
+    CROSSED("rows.crossing.str", "where str(str) does", copy),
     {.name = NULL},
 };

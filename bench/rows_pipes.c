@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SLICE_MAX 32768u
 #define PIPE_LEN (1 << 20)
 
 struct head {
@@ -27,10 +26,10 @@ struct pipes {
 };
 
 static struct {
-    double x[SLICE_MAX], y[SLICE_MAX], products[SLICE_MAX];
-    int64_t sums[SLICE_MAX];
-    int32_t offsets[SLICE_MAX + 1];
-    char text[SLICE_MAX * ROWS_TEXT_LEN], copies[SLICE_MAX * ROWS_TEXT_LEN];
+    double x[ROWS_SLICE_MAX], y[ROWS_SLICE_MAX], products[ROWS_SLICE_MAX];
+    int64_t sums[ROWS_SLICE_MAX];
+    int32_t offsets[ROWS_SLICE_MAX + 1];
+    char text[ROWS_SLICE_MAX * ROWS_TEXT_LEN], copies[ROWS_SLICE_MAX * ROWS_TEXT_LEN];
 } child;
 
 static void write_all(int fd, const struct iovec *parts, int count)
@@ -159,7 +158,7 @@ static void exchange(const struct pipes *pipes, enum rows_function function, uin
     } else if (function == ROWS_SUM) {
         read_all(pipes->from, rows_sums + first, count * sizeof(int64_t));
     } else {
-        static int32_t ends[SLICE_MAX + 1];
+        static int32_t ends[ROWS_SLICE_MAX + 1];
 
         read_all(pipes->from, ends, (count + 1) * sizeof(int32_t));
         read_all(pipes->from, rows_copies + offsets[0], head.text_len);
@@ -169,6 +168,7 @@ static void exchange(const struct pipes *pipes, enum rows_function function, uin
 static struct {
     enum rows_function function;
     uint32_t slice;
+    bool is_apart;
 } asked;
 
 static void work(uint64_t total)
@@ -176,6 +176,8 @@ static void work(uint64_t total)
     struct pipes pipes;
 
     rows_fill(ROWS_TABLE);
+    if (asked.is_apart)
+        bench_spread();
     open_pipes(&pipes);
     for (uint32_t i = 0; i < 4; i++)
         exchange(&pipes, asked.function, i * asked.slice, asked.slice);
@@ -184,11 +186,23 @@ static void work(uint64_t total)
         exchange(&pipes, asked.function, (uint32_t)i, asked.slice);
     bench_end();
     close_pipes(&pipes);
+    bench_stay();
+}
+
+static double ask(enum rows_function function, uint32_t slice, bool is_apart)
+{
+    asked.function = function;
+    asked.slice = slice;
+    asked.is_apart = is_apart;
+    return bench_timed(work, ROWS_TABLE);
 }
 
 double rows_pipes(enum rows_function function, uint32_t slice)
 {
-    asked.function = function;
-    asked.slice = slice;
-    return bench_timed(work, ROWS_TABLE);
+    return ask(function, slice, false);
+}
+
+double rows_pipes_apart(enum rows_function function, uint32_t slice)
+{
+    return ask(function, slice, true);
 }

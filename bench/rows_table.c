@@ -1,4 +1,4 @@
-/* The rows, and the functions as the host's own loops. */
+/* The rows, and the host's own loops over them. */
 #include "bench.h"
 #include "rows_table.h"
 #include <string.h>
@@ -19,35 +19,6 @@ void rows_fill(uint32_t count)
     }
     memset(rows_text, 'x', count * ROWS_TEXT_LEN);
     rows_offsets[count] = (int32_t)(count * ROWS_TEXT_LEN);
-}
-
-__attribute__((noinline)) void rows_mul(const double *a, const double *b, double *to,
-                                        uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        to[i] = a[i] * b[i];
-    __asm__ volatile("" ::: "memory");
-}
-
-__attribute__((noinline)) void rows_sum(const char *text, const int32_t *at, int64_t *to,
-                                        uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t total = 0;
-
-        for (int32_t k = at[i]; k < at[i + 1]; k++)
-            total += text[k];
-        to[i] = total;
-    }
-    __asm__ volatile("" ::: "memory");
-}
-
-__attribute__((noinline)) void rows_copy(const char *text, const int32_t *at, char *to,
-                                         uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        memcpy(to + at[i], text + at[i], (size_t)(at[i + 1] - at[i]));
-    __asm__ volatile("" ::: "memory");
 }
 
 #define NATIVE(name, call)                           \

@@ -6,6 +6,7 @@
 
 #define ROWS_TABLE 262144u /* rows that there are */
 #define ROWS_TEXT_LEN 20u
+#define ROWS_SLICE_MAX 32768u
 
 extern double rows_x[ROWS_TABLE], rows_y[ROWS_TABLE], rows_products[ROWS_TABLE];
 extern int64_t rows_sums[ROWS_TABLE];
@@ -26,9 +27,19 @@ double rows_native_mul(void);
 double rows_native_sum(void);
 double rows_native_copy(void);
 
-/* By a child behind two pipes: a message of so many rows there, and its result back. */
 enum rows_function { ROWS_MUL, ROWS_SUM, ROWS_COPY };
 
+/*
+ * By a child behind two pipes: a message of so many rows there, and its result back. Both stay on
+ * this core, or may be on either of two.
+ */
 double rows_pipes(enum rows_function function, uint32_t slice);
+double rows_pipes_apart(enum rows_function function, uint32_t slice);
+
+/* By the same functions as wasm: columns copied into its memory, a call, and the result out. */
+const char *rows_wasm2c_absent(void);
+double rows_wasm2c(enum rows_function function, uint32_t slice);
+const char *rows_node_absent(void);
+double rows_node(enum rows_function function, uint32_t slice); /* and the host is a script, too */
 
 #endif
