@@ -34,9 +34,11 @@ bool halo__offsets_ascend(const int32_t *offsets, uint64_t rows)
     uint64_t i = 0;
 
     if (rows < 4) {
+        bool goes_back = false;
+
         for (; i < rows; i++)
-            back[0] |= offsets[i + 1] < offsets[i];
-        return !back[0];
+            goes_back |= offsets[i + 1] < offsets[i];
+        return !goes_back;
     }
     for (; i < rows - 4; i += 4)
         back |= load_four(offsets + i + 1) < load_four(offsets + i);
