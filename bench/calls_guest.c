@@ -26,6 +26,14 @@ HALO_EXPORT(echo, "echo", HALO_BYTES, HALO_BYTES)
     halo_return(call, args[0]);
 }
 
+HALO_EXPORT(spin, "spin", HALO_VOID)
+{
+    (void)args;
+    for (;;)
+        __asm__ volatile("pause");
+    halo_return(call, halo_void());
+}
+
 static uint64_t number(const char *digits)
 {
     uint64_t value = 0;

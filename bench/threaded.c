@@ -5,13 +5,18 @@
  */
 #include "bench.h"
 #include "machine.h"
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define BATCH 64
 #define LONGEST 8192u
+#define SINGLE 20000
 
 struct pair {
     bool is_process, threaded;
@@ -106,7 +111,9 @@ static void echo(struct pair *pair, uint32_t len, uint64_t operations)
     bench_stay();
 }
 
-/* --- A child behind pipes --------------------------------------------------------------------- */
+/* --- A child behind descriptors --------------------------------------------------------------- */
+
+enum way { PIPES, UNIX_SOCKETS, EVENTFDS };
 
 static void read_all(int fd, void *to, size_t len)
 {
@@ -119,36 +126,94 @@ static void read_all(int fd, void *to, size_t len)
     }
 }
 
-static void piped(uint32_t len, uint64_t operations)
+/* Two ways for bytes: there and back, each with an end to read from and one to write to. */
+static void connect_ways(enum way way, int there[2], int back[2])
+{
+    if (way == PIPES) {
+        bench_must(pipe(there) == 0 && pipe(back) == 0, "no pipes");
+    } else if (way == UNIX_SOCKETS) {
+        bench_must(socketpair(AF_UNIX, SOCK_STREAM, 0, there) == 0 &&
+                       socketpair(AF_UNIX, SOCK_STREAM, 0, back) == 0,
+                   "no sockets");
+    } else {
+        there[0] = there[1] = eventfd(0, 0);
+        back[0] = back[1] = eventfd(0, 0);
+        bench_must(there[0] >= 0 && back[0] >= 0, "no eventfds");
+    }
+}
+
+/* An eventfd takes 8 bytes and no other number, and has no end that tells the child's. */
+static void behind(enum way way, uint32_t len, uint64_t operations)
 {
     static unsigned char room[LONGEST];
+    const uint64_t one = 1;
     int there[2], back[2];
     pid_t child;
 
     bench_spread();
-    bench_must(pipe(there) == 0 && pipe(back) == 0, "no pipes");
+    connect_ways(way, there, back);
+    memcpy(bytes, &one, sizeof(one));
     child = fork();
     bench_must(child >= 0, "no child");
     if (child == 0) {
-        close(there[1]);
-        close(back[0]);
+        if (way != EVENTFDS) {
+            close(there[1]);
+            close(back[0]);
+        }
         for (;;) {
             read_all(there[0], room, len);
-            bench_must(write(back[1], room, len) == (ssize_t)len, "a pipe failed");
+            bench_must(write(back[1], room, len) == (ssize_t)len, "a child failed");
         }
     }
-    close(there[0]);
-    close(back[1]);
+    if (way != EVENTFDS) {
+        close(there[0]);
+        close(back[1]);
+    }
     bench_begin();
     for (uint64_t i = 0; i < operations; i++) {
-        bench_must(write(there[1], bytes, len) == (ssize_t)len, "a pipe failed");
+        bench_must(write(there[1], bytes, len) == (ssize_t)len, "a child failed");
         read_all(back[0], room, len);
     }
     bench_end();
+    kill(child, SIGKILL);
     close(there[1]);
     close(back[0]);
     bench_must(waitpid(child, NULL, 0) == child, "no child");
     bench_stay();
+}
+
+/* --- How long single calls take --------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Each with two readings of the clock: the mean, and percentiles beside it. */
+static double latency(struct pair *pair)
+{
+    static double took[SINGLE];
+    double sum = 0;
+    char words[64];
+
+    open_pair(pair);
+    for (int i = 0; i < SINGLE; i++) {
+        struct halo_future future;
+        const double begin = bench_now_ns();
+
+        if (halo_call(pair->box, &future, pair->successor, HALO_FOREVER, halo_i64(i)))
+            bench_fail(halo_errmsg(pair->box));
+        took[i] = bench_now_ns() - begin;
+        sum += took[i];
+    }
+    bench_stay();
+    qsort(took, SINGLE, sizeof(took[0]), ascending);
+    (void)snprintf(words, sizeof(words), "p50 %.0f, p99 %.0f, p99.9 %.0f ns", took[SINGLE / 2],
+                   took[SINGLE * 99 / 100], took[SINGLE * 999 / 1000]);
+    bench_remark(words);
+    return sum / SINGLE;
 }
 
 /* --- Rows ------------------------------------------------------------------------------------- */
@@ -169,9 +234,31 @@ BENCH_SAMPLE(process_echo100_one, 500, echo(&process_one, 100, n))
 BENCH_SAMPLE(kvm_echo8k, 500, echo(&kvm, LONGEST, n))
 BENCH_SAMPLE(process_echo8k, 500, echo(&process, LONGEST, n))
 BENCH_SAMPLE(process_echo8k_one, 500, echo(&process_one, LONGEST, n))
-BENCH_SAMPLE(piped8, 200, piped(8, n))
-BENCH_SAMPLE(piped100, 200, piped(100, n))
-BENCH_SAMPLE(piped8k, 200, piped(LONGEST, n))
+BENCH_SAMPLE(piped8, 200, behind(PIPES, 8, n))
+BENCH_SAMPLE(piped100, 200, behind(PIPES, 100, n))
+BENCH_SAMPLE(piped8k, 200, behind(PIPES, LONGEST, n))
+BENCH_SAMPLE(sockets8, 200, behind(UNIX_SOCKETS, 8, n))
+BENCH_SAMPLE(eventfds8, 200, behind(EVENTFDS, 8, n))
+
+static double kvm_latency(void)
+{
+    return latency(&kvm);
+}
+
+static double process_latency(void)
+{
+    return latency(&process);
+}
+
+static double kvm_latency_one(void)
+{
+    return latency(&kvm_one);
+}
+
+static double process_latency_one(void)
+{
+    return latency(&process_one);
+}
 
 #define THREADED(name_, what_, sample_, ...)                                                      \
     {                                                                                             \
@@ -184,15 +271,21 @@ BENCH_SAMPLE(piped8k, 200, piped(LONGEST, n))
 const struct bench_row bench_threaded_rows[] = {
     THREADED("threaded.kvm.call", "a guest's function, both sides look for each other", kvm_call,
              {"two cache lines", bench_two_lines, NULL}, {"on one thread", kvm_call_one, NULL},
-             {"both sides sleep", kvm_call_asleep, NULL}, {"a child behind pipes", piped8, NULL}),
+             {"both sides sleep", kvm_call_asleep, NULL}, {"a child behind pipes", piped8, NULL},
+             {"behind Unix sockets", sockets8, NULL}, {"behind eventfds", eventfds8, NULL}),
     THREADED("threaded.kvm.calls64", "64 at a time", kvm_calls,
              {"on one thread", kvm_calls_one, NULL}),
     THREADED("threaded.process.call", "the same in a process", process_call,
              {"two cache lines", bench_two_lines, NULL}, {"on one thread", process_call_one, NULL},
              {"both sides sleep", process_call_asleep, NULL},
-             {"a child behind pipes", piped8, NULL}),
+             {"a child behind pipes", piped8, NULL}, {"behind Unix sockets", sockets8, NULL},
+             {"behind eventfds", eventfds8, NULL}),
     THREADED("threaded.process.calls64", "64 at a time", process_calls,
              {"on one thread", process_calls_one, NULL}),
+    BENCH_POINT("threaded.kvm.each", "20000 calls, each by itself", kvm_latency,
+                {"on one thread", kvm_latency_one, NULL}),
+    BENCH_POINT("threaded.process.each", "the same in a process", process_latency,
+                {"on one thread", process_latency_one, NULL}),
     THREADED("threaded.pipe.100", "100 bytes to a process and back", process_echo100,
              {"a child behind pipes", piped100, NULL}, {"on one thread", process_echo100_one, NULL},
              {"to KVM", kvm_echo100, NULL}),
