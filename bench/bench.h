@@ -71,6 +71,8 @@ static inline void bench_relax(void)
 double bench_timed(void (*work)(uint64_t operations), uint64_t operations);
 void bench_begin(void);
 void bench_end(void);
+/* So many ns, which were measured elsewhere, belong to this slice too. */
+void bench_more(double ns);
 
 /* Such a sample as a function, of a statement that does `n` of them; and a row that is a point of a
  * curve. */

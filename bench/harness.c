@@ -27,7 +27,7 @@ void bench_fail(const char *what)
 static struct {
     double all[BENCH_SLICES];
     int count;
-    double begin, end;
+    double begin, end, more;
 } slices;
 
 static char remark[64], told[64];
@@ -71,6 +71,11 @@ void bench_end(void)
     slices.end = bench_now_ns();
 }
 
+void bench_more(double ns)
+{
+    slices.more = ns;
+}
+
 double bench_timed(void (*work)(uint64_t operations), uint64_t operations)
 {
     double sum = 0;
@@ -78,12 +83,12 @@ double bench_timed(void (*work)(uint64_t operations), uint64_t operations)
     for (int i = 0; i < BENCH_SLICES; i++) {
         double ns;
 
-        slices.end = 0;
+        slices.end = slices.more = 0;
         bench_begin();
         work(operations);
         if (slices.end == 0)
             bench_end();
-        ns = (slices.end - slices.begin) / (double)operations;
+        ns = (slices.end - slices.begin + slices.more) / (double)operations;
         bench_slice(ns);
         sum += ns;
     }

@@ -4,7 +4,9 @@
  * Beside them one copy of as many bytes, between the same places of the host's memory and buffers
  * of the same size; a pipe, and a socket. Each goes on in the host's memory where the last one was,
  * through all of it, so that nobody finds it in a cache. The backend is KVM where there is one.
- * Starting and ending the guest is not in it, nor a first window of requests, in which pages are
+ * "memcpy and exits" is what could not be less: one copy of the bytes, and as many exits as the row
+ * took, each as long as one for nothing.
+ * Starting and ending the guest is not in it, nor two first windows of requests, in which pages are
  * touched for the first time.
  */
 #define _GNU_SOURCE
@@ -31,7 +33,7 @@
 static unsigned char *far_from, *far_to, *near;
 static size_t far_in, far_out; /* where reading and writing are in the host's memory */
 static struct halo_stats before, after;
-static double cpu_before, cpu_after;
+static double cpu_before, cpu_after, time_before, time_after;
 
 static void make_memory(void)
 {
@@ -58,12 +60,14 @@ static void measure_from_here(struct halo_sandbox *box)
 {
     halo_stats(box, &before);
     cpu_before = cpu_now();
+    time_before = bench_now_ns();
     bench_begin();
 }
 
 static void measure_to_here(struct halo_sandbox *box)
 {
     bench_end();
+    time_after = bench_now_ns();
     cpu_after = cpu_now();
     halo_stats(box, &after);
 }
@@ -109,8 +113,10 @@ static struct way {
     const char *mode;
     size_t len, bytes;      /* of a request, of a slice */
     enum halo_end_kind end; /* NONE: functions */
-    bool is_process;
+    bool is_process, threaded;
 } way;
+
+static double exits_each; /* of an operation, in the last sample of a row */
 
 static struct halo_end make_end(size_t *at)
 {
@@ -133,7 +139,7 @@ static struct halo_end make_end(size_t *at)
 static void be_reader(struct halo_sandbox *box, uint64_t total)
 {
     const void *bytes;
-    const uint64_t first = DEPTH * way.len;
+    const uint64_t first = 2 * DEPTH * way.len;
     uint64_t done = 0;
     int64_t n;
 
@@ -152,7 +158,7 @@ static void be_reader(struct halo_sandbox *box, uint64_t total)
 
 static void be_writer(struct halo_sandbox *box, uint64_t total)
 {
-    const uint64_t first = DEPTH * way.len;
+    const uint64_t first = 2 * DEPTH * way.len;
     uint64_t done = 0;
     void *room;
     int64_t n;
@@ -182,12 +188,14 @@ static void run_guest(uint64_t operations)
         .ram_len = 32ull << 20,
         .args = args,
         .arg_count = 4,
+        .threaded = way.threaded,
     };
     const double mib = (double)operations * (double)way.len / (1 << 20);
     struct halo_sandbox *box;
     int code = 0;
 
     make_memory();
+    (way.threaded ? bench_spread : bench_stay)();
     (void)snprintf(len, sizeof(len), "%zu", way.len);
     (void)snprintf(total, sizeof(total), "%" PRIu64, operations * way.len);
     bench_must(halo_open(&box, BENCH_STREAMS, &options) == 0, "cannot open the guest");
@@ -204,7 +212,9 @@ static void run_guest(uint64_t operations)
                    (double)(after.exits - before.exits - (way.end != HALO_END_HOST)) / mib,
                    (cpu_after - cpu_before) * 1024 / mib);
     bench_remark(words);
+    exits_each = (double)(after.exits - before.exits) / (double)operations;
     halo_close(box);
+    bench_stay();
 }
 
 /* A sample of so many bytes, moved in this way. */
@@ -239,6 +249,12 @@ SAMPLE(filter4k, BYTES_4K, .mode = "filter", .len = 4096)
 SAMPLE(filter64k, BYTES_64K, .mode = "filter", .len = 65536)
 SAMPLE(filter64k_process, BYTES_64K, .mode = "filter", .len = 65536, .is_process = true)
 SAMPLE(gather512, BYTES_64K, .mode = "gather", .len = 512)
+SAMPLE(read64k_beside, BYTES_64K, .mode = "read", .len = 65536, .threaded = true)
+SAMPLE(read64k_process_beside, BYTES_64K, .mode = "read", .len = 65536, .is_process = true,
+       .threaded = true)
+SAMPLE(filter64k_beside, BYTES_64K, .mode = "filter", .len = 65536, .threaded = true)
+SAMPLE(filter64k_process_beside, BYTES_64K, .mode = "filter", .len = 65536, .is_process = true,
+       .threaded = true)
 
 /* --- Neighbours ------------------------------------------------------------------------------- */
 
@@ -281,10 +297,69 @@ static void copy_out(uint64_t operations)
     copy(false, true, operations);
 }
 
+/* Each request's bytes into a buffer and, when all buffers are full, out of it. */
+static void copy_in_and_out(uint64_t operations)
+{
+    make_memory();
+    bench_begin();
+    for (uint64_t i = 0; i < operations; i++) {
+        memcpy(buffer(i), next_far(far_from, &far_in), way.len);
+        __asm__ volatile("" : : : "memory");
+        if (i % DEPTH == DEPTH - 1) {
+            for (uint64_t k = 0; k < DEPTH; k++)
+                memcpy(next_far(far_to, &far_out), buffer(k), way.len);
+        }
+    }
+    bench_end();
+}
+
 static void copy_far(uint64_t operations)
 {
     copy(true, true, operations);
 }
+
+/* --- What could not be less ------------------------------------------------------------------- */
+
+static double exit_ns; /* of one that nobody wanted anything of */
+
+static void measure_exit(bool is_process)
+{
+    const struct way kept = way;
+    const double kept_exits = exits_each;
+    char words[64];
+
+    way = (struct way){.mode = "kick", .len = 64, .is_process = is_process};
+    run_guest(2000);
+    exit_ns = (time_after - time_before) / 2000;
+    way = kept;
+    exits_each = kept_exits;
+    (void)snprintf(words, sizeof(words), "an exit for nothing takes %.1f us", exit_ns / 1000);
+    bench_remark(words);
+}
+
+static void with_exits(void (*work)(uint64_t), uint64_t operations)
+{
+    work(operations);
+    bench_more(exit_ns * exits_each * (double)operations);
+}
+
+static void least_in(uint64_t operations)
+{
+    with_exits(copy_in, operations);
+}
+
+static void least_out(uint64_t operations)
+{
+    with_exits(copy_out, operations);
+}
+
+/* A filter's bytes are copied in, and copied out. */
+static void least_both(uint64_t operations)
+{
+    with_exits(copy_in_and_out, operations);
+}
+
+/* --- Through the kernel ----------------------------------------------------------------------- */
 
 static int ends[2]; /* written, read */
 
@@ -350,6 +425,14 @@ static void close_pair(const int *pair)
     close(pair[1]);
 }
 
+/* `work`, and the exits of the row that it stands beside. */
+static double least(void (*work)(uint64_t), bool is_process)
+{
+    way.len = 65536;
+    measure_exit(is_process);
+    return bench_timed(work, BYTES_64K / 65536);
+}
+
 static double pipe_of(size_t len, size_t bytes)
 {
     double ns;
@@ -402,6 +485,12 @@ static double socket_of(size_t len, size_t bytes)
 NEIGHBOURS(512, 512, BYTES_512)
 NEIGHBOURS(4k, 4096, BYTES_4K)
 NEIGHBOURS(64k, 65536, BYTES_64K)
+NEIGHBOUR(least_in_kvm, least(least_in, false))
+NEIGHBOUR(least_in_process, least(least_in, true))
+NEIGHBOUR(least_out_kvm, least(least_out, false))
+NEIGHBOUR(least_out_process, least(least_out, true))
+NEIGHBOUR(least_both_kvm, least(least_both, false))
+NEIGHBOUR(least_both_process, least(least_both, true))
 NEIGHBOUR(copy_out_gather, neighbour(copy_out, 512, BYTES_64K))
 NEIGHBOUR(pipe_gather, pipe_of(512, BYTES_64K))
 NEIGHBOUR(socket_gather, socket_of(512, BYTES_64K))
@@ -424,10 +513,14 @@ NEIGHBOUR(socket_gather, socket_of(512, BYTES_64K))
 
 const struct bench_row bench_stream_rows[] = {
     COUNTED("stream.read64k", "a guest reads memory, 64 KiB a request", read64k, 65536,
-            {"memcpy", copy_in_64k, NULL}, {"pipe", pipe_64k, NULL},
-            {"unix socket", socket_64k, NULL}),
+            {"memcpy", copy_in_64k, NULL}, {"memcpy and exits", least_in_kvm, NULL},
+            {"pipe", pipe_64k, NULL}, {"unix socket", socket_64k, NULL}),
     ROW("stream.read64k.process", "the same in a process", read64k_process, 65536,
-        {"memcpy", copy_in_64k, NULL}),
+        {"memcpy", copy_in_64k, NULL}, {"memcpy and exits", least_in_process, NULL}),
+    ROW("stream.read64k.threaded", "the guest has a thread of its own", read64k_beside, 65536,
+        {"memcpy", copy_in_64k, NULL}, {"on one thread", read64k, NULL}),
+    ROW("stream.read64k.process.threaded", "the same in a process", read64k_process_beside, 65536,
+        {"memcpy", copy_in_64k, NULL}, {"on one thread", read64k_process, NULL}),
     COUNTED("stream.read64k.memory", "its end is memory", read64k_memory, 65536,
             {"memcpy", copy_in_64k, NULL}),
     COUNTED("stream.read64k.host", "its end is the host's program", read64k_host, 65536,
@@ -439,10 +532,10 @@ const struct bench_row bench_stream_rows[] = {
     COUNTED("stream.read512.host", "its end is the host's program", read512_host, 512,
             {"memcpy", copy_in_512, NULL}),
     COUNTED("stream.write64k", "a guest writes to memory, 64 KiB a request", write64k, 65536,
-            {"memcpy", copy_out_64k, NULL}, {"pipe", pipe_64k, NULL},
-            {"unix socket", socket_64k, NULL}),
+            {"memcpy", copy_out_64k, NULL}, {"memcpy and exits", least_out_kvm, NULL},
+            {"pipe", pipe_64k, NULL}, {"unix socket", socket_64k, NULL}),
     ROW("stream.write64k.process", "the same in a process", write64k_process, 65536,
-        {"memcpy", copy_out_64k, NULL}),
+        {"memcpy", copy_out_64k, NULL}, {"memcpy and exits", least_out_process, NULL}),
     COUNTED("stream.write64k.memory", "its end is memory", write64k_memory, 65536,
             {"memcpy", copy_out_64k, NULL}),
     COUNTED("stream.write64k.host", "its end is the host's program", write64k_host, 65536,
@@ -457,10 +550,15 @@ const struct bench_row bench_stream_rows[] = {
             {"memcpy", copy_out_gather, NULL}, {"pipe", pipe_gather, NULL},
             {"unix socket", socket_gather, NULL}),
     COUNTED("stream.filter64k", "a guest writes what it reads, two copies", filter64k, 65536,
-            {"one memcpy", copy_far_64k, NULL}, {"pipe", pipe_64k, NULL},
-            {"unix socket", socket_64k, NULL}, {"two pipes", two_pipes_64k, NULL}),
+            {"one memcpy", copy_far_64k, NULL}, {"two memcpy and exits", least_both_kvm, NULL},
+            {"pipe", pipe_64k, NULL}, {"unix socket", socket_64k, NULL},
+            {"two pipes", two_pipes_64k, NULL}),
     ROW("stream.filter64k.process", "the same in a process", filter64k_process, 65536,
-        {"one memcpy", copy_far_64k, NULL}),
+        {"one memcpy", copy_far_64k, NULL}, {"two memcpy and exits", least_both_process, NULL}),
+    ROW("stream.filter64k.threaded", "the guest has a thread of its own", filter64k_beside, 65536,
+        {"one memcpy", copy_far_64k, NULL}, {"on one thread", filter64k, NULL}),
+    ROW("stream.filter64k.process.threaded", "the same in a process", filter64k_process_beside,
+        65536, {"one memcpy", copy_far_64k, NULL}, {"on one thread", filter64k_process, NULL}),
     COUNTED("stream.filter4k", "4 KiB a request", filter4k, 4096, {"one memcpy", copy_far_4k, NULL},
             {"pipe", pipe_4k, NULL}, {"unix socket", socket_4k, NULL},
             {"two pipes", two_pipes_4k, NULL}),

@@ -5,8 +5,9 @@
  *     write LEN TOTAL     writes them
  *     filter LEN TOTAL    writes what it reads, from where it lies
  *     gather LEN TOTAL    writes LEN bytes at a time through a writer
+ *     kick LEN TOTAL      leaves for nothing, once for each LEN bytes of TOTAL
  *
- * Before that it does the same with one window of requests, so that every page is there and every
+ * Before that it does the same with two windows of requests, so that every page is there and every
  * path was taken. It calls a function of the host's before and after what counts, but where its
  * name is "host": then its host is the other end, and measures.
  */
@@ -99,10 +100,21 @@ static void gather(size_t len, uint64_t total)
     must(halo_writer_close(&writer) == 0);
 }
 
+static void kick(uint64_t count)
+{
+    void (*const doorbell)(uint64_t, uint64_t, uint64_t) =
+        (void (*)(uint64_t, uint64_t, uint64_t))halo_boot_page()->doorbell;
+
+    for (uint64_t i = 0; i < count; i++)
+        doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_G2H, 0);
+}
+
 static void work(char mode, size_t len, uint64_t total)
 {
     if (mode == 'f')
         filter(len, total);
+    else if (mode == 'k')
+        kick(total / len);
     else if (mode == 'g')
         gather(len, total);
     else
@@ -124,7 +136,7 @@ int main(int argc, char **argv)
     bufs = malloc(2 * DEPTH * len);
     must(bufs != NULL);
     memset(bufs, 'x', 2 * DEPTH * len); /* all of it is there */
-    work(argv[1][0], len, DEPTH * len);
+    work(argv[1][0], len, 2 * DEPTH * len);
     if (tells)
         tell(&begin);
     work(argv[1][0], len, number(argv[3]));
