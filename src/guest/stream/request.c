@@ -133,22 +133,30 @@ static void leave_ring(struct halo_future *future, struct window *window)
 
 /*
  * Write down what an answer says; NULL where the request has failed before it went out. The bytes
- * that were read lie in the buffer that was lent for them; the header, and an error, are read from
- * a private copy.
+ * that were read lie in the buffer that was lent for them; the header lies where it was lent room,
+ * and is read from a private copy, as an error is.
  */
 static bool answered(struct halo_op *op, struct halo_answer *answer)
 {
     struct halo_future *future = (struct halo_future *)op;
     struct window *window = window_for(future);
-    struct halo_stream_error error = {0};
     struct halo_message message = {.kind = HALO_KIND_ANSWER};
+    struct {
+        struct halo_message again;
+        struct halo_stream_error error;
+    } failed = {0};
 
-    if (answer &&
-        (halo_answer_read(&halo__port, answer, &message, sizeof(message)) != sizeof(message) ||
-         message.length > answer->left))                /* DRV-08 */
-        halo_panic("the host sent a malformed answer"); /* DRV-05 */
-    if (answer)
+    if (answer) {
+        const unsigned char *head = future->memory;
+
+        if (answer->len >= sizeof(message))
+            halo_shm_copy_in(&message, halo_shm_share((void *)(uintptr_t)(head + ANSWER_AT)),
+                             sizeof(message));
+        if (answer->len < sizeof(message) ||
+            message.length > answer->len - sizeof(message)) /* DRV-05, DRV-08 */
+            halo_panic("the host sent a malformed answer");
         leave_ring(future, window);
+    }
     if (is_move(future)) {
         window->count--;
         window->bytes -= future->length;
@@ -156,8 +164,8 @@ static bool answered(struct halo_op *op, struct halo_answer *answer)
     if (!answer) {
         fail(future, future->code);
     } else if (message.kind == HALO_KIND_ERROR) {
-        (void)halo_answer_read(&halo__port, answer, &error, sizeof(error));
-        fail(future, error.error);
+        (void)halo_answer_read(&halo__port, answer, &failed, sizeof(failed));
+        fail(future, failed.error.error);
     } else if (future->kind == HALO_KIND_STREAM_READ) {
         const uint32_t most = future->length - future->room;
 
