@@ -109,6 +109,7 @@ test-qemu: all
 	@tools/deps build qemu
 	@tests/qemu/run $(BUILD)
 	@tests/qemu/run $(BUILD) libc
+	@tests/qemu/run $(BUILD) calls
 
 deps:
 	@tools/deps build
