@@ -132,6 +132,7 @@ struct halo_boot {
     uint32_t patches;    /* HALO_PATCHES where the host rewrites call sites, or 0 */
     uint32_t own_input;  /* 1: standard input may be read ahead, it is nobody else's */
     uint32_t more_types; /* types of values besides numbers and text: enum halo_more_types, or 0 */
+    uint64_t release; /* code: see HALO_RELEASE_OFFSET; 0: there is no memory at other addresses */
 };
 
 enum halo_more_types {
@@ -176,7 +177,8 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, trace) == 328, "boot page layout")
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, patches) == 332, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, own_input) == 336, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, more_types) == 340, "boot page layout");
-HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 344, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, release) == 344, "boot page layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 352, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
 
@@ -244,6 +246,43 @@ struct halo_registers {
 
 HALO_STATIC_ASSERT(sizeof(struct halo_registers) == 80, "registers layout");
 
+/*
+ * Memory at other addresses than its own, for guests that make system calls. From HALO_PAGING_BASE
+ * on, areas are addresses with a protection, and have no memory. Where one is used for the first
+ * time, the host gives it a unit of guest memory, 64 KiB that no other use has, zeroed, and the
+ * guest goes on. All of that is written down in guest memory, by the guest and by the host while
+ * the guest stands still; what processor or kernel have of it is no more than a copy, which the
+ * host makes anew where it is missing. A guest that takes something away has to say so
+ * (HALO_RELEASE_OFFSET).
+ *
+ * Areas are readable, or readable and writable, or neither, and never executable; and units are
+ * memory that can never become so.
+ */
+#define HALO_PAGING_BASE 0x10000000000ull
+#define HALO_PAGING_LEN (64ull << 30)
+#define HALO_UNIT_LEN 65536u
+#define HALO_AREAS_MAX 512u
+/* What is said of a unit, in the lower 30 bits: 0, it is free; that it is not to be taken; else, in
+ * units from HALO_PAGING_BASE, the address that it has, and 1. The next bit is the guest's. */
+#define HALO_UNIT_KEPT 0x3fffffffu
+#define HALO_UNIT_USED 0x80000000u /* and: it may hold something */
+
+struct halo_area {
+    uint64_t base, len; /* whole pages */
+    uint64_t prot;      /* PROT_READ and PROT_WRITE of Linux */
+};
+
+struct halo_paging {
+    uint64_t areas; /* address of the first struct halo_area; 0: there is none of all this */
+    uint64_t units; /* address of a uint32_t for each unit */
+    uint64_t first; /* address of the first unit, a multiple of HALO_UNIT_LEN */
+    uint32_t area_count;
+    uint32_t unit_count;
+};
+
+HALO_STATIC_ASSERT(sizeof(struct halo_area) == 24, "areas layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_paging) == 32, "paging layout");
+
 /* The save page, writable for the guest: the host believes nothing of it. */
 struct halo_save {
     uint64_t counter; /* the guest's time stamp counter when the doorbell last came back, or 0 */
@@ -254,11 +293,13 @@ struct halo_save {
     struct halo_unsent unsent[HALO_UNSENT_MAX];
     uint32_t unknown[HALO_CALLS_COUNT]; /* those that nobody answered, by number */
     struct halo_registers registers;    /* as they were at the last doorbell */
+    struct halo_paging paging;
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_save, unsent) == 64, "save page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_save, unknown) == 1088, "save page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_save, registers) == 3136, "save page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_save, paging) == 3216, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_unsent) == 16, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
 
@@ -282,6 +323,16 @@ HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
  * errno of Linux, and then nothing has changed.
  */
 #define HALO_PROTECT_OFFSET 256u
+
+/*
+ * Behind it, where the boot page says so:
+ *
+ *     int64_t release(uint64_t base, uint64_t len);
+ *
+ * What areas and units now say of these whole pages, from HALO_PAGING_BASE on, is less than it was:
+ * nothing that was known of them before counts from here on. 0, or a negative errno.
+ */
+#define HALO_RELEASE_OFFSET 264u
 
 /*
  * Where every guest begins, in the doorbell's page: code that clears what struct halo_registers

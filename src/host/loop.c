@@ -359,6 +359,17 @@ static int stopped(const struct halo_loop *loop)
     return halo__now() >= loop->quantum ? HALO_YIELDED : 0;
 }
 
+/* It may go on with memory where it had none. */
+static int fault(struct halo_loop *loop, const struct halo_exit *exit)
+{
+    const int done = exit->fills ? halo__machine_fill(loop->machine, exit) : 0;
+
+    loop->is_inside = done > 0;
+    if (done > 0)
+        return 0;
+    return halo__loop_end(loop, done < 0 ? done : faulted(loop, exit));
+}
+
 static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
 {
     int error;
@@ -377,7 +388,7 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
         error = halo__machine_protect(loop->machine, exit);
         return error ? halo__loop_end(loop, error) : 0;
     case HALO_EXIT_FAULT:
-        return halo__loop_end(loop, faulted(loop, exit));
+        return fault(loop, exit);
     case HALO_EXIT_DEAD:
         return halo__loop_end(
             loop, halo__fail(loop->words, HALO_EFAULT, "the guest was stopped: %s", exit->why));

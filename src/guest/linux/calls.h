@@ -53,16 +53,47 @@ enum linux_error {
 
 typedef int64_t linux_function(struct linux_table *table, const uint64_t *args);
 
-/* memory.c: a string of the program's, of fewer than `room` bytes, copied: its length or a negative
+/* pointers.c: all of this is memory of the program's, whatever it may do with it. */
+bool linux_has(const struct linux_table *table, uint64_t address, uint64_t len);
+/* A string of the program's, of fewer than `room` bytes, copied: its length or a negative
  * errno. */
 int64_t linux_take_string(const struct linux_table *table, uint64_t address, char *to, size_t room);
-/* Pages for the table's own use, zeroed, or NULL; and back. */
+/* memory.c: pages for the table's own use, zeroed, or NULL; and back. */
 void *linux_pages_take(struct linux_table *table, uint64_t len);
 void linux_pages_give(struct linux_table *table, void *base, uint64_t len);
 /* Copy to and from the program: 0 or -EFAULT. */
 int64_t linux_give(const struct linux_table *table, uint64_t address, const void *from, size_t len);
 int64_t linux_take(const struct linux_table *table, uint64_t address, void *to, size_t len);
 void linux_memory_init(struct linux_table *table, void *base, uint64_t len);
+
+/*
+ * paging.c: is that one of its addresses; how many bytes from there on can be so used; and the
+ * calls, with whole pages and addresses that are its own. `prot` is PROT_READ and PROT_WRITE.
+ */
+static inline bool linux_is_far(const struct linux_table *table, uint64_t address)
+{
+    return table->paging && address >= table->far_base &&
+           address - table->far_base < table->far_len;
+}
+uint64_t linux_far_run(const struct linux_table *table, uint64_t address, unsigned need);
+int64_t linux_far_map(struct linux_table *table, uint64_t base, uint64_t len, int prot);
+/* At an address that is free, if possible this one. */
+int64_t linux_far_find(struct linux_table *table, uint64_t hint, uint64_t len, int prot);
+int64_t linux_far_unmap(struct linux_table *table, uint64_t base, uint64_t len);
+int64_t linux_far_protect(struct linux_table *table, uint64_t base, uint64_t len, int prot);
+int64_t linux_far_clear(struct linux_table *table, uint64_t base, uint64_t len);
+int64_t linux_far_move(struct linux_table *table, uint64_t base, uint64_t old, uint64_t new,
+                       bool may_move);
+/* Have units that nothing is in any more be free: false where there are none. */
+bool linux_far_reclaim(struct linux_table *table);
+/* There is memory for so much, now: who asks for it at once may have it. */
+bool linux_far_fits(struct linux_table *table, uint64_t len);
+/* All of these addresses are of areas; one of them is. */
+bool linux_far_covers(const struct linux_table *table, uint64_t base, uint64_t len);
+bool linux_far_has_any(const struct linux_table *table, uint64_t base, uint64_t len);
+/* The unit in which that address of memory lies, or none: unit_count. Has it another address? */
+uint64_t linux_unit_of(const struct linux_table *table, uint64_t address);
+bool linux_unit_is_lent(const struct linux_table *table, uint64_t unit);
 
 /* descriptors.c: the open file of a descriptor, or NULL. */
 struct linux_open *linux_open_of(struct linux_table *table, uint64_t descriptor);

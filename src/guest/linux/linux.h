@@ -4,7 +4,9 @@
  * so that it runs and is tested anywhere.
  *
  *     table.c      numbers and functions; what is unknown is ENOSYS, and counted
- *     memory.c     which memory the program has: brk, mmap and their kin, and every pointer's check
+ *     paging.c     memory at other addresses than its own, which has none before it is used
+ *     pointers.c   every pointer's check
+ *     memory.c     which memory the program has: brk, mmap and their kin
  *     descriptors.c  numbers of open files
  *     streams.c    read, write, and what both streams and files have
  *     poll.c       waiting for them: poll, select
@@ -52,6 +54,10 @@
 #define LINUX_PAGE 4096ull
 #define LINUX_CALLS 512u /* numbers from here on are not even counted */
 #define LINUX_RANGES_MAX 32u
+#define LINUX_UNIT 65536ull /* of memory at other addresses */
+#define LINUX_AREAS_MAX 512u
+#define LINUX_UNIT_KEPT 0x3fffffffu /* what is said of one: struct halo_paging */
+#define LINUX_UNIT_USED 0x80000000u
 #define LINUX_DESCRIPTORS 64u
 #define LINUX_FILES 64u
 #define LINUX_NAMES 96u /* of them */
@@ -74,6 +80,8 @@ struct linux_host {
     void (*set_fs)(void *context, uint64_t base);
     /* Have the processor enforce a protection of whole pages; NULL: it cannot be had. */
     int64_t (*protect)(void *context, uint64_t base, uint64_t len, int prot);
+    /* What was to be had at these addresses of paging.c is another, or nothing. */
+    int64_t (*release)(void *context, uint64_t base, uint64_t len);
     /* The program ends, as by exit; in the tests this comes back. */
     void (*halt)(void *context, int code);
 };
@@ -82,6 +90,18 @@ struct linux_host {
 struct linux_range {
     uint64_t base, len;
     unsigned prot; /* PROT_READ and PROT_WRITE */
+};
+
+/* Addresses of one protection, which have memory when they have been used. */
+struct linux_area {
+    uint64_t base, len;
+    uint64_t prot;
+};
+
+/* Where the host finds all of that: struct halo_paging. */
+struct linux_paging {
+    uint64_t areas, units, first;
+    uint32_t area_count, unit_count;
 };
 
 enum linux_kind {
@@ -179,6 +199,12 @@ struct linux_table {
     unsigned char *pages;      /* the state of each of them */
     uint64_t brk;
 
+    /* paging.c */
+    struct linux_paging *paging; /* NULL: there is none of it */
+    uint32_t *units;
+    uint64_t far_base, far_len; /* addresses that it may use */
+    struct linux_area areas[LINUX_AREAS_MAX];
+
     /* streams.c, pipes.c, tree.c, files.c */
     struct linux_open opens[LINUX_DESCRIPTORS];
     struct linux_descriptor descriptors[LINUX_DESCRIPTORS];
@@ -221,6 +247,13 @@ void linux_init(struct linux_table *table, const struct linux_host *host, void *
 void linux_reseed(struct linux_table *table, uint64_t seed[4]);
 /* Memory that the program has anyway. What does not fit into the list is none: EFAULT. */
 void linux_add_range(struct linux_table *table, uint64_t base, uint64_t len, bool is_writable);
+
+/*
+ * There are addresses without memory, from `base` on: where one of an area is used, there is some
+ * from the units that `paging` tells of.
+ */
+void linux_add_far(struct linux_table *table, struct linux_paging *paging, uint64_t base,
+                   uint64_t len);
 
 /* Pages like the program's own, zeroed, or NULL; and back. */
 void *linux_memory_take(struct linux_table *table, uint64_t len);

@@ -2,16 +2,8 @@
  * The program's memory: which pages it has, and what it may do with them. A byte for each page of
  * the memory that can be had; brk grows from its lower end, mmap takes from the upper one.
  */
-#include "calls.h"
+#include "memory.h"
 #include <string.h>
-
-enum page {
-    PAGE_READ = 1, /* PROT_READ and PROT_WRITE */
-    PAGE_WRITE = 2,
-    PAGE_MAPPED = 4,
-    PAGE_USED = 8, /* it may hold something: cleared before it is given out again */
-    PAGE_OWN = 16, /* the table's: for the program it is not there, and nobody else's */
-};
 
 enum {
     PROT_EXEC_ = 4,
@@ -20,35 +12,13 @@ enum {
     MAP_PRIVATE_ = 2,
     MAP_FIXED_ = 0x10,
     MAP_ANONYMOUS_ = 0x20,
+    MAP_NORESERVE_ = 0x4000,
     MAP_FIXED_NOREPLACE_ = 0x100000,
     MREMAP_MAYMOVE_ = 1,
 };
 
 #define TASK_SIZE 0x7ffffffff000ull
-
-static uint64_t count_of(uint64_t len)
-{
-    return (len + LINUX_PAGE - 1) / LINUX_PAGE;
-}
-
-static void *address_of(const struct linux_table *table, uint64_t page)
-{
-    return (void *)(uintptr_t)(table->base + page * LINUX_PAGE);
-}
-
-/* Whole pages, all of which can be had. */
-static bool is_ours(const struct linux_table *table, uint64_t base, uint64_t count)
-{
-    const uint64_t len = table->page_count * LINUX_PAGE;
-
-    return base >= table->base && base - table->base <= len &&
-           count <= (len - (base - table->base)) / LINUX_PAGE;
-}
-
-static uint64_t page_of(const struct linux_table *table, uint64_t base)
-{
-    return (base - table->base) / LINUX_PAGE;
-}
+#define PAGES_OF_UNIT (LINUX_UNIT / LINUX_PAGE)
 
 /* On this processor what is writable can be read. */
 static int prot_of(uint64_t arg)
@@ -73,77 +43,79 @@ void linux_add_range(struct linux_table *table, uint64_t base, uint64_t len, boo
             (struct linux_range){base, len, is_writable ? PAGE_READ | PAGE_WRITE : PAGE_READ};
 }
 
-/* --- Pointers --------------------------------------------------------------------------------- */
+/* --- Units of paging.c ------------------------------------------------------------------------ */
 
-/* How many bytes from `address` on are in one piece of memory that the program may use so. */
-static uint64_t run(const struct linux_table *table, uint64_t address, unsigned need)
+static uint64_t unit_of(const struct linux_table *table, uint64_t page)
 {
-    for (uint32_t i = 0; i < table->range_count; i++) {
-        const struct linux_range *range = &table->ranges[i];
+    return linux_unit_of(table, table->base + page * LINUX_PAGE);
+}
 
-        if (address >= range->base && address - range->base < range->len)
-            return (range->prot & need) == need ? range->len - (address - range->base) : 0;
+/* The program has it at another address. */
+static bool is_lent(const struct linux_table *table, uint64_t page)
+{
+    return table->paging && linux_unit_is_lent(table, unit_of(table, page));
+}
+
+/* The pages of a unit, which is one of them. */
+static uint64_t first_of(const struct linux_table *table, uint64_t unit)
+{
+    return (table->paging->first - table->base + unit * LINUX_UNIT) / LINUX_PAGE;
+}
+
+static uint64_t unit_count(const struct linux_table *table)
+{
+    return table->paging ? table->paging->unit_count : 0;
+}
+
+/* None of their units is to be had for other addresses, as long as one of its pages is in use. */
+static void keep_units(struct linux_table *table, uint64_t page, uint64_t count)
+{
+    for (uint64_t i = page; table->paging && i < page + count; i++) {
+        const uint64_t unit = unit_of(table, i);
+
+        if (unit == unit_count(table) || linux_unit_is_lent(table, unit))
+            continue;
+        for (uint64_t j = 0; table->units[unit] == LINUX_UNIT_USED && j < PAGES_OF_UNIT; j++)
+            table->pages[first_of(table, unit) + j] |= PAGE_USED;
+        table->units[unit] = LINUX_UNIT_KEPT;
     }
-    if (!is_ours(table, address / LINUX_PAGE * LINUX_PAGE, 1) ||
-        (table->pages[page_of(table, address)] & (need | PAGE_MAPPED | PAGE_OWN)) !=
-            (need | PAGE_MAPPED))
-        return 0;
-    return LINUX_PAGE - address % LINUX_PAGE;
 }
 
-static bool may(const struct linux_table *table, uint64_t address, uint64_t len, unsigned need)
+static void let_units(struct linux_table *table, uint64_t page, uint64_t count)
 {
-    while (len > 0) {
-        const uint64_t part = run(table, address, need);
+    for (uint64_t i = page; table->paging && i < page + count; i++) {
+        const uint64_t unit = unit_of(table, i);
+        unsigned char state = 0;
 
-        if (part == 0)
-            return false;
-        if (part >= len)
-            return true;
-        address += part;
-        len -= part;
+        if (unit == unit_count(table) || table->units[unit] != LINUX_UNIT_KEPT)
+            continue;
+        for (uint64_t j = 0; j < PAGES_OF_UNIT; j++)
+            state |= table->pages[first_of(table, unit) + j];
+        if (!(state & PAGE_MAPPED))
+            table->units[unit] = LINUX_UNIT_USED;
     }
-    return true;
 }
 
-bool linux_may_read(const struct linux_table *table, uint64_t address, uint64_t len)
+void linux_add_far(struct linux_table *table, struct linux_paging *paging, uint64_t base,
+                   uint64_t len)
 {
-    return may(table, address, len, PAGE_READ);
-}
+    const uint64_t first = (table->base + LINUX_UNIT - 1) / LINUX_UNIT * LINUX_UNIT;
+    const uint64_t end = table->base + table->page_count * LINUX_PAGE;
+    const uint32_t count = first < end ? (uint32_t)((end - first) / LINUX_UNIT) : 0;
+    uint32_t *units = linux_pages_take(table, count * sizeof(*units));
 
-bool linux_may_write(const struct linux_table *table, uint64_t address, uint64_t len)
-{
-    return may(table, address, len, PAGE_WRITE);
-}
-
-int64_t linux_take_string(const struct linux_table *table, uint64_t address, char *to, size_t room)
-{
-    for (size_t i = 0; i < room; i++) {
-        if (!linux_may_read(table, address + i, 1))
-            return -L_EFAULT;
-        to[i] = *(const char *)(uintptr_t)(address + i);
-        if (!to[i])
-            return (int64_t)i;
+    if (!units || !table->host->release)
+        return;
+    table->units = units;
+    table->far_base = base;
+    table->far_len = len;
+    *paging = (struct linux_paging){(uint64_t)(uintptr_t)table->areas, (uint64_t)(uintptr_t)units,
+                                    first, 0, count};
+    table->paging = paging;
+    for (uint64_t page = 0; page < table->page_count; page++) {
+        if (table->pages[page] & PAGE_MAPPED)
+            keep_units(table, page, 1);
     }
-    return -L_ENAMETOOLONG;
-}
-
-int64_t linux_give(const struct linux_table *table, uint64_t address, const void *from, size_t len)
-{
-    if (!linux_may_write(table, address, len))
-        return -L_EFAULT;
-    if (len > 0) /* else the address may be none */
-        memcpy((void *)(uintptr_t)address, from, len);
-    return 0;
-}
-
-int64_t linux_take(const struct linux_table *table, uint64_t address, void *to, size_t len)
-{
-    if (!linux_may_read(table, address, len))
-        return -L_EFAULT;
-    if (len > 0)
-        memcpy(to, (const void *)(uintptr_t)address, len);
-    return 0;
 }
 
 /* --- Pages ------------------------------------------------------------------------------------ */
@@ -197,6 +169,7 @@ static int64_t give_out(struct linux_table *table, uint64_t page, uint64_t count
 
     if (error)
         return error;
+    keep_units(table, page, count);
     for (uint64_t i = page; i < page + count; i++) {
         if (table->pages[i] & PAGE_USED)
             memset(address_of(table, i), 0, LINUX_PAGE);
@@ -207,6 +180,8 @@ static int64_t give_out(struct linux_table *table, uint64_t page, uint64_t count
     error = enforce(table, page, count, prot);
     for (uint64_t i = page; i < page + count; i++)
         table->pages[i] = (unsigned char)(error ? PAGE_USED : PAGE_MAPPED | PAGE_USED | prot);
+    if (error)
+        let_units(table, page, count);
     return error ? -L_ENOMEM : 0;
 }
 
@@ -219,20 +194,34 @@ static int64_t take_back(struct linux_table *table, uint64_t page, uint64_t coun
         if (!(table->pages[i] & PAGE_OWN))
             table->pages[i] &= PAGE_USED;
     }
+    let_units(table, page, count);
     return error;
 }
 
+static bool is_taken(const struct linux_table *table, uint64_t page)
+{
+    return (table->pages[page] & PAGE_MAPPED) || is_lent(table, page);
+}
+
 /* So many pages in a row that are free, the highest; page_count where there are none. */
-static uint64_t find(const struct linux_table *table, uint64_t count)
+static uint64_t find_pages(const struct linux_table *table, uint64_t count)
 {
     uint64_t found = 0;
 
     for (uint64_t page = table->page_count; count > 0 && page-- > 0;) {
-        found = table->pages[page] & PAGE_MAPPED ? 0 : found + 1;
+        found = is_taken(table, page) ? 0 : found + 1;
         if (found == count)
             return page;
     }
     return table->page_count;
+}
+
+/* The same, with what other addresses have and do not use. */
+static uint64_t find(struct linux_table *table, uint64_t count)
+{
+    const uint64_t page = find_pages(table, count);
+
+    return page == table->page_count && linux_far_reclaim(table) ? find_pages(table, count) : page;
 }
 
 /* By the program, all of them. */
@@ -248,7 +237,7 @@ static bool all_mapped(const struct linux_table *table, uint64_t page, uint64_t 
 static bool any_own(const struct linux_table *table, uint64_t page, uint64_t count)
 {
     for (uint64_t i = page; i < page + count; i++) {
-        if (table->pages[i] & PAGE_OWN)
+        if ((table->pages[i] & PAGE_OWN) || is_lent(table, i))
             return true;
     }
     return false;
@@ -257,7 +246,7 @@ static bool any_own(const struct linux_table *table, uint64_t page, uint64_t cou
 static bool any_mapped(const struct linux_table *table, uint64_t page, uint64_t count)
 {
     for (uint64_t i = page; i < page + count; i++) {
-        if (table->pages[i] & PAGE_MAPPED)
+        if (is_taken(table, i))
             return true;
     }
     return false;
@@ -293,6 +282,7 @@ void linux_pages_give(struct linux_table *table, void *base, uint64_t len)
 
     for (uint64_t i = page; i < page + count_of(len); i++)
         table->pages[i] = PAGE_USED;
+    let_units(table, page, count_of(len));
 }
 
 /* --- Calls ------------------------------------------------------------------------------------ */
@@ -306,6 +296,8 @@ int64_t linux_brk(struct linux_table *table, const uint64_t *args)
     if (want < table->base || want - table->base > len)
         return (int64_t)table->brk;
     new = count_of(want - table->base);
+    if (new > old && any_mapped(table, old, new - old))
+        (void)linux_far_reclaim(table);
     if (new > old && (any_mapped(table, old, new - old) ||
                       give_out(table, old, new - old, PAGE_READ | PAGE_WRITE)))
         return (int64_t)table->brk;
@@ -315,13 +307,53 @@ int64_t linux_brk(struct linux_table *table, const uint64_t *args)
     return (int64_t)want;
 }
 
+/* A fixed address of the table's pages: the first page, or a negative errno. */
+static int64_t fixed_page(const struct linux_table *table, uint64_t base, uint64_t count,
+                          uint64_t flags)
+{
+    uint64_t page;
+
+    if (!is_ours(table, base, count))
+        return -L_ENOMEM;
+    page = page_of(table, base);
+    if ((flags & MAP_FIXED_NOREPLACE_) && any_mapped(table, page, count))
+        return -L_EEXIST;
+    return any_own(table, page, count) ? -L_ENOMEM : (int64_t)page;
+}
+
+/*
+ * Addresses that are to have memory when they are used: what may not be written, what is said to
+ * be a reservation, and more than an eighth of all memory.
+ */
+static bool is_far_map(const struct linux_table *table, uint64_t count, uint64_t flags, int prot)
+{
+    return table->paging && (prot != (PAGE_READ | PAGE_WRITE) || (flags & MAP_NORESERVE_) ||
+                             count > table->page_count / 8);
+}
+
+static int64_t map_anywhere(struct linux_table *table, uint64_t hint, uint64_t count,
+                            uint64_t flags, int prot)
+{
+    const uint64_t page =
+        is_far_map(table, count, flags, prot) ? table->page_count : find(table, count);
+    int64_t error;
+
+    if (page == table->page_count && table->paging &&
+        (prot != (PAGE_READ | PAGE_WRITE) || (flags & MAP_NORESERVE_) ||
+         linux_far_fits(table, count * LINUX_PAGE)))
+        return linux_far_find(table, hint, count * LINUX_PAGE, prot);
+    if (page == table->page_count)
+        return -L_ENOMEM;
+    error = give_out(table, page, count, prot);
+    return error ? error : (int64_t)(table->base + page * LINUX_PAGE);
+}
+
 int64_t linux_mmap(struct linux_table *table, const uint64_t *args)
 {
     const uint64_t base = args[0], len = args[1], flags = args[3];
     const uint64_t count = count_of(len), type = flags & MAP_TYPE_;
     const int prot = prot_of(args[2]);
-    uint64_t page;
-    int64_t error;
+    int64_t page, error;
 
     if (args[5] % LINUX_PAGE)
         return -L_EINVAL;
@@ -329,29 +361,26 @@ int64_t linux_mmap(struct linux_table *table, const uint64_t *args)
         return linux_open_of(table, args[4]) ? -L_ENODEV : -L_EBADF;
     if (len == 0 || (type != MAP_PRIVATE_ && type != MAP_SHARED_))
         return -L_EINVAL;
-    if (len > table->page_count * LINUX_PAGE)
+    if (len > TASK_SIZE)
         return -L_ENOMEM;
     if (args[2] & PROT_EXEC_) /* W^X: what is executable came with the program */
         return -L_EPERM;
-    if (flags & (MAP_FIXED_ | MAP_FIXED_NOREPLACE_)) {
-        if (base % LINUX_PAGE)
-            return -L_EINVAL;
-        if (!is_ours(table, base, count))
-            return -L_ENOMEM;
-        page = page_of(table, base);
-        if ((flags & MAP_FIXED_NOREPLACE_) && any_mapped(table, page, count))
-            return -L_EEXIST;
-        if (any_own(table, page, count))
-            return -L_ENOMEM;
-    } else {
-        page = find(table, count);
-        if (page == table->page_count)
-            return -L_ENOMEM;
-    }
     if (prot != (PAGE_READ | PAGE_WRITE) && !table->host->protect)
         return -L_ENOMEM; /* rather than memory that is not protected; and what is there stays */
-    error = give_out(table, page, count, prot);
-    return error ? error : (int64_t)(table->base + page * LINUX_PAGE);
+    if (!(flags & (MAP_FIXED_ | MAP_FIXED_NOREPLACE_)))
+        return map_anywhere(table, base, count, flags, prot);
+    if (base % LINUX_PAGE)
+        return -L_EINVAL;
+    if (linux_is_far(table, base)) {
+        if ((flags & MAP_FIXED_NOREPLACE_) && linux_far_has_any(table, base, count * LINUX_PAGE))
+            return -L_EEXIST;
+        return linux_far_map(table, base, count * LINUX_PAGE, prot);
+    }
+    page = fixed_page(table, base, count, flags);
+    if (page < 0)
+        return page;
+    error = give_out(table, (uint64_t)page, count, prot);
+    return error ? error : (int64_t)base;
 }
 
 int64_t linux_munmap(struct linux_table *table, const uint64_t *args)
@@ -360,20 +389,42 @@ int64_t linux_munmap(struct linux_table *table, const uint64_t *args)
 
     if (base % LINUX_PAGE || len == 0 || len > TASK_SIZE || base > TASK_SIZE - len)
         return -L_EINVAL;
+    if (linux_is_far(table, base))
+        return linux_far_unmap(table, base, count * LINUX_PAGE);
     if (!is_ours(table, base, count))
         return -L_ENOMEM; /* the program and its stack stay */
     return take_back(table, page_of(table, base), count);
 }
 
+/* Where there is no room beside it, and none in a row, it gets other addresses. */
+static int64_t remap_elsewhere(struct linux_table *table, uint64_t page, uint64_t old, uint64_t new)
+{
+    const int64_t to =
+        map_anywhere(table, 0, new, 0, PAGE_READ | PAGE_WRITE); /* nothing is there yet */
+
+    if (to < 0)
+        return -L_ENOMEM;
+    memcpy((void *)(uintptr_t)to, address_of(table, page), old * LINUX_PAGE);
+    (void)take_back(table, page, old); /* it is writable, as was looked at */
+    return to;
+}
+
 int64_t linux_mremap(struct linux_table *table, const uint64_t *args)
 {
     const uint64_t base = args[0], old = count_of(args[1]), new = count_of(args[2]);
-    uint64_t page, to;
+    uint64_t page;
 
     if ((args[3] & ~(uint64_t)MREMAP_MAYMOVE_) || base % LINUX_PAGE || new == 0 || old == 0)
         return -L_EINVAL;
-    if (args[2] > table->page_count * LINUX_PAGE)
+    if (args[2] > TASK_SIZE)
         return -L_ENOMEM;
+    if (args[1] <= TASK_SIZE && linux_is_far(table, base) && new > old &&
+        linux_may_write(table, base, LINUX_PAGE) &&
+        !linux_far_fits(table, (new - old) * LINUX_PAGE))
+        return -L_ENOMEM;
+    if (args[1] <= TASK_SIZE && linux_is_far(table, base))
+        return linux_far_move(table, base, old * LINUX_PAGE, new *LINUX_PAGE,
+                              args[3] & MREMAP_MAYMOVE_);
     if (args[1] > TASK_SIZE || !is_ours(table, base, old))
         return -L_EFAULT;
     page = page_of(table, base);
@@ -384,16 +435,10 @@ int64_t linux_mremap(struct linux_table *table, const uint64_t *args)
 
         return error ? error : (int64_t)base;
     }
-    if (page + new <= table->page_count && !any_mapped(table, page + old, new - old))
+    if (new <= table->page_count - page && !any_mapped(table, page + old, new - old))
         return give_out(table, page + old, new - old, PAGE_READ | PAGE_WRITE) ? -L_ENOMEM
                                                                               : (int64_t)base;
-    to = find(table, new);
-    if (!(args[3] & MREMAP_MAYMOVE_) || to == table->page_count ||
-        give_out(table, to, new, PAGE_READ | PAGE_WRITE))
-        return -L_ENOMEM;
-    memcpy(address_of(table, to), address_of(table, page), old * LINUX_PAGE);
-    (void)take_back(table, page, old); /* it is writable, as was looked at */
-    return (int64_t)(table->base + to * LINUX_PAGE);
+    return args[3] & MREMAP_MAYMOVE_ ? remap_elsewhere(table, page, old, new) : -L_ENOMEM;
 }
 
 int64_t linux_madvise(struct linux_table *table, const uint64_t *args)
@@ -401,17 +446,22 @@ int64_t linux_madvise(struct linux_table *table, const uint64_t *args)
     enum { NORMAL = 0, WILLNEED = 3, DONTNEED = 4, FREE = 8, HUGEPAGE = 14, NOHUGEPAGE = 15 };
     const uint64_t base = args[0], count = count_of(args[1]);
     const uint32_t what = (uint32_t)args[2];
+    const bool is_clear = what == DONTNEED || what == FREE;
 
-    if (base % LINUX_PAGE || (what > WILLNEED && what != DONTNEED && what != FREE &&
-                              what != HUGEPAGE && what != NOHUGEPAGE))
+    if (base % LINUX_PAGE ||
+        (what > WILLNEED && !is_clear && what != HUGEPAGE && what != NOHUGEPAGE))
         return -L_EINVAL;
     if (args[1] > TASK_SIZE)
         return -L_EINVAL;
     if (count == 0)
         return 0;
+    if (linux_is_far(table, base) && is_clear)
+        return linux_far_clear(table, base, count * LINUX_PAGE);
+    if (linux_is_far(table, base))
+        return linux_far_covers(table, base, count * LINUX_PAGE) ? 0 : -L_ENOMEM;
     if (!is_ours(table, base, count) || !all_mapped(table, page_of(table, base), count))
         return -L_ENOMEM;
-    if ((what == DONTNEED || what == FREE) && linux_may_write(table, base, count * LINUX_PAGE))
+    if (is_clear && linux_may_write(table, base, count * LINUX_PAGE))
         memset((void *)(uintptr_t)base, 0, count * LINUX_PAGE);
     return 0;
 }
@@ -441,7 +491,7 @@ static int64_t protect_ranges(struct linux_table *table, uint64_t base, uint64_t
     const struct linux_host *host = table->host;
     int64_t error;
 
-    if (!may(table, base, len, 0))
+    if (!linux_has(table, base, len))
         return -L_ENOMEM;
     if (!host->protect)
         return -L_ENOSYS;
@@ -473,6 +523,10 @@ int64_t linux_mprotect(struct linux_table *table, const uint64_t *args)
         return -L_ENOMEM;
     if (args[2] & ~7ull)
         return -L_EINVAL;
+    if (linux_is_far(table, base))
+        return args[2] & PROT_EXEC_ && linux_far_covers(table, base, count * LINUX_PAGE)
+                   ? -L_EACCES
+                   : linux_far_protect(table, base, count * LINUX_PAGE, prot);
     if (!is_ours(table, base, count))
         return protect_ranges(table, base, count * LINUX_PAGE, args[2]);
     if (!all_mapped(table, page_of(table, base), count))

@@ -352,6 +352,16 @@ static int64_t protect(void *context, uint64_t base, uint64_t len, int prot)
     return code(base, len, (uint64_t)prot);
 }
 
+/* And of what is at other addresses: HALO_RELEASE_OFFSET. */
+static int64_t release(void *context, uint64_t base, uint64_t len)
+{
+    int64_t (*code)(uint64_t, uint64_t) =
+        (int64_t(*)(uint64_t, uint64_t))(uintptr_t)halo_boot_page()->release;
+
+    (void)context;
+    return code(base, len);
+}
+
 static struct linux_host host = {
     .read = read_stream,
     .write = write_stream,
@@ -395,6 +405,8 @@ void halo__linux_table(const struct halo_boot *boot)
 
     if (boot->protect)
         host.protect = protect;
+    if (boot->release)
+        host.release = release;
     memcpy(seed, boot->seed, sizeof(seed));
     linux_init(&halo__linux, &host, (void *)(uintptr_t)(boot->heap_base + kept),
                boot->heap_len - kept, seed);
@@ -406,5 +418,13 @@ void halo__linux_table(const struct halo_boot *boot)
     linux_add_range(&halo__linux, boot->stack_low, boot->stack_len, true);
     linux_add_range(&halo__linux, boot->pool_base, boot->pool_len, true);
     linux_add_range(&halo__linux, args, boot->args_len + (boot->args - args), false);
+    _Static_assert(sizeof(struct linux_paging) == sizeof(struct halo_paging) &&
+                       sizeof(struct linux_area) == sizeof(struct halo_area) &&
+                       LINUX_UNIT == HALO_UNIT_LEN && LINUX_AREAS_MAX == HALO_AREAS_MAX &&
+                       LINUX_UNIT_KEPT == HALO_UNIT_KEPT && LINUX_UNIT_USED == HALO_UNIT_USED,
+                   "what the host reads");
+    if (boot->release)
+        linux_add_far(&halo__linux, (struct linux_paging *)&save()->paging, HALO_PAGING_BASE,
+                      HALO_PAGING_LEN);
     halo__linux_keep();
 }

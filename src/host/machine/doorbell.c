@@ -236,6 +236,7 @@ void halo__doorbell_write(struct halo_machine *machine)
     if (layout->syscall_entry) {
         add_syscall(&code, layout);
         memcpy(page + HALO_PROTECT_OFFSET, machine->backend->protect_code, HALO_PROTECT_LEN);
+        memcpy(page + HALO_RELEASE_OFFSET, machine->backend->release_code, HALO_PROTECT_LEN);
     }
     memcpy(page + CLEAN + 24, &mxcsr, sizeof(mxcsr));
     place(machine, layout->doorbell, page, sizeof(page));

@@ -41,6 +41,8 @@ struct kvm_state {
     bool has_run;           /* since it was begun, or brought back: its registers are its own */
     struct kvm_sregs first; /* with which it begins */
     uint64_t cr3;           /* KVM_PML4, or its twin */
+    unsigned char taken[KVM_PAGING_TABLES];
+    bool has_filled; /* pages of paging.c are there */
 };
 
 static int failed(struct halo_machine *machine, const char *what)
@@ -110,30 +112,6 @@ static int set_cpuid(struct halo_machine *machine, const struct kvm_state *state
     return 0;
 }
 
-/*
- * Where `syscall` goes, for a guest that has code for it. On a processor it is CPL0, with all flags
- * cleared that could do harm there; the code of doorbell.c leads back to CPL3. A software KVM stays
- * at CPL3. The 32-bit way in leads nowhere.
- */
-static int set_syscall(struct halo_machine *machine, const struct kvm_state *state)
-{
-    const struct kvm_msr_entry entries[] = {
-        {.index = 0xc0000081, .data = 0x0023001000000000}, /* STAR: CS 0x10, back to 0x33 */
-        {.index = 0xc0000082, .data = machine->layout.doorbell + HALO_SYSCALL_OFFSET}, /* LSTAR */
-        {.index = 0xc0000083, .data = 0},                                              /* CSTAR */
-        {.index = 0xc0000084, .data = 0x47700}, /* FMASK: AC NT IOPL DF IF TF */
-    };
-    union {
-        struct kvm_msrs msrs;
-        unsigned char bytes[sizeof(struct kvm_msrs) + sizeof(entries)];
-    } set = {.msrs = {.nmsrs = sizeof(entries) / sizeof(entries[0])}};
-
-    memcpy(set.bytes + sizeof(struct kvm_msrs), entries, sizeof(entries));
-    if (ioctl(state->vcpu, KVM_SET_MSRS, &set) != (int)set.msrs.nmsrs)
-        return failed(machine, "cannot arrange for system calls");
-    return 0;
-}
-
 static struct kvm_regs first_registers(const struct halo_machine *machine)
 {
     return (struct kvm_regs){
@@ -195,7 +173,10 @@ static int set_registers(struct halo_machine *machine, struct kvm_state *state)
         return failed(machine, "cannot set registers");
     state->first = sregs;
     state->cr3 = sregs.cr3;
-    return machine->layout.syscall_entry ? set_syscall(machine, state) : 0;
+    if (machine->layout.syscall_entry &&
+        halo__kvm_set_syscall(state->vcpu, machine->layout.doorbell + HALO_SYSCALL_OFFSET) < 0)
+        return failed(machine, "cannot arrange for system calls");
+    return 0;
 }
 
 static int make_vcpu(struct halo_machine *machine, struct kvm_state *state)
@@ -338,29 +319,6 @@ static void dead(struct halo_exit *exit, const char *why, uint64_t number)
     (void)snprintf(exit->why, sizeof(exit->why), "%s (0x%llx)", why, (unsigned long long)number);
 }
 
-/*
- * Whether a fault is a system call's: an invalid opcode, or, on a software KVM, a jump to LSTAR,
- * which is 0, with rcx the address behind the instruction. A guest that has code for its calls has
- * LSTAR set: then a jump to 0 is a null pointer's, and rcx is left from its last call.
- */
-static bool is_system_call(const struct halo_machine *machine, struct halo_fault *fault,
-                           const struct kvm_regs *regs)
-{
-    const uint64_t at = fault->vector == 6 ? fault->rip : regs->rcx - 2;
-    unsigned char bytes[2];
-
-    if (fault->vector != 6 &&
-        (fault->vector != 14 || fault->rip != 0 || machine->layout.syscall_entry))
-        return false;
-    if (at < HALO_RAM_BASE || at - HALO_RAM_BASE > machine->ram.len - sizeof(bytes))
-        return false;
-    halo_shm_copy_in(bytes, machine->ram.host + (at - HALO_RAM_BASE), sizeof(bytes));
-    if (bytes[0] != 0x0f || bytes[1] != 0x05)
-        return false;
-    fault->rip = at;
-    return true;
-}
-
 /* The guest stands in a fault stub; the processor left a frame on the fault stack. */
 static int read_fault(struct halo_machine *machine, struct kvm_state *state, struct halo_exit *exit)
 {
@@ -382,7 +340,9 @@ static int read_fault(struct halo_machine *machine, struct kvm_state *state, str
         .rip = frame.words[KVM_FRAME_RIP],
         .rsp = frame.words[KVM_FRAME_RSP],
     };
-    exit->is_system_call = is_system_call(machine, &exit->fault, regs);
+    exit->fills =
+        frame.vector == 14 && machine->layout.syscall_entry && halo__paging_is_there(sregs.cr2, 1);
+    exit->is_system_call = halo__kvm_is_system_call(machine, &exit->fault, regs->rcx);
     exit->system_call = regs->rax;
     return 0;
 }
@@ -403,12 +363,14 @@ static int read_port_exit(struct halo_machine *machine, struct kvm_state *state,
         exit->b = regs->rdx;
         return 0;
     }
-    if (run->io.direction == KVM_EXIT_IO_OUT && run->io.port == KVM_PROTECT_PORT && !in_stub &&
+    if (run->io.direction == KVM_EXIT_IO_OUT &&
+        (run->io.port == KVM_PROTECT_PORT || run->io.port == KVM_RELEASE_PORT) && !in_stub &&
         machine->layout.syscall_entry) {
         exit->kind = HALO_EXIT_PROTECT;
         exit->base = regs->rdi;
         exit->len = regs->rsi;
         exit->prot = regs->rdx;
+        exit->releases = run->io.port == KVM_RELEASE_PORT;
         return 0;
     }
     dead(exit, "it used an I/O port that does not exist", run->io.port);
@@ -544,12 +506,32 @@ static int kvm_protect(struct halo_machine *machine, const struct halo_exit *exi
 {
     struct kvm_state *state = machine->state;
 
+    if (!refusal && !exit->releases && exit->base >= HALO_PAGING_BASE)
+        refusal = -EACCES; /* what is there came with its protection */
     state->run->s.regs.regs.rax = (__u64)(int64_t)refusal;
     state->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
     if (refusal)
         return 0;
-    halo__kvm_tables_protect(state->system, exit->base, exit->len, exit->prot);
+    if (exit->releases)
+        halo__kvm_tables_release(&machine->layout, state->system, state->taken, exit->base,
+                                 exit->len);
+    else
+        halo__kvm_tables_protect(state->system, exit->base, exit->len, exit->prot);
     return forget_pages(machine, state);
+}
+
+/* Nobody remembers that there was nothing. Its stub pops the error code, and goes back. */
+static bool kvm_fill(struct halo_machine *machine, const struct halo_fill *fill)
+{
+    struct kvm_state *state = machine->state;
+    struct kvm_regs *regs = &state->run->s.regs.regs;
+
+    if (!halo__kvm_tables_fill(&machine->layout, state->system, state->taken, fill))
+        return false;
+    state->has_filled = true;
+    regs->rip = KVM_STUBS + 14 * 16 + KVM_STUB_RETURN;
+    state->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+    return true;
 }
 
 /*
@@ -564,7 +546,11 @@ static bool kvm_restart(struct halo_machine *machine, bool protects)
 
     if (state->is_lost)
         return false;
-    if (protects) {
+    if (state->has_filled)
+        halo__kvm_tables_release(&machine->layout, state->system, state->taken, HALO_PAGING_BASE,
+                                 HALO_PAGING_LEN);
+    if (protects || state->has_filled) {
+        state->has_filled = false;
         halo__kvm_tables_build(machine, state->system);
         if (forget_pages(machine, state))
             return false;
@@ -585,6 +571,7 @@ const struct halo_backend halo__kvm = {
                  /* out %al, $port; nopw 0(%rax,%rax); nopl 0(%rax,%rax) */
                  0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},
     .protect_code = {0xe6, KVM_PROTECT_PORT, 0xc3}, /* out %al, $port; ret */
+    .release_code = {0xe6, KVM_RELEASE_PORT, 0xc3},
     .create = kvm_create,
     .enter = kvm_enter,
     .leave = kvm_leave,
@@ -594,6 +581,7 @@ const struct halo_backend halo__kvm = {
     .look = kvm_look,
     .ahead = kvm_ahead,
     .protect = kvm_protect,
+    .fill = kvm_fill,
     .restart = kvm_restart,
     .destroy = kvm_destroy,
 };

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -65,4 +66,26 @@ int halo__kvm_features(int kvm, int vcpu, struct halo_features *told)
     if (features != &supported)
         free(features);
     return result;
+}
+
+/*
+ * Where `syscall` goes, for a guest that has code for it. On a processor it is CPL0, with all flags
+ * cleared that could do harm there; the code of doorbell.c leads back to CPL3. A software KVM stays
+ * at CPL3. The 32-bit way in leads nowhere.
+ */
+int halo__kvm_set_syscall(int vcpu, uint64_t lstar)
+{
+    const struct kvm_msr_entry entries[] = {
+        {.index = 0xc0000081, .data = 0x0023001000000000}, /* STAR: CS 0x10, back to 0x33 */
+        {.index = 0xc0000082, .data = lstar},              /* LSTAR */
+        {.index = 0xc0000083, .data = 0},                  /* CSTAR */
+        {.index = 0xc0000084, .data = 0x47700},            /* FMASK: AC NT IOPL DF IF TF */
+    };
+    union {
+        struct kvm_msrs msrs;
+        unsigned char bytes[sizeof(struct kvm_msrs) + sizeof(entries)];
+    } set = {.msrs = {.nmsrs = sizeof(entries) / sizeof(entries[0])}};
+
+    memcpy(set.bytes + sizeof(struct kvm_msrs), entries, sizeof(entries));
+    return ioctl(vcpu, KVM_SET_MSRS, &set) == (int)set.msrs.nmsrs ? 0 : -1;
 }

@@ -7,4 +7,7 @@
 /* Have that vCPU show the features which that KVM can give, and note them: 0, or -1 with errno. */
 int halo__kvm_features(int kvm, int vcpu, struct halo_features *told);
 
+/* Have `syscall` lead there: 0, or -1 with errno. */
+int halo__kvm_set_syscall(int vcpu, uint64_t lstar);
+
 #endif

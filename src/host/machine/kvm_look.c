@@ -80,3 +80,26 @@ void halo__kvm_ahead(int vcpu, uint64_t *ahead)
     memcpy(&entry, get.bytes + sizeof(struct kvm_msrs), sizeof(entry));
     *ahead = entry.data - (before + (__builtin_ia32_rdtsc() - before) / 2);
 }
+
+/*
+ * Whether a fault is a system call's: an invalid opcode, or, on a software KVM, a jump to LSTAR,
+ * which is 0, with rcx the address behind the instruction. A guest that has code for its calls has
+ * LSTAR set: then a jump to 0 is a null pointer's, and rcx is left from its last call.
+ */
+bool halo__kvm_is_system_call(const struct halo_machine *machine, struct halo_fault *fault,
+                              uint64_t rcx)
+{
+    const uint64_t at = fault->vector == 6 ? fault->rip : rcx - 2;
+    unsigned char bytes[2];
+
+    if (fault->vector != 6 &&
+        (fault->vector != 14 || fault->rip != 0 || machine->layout.syscall_entry))
+        return false;
+    if (at < HALO_RAM_BASE || at - HALO_RAM_BASE > machine->ram.len - sizeof(bytes))
+        return false;
+    halo_shm_copy_in(bytes, machine->ram.host + (at - HALO_RAM_BASE), sizeof(bytes));
+    if (bytes[0] != 0x0f || bytes[1] != 0x05)
+        return false;
+    fault->rip = at;
+    return true;
+}

@@ -15,6 +15,11 @@
 /* Of all that is mapped: RAM, and the system above it. */
 #define DIRECTORY_COUNT (KVM_SYSTEM_BASE / PAGE_DIRECTORY_SPAN + 1)
 
+/* Of addresses that are no memory's own. */
+#define PAGING_DIRECTORIES (HALO_PAGING_LEN / PAGE_DIRECTORY_SPAN)
+#define PAGING_INDEX (HALO_PAGING_BASE >> 39)
+
+_Static_assert(HALO_PAGING_BASE % (1ull << 39) == 0, "they begin a PDPT");
 _Static_assert(HALO_RAM_BASE % PAGE_TABLE_SPAN == 0, "a table maps RAM alone");
 _Static_assert(KVM_SYSTEM_BASE % PAGE_TABLE_SPAN == 0, "and another one the system");
 _Static_assert(HALO_RAM_BASE + HALO_RAM_MAX <= KVM_SYSTEM_BASE, "the system is above RAM");
@@ -29,10 +34,15 @@ static uint64_t table_count(const struct halo_layout *layout)
 
 uint64_t halo__kvm_tables_len(const struct halo_layout *layout)
 {
-    return KVM_PML4 - KVM_SYSTEM_BASE + (3 + DIRECTORY_COUNT + table_count(layout)) * HALO_PAGE;
+    uint64_t pages = 3 + DIRECTORY_COUNT + table_count(layout);
+
+    if (layout->syscall_entry)
+        pages += 1 + PAGING_DIRECTORIES + KVM_PAGING_TABLES;
+    return KVM_PML4 - KVM_SYSTEM_BASE + pages * HALO_PAGE;
 }
 
-/* Where they are: twice the PML4, one PDPT, directories, the system's table, RAM's tables. */
+/* Where they are: twice the PML4, one PDPT, directories, the system's table, RAM's tables. Behind
+ * them PDPT, directories and tables of paging.c. */
 #define PDPT (KVM_PML4_TWIN + HALO_PAGE)
 #define DIRECTORIES (PDPT + HALO_PAGE)
 #define PAGE_TABLES (DIRECTORIES + DIRECTORY_COUNT * HALO_PAGE)
@@ -71,6 +81,82 @@ static uint64_t flags_of(uint64_t prot)
     return flags;
 }
 
+static uint64_t paging_directory(const struct halo_layout *layout, uint64_t index)
+{
+    return PAGE_TABLES + (table_count(layout) + 1 + index) * HALO_PAGE;
+}
+
+static uint64_t paging_table(const struct halo_layout *layout, uint64_t index)
+{
+    return paging_directory(layout, PAGING_DIRECTORIES + index);
+}
+
+static void build_paging(const struct halo_layout *layout, unsigned char *system)
+{
+    const uint64_t pdpt = PAGE_TABLES + table_count(layout) * HALO_PAGE;
+
+    set_entry(system, KVM_PML4, PAGING_INDEX, pdpt | PTE_UPPER);
+    set_entry(system, KVM_PML4_TWIN, PAGING_INDEX, pdpt | PTE_UPPER);
+    for (uint64_t i = 0; i < PAGING_DIRECTORIES; i++)
+        set_entry(system, pdpt, i, paging_directory(layout, i) | PTE_UPPER);
+}
+
+/* Where the entry is that leads to the table of that many 2 MiB. */
+static unsigned char *region_entry(const struct halo_layout *layout, unsigned char *system,
+                                   uint64_t region)
+{
+    return system + (paging_directory(layout, region / 512) - KVM_SYSTEM_BASE) + region % 512 * 8;
+}
+
+bool halo__kvm_tables_fill(const struct halo_layout *layout, unsigned char *system,
+                           unsigned char taken[KVM_PAGING_TABLES], const struct halo_fill *fill)
+{
+    const uint64_t offset = fill->at - HALO_PAGING_BASE;
+    unsigned char *entry = region_entry(layout, system, offset / PAGE_TABLE_SPAN);
+    uint64_t table;
+
+    memcpy(&table, entry, sizeof(table));
+    if (!table) {
+        const unsigned char *free = memchr(taken, false, KVM_PAGING_TABLES);
+
+        if (!free)
+            return false;
+        taken[free - taken] = true;
+        table = paging_table(layout, (uint64_t)(free - taken)) | PTE_UPPER;
+        memcpy(entry, &table, sizeof(table));
+    }
+    for (uint64_t at = 0; at < fill->len; at += HALO_PAGE)
+        set_entry(system, table & ~(HALO_PAGE - 1), (offset + at) / HALO_PAGE % 512,
+                  (fill->from + at) | flags_of(fill->prot) | PTE_SEEN);
+    return true;
+}
+
+void halo__kvm_tables_release(const struct halo_layout *layout, unsigned char *system,
+                              unsigned char taken[KVM_PAGING_TABLES], uint64_t base, uint64_t len)
+{
+    const uint64_t end = base - HALO_PAGING_BASE + len;
+    uint64_t next;
+
+    for (uint64_t at = base - HALO_PAGING_BASE; at < end; at = next) {
+        unsigned char *entry = region_entry(layout, system, at / PAGE_TABLE_SPAN);
+        uint64_t table;
+
+        next = (at / PAGE_TABLE_SPAN + 1) * PAGE_TABLE_SPAN;
+        if (next > end)
+            next = end;
+        memcpy(&table, entry, sizeof(table));
+        if (!table)
+            continue;
+        table &= ~(HALO_PAGE - 1);
+        memset(system + (table - KVM_SYSTEM_BASE) + at / HALO_PAGE % 512 * 8, 0,
+               (next - at) / HALO_PAGE * 8);
+        if (next - at < PAGE_TABLE_SPAN)
+            continue;
+        taken[(table - paging_table(layout, 0)) / HALO_PAGE] = false;
+        memset(entry, 0, sizeof(table));
+    }
+}
+
 static void build_page_tables(const struct halo_machine *machine, unsigned char *system)
 {
     struct halo_range range;
@@ -86,6 +172,8 @@ static void build_page_tables(const struct halo_machine *machine, unsigned char 
     map(system, KVM_STACK, HALO_PAGE, PTE_PRESENT | PTE_WRITE | PTE_NX);
     while (halo__layout_next(machine, &at, &range))
         map(system, range.base, range.len, flags_of(range.prot));
+    if (machine->layout.syscall_entry)
+        build_paging(&machine->layout, system);
 }
 
 void halo__kvm_tables_protect(unsigned char *system, uint64_t base, uint64_t len, uint64_t prot)
@@ -133,10 +221,12 @@ static void build_idt(unsigned char *idt)
     }
 }
 
-/* `out %al, $port; hlt; jmp` to the start: the host tells the vector by where the guest stands. */
+/* `out %al, $port; hlt; jmp` to the start: the host tells the vector by where the guest stands. A
+ * page fault's has behind it how to go on: `add $8, %rsp; iretq`. */
 static void build_stubs(unsigned char *stubs)
 {
-    static const unsigned char stub[] = {0xe6, KVM_FAULT_PORT, 0xf4, 0xeb, 0xfb};
+    static const unsigned char stub[] = {0xe6, KVM_FAULT_PORT, 0xf4, 0xeb, 0xfb, 0x48,
+                                         0x83, 0xc4,           0x08, 0x48, 0xcf};
 
     for (unsigned vector = 0; vector < 256; vector++)
         memcpy(stubs + vector * 16, stub, sizeof(stub));

@@ -32,12 +32,25 @@
 #define KVM_FAULT_PORT 0xe0u
 #define KVM_DOORBELL_PORT 0xe1u
 #define KVM_PROTECT_PORT 0xe2u
+#define KVM_RELEASE_PORT 0xe3u
 
 /* Bytes of system memory for a layout, and how to fill that many zeroed bytes. */
 uint64_t halo__kvm_tables_len(const struct halo_layout *layout);
 void halo__kvm_tables_build(const struct halo_machine *machine, unsigned char *system);
 /* Change pages of RAM. The processor may remember what it knew before it gets another PML4. */
 void halo__kvm_tables_protect(unsigned char *system, uint64_t base, uint64_t len, uint64_t prot);
+
+/*
+ * Pages at other addresses (paging.c), with page tables of which there is a number: each serves 2
+ * MiB. `taken` says which are in use.
+ */
+#define KVM_PAGING_TABLES 1024u
+bool halo__kvm_tables_fill(const struct halo_layout *layout, unsigned char *system,
+                           unsigned char taken[KVM_PAGING_TABLES], const struct halo_fill *fill);
+void halo__kvm_tables_release(const struct halo_layout *layout, unsigned char *system,
+                              unsigned char taken[KVM_PAGING_TABLES], uint64_t base, uint64_t len);
+/* Where a page fault's stub goes on when it is dealt with, from its beginning. */
+#define KVM_STUB_RETURN 5u
 
 /* What the processor left on the fault stack for a stub. */
 struct kvm_frame {
@@ -52,6 +65,10 @@ struct kvm_frame {
 /* Whether the guest stands in a stub with one. */
 bool halo__kvm_frame(const struct kvm_regs *regs, const unsigned char *system,
                      struct kvm_frame *frame);
+
+/* Whether a fault was a system call's, of this rcx: then *fault says where that is. */
+bool halo__kvm_is_system_call(const struct halo_machine *machine, struct halo_fault *fault,
+                              uint64_t rcx);
 
 /* By how much its time stamp counter is ahead of the host's; where that cannot be had, *ahead
  * stays.

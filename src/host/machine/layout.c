@@ -320,6 +320,13 @@ static int draw(struct halo_machine *machine, void *to, size_t len)
                       strerror(errno));
 }
 
+/* Memory at other addresses, for guests that make system calls. */
+static bool has_paging(const struct halo_machine *machine)
+{
+    return machine->layout.syscall_entry &&
+           (!machine->backend->has_paging || machine->backend->has_paging());
+}
+
 static int write_boot_page(struct halo_machine *machine, const struct halo_options *options)
 {
     const struct halo_layout *layout = &machine->layout;
@@ -349,6 +356,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .deferred_max = layout->sizes.deferred_max,
         .spare_max = HALO_SPARE_MAX,
         .protect = layout->syscall_entry ? layout->doorbell + HALO_PROTECT_OFFSET : 0,
+        .release = has_paging(machine) ? layout->doorbell + HALO_RELEASE_OFFSET : 0,
         .rows_max = options->transport == HALO_TRANSPORT_RING ? HALO_ROWS_MAX : 0,
         .aggregates_max = options->transport == HALO_TRANSPORT_RING ? HALO_AGGREGATES_MAX : 0,
         .arguments_max = HALO_ARGUMENTS_MAX,

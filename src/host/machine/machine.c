@@ -197,13 +197,15 @@ bool halo__machine_is_there(struct halo_machine *machine)
 
 int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit)
 {
-    const int refusal = halo__layout_protect(&machine->layout, exit->base, exit->len, exit->prot);
-
-    const int error = refusal ? 0 : note_protections(machine);
+    const bool is_paging = exit->releases || exit->base >= HALO_PAGING_BASE;
+    const int refusal =
+        is_paging ? halo__paging_judge(exit)
+                  : halo__layout_protect(&machine->layout, exit->base, exit->len, exit->prot);
+    const int error = refusal || is_paging ? 0 : note_protections(machine);
 
     if (error)
         return error;
-    if (!refusal)
+    if (!refusal && !is_paging)
         memset(machine->prots + (exit->base - HALO_RAM_BASE) / HALO_PAGE, (int)exit->prot,
                exit->len / HALO_PAGE);
     return machine->backend->protect(machine, exit, refusal);

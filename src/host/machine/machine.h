@@ -6,6 +6,7 @@
  *     loader.c    an ELF file            -> bytes in guest memory, and the ranges that they need
  *     layout.c    ranges, boot page      -> one picture of guest memory for every backend
  *     backtrace.c where a guest is that has stopped, by its own registers and stack
+ *     paging.c    guest memory at other addresses, as its guest has written it down
  *     patch.c     call sites of a program of Linux's, rewritten
  *     doorbell.c  the host's code in guest memory, by which a guest starts, leaves and comes back
  *     kvm.c, process.c                   -> run the guest until it leaves, and say why
@@ -89,9 +90,19 @@ struct halo_exit {
     uint64_t op, a, b;
     uint64_t base, len, prot;
     struct halo_fault fault;
+    bool fills;           /* a fault where paging.c may have memory to be had */
+    bool releases;        /* it asks for no protection, but to forget those pages (paging.c) */
     bool is_system_call;  /* it faulted at the instruction of one, */
     uint64_t system_call; /* of this number */
     char why[96];
+};
+
+/* Pages of guest memory that are to be had at other addresses, too: within one unit. */
+struct halo_fill {
+    uint64_t at;   /* of the addresses of HALO_PAGING_BASE */
+    uint64_t from; /* in guest memory */
+    uint64_t len;
+    uint32_t prot; /* enum halo_prot, never executable */
 };
 
 struct halo_machine;
@@ -109,6 +120,8 @@ struct halo_backend {
     unsigned char doorbell[HALO_DOORBELL_LEN];
     /* A function of the guest's that asks for a protection: HALO_PROTECT_OFFSET. */
     unsigned char protect_code[HALO_PROTECT_LEN];
+    /* Another, that asks to forget pages: HALO_RELEASE_OFFSET. */
+    unsigned char release_code[HALO_PROTECT_LEN];
     /* Make the machine, ready to enter at halo__doorbell_start. `state` is destroy's in any case.
      */
     int (*create)(struct halo_machine *machine);
@@ -130,6 +143,11 @@ struct halo_backend {
     void (*ahead)(struct halo_machine *machine, uint64_t *ahead);
     /* After a HALO_EXIT_PROTECT: do it, where `refusal` is 0, and tell the guest. */
     int (*protect)(struct halo_machine *machine, const struct halo_exit *exit, int refusal);
+    /* After a HALO_EXIT_FAULT that `fills`: have memory there, and the guest go on. False where
+     * there is no room to write it down. */
+    bool (*fill)(struct halo_machine *machine, const struct halo_fill *fill);
+    /* Whether it can; NULL: always. */
+    bool (*has_paging)(void);
     /*
      * Whatever its guest did, have the next run begin at halo__doorbell_start. `protects`: the
      * machine's protections are others than before. False where it cannot be brought there.
@@ -218,6 +236,12 @@ bool halo__layout_is_overflow(const struct halo_layout *layout, const struct hal
 int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit);
 
 /*
+ * After a HALO_EXIT_FAULT that `fills`: 1, and the guest can go on; 0: it is a fault; or an error,
+ * with words, where guest memory, or what describes it, is used up.
+ */
+int halo__machine_fill(struct halo_machine *machine, const struct halo_exit *exit);
+
+/*
  * Rewrite the program's code around its `syscall` at that address, the guest's word, where it may
  * be (patch.c); else nothing changes. 0, or HALO_ENOMEM, with words.
  */
@@ -253,6 +277,11 @@ void halo__machine_tell(struct halo_machine *machine);
 uint32_t halo__layout_regions(const struct halo_machine *machine, struct halo_region *regions);
 
 /* --- Between the files of this folder --------------------------------------------------------- */
+
+/* paging.c: whether all of these addresses are of it; and after a HALO_EXIT_PROTECT that names
+ * such, may that be done? 0, or a negative errno of Linux. */
+bool halo__paging_is_there(uint64_t base, uint64_t len);
+int halo__paging_judge(const struct halo_exit *exit);
 
 /* Make guest memory and decide where everything but the program goes. */
 int halo__layout_begin(struct halo_machine *machine, const struct halo_options *options);

@@ -45,6 +45,7 @@ static bool process_destroy(struct halo_machine *machine)
     if (!state)
         return true;
     is_gone = halo__process_end(state);
+    free(state->regions);
     free(state);
     machine->state = NULL;
     return is_gone;
@@ -59,7 +60,7 @@ static void answer(struct process_state *state)
 {
     struct seccomp_notif_resp response = {
         .id = state->notified.id,
-        .val = state->restarts,
+        .val = state->restarts ? 1 : (long long)state->told,
         .error = state->refusal,
         .flags = state->continues ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0,
     };
@@ -80,7 +81,8 @@ static int process_protect(struct halo_machine *machine, const struct halo_exit 
 {
     struct process_state *state = machine->state;
 
-    (void)exit;
+    if (exit->releases && !refusal)
+        halo__process_release(state, exit->base, exit->len);
     state->refusal = refusal;
     state->continues = refusal == 0;
     return 0;
@@ -179,11 +181,23 @@ static void stop(const struct halo_machine *machine, struct halo_exit *exit)
                    "at its time limit it had to be killed: this process may no longer signal it");
 }
 
-static void read_doorbell(const struct process_state *state, struct halo_exit *exit)
+/* Its child asks for memory, and the guest's doorbell does not. */
+static bool is_page_fault(const struct halo_machine *machine)
 {
+    const struct process_state *state = machine->state;
+    const struct seccomp_data *call = &state->notified.data;
+
+    return call->nr == CHILD_DOORBELL_SYSCALL && call->args[0] == CHILD_DOORBELL_FILL &&
+           call->instruction_pointer != machine->layout.doorbell + CHILD_DOORBELL_END;
+}
+
+static void read_doorbell(const struct halo_machine *machine, struct halo_exit *exit)
+{
+    const struct process_state *state = machine->state;
     const __u64 *args = state->notified.data.args;
 
-    if (state->notified.data.nr == SYS_mprotect) {
+    if (state->notified.data.nr == SYS_mprotect || state->notified.data.nr == SYS_munmap) {
+        exit->releases = state->notified.data.nr == SYS_munmap;
         exit->kind = HALO_EXIT_PROTECT;
         exit->base = args[0];
         exit->len = args[1];
@@ -200,6 +214,7 @@ static void read_doorbell(const struct process_state *state, struct halo_exit *e
             return;
         }
         exit->kind = HALO_EXIT_FAULT;
+        exit->fills = false;
         exit->is_system_call = vector == CHILD_SYSTEM_CALL;
         exit->system_call = args[2];
         exit->fault = (struct halo_fault){
@@ -210,6 +225,17 @@ static void read_doorbell(const struct process_state *state, struct halo_exit *e
             .rip = args[3] - (exit->is_system_call ? 2 : 0),
             .rsp = args[4],
         };
+        return;
+    }
+    if (is_page_fault(machine)) {
+        exit->kind = HALO_EXIT_FAULT;
+        exit->fills = true;
+        exit->is_system_call = false;
+        exit->fault = (struct halo_fault){.vector = 14,
+                                          .error = (uint32_t)args[1],
+                                          .address = args[2],
+                                          .rip = args[3],
+                                          .rsp = args[4]};
         return;
     }
     exit->kind = HALO_EXIT_DOORBELL;
@@ -298,8 +324,14 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
             answer(state);
             continue;
         }
+        if (heard && state->notified.data.nr == SYS_mremap) {
+            state->continues = halo__process_is_told(state);
+            state->refusal = state->continues ? 0 : -EPERM;
+            answer(state);
+            continue;
+        }
         if (heard) {
-            read_doorbell(state, exit);
+            read_doorbell(machine, exit);
             return 0;
         }
         if (pollfds[1].revents & POLLIN) {
@@ -332,7 +364,7 @@ static bool process_restart(struct halo_machine *machine, bool protects)
     struct process_state *state = machine->state;
 
     if (!state->keeper->host || state->has_ended || !state->owes_answer || state->asked ||
-        state->stopped || protects || !halo__doorbell_has_bases())
+        state->stopped || protects || state->region_count > 0 || !halo__doorbell_has_bases())
         return false;
     if (!process_is_there(machine))
         return false;
@@ -378,6 +410,7 @@ const struct halo_backend halo__process = {
                  /* mov $n,%eax; syscall; test %eax,%eax; jnz to the start; nop */
                  0x85, 0xc0, 0x0f, 0x85, START_DISTANCE & 0xff, START_DISTANCE >> 8, 0, 0, 0x90},
     .protect_code = {0xb8, SYS_mprotect, 0, 0, 0, 0x0f, 0x05, 0xc3}, /* mov, syscall, ret */
+    .release_code = {0xb8, SYS_munmap, 0, 0, 0, 0x0f, 0x05, 0xc3},   /* mov, syscall, ret */
     .create = process_create,
     .enter = process_enter,
     .leave = process_leave,
@@ -387,6 +420,8 @@ const struct halo_backend halo__process = {
     .thread = process_thread,
     .look = halo__process_look,
     .protect = process_protect,
+    .fill = halo__process_fill,
+    .has_paging = halo__process_goes_on,
     .restart = process_restart,
     .is_there = process_is_there,
     .destroy = process_destroy,

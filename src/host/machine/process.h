@@ -15,13 +15,17 @@ struct process_state {
     int listener;  /* of its doorbell */
     uint64_t word; /* tells the doorbells of its handler from the guest's */
     bool has_ended;
-    bool stopped;     /* by SIGSTOP, for it did not say in time where it is */
-    bool asked;       /* where it is, and it has not said so */
-    uint64_t where;   /* it was at its last time limit, as it says; or 0 */
-    bool owes_answer; /* the guest stands in its doorbell, notification `notified.id` */
-    bool continues;   /* the answer is that the kernel goes on with the call */
-    int refusal;      /* the call's result: 0, or a negative errno */
-    bool restarts;    /* it is to go on at the start: the doorbell's result is 1 */
+    bool stopped;           /* by SIGSTOP, for it did not say in time where it is */
+    bool asked;             /* where it is, and it has not said so */
+    uint64_t where;         /* it was at its last time limit, as it says; or 0 */
+    bool owes_answer;       /* the guest stands in its doorbell, notification `notified.id` */
+    bool continues;         /* the answer is that the kernel goes on with the call */
+    int refusal;            /* the call's result: 0, or a negative errno */
+    uint64_t told;          /* or else the call's result: what to map, CHILD_MAP_… */
+    struct halo_fill fill;  /* what that was; len 0: nothing */
+    unsigned char *regions; /* of 2 MiB, of the addresses of paging.c: something is mapped there */
+    uint32_t region_count;  /* of them */
+    bool restarts;          /* it is to go on at the start: the doorbell's result is 1 */
     struct seccomp_notif notified;
 };
 
@@ -52,6 +56,15 @@ int halo__process_hear(struct process_state *state);
 
 /* The registers where the guest was left, as far as they can be had. */
 void halo__process_look(struct halo_machine *machine, struct halo_processor *processor);
+
+/* Whether the kernel goes on with a call that the host was asked about. */
+bool halo__process_goes_on(void);
+
+/* process_paging.c: the backend's fill; is the call in `notified` what was told by it; and pages
+ * that are going to be unmapped. */
+bool halo__process_fill(struct halo_machine *machine, const struct halo_fill *fill);
+bool halo__process_is_told(const struct process_state *state);
+void halo__process_release(struct process_state *state, uint64_t base, uint64_t len);
 
 /* The doorbell in `notified` is the child's own, with this op. */
 bool halo__process_is_own(const struct process_state *state, uint64_t op);

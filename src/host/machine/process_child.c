@@ -182,13 +182,17 @@ static void give_up_rights(void)
 /* Nothing that costs the machine anything can be asked for. */
 static void limit_everything(void)
 {
-    static const int resources[] = {RLIMIT_CORE,     RLIMIT_NOFILE, RLIMIT_NPROC,  RLIMIT_FSIZE,
-                                    RLIMIT_MEMLOCK,  RLIMIT_DATA,   RLIMIT_STACK,  RLIMIT_AS,
-                                    RLIMIT_MSGQUEUE, RLIMIT_NICE,   RLIMIT_RTPRIO, RLIMIT_LOCKS};
+    static const int resources[] = {RLIMIT_CORE,     RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_FSIZE,
+                                    RLIMIT_MEMLOCK,  RLIMIT_DATA,   RLIMIT_STACK, RLIMIT_LOCKS,
+                                    RLIMIT_MSGQUEUE, RLIMIT_NICE,   RLIMIT_RTPRIO};
     static const struct rlimit none = {0, 0};
+    const unsigned long most = setup.ram_len + CHILD_REGIONS_MAX * CHILD_REGION_LEN + (1ul << 20);
+    const struct rlimit pages = {most, most};
 
     for (unsigned i = 0; i < sizeof(resources) / sizeof(resources[0]); i++)
         require(CHILD_LIMITS, call3(__NR_setrlimit, resources[i], (long)&none, 0));
+    require(CHILD_LIMITS,
+            call3(__NR_setrlimit, RLIMIT_AS, (long)(setup.release ? &pages : &none), 0));
 }
 
 /* What follows is skipped, so many rows of it, where an argument has another value. */
@@ -198,7 +202,7 @@ static void limit_everything(void)
         SECCOMP_LOAD(offsetof(struct seccomp_data, args[index]) + 4), \
         SECCOMP_IF((uint32_t)((uint64_t)(value) >> 32), 0, (skipped))
 
-#define CHILD_RULE_COUNT 30
+#define CHILD_RULE_COUNT 38
 
 struct child_filter {
     struct sock_fprog program;
@@ -207,7 +211,8 @@ struct child_filter {
 
 /*
  * A filter that tells the doorbell, as the code of the doorbell's page and of this program rings
- * it, and the same page's mprotect, from every other call, those of the same numbers among them.
+ * it, the same page's mprotect and munmap, and this program's mremap, from every other call, those
+ * of the same numbers among them.
  */
 static void make_filter(struct child_filter *filter, uint32_t for_host, uint32_t otherwise)
 {
@@ -216,11 +221,19 @@ static void make_filter(struct child_filter *filter, uint32_t for_host, uint32_t
         SECCOMP_RULES_BEGIN,
         SECCOMP_IF(CHILD_DOORBELL_SYSCALL, 0, 5),
         SECCOMP_LOAD(ip + 4),
-        SECCOMP_IF((uint32_t)((uint64_t)child_start >> 32), 22, 0),
-        SECCOMP_IF((uint32_t)(setup.doorbell >> 32), 0, 20),
+        SECCOMP_IF((uint32_t)((uint64_t)child_start >> 32), 30, 0),
+        SECCOMP_IF((uint32_t)(setup.doorbell >> 32), 0, 28),
         SECCOMP_LOAD(ip),
-        SECCOMP_IF((uint32_t)setup.doorbell, 19, 18),
+        SECCOMP_IF((uint32_t)setup.doorbell, 27, 26),
         /* Where there is no such code, that is a number that has been dealt with. */
+        SECCOMP_IF(setup.release ? __NR_mremap : CHILD_DOORBELL_SYSCALL, 0, 2),
+        SECCOMP_LOAD(ip + 4),
+        SECCOMP_IF((uint32_t)((uint64_t)child_start >> 32), 24, 23),
+        SECCOMP_IF(setup.release ? __NR_munmap : CHILD_DOORBELL_SYSCALL, 0, 4),
+        SECCOMP_LOAD(ip + 4),
+        SECCOMP_IF((uint32_t)(setup.release >> 32), 0, 20),
+        SECCOMP_LOAD(ip),
+        SECCOMP_IF((uint32_t)setup.release, 19, 18),
         SECCOMP_IF(setup.protect ? __NR_mprotect : CHILD_DOORBELL_SYSCALL, 0, 17),
         SECCOMP_LOAD(ip + 4),
         SECCOMP_IF((uint32_t)(setup.protect >> 32), 0, 15),

@@ -46,9 +46,27 @@ enum child_files {
 #define CHILD_DOORBELL_READY 0x100
 #define CHILD_DOORBELL_FAULT 0x101
 #define CHILD_DOORBELL_WHERE 0x102
+#define CHILD_DOORBELL_FILL 0x103
 #define CHILD_STOP SIGURG        /* which does nothing before it has a handler */
 #define CHILD_SYSTEM_CALL 0x100u /* no processor has such a vector */
 #define CHILD_SIGNAL 0x101u      /* somebody has sent it */
+
+/*
+ * Memory at other addresses (paging.c). A page fault there rings
+ *     FILL  error, address, rip, rsp
+ * first, without a word, for the guest may go on afterwards. The answer is 0, and it is a fault
+ * like any other, or says what to map, as numbers of pages: then this program makes mremap map it,
+ * about which the host is asked as well, for a guest can jump there with registers of its own.
+ * Pages are given back by munmap, from the code of HALO_RELEASE_OFFSET.
+ */
+#define CHILD_MAP_AT(word) ((word)&0xffffffu) /* from HALO_PAGING_BASE on */
+#define CHILD_MAP_FROM(word) ((word) >> 24 & 0xfffffu)
+#define CHILD_MAP_COUNT(word) ((word) >> 44 & 0x1fu)
+#define CHILD_MAP_READ_ONLY (1ull << 49)
+#define CHILD_MAP_WORD(at, from, count) ((at) | (from) << 24 | (count) << 44)
+/* What is mapped there at most, for RLIMIT_AS: regions of so much. */
+#define CHILD_REGION_LEN (2ull << 20)
+#define CHILD_REGIONS_MAX 1024u
 
 /* uretprobe: since Linux 6.11 no filter sees it, and who makes it gets SIGILL from the kernel. */
 #define CHILD_UNFILTERED_CALL 335
@@ -81,6 +99,7 @@ struct child_setup {
     uint64_t alternate; /* guest memory on which signals are handled */
     uint64_t doorbell;  /* behind its instruction */
     uint64_t protect;   /* behind the instruction that asks for a protection, or 0 */
+    uint64_t release;   /* the same, of the one that gives pages back, or 0 */
     uint64_t relro, relro_len;
     uint64_t syscall_way; /* code that leads to the guest's own for system calls, or 0 */
     uint64_t word;

@@ -3,6 +3,7 @@
  * told to the host; system calls and the question where the guest is lead back to the guest.
  */
 #include "process_signals.h"
+#include <linux/mman.h>
 #include <linux/signal.h>
 #include <asm/sigcontext.h>
 #include <asm/siginfo.h>
@@ -12,6 +13,7 @@
 #define TEXT(value) TEXT_OF(value)
 
 uint64_t alternate TOLD;
+static uint64_t protect_code TOLD; /* where there is memory at other addresses, or 0 */
 uint64_t syscall_way TOLD __attribute__((used, visibility("hidden")));
 
 /*
@@ -41,6 +43,60 @@ void on_fault(int signal, siginfo_t *info, struct ucontext *context)
     call6(CHILD_DOORBELL_SYSCALL, CHILD_DOORBELL_FAULT, (long)what, address, (long)at->rip,
           (long)at->rsp, (long)__builtin_return_address(0));
     give_up(CHILD_LOCK);
+}
+
+/*
+ * A page fault where there may be memory to be had (paging.c): ask the host, and go on. What it
+ * says is to be mapped, it will find in the registers of the call. If there is none, it is a fault,
+ * whose handler finds the stack as the kernel has made it; else the word goes first.
+ */
+HIDDEN void on_page(int signal, siginfo_t *info, struct ucontext *context);
+
+/* Once more, of the same pages, at another place. */
+static bool map_again(uint64_t told)
+{
+    const long at = (long)(HALO_PAGING_BASE + CHILD_MAP_AT(told) * HALO_PAGE);
+    const long from = (long)(CHILD_MAP_FROM(told) * HALO_PAGE);
+    const long len = (long)(CHILD_MAP_COUNT(told) * HALO_PAGE);
+    long result;
+
+    if (call6(__NR_mremap, from, 0, len, MREMAP_MAYMOVE | MREMAP_FIXED, at, 0) != at)
+        return false;
+    if (!(told & CHILD_MAP_READ_ONLY))
+        return true;
+    __asm__ volatile("call *%[code]"
+                     : "=a"(result)
+                     : [code] "r"(protect_code), "D"(at), "S"(len), "d"(PROT_READ)
+                     : "rcx", "r11", "memory");
+    return result == 0;
+}
+
+void on_page(int signal, siginfo_t *info, struct ucontext *context)
+{
+    const struct sigcontext *at = &context->uc_mcontext;
+
+    if (protect_code && info->si_code > 0 && at->trapno == 14 && at->cr2 >= HALO_PAGING_BASE &&
+        at->cr2 - HALO_PAGING_BASE < HALO_PAGING_LEN) {
+        long told;
+
+        *(uint64_t *)alternate = (uint64_t)context;
+        told = call6(CHILD_DOORBELL_SYSCALL, CHILD_DOORBELL_FILL, (long)at->err, (long)at->cr2,
+                     (long)at->rip, (long)at->rsp, 0);
+        if (told > 0 && map_again((uint64_t)told)) {
+            ((uint64_t *)context)[-1] = 0;
+            __asm__ volatile("lea -8(%%rdx), %%rsp\n\t"
+                             "jmp go_back"
+                             :
+                             : "d"(context)
+                             : "memory");
+        }
+    }
+    __asm__ volatile("lea -8(%%rdx), %%rsp\n\t"
+                     "jmp on_fault"
+                     :
+                     : "D"(signal), "S"(info), "d"(context)
+                     : "memory");
+    __builtin_unreachable();
 }
 
 /*
@@ -158,6 +214,12 @@ void catch_signals(const struct child_setup *setup)
     require(CHILD_FAULTS, call3(__NR_sigaltstack, (long)&stack, 0, 0));
     for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         require(CHILD_FAULTS, call6(__NR_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0));
+    if (setup->release) {
+        protect_code = setup->protect - CHILD_PROTECT_END;
+        action.sa_handler = (__sighandler_t)(void (*)(void))on_page;
+        require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGSEGV, (long)&action, 0, 8, 0, 0));
+        action.sa_handler = (__sighandler_t)(void (*)(void))on_fault;
+    }
     /* One inside of its own handler, as where the doorbell does not ring, is the end. */
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER;
     require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGSYS, (long)&action, 0, 8, 0, 0));

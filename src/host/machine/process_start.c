@@ -19,7 +19,6 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -133,31 +132,11 @@ static int make_program(struct halo_machine *machine)
     return fd;
 }
 
-/*
- * Whether the kernel goes on with a call that the host was asked about (Linux 5.5). Then it is
- * asked for all protections and knows them. An older one makes read-only after relocation what a
- * program has for that, unasked, for else no program with glibc would start; a process that takes
- * this one's place has it writable.
- */
-static bool goes_on_with_calls(void)
-{
-    struct utsname name;
-    char *end;
-    unsigned long major, minor = 0;
-
-    if (uname(&name) < 0)
-        return false;
-    major = strtoul(name.release, &end, 10);
-    if (*end == '.')
-        minor = strtoul(end + 1, NULL, 10);
-    return major > 5 || (major == 5 && minor >= 5);
-}
-
 static int make_setup(struct halo_machine *machine, const struct process_state *state, bool bare,
                       struct child_setup *setup)
 {
     const struct halo_layout *layout = &machine->layout;
-    const bool is_unasked = !goes_on_with_calls();
+    const bool is_unasked = !halo__process_goes_on();
     struct halo_range range;
     uint64_t at = HALO_RAM_BASE;
 
@@ -170,6 +149,9 @@ static int make_setup(struct halo_machine *machine, const struct process_state *
         .doorbell = layout->doorbell + CHILD_DOORBELL_END,
         .protect =
             layout->syscall_entry ? layout->doorbell + HALO_PROTECT_OFFSET + CHILD_PROTECT_END : 0,
+        .release = layout->syscall_entry && !is_unasked
+                       ? layout->doorbell + HALO_RELEASE_OFFSET + CHILD_PROTECT_END
+                       : 0,
         .relro = is_unasked ? layout->relro : 0,
         .relro_len = is_unasked ? layout->relro_len : 0,
         .syscall_way = halo__doorbell_syscall_way(layout),
@@ -304,6 +286,7 @@ int halo__process_hear(struct process_state *state)
     state->owes_answer = true;
     state->refusal = 0;
     state->continues = false;
+    state->told = 0;
     return 1;
 }
 
