@@ -182,6 +182,8 @@ static void beside(void)
     printf("%d wrong\n", wrong);
 }
 
+/* With an argument it does what ends it, more memory or more places than there are among them:
+ * PAGE-04. */
 int main(int argc, char **argv)
 {
     volatile char *at;
