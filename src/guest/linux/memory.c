@@ -409,6 +409,18 @@ static int64_t remap_elsewhere(struct linux_table *table, uint64_t page, uint64_
     return to;
 }
 
+/* Of addresses that are no memory's own. */
+static int64_t remap_far(struct linux_table *table, const uint64_t *args)
+{
+    const uint64_t old_len = count_of(args[1]) * LINUX_PAGE;
+    const uint64_t len = count_of(args[2]) * LINUX_PAGE;
+
+    if (len > old_len && linux_may_write(table, args[0], LINUX_PAGE) &&
+        !linux_far_fits(table, len - old_len))
+        return -L_ENOMEM;
+    return linux_far_move(table, args[0], old_len, len, args[3] & MREMAP_MAYMOVE_);
+}
+
 int64_t linux_mremap(struct linux_table *table, const uint64_t *args)
 {
     const uint64_t base = args[0], old = count_of(args[1]), new = count_of(args[2]);
@@ -418,13 +430,8 @@ int64_t linux_mremap(struct linux_table *table, const uint64_t *args)
         return -L_EINVAL;
     if (args[2] > TASK_SIZE)
         return -L_ENOMEM;
-    if (args[1] <= TASK_SIZE && linux_is_far(table, base) && new > old &&
-        linux_may_write(table, base, LINUX_PAGE) &&
-        !linux_far_fits(table, (new - old) * LINUX_PAGE))
-        return -L_ENOMEM;
     if (args[1] <= TASK_SIZE && linux_is_far(table, base))
-        return linux_far_move(table, base, old * LINUX_PAGE, new *LINUX_PAGE,
-                              args[3] & MREMAP_MAYMOVE_);
+        return remap_far(table, args);
     if (args[1] > TASK_SIZE || !is_ours(table, base, old))
         return -L_EFAULT;
     page = page_of(table, base);
