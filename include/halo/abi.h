@@ -133,6 +133,8 @@ struct halo_boot {
     uint32_t own_input;  /* 1: standard input may be read ahead, it is nobody else's */
     uint32_t more_types; /* types of values besides numbers and text: enum halo_more_types, or 0 */
     uint64_t release; /* code: see HALO_RELEASE_OFFSET; 0: there is no memory at other addresses */
+    uint32_t rows_share; /* 1: calls with rows may share columns, where the guest can; or 0 */
+    uint32_t zero;
 };
 
 enum halo_more_types {
@@ -178,7 +180,8 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, patches) == 332, "boot page layout
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, own_input) == 336, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, more_types) == 340, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, release) == 344, "boot page layout");
-HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 352, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, rows_share) == 352, "boot page layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 360, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");
 
@@ -570,6 +573,7 @@ struct halo_hello_function {
 enum halo_function_flag {
     HALO_FUNCTION_ROWS = 1,      /* it can be called with rows: rows_max */
     HALO_FUNCTION_AGGREGATE = 2, /* and is an aggregate: aggregates_max */
+    HALO_FUNCTION_SHARES = 4,    /* and may share its columns with the call before: rows_share */
 };
 
 HALO_STATIC_ASSERT(sizeof(struct halo_hello) == 8, "hello layout");

@@ -11,9 +11,10 @@
  *     }
  *
  * The columns lie where the host has written them, laid out as halo/column.h says, with `first` 0,
- * aligned to 8 bytes, and are the function's own to change. Numbers are whole arrays also where the
- * caller gave one value for all rows (`same`); read bools by halo_bit, and text and bytes by
- * halo_column_text. Where a row has no value, what its array has there is any number, or text.
+ * aligned to 8 bytes, and are not to be changed: the next call may share them. Numbers are whole
+ * arrays also where the caller gave one value for all rows (`same`); read bools by halo_bit, and
+ * text and bytes by halo_column_text. Where a row has no value, what its array has there is any
+ * number, or text.
  *
  * A row in which an argument is absent is absent in the result, unless the argument's type in the
  * signature has HALO_MAYBE, or the function says otherwise (halo_rows_present). The function ends

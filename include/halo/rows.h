@@ -32,8 +32,12 @@
  *     if (!error && halo_column_has(&rows.result, 0))
  *         mean = *(const double *)rows.result.values;
  *
- * Its state is in the guest. A call that ends with an error ends it, too, and the next one begins
- * anew; so does one of another function or sandbox.
+ * Calls of several functions for the same columns, of the same arrays and rows, that are started
+ * one after the other, before any of them is waited for, take one exit, and the columns are copied
+ * once.
+ *
+ * The state of an aggregate is in the guest. A call that ends with an error ends it, too, and the
+ * next one begins anew; so does one of another function or sandbox.
  */
 #ifndef HALO_ROWS_H
 #define HALO_ROWS_H

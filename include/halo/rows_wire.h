@@ -15,11 +15,13 @@
  * each part is follows from the number of rows, and all together are as long as the payload.
  */
 enum halo_rows_wire {
-    HALO_WIRE_GO_ON = 1, /* of a head: rows that fail do not end the call */
-    HALO_WIRE_BEGIN = 2, /* of a head: an aggregate begins with this call */
-    HALO_WIRE_END = 4,   /* of a head: it ends, and its result is the answer */
-    HALO_WIRE_SAME = 1,  /* of a column: it has one row, for all */
-    HALO_WIRE_VALID = 2, /* it has validity bits */
+    HALO_WIRE_GO_ON = 1,   /* of a head: rows that fail do not end the call */
+    HALO_WIRE_BEGIN = 2,   /* of a head: an aggregate begins with this call */
+    HALO_WIRE_END = 4,     /* of a head: it ends, and its result is the answer */
+    HALO_WIRE_SHARE = 8,   /* of a head: the next such call at this depth has the same columns */
+    HALO_WIRE_SHARED = 16, /* of a head: nothing follows it, the columns are those of that call */
+    HALO_WIRE_SAME = 1,    /* of a column: it has one row, for all */
+    HALO_WIRE_VALID = 2,   /* it has validity bits */
 };
 
 struct halo_rows_head {
@@ -27,7 +29,7 @@ struct halo_rows_head {
     uint32_t row_count;
     uint8_t arg_count;
     uint8_t flags;
-    uint16_t reserved;  /* 0 */
+    uint16_t shared;    /* with SHARED: the request's number of that call; else 0 */
     uint32_t aggregate; /* of an aggregate: the number of its state, or 0; else 0 */
 };
 
@@ -37,6 +39,12 @@ struct halo_rows_column {
     uint16_t reserved;  /* 0 */
     uint32_t bytes_len; /* of text and bytes: how many; else 0 */
 };
+
+/*
+ * Calls that follow each other may share their columns: the first one, with SHARE, brings them, and
+ * the guest keeps them as they are until a call with SHARED has had them that is not SHARE as well.
+ * Both are calls outside of all others, whose number of rows and types of columns are the same.
+ */
 
 /*
  * An aggregate is a function with a state, which is called for one slice of rows after the other.

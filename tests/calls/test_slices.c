@@ -29,12 +29,14 @@ static uint64_t exits(void)
 /* Slices that are started before one is waited for, all in flight at a time. */
 static void start_many(struct halo_rows *many, uint32_t slices, uint32_t count)
 {
-    const struct halo_column args[] = {halo_numbers(HALO_F64, f64s[0], NULL),
-                                       halo_numbers(HALO_F64, f64s[1], NULL)};
+    struct halo_column args[] = {halo_numbers(HALO_F64, f64s[0], NULL),
+                                 halo_numbers(HALO_F64, f64s[1], NULL)};
     const int mul = function("mul", FN(HALO_F64, HALO_F64, HALO_F64));
 
-    for (uint32_t i = 0; i < slices; i++)
+    for (uint32_t i = 0; i < slices; i++) {
+        args[0].first = args[1].first = i % 2; /* not the columns of the one before */
         assert_int_equal(halo_call_rows_start(box, &many[i], mul, count, args, 2, 0), 0);
+    }
 }
 
 static void finish_many(struct halo_rows *many, uint32_t slices, uint32_t count)
@@ -43,7 +45,8 @@ static void finish_many(struct halo_rows *many, uint32_t slices, uint32_t count)
         if (halo_wait(&many[i].future, HALO_FOREVER))
             fail_msg("slice %u: %s", i, many[i].future.text);
         for (uint32_t k = 0; k < count; k++)
-            assert_true(((const double *)many[i].result.values)[k] == f64s[0][k] * f64s[1][k]);
+            assert_true(((const double *)many[i].result.values)[k] ==
+                        f64s[0][k + i % 2] * f64s[1][k + i % 2]);
     }
 }
 
@@ -167,6 +170,125 @@ static void rows_06_cancelled_half_way(void **state)
         halo_rows_free(&many[i]);
 }
 
+/* --- Columns that calls share ----------------------------------------------------------------- */
+
+static const double *product_of(struct halo_rows *of)
+{
+    if (halo_wait(&of->future, HALO_FOREVER))
+        fail_msg("%s", of->future.text);
+    return of->result.values;
+}
+
+static void assert_products(struct halo_rows *of, uint32_t first, uint32_t count)
+{
+    const double *products = product_of(of);
+
+    for (uint32_t k = 0; k < count; k++)
+        assert_true(products[k] == f64s[0][first + k] * f64s[1][first + k]);
+}
+
+/* Several functions in one pass: the columns go to the guest once, and lie where they lay. */
+static void functions_of_the_same_columns_share_them(void **state)
+{
+    static struct halo_rows many[6];
+    static const uint32_t lens[] = {1, 100, 1000, 4096, 20000, 32768};
+    struct halo_column args[] = {halo_numbers(HALO_F64, f64s[0], NULL),
+                                 halo_numbers(HALO_F64, f64s[1], NULL)};
+    const int mul = function("mul", FN(HALO_F64, HALO_F64, HALO_F64));
+    const int one = function("mul.one", FN(HALO_F64, HALO_F64, HALO_F64));
+    const int where = function("where", FN(HALO_U64, HALO_F64, HALO_F64));
+    const int callees[] = {mul, where, one, where, where, mul};
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(lens) / sizeof(lens[0]); n++) {
+        for (uint32_t round = 0; round < 6; round++) {
+            args[0].first = args[1].first = round;
+            for (int i = 0; i < 6; i++)
+                assert_int_equal(
+                    halo_call_rows_start(box, &many[i], callees[i], lens[n], args, 2, 0), 0);
+            assert_products(&many[0], round, lens[n]);
+            assert_products(&many[2], round, lens[n]);
+            assert_products(&many[5], round, lens[n]);
+            for (int i = 1; i < 5; i++)
+                assert_int_equal(halo_wait(&many[i].future, HALO_FOREVER), 0);
+        }
+        /* Once their length was seen; else some are fetched, each for itself. */
+        assert_true(*(const uint64_t *)many[3].result.values ==
+                    *(const uint64_t *)many[4].result.values);
+        assert_true(*(const uint64_t *)many[1].result.values ==
+                    *(const uint64_t *)many[3].result.values);
+    }
+    for (int i = 0; i < 6; i++)
+        halo_rows_free(&many[i]);
+}
+
+/* What a call has is what its own arrays had when it was started, whoever had such before. */
+static void columns_are_those_of_the_call(void **state)
+{
+    static struct halo_rows first, second, third;
+    struct halo_column args[] = {halo_numbers(HALO_F64, f64s[0], NULL),
+                                 halo_numbers(HALO_F64, f64s[1], NULL)};
+    const int mul = function("mul", FN(HALO_F64, HALO_F64, HALO_F64));
+
+    (void)state;
+    for (uint32_t count = 10; count <= 10000; count *= 10) {
+        for (int round = 0; round < 4; round++) {
+            const double before = f64s[0][0];
+
+            assert_int_equal(halo_call_rows_start(box, &first, mul, count, args, 2, 0), 0);
+            assert_int_equal(halo_call_rows_start(box, &second, mul, count, args, 2, 0), 0);
+            if (round == 0)
+                halo_rows_free(&first);
+            if (round % 2 == 1)
+                halo_rows_free(&second); /* which the first one would have shared with */
+            if (round > 0)
+                assert_products(&first, 0, count);
+            if (round == 2) /* perhaps on its way, or there: given up all the same */
+                halo_rows_free(&second);
+            if (round > 0)
+                f64s[0][0] = 7 + round;
+            if (round > 0) /* at the same place */
+                assert_int_equal(halo_call_rows_start(box, &second, mul, count, args, 2, 0), 0);
+            assert_products(&second, 0, count);
+            assert_int_equal(halo_call_rows_start(box, &third, mul, count - 1, args, 2, 0), 0);
+            assert_int_equal(halo_call_rows_start(box, &first, mul, count, args, 2, 0), 0);
+            assert_products(&first, 0, count);
+            assert_products(&third, 0, count - 1);
+            f64s[0][0] = before;
+        }
+    }
+    halo_rows_free(&first);
+    halo_rows_free(&second);
+    halo_rows_free(&third);
+}
+
+/* A function of one row has text as strings, and one that calls its host serves others inside. */
+static void shared_columns_are_as_they_came(void **state)
+{
+    static struct halo_rows many[5];
+    static const int32_t offsets[] = {0, 3, 6, 9, 12};
+    const struct halo_column texts[] = {halo_texts(HALO_STR, offsets, "onetwosixten", NULL),
+                                        halo_texts(HALO_BYTES, offsets, "onetwosixten", NULL)};
+    static const char *const joined[] = {"ONEone", "TWOtwo", "SIXsix", "TENten"};
+    const int text = function("text", FN(HALO_STR, HALO_STR, HALO_BYTES));
+    const int one = function("text.one", FN(HALO_STR, HALO_STR, HALO_BYTES));
+    size_t len;
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 5; i++)
+            assert_int_equal(
+                halo_call_rows_start(box, &many[i], i % 2 ? text : one, 4, texts, 2, 0), 0);
+        for (int i = 0; i < 5; i++) {
+            assert_int_equal(halo_wait(&many[i].future, HALO_FOREVER), 0);
+            for (uint32_t row = 0; row < 4; row++)
+                assert_memory_equal(halo_column_text(&many[i].result, row, &len), joined[row], 6);
+        }
+    }
+    for (int i = 0; i < 5; i++)
+        halo_rows_free(&many[i]);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -174,6 +296,9 @@ int main(void)
         RINGS(long_and_short_slices_in_flight),
         RINGS(more_slices_than_buffers),
         RINGS(rows_06_cancelled_half_way),
+        IN_TURNS(functions_of_the_same_columns_share_them),
+        RINGS(columns_are_those_of_the_call),
+        RINGS(shared_columns_are_as_they_came),
     };
 
     return run_every_way("slices", tests, sizeof(tests) / sizeof(tests[0]), open_box, close_box);

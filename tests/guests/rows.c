@@ -257,3 +257,10 @@ HALO_EXPORT_ROWS(back, "back", HALO_STR, HALO_STR)
             return;
     }
 }
+
+/* Where its first column is, in each row. */
+HALO_EXPORT_ROWS(where, "where", HALO_U64, HALO_F64, HALO_F64)
+{
+    for (uint32_t i = 0; i < rows->count; i++)
+        ((uint64_t *)rows->result)[i] = (uintptr_t)rows->args[0].values;
+}

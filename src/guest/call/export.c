@@ -311,20 +311,21 @@ static uint32_t rows_function(const unsigned char *bytes, size_t len)
     return function;
 }
 
-/* The payload is here, private to this program. */
-static void serve_rows(struct halo_call *call, unsigned char *bytes, size_t len)
+/* The payload is here, private to this program; see halo__rows_call. Whether `memory` was taken. */
+static bool serve_rows(struct halo_call *call, unsigned char *bytes, size_t len, void *memory)
 {
     const uint32_t function = rows_function(bytes, len);
     struct halo__rows_outcome outcome;
 
     halo__trace(HALO_EVENT_SERVE, function, call->request);
-    halo__rows_call(call, bytes, len, &outcome);
+    halo__rows_call(call, bytes, len, memory, &outcome);
     halo__trace(HALO_EVENT_SERVED, function, call->request);
     if (outcome.code)
         answer_error(call, outcome.code, outcome.words);
     else
         answer_rows(call, &outcome);
     halo__rows_give(outcome.memory);
+    return outcome.took;
 }
 
 /* An ordinary call of a function for rows. */
@@ -401,7 +402,7 @@ static void serve_deferred(struct halo_call *call, const struct halo_deferred *d
 
     learn(call->post, sizeof(struct halo_message) + (uint64_t)deferred->length);
     if (error == 0 && rows)
-        serve_rows(call, memory, deferred->length);
+        (void)serve_rows(call, memory, deferred->length, NULL);
     else if (error == 0)
         serve_call(call, memory, deferred->length);
     else if (error == HALO_ESTALE)
@@ -414,8 +415,8 @@ static void serve_deferred(struct halo_call *call, const struct halo_deferred *d
         free(memory);
 }
 
-/* A message whose payload is private to this program. */
-static void handle_payload(const struct incoming *in, unsigned char *bytes)
+/* A message whose payload is private to this program. Whether `memory`, where it lies, is taken. */
+static bool handle_payload(const struct incoming *in, unsigned char *bytes, void *memory)
 {
     const uint32_t len = in->message.length;
     struct halo_call call = {.post = in->post, .request = in->message.request};
@@ -431,10 +432,11 @@ static void handle_payload(const struct incoming *in, unsigned char *bytes)
         memcpy(&deferred, bytes, sizeof(deferred));
         serve_deferred(&call, &deferred, in->message.flags & HALO_MESSAGE_ROWS);
     } else if (in->message.flags & HALO_MESSAGE_ROWS) {
-        serve_rows(&call, bytes, len);
+        return serve_rows(&call, bytes, len, memory);
     } else {
         serve_call(&call, bytes, len);
     }
+    return false;
 }
 
 /*
@@ -451,17 +453,17 @@ static void handle(const struct incoming *in)
     serve.longs[in->post].memory = NULL;
     if (memory) {
         learn(in->post, sizeof(in->message) + (uint64_t)in->message.length);
-        handle_payload(in, memory + sizeof(in->message));
-        free(memory);
+        if (!handle_payload(in, memory + sizeof(in->message), memory))
+            free(memory);
         return;
     }
     if (in->message.flags & HALO_MESSAGE_ROWS && !(in->message.flags & HALO_MESSAGE_DEFERRED)) {
-        handle_payload(in, serve.posts[in->post].call + sizeof(in->message));
+        (void)handle_payload(in, serve.posts[in->post].call + sizeof(in->message), NULL);
         return;
     }
     halo_shm_copy_in(bytes, halo_shm_share(serve.posts[in->post].call + sizeof(in->message)),
                      in->message.length);
-    handle_payload(in, bytes);
+    (void)handle_payload(in, bytes, NULL);
 }
 
 static bool is_due(const struct incoming *in, uint32_t waits)

@@ -79,9 +79,10 @@ static unsigned flags_of(const struct halo_export *export)
                        "column is of");
         return 0;
     }
-    if (export->end)
-        return boot->aggregates_max > 0 ? HALO_FUNCTION_ROWS | HALO_FUNCTION_AGGREGATE : 0;
-    return boot->rows_max > 0 ? HALO_FUNCTION_ROWS : 0;
+    if (boot->rows_max == 0 || (export->end && boot->aggregates_max == 0))
+        return 0;
+    return HALO_FUNCTION_ROWS | (export->end ? HALO_FUNCTION_AGGREGATE : 0) |
+           (boot->rows_share ? HALO_FUNCTION_SHARES : 0);
 }
 
 /* --- The answer ------------------------------------------------------------------------------- */

@@ -225,35 +225,40 @@ static bool read_aggregate(struct halo__rows_state *c, const struct halo_rows_he
     return c->aggregate <= HALO_AGGREGATES_MAX && (c->aggregate == 0) == (c->begins && c->ends);
 }
 
-/* Let the columns point into the payload. 0, or HALO_EMESSAGE. */
+static bool read_head(struct halo__rows_state *c, struct halo_rows_head *head,
+                      const unsigned char *bytes, size_t len)
+{
+    if (len < sizeof(*head))
+        return false;
+    memcpy(head, bytes, sizeof(*head));
+    if (head->function == 0 || head->function > halo__export_count() ||
+        (head->flags & ~(HALO_WIRE_GO_ON | HALO_WIRE_BEGIN | HALO_WIRE_END | HALO_WIRE_SHARE |
+                         HALO_WIRE_SHARED)) != 0 ||
+        (head->shared != 0) != ((head->flags & HALO_WIRE_SHARED) != 0) ||
+        head->row_count > HALO_ROWS_MAX)
+        return false;
+    c->call.export = &__start_halo_exports[head->function - 1];
+    c->type = halo_type_of(c->call.export->signature.types[0]);
+    c->go_on = head->flags & HALO_WIRE_GO_ON;
+    c->rows = (struct halo_rows){head->row_count, head->arg_count, c->args, NULL, NULL};
+    return head->arg_count == c->call.export->signature.arg_count && read_aggregate(c, head);
+}
+
+/* Let the columns point into the payload, behind its head. 0, or HALO_EMESSAGE. */
 static int read_columns(struct halo__rows_state *c, unsigned char *bytes, size_t len)
 {
-    const struct halo_signature *signature;
+    const struct halo_signature *signature = &c->call.export->signature;
+    const uint32_t count = c->rows.arg_count;
     struct halo_rows_column wires[HALO_ARGUMENTS_MAX];
-    struct halo_rows_head head;
-    uint64_t at = sizeof(head);
+    uint64_t at = sizeof(struct halo_rows_head);
 
-    if (len < sizeof(head))
+    if (len - at < count * sizeof(wires[0]))
         return HALO_EMESSAGE;
-    memcpy(&head, bytes, sizeof(head));
-    if (head.function == 0 || head.function > halo__export_count() || head.reserved != 0 ||
-        (head.flags & ~(HALO_WIRE_GO_ON | HALO_WIRE_BEGIN | HALO_WIRE_END)) != 0 ||
-        head.row_count > HALO_ROWS_MAX)
-        return HALO_EMESSAGE;
-    c->call.export = &__start_halo_exports[head.function - 1];
-    if (!read_aggregate(c, &head))
-        return HALO_EMESSAGE;
-    signature = &c->call.export->signature;
-    if (head.arg_count != signature->arg_count || len - at < head.arg_count * sizeof(wires[0]))
-        return HALO_EMESSAGE;
-    memcpy(wires, bytes + at, head.arg_count * sizeof(wires[0]));
-    at += head.arg_count * sizeof(wires[0]);
-    c->type = halo_type_of(signature->types[0]);
-    c->go_on = head.flags & HALO_WIRE_GO_ON;
-    c->rows = (struct halo_rows){head.row_count, head.arg_count, c->args, NULL, NULL};
-    for (uint32_t i = 0; i < head.arg_count; i++) {
+    memcpy(wires, bytes + at, count * sizeof(wires[0]));
+    at += count * sizeof(wires[0]);
+    for (uint32_t i = 0; i < count; i++) {
         const struct halo_rows_column *wire = &wires[i];
-        const uint64_t rows = halo__column_rows(wire, head.row_count);
+        const uint64_t rows = halo__column_rows(wire, c->rows.count);
         uint64_t column_len;
 
         if (!halo__column_is_valid(wire, halo_type_of(signature->types[1 + i]),
@@ -266,6 +271,63 @@ static int read_columns(struct halo__rows_state *c, unsigned char *bytes, size_t
     }
     return at == len ? 0 : HALO_EMESSAGE;
 }
+
+/* --- Columns that calls share ----------------------------------------------------------------- */
+
+/* The payload of a call, which the next one has as well. */
+struct shared {
+    unsigned char *bytes; /* NULL: there was no memory for it */
+    size_t len;
+    void *memory; /* in which it lies */
+    uint16_t request;
+};
+
+static struct shared shared;
+
+/*
+ * Those of the call before, in place of columns of its own. They are out of the way of what is
+ * served inside of the function, until it is done. 0, or an error.
+ */
+static int take_shared(struct halo__rows_state *c, const struct halo_rows_head *head, size_t len,
+                       struct shared *taken)
+{
+    struct halo_rows_head first;
+
+    *taken = shared;
+    shared = (struct shared){NULL, 0, NULL, 0};
+    if (len != sizeof(*head) || taken->request != head->shared)
+        return HALO_EMESSAGE;
+    if (!taken->bytes)
+        return HALO_ENOMEM;
+    memcpy(&first, taken->bytes, sizeof(first));
+    if (first.row_count != head->row_count || first.arg_count != head->arg_count)
+        return HALO_EMESSAGE;
+    return read_columns(c, taken->bytes, taken->len);
+}
+
+/* What this call has brought, or taken, is for the next one. */
+static void leave_shared(const struct shared *left)
+{
+    free(shared.memory); /* of a call that was given up */
+    shared = *left;
+}
+
+/* The same of a payload: where it lies, or copied. */
+static void keep_payload(const struct halo__rows_state *c, unsigned char *bytes, size_t len,
+                         void *memory)
+{
+    struct shared left = {bytes, len, memory, c->call.request};
+
+    c->outcome->took = memory;
+    if (!memory) {
+        left.bytes = left.memory = malloc(len);
+        if (left.bytes)
+            memcpy(left.bytes, bytes, len);
+    }
+    leave_shared(&left);
+}
+
+/* --- The call --------------------------------------------------------------------------------- */
 
 /* Call what makes the result, with room for it. False: it has failed. */
 static bool make(struct halo__rows_state *c, void (*maker)(struct halo__rows_state *c))
@@ -358,17 +420,34 @@ static void begin(struct halo__rows_state *c, const struct halo_call *call,
     c->failed_count = c->error_count = c->errors_len = c->text_len = c->next = c->row = 0;
     outcome->code = 0;
     outcome->memory = NULL;
+    outcome->took = false;
 }
 
-void halo__rows_call(const struct halo_call *call, unsigned char *bytes, size_t len,
+void halo__rows_call(const struct halo_call *call, unsigned char *bytes, size_t len, void *memory,
                      struct halo__rows_outcome *outcome)
 {
+    struct halo_rows_head head;
     struct halo__rows_state c;
+    struct shared taken;
+    int error;
 
     begin(&c, call, outcome);
-    if (read_columns(&c, bytes, len))
+    if (!read_head(&c, &head, bytes, len))
         halo_panic("the host sent a malformed call with rows");
-    run(&c);
+    error = head.flags & HALO_WIRE_SHARED ? take_shared(&c, &head, len, &taken)
+                                          : read_columns(&c, bytes, len);
+    if (error == HALO_EMESSAGE)
+        halo_panic("the host sent a malformed call with rows");
+    if (error)
+        halo__result_fail(&c, error, halo_strerror(error));
+    else
+        run(&c);
+    if (head.flags & HALO_WIRE_SHARE && head.flags & HALO_WIRE_SHARED)
+        leave_shared(&taken);
+    else if (head.flags & HALO_WIRE_SHARE)
+        keep_payload(&c, bytes, len, memory);
+    else if (head.flags & HALO_WIRE_SHARED)
+        free(taken.memory);
 }
 
 void halo__rows_call_one(const struct halo_call *call, const struct halo_value *args,

@@ -31,10 +31,14 @@ struct halo__rows_outcome {
     size_t len;
     struct halo_value value; /* of an ordinary call its result */
     unsigned char *memory;   /* where that is */
+    bool took;               /* the payload's memory, for the next call to share */
 };
 
-/* Call the function: the payload lies in memory of this program, aligned to 8 bytes. */
-void halo__rows_call(const struct halo_call *call, unsigned char *bytes, size_t len,
+/*
+ * Call the function: the payload lies in memory of this program, aligned to 8 bytes. `memory`, of
+ * malloc, is what it lies in where that may be kept, or NULL; outcome->took says that it is.
+ */
+void halo__rows_call(const struct halo_call *call, unsigned char *bytes, size_t len, void *memory,
                      struct halo__rows_outcome *outcome);
 
 /* An ordinary call of a function for rows. */

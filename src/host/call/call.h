@@ -34,6 +34,7 @@ struct halo_provided {
     halo_function *function; /* NULL in an export */
     void *context;
     bool rows, aggregate; /* an export that can be called with rows, and is an aggregate */
+    bool shares;          /* and may have the columns of the call before */
     bool is_imported;     /* a function of the host's that the guest knows */
 };
 
@@ -106,6 +107,10 @@ struct halo_calls {
     bool watches;      /* calls of the host's functions: they are measured, or traced */
     uint64_t answered; /* how many answers came, ever */
     uint64_t reported; /* how many of them halo_poll has told of */
+    /* The call for which the guest has columns already, those of the one of this number; or NULL.
+     */
+    const struct halo_future *shared_for;
+    uint16_t shared;
     struct halo_rows *aggregates[HALO_AGGREGATES_MAX]; /* whose states are open, by their numbers */
 
     /* What cannot be understood, where it has a name. */

@@ -27,6 +27,8 @@ static void append(struct halo_calls *calls, struct halo_future *future)
 
 void halo__future_unlink(struct halo_calls *calls, struct halo_future *future)
 {
+    if (calls->shared_for == future)
+        calls->shared_for = NULL;
     if (future->prev)
         future->prev->next = future->next;
     else

@@ -40,6 +40,8 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
     if (len > buffer->parked.writable_len - HALO_PAYLOAD && !buffer->pushed_at)
         buffer = halo__port_longer(calls->port, buffer, HALO_PAYLOAD + len);
     if (fits(calls, buffer, len)) {
+        if (!payload)
+            halo__rows_share(calls, halo__rows_of(future));
         halo__count(&calls->stats.spare_out, buffer->parked.writable_len - HALO_PAYLOAD - len);
         if (payload)
             halo__payload_write(payload, calls->port, buffer);
@@ -75,6 +77,8 @@ const char *halo__invoke_send(struct halo_calls *calls)
 
         if (!buffer)
             break;
+        if (halo__is_rows(future))
+            halo__rows_find_shared(calls, halo__rows_of(future));
         halo__future_unlink(calls, future);
         if (halo__is_rows(future)) {
             halo__future_number(calls, future);

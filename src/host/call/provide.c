@@ -130,8 +130,9 @@ static const char *next_function(struct greeting *greeting, struct halo_hello_fu
     memcpy(function, bytes, sizeof(*function));
     if (function->name_len == 0 || function->name_len > HALO_FUNCTION_NAME_MAX ||
         function->arg_count > HALO_ARGUMENTS_MAX ||
-        (function->flags & ~(HALO_FUNCTION_ROWS | HALO_FUNCTION_AGGREGATE)) != 0 ||
-        function->flags == HALO_FUNCTION_AGGREGATE)
+        (function->flags &
+         ~(HALO_FUNCTION_ROWS | HALO_FUNCTION_AGGREGATE | HALO_FUNCTION_SHARES)) != 0 ||
+        (function->flags != 0 && !(function->flags & HALO_FUNCTION_ROWS)))
         return "a greeting with a malformed function";
     *signature = (struct halo_signature){.arg_count = function->arg_count};
     memcpy(signature->types, function->types, sizeof(function->types));
@@ -185,7 +186,8 @@ static const char *add_export(struct halo_calls *calls, const struct halo_hello_
         return complain(calls, "a greeting with two functions named", name, wire->name_len);
     *exported = (struct halo_provided){.signature = *signature,
                                        .rows = wire->flags != 0,
-                                       .aggregate = wire->flags & HALO_FUNCTION_AGGREGATE};
+                                       .aggregate = wire->flags & HALO_FUNCTION_AGGREGATE,
+                                       .shares = wire->flags & HALO_FUNCTION_SHARES};
     memcpy(exported->name, name, wire->name_len);
     functions->export_count++;
     return NULL;

@@ -17,6 +17,9 @@ struct head {
     struct halo_rows_column columns[HALO_ARGUMENTS_MAX];
 };
 
+/* Beside the caller's flags: what a head says of its columns, and above that whose they are. */
+enum { SHARE = 1 << 8, SHARED = 1 << 9, WHOSE_SHIFT = 16 };
+
 /* Longest list of rows that failed. */
 #define ERRORS_MAX \
     (HALO_ROW_ERRORS_MAX * (sizeof(struct halo_rows_error) + HALO_ERROR_TEXT_MAX + 4))
@@ -346,11 +349,60 @@ void halo__rows_write(const struct halo_rows *rows, struct halo_port *port,
         wire.head.flags |= begins | end;
         wire.head.aggregate = begins && end ? 0 : rows->aggregate;
     }
+    wire.head.flags |= (uint8_t)((rows->flags & SHARE ? HALO_WIRE_SHARE : 0) |
+                                 (rows->flags & SHARED ? HALO_WIRE_SHARED : 0));
+    wire.head.shared = (uint16_t)(rows->flags >> WHOSE_SHIFT);
+    if (rows->flags & SHARED) {
+        put(&sink, &wire.head, sizeof(wire.head));
+        return;
+    }
     for (uint32_t i = 0; i < rows->arg_count; i++)
         wire.columns[i] = wire_column(rows, i);
     put(&sink, &wire, sizeof(wire.head) + rows->arg_count * sizeof(wire.columns[0]));
     for (uint32_t i = 0; i < rows->arg_count; i++)
         put_column(&sink, &rows->args[i], rows->count, rows->lens[i]);
+}
+
+static bool same_columns(const struct halo_rows *rows, const struct halo_rows *others)
+{
+    if (rows->count != others->count || rows->arg_count != others->arg_count)
+        return false;
+    for (uint32_t i = 0; i < rows->arg_count; i++) {
+        const struct halo_column *column = &rows->args[i], *other = &others->args[i];
+
+        if (column->type != other->type || column->same != other->same ||
+            column->first != other->first || column->validity != other->validity ||
+            column->values != other->values || column->offsets != other->offsets)
+            return false;
+    }
+    return rows->arg_count > 0;
+}
+
+void halo__rows_find_shared(struct halo_calls *calls, struct halo_rows *rows)
+{
+    if (calls->shared_for != &rows->future)
+        return;
+    rows->flags |= SHARED | (uint32_t)calls->shared << WHOSE_SHIFT;
+    rows->len = sizeof(struct halo_rows_head);
+}
+
+/*
+ * Both were started before this one goes out, so that neither's arrays change until then. Inside of
+ * other calls there is no telling in which order the guest takes them.
+ */
+void halo__rows_share(struct halo_calls *calls, struct halo_rows *rows)
+{
+    const struct halo_provided *exported = calls->functions.exported;
+    struct halo_future *next = calls->first;
+
+    if (!next || !halo__is_rows(next) || next->depth > 0 || rows->future.depth > 0 ||
+        !exported[rows->future.function - 1].shares || !exported[next->function - 1].shares ||
+        !same_columns(rows, halo__rows_of(next)))
+        return;
+    if (!(rows->flags & SHARED))
+        calls->shared = rows->future.request;
+    rows->flags |= SHARE;
+    calls->shared_for = next;
 }
 
 /* --- The answer ------------------------------------------------------------------------------- */

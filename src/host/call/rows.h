@@ -37,6 +37,14 @@ void halo__rows_write(const struct halo_rows *rows, struct halo_port *port,
 const char *halo__rows_take(struct halo_calls *calls, struct halo_future *future,
                             const struct halo_request *answer);
 
+/*
+ * Of a call that is about to go out, before it leaves the queue: has the guest its columns already?
+ * Then it needs none. And of one that goes out whole: may the next call in the queue share its
+ * columns?
+ */
+void halo__rows_find_shared(struct halo_calls *calls, struct halo_rows *rows);
+void halo__rows_share(struct halo_calls *calls, struct halo_rows *rows);
+
 /* The guest has ended, and with it all states of aggregates. */
 void halo__aggregates_end(struct halo_calls *calls);
 

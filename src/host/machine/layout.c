@@ -360,6 +360,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .rows_max = options->transport == HALO_TRANSPORT_RING ? HALO_ROWS_MAX : 0,
         .aggregates_max = options->transport == HALO_TRANSPORT_RING ? HALO_AGGREGATES_MAX : 0,
         .arguments_max = HALO_ARGUMENTS_MAX,
+        .rows_share = options->transport == HALO_TRANSPORT_RING,
         .more_types = HALO_MORE_LISTS | HALO_MORE_HANDLES,
         .log_max = options->transport == HALO_TRANSPORT_RING ? HALO_LOG_MAX : 0,
         .program = layout->is_linux ? layout->boot + HALO_PROGRAM_OFFSET : 0,
