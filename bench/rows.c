@@ -22,6 +22,7 @@ struct way {
     bool has_nulls;
     bool is_batch; /* calls of one row, BATCH an exit */
     bool is_threaded;
+    bool is_shared; /* all that are ahead have the same rows */
 };
 
 static const struct {
@@ -66,7 +67,9 @@ static void in_slices(const struct way *way, struct halo_sandbox *box, int funct
         args[0] = halo_texts(HALO_STR, rows_offsets, rows_text, valid);
     for (uint64_t done = 0; done < total; done += ahead * way->slice) {
         for (uint32_t i = 0; i < ahead; i++) {
-            args[0].first = args[1].first = (uint32_t)((done + i * way->slice) % TABLE);
+            const uint32_t which = way->is_shared ? 0 : i;
+
+            args[0].first = args[1].first = (uint32_t)((done + which * way->slice) % TABLE);
             halo_call_rows_start(box, &rows[i], function, way->slice, args, count, 0);
         }
         for (uint32_t i = 0; i < ahead; i++) {
@@ -204,6 +207,10 @@ SAMPLES(f64_each, TABLE, .function = MUL_ONE, .slice = 4096)
 SAMPLES(f64_total, 4 * TABLE, .function = TOTAL, .slice = 4096)
 SAMPLES(bytes_128, TABLE, .function = LENGTH, .slice = 128)
 SAMPLES(f64_batch, 16384, .function = MUL_ONE, .is_batch = true)
+SAMPLES(f64_ahead4, 2 * TABLE, .function = MUL, .slice = 4096, .ahead = 4)
+SAMPLES(f64_shared4, 2 * TABLE, .function = MUL, .slice = 4096, .ahead = 4, .is_shared = true)
+SAMPLES(sum_ahead4, 2 * TABLE, .function = SUM, .slice = 4096, .ahead = 4)
+SAMPLES(sum_shared4, 2 * TABLE, .function = SUM, .slice = 4096, .ahead = 4, .is_shared = true)
 SAMPLES(sum_ahead, 2 * TABLE, .function = SUM, .slice = 4096, .ahead = 8)
 SAMPLES(sum_nulls, TABLE, .function = SUM, .slice = 4096, .has_nulls = true)
 SAMPLES(copy_ahead, 2 * TABLE, .function = COPY, .slice = 4096, .ahead = 8)
@@ -395,6 +402,10 @@ const struct bench_row bench_rows_rows[] = {
             BESIDE_OTHERS(f64_32768, rows_native_mul)),
     COUNTED("rows.f64.ahead8", "4096, 8 slices an exit", f64_ahead,
             BESIDE(f64_ahead, rows_native_mul)),
+    COUNTED("rows.f64.shared4", "4 calls an exit that share 4096 rows", f64_shared4,
+            .neighbours = {{"each has rows of its own", f64_ahead4, NULL},
+                           {"in a process", f64_shared4_process, NULL},
+                           {"each has its own, in a process", f64_ahead4_process, NULL}}),
     COUNTED("rows.f64.nulls", "4096, some of them absent", f64_nulls,
             BESIDE(f64_nulls, rows_native_mul)),
     COUNTED("rows.f64.each", "4096, of a function of one row", f64_each,
@@ -409,6 +420,10 @@ const struct bench_row bench_rows_rows[] = {
             BESIDE_OTHERS(sum_32768, rows_native_sum)),
     COUNTED("rows.i64_str.ahead8", "4096, 8 slices an exit", sum_ahead,
             BESIDE(sum_ahead, rows_native_sum)),
+    COUNTED("rows.i64_str.shared4", "4 calls an exit that share 4096 rows", sum_shared4,
+            .neighbours = {{"each has rows of its own", sum_ahead4, NULL},
+                           {"in a process", sum_shared4_process, NULL},
+                           {"each has its own, in a process", sum_ahead4_process, NULL}}),
     COUNTED("rows.i64_str.nulls", "4096, some of them absent", sum_nulls,
             BESIDE(sum_nulls, rows_native_sum)),
     COUNTED("rows.str.128", "str(str), 20 bytes, 128 rows a call", copy_128,
