@@ -3,7 +3,8 @@
  * where each comes to it, those with the number of the process backend's doorbell among them. With
  * the argument "forge" it looks in what the kernel left on the stack for signals for the
  * word of a fault report, and rings its host with it; with "forge-later" it makes no system call
- * before, but is long enough at it for its host to stop it.
+ * before, but is long enough at it for its host to stop it. With "claim" it rings its host as the
+ * handler of page faults does that asks for memory, about an address that nobody has used.
  */
 #include "answer.h"
 #include <halo/guest.h>
@@ -47,12 +48,27 @@ static void forge(bool later)
     __asm__ volatile("jmp *%%rcx" : : "a"(0), "D"(0x101), "S"(14), "d"(0x1234), "c"(at), "r"(r9));
 }
 
+static void claim(void)
+{
+    const unsigned char *at = (const unsigned char *)0x600000000000ull;
+    register uint64_t r10 __asm__("r10") = 0x4567; /* where it was */
+
+    while (at[0] != 0x0f || at[1] != 0x05)
+        at++;
+    __asm__ volatile("jmp *%%rcx"
+                     :
+                     : "a"(0), "D"(0x103), "S"(4), "d"(HALO_PAGING_BASE + 0x1234), "c"(at),
+                       "r"(r10));
+}
+
 int main(int argc, char **argv)
 {
     static const long numbers[] = {0, 1, 219, 231, 0x100, 0x4a10, 0x40000000};
 
     if (argc > 1 && argv[1][0] == 'f')
         forge(argv[1][5] == '-');
+    if (argc > 1 && argv[1][0] == 'c')
+        claim();
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         if (call(numbers[i]) != numbers[i] + 1000)
             return 10 + (int)i;

@@ -176,9 +176,24 @@ static void forged(void *argument)
     halo_close(box);
 }
 
+/* PAGE-07. Told that there is no memory there it goes on, and what happens then is what is
+ * reported. */
+static void claimed(void *argument)
+{
+    struct halo_sandbox *box;
+    int code;
+
+    (void)argument;
+    must(open_guest(&box, HALO_BACKEND_PROCESS, syscalls, "claim") == 0);
+    must(halo_run(box, 2000 * MS, &code) != 0);
+    must(!strstr(halo_errmsg(box), "0x10000001234") && !strstr(halo_errmsg(box), "0x4567"));
+    halo_close(box);
+}
+
 static void host_09_a_guest_cannot_forge_its_fault_report(void **state)
 {
     (void)state;
+    in_host(claimed, NULL);
     in_host(forged, (void *)(uintptr_t) "forged-report");
     in_host(forged, (void *)(uintptr_t) "stolen-report");
     in_host(forged, (void *)(uintptr_t) "forge");

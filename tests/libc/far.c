@@ -82,26 +82,39 @@ static uint64_t use(uint64_t first, uint64_t prot, bool writes)
     return at[5];
 }
 
+/* A word in this page that says that a unit is free. */
+static const uint32_t *free_word(uint64_t in)
+{
+    const uint32_t *at = (const uint32_t *)(uintptr_t)(in / HALO_PAGE * HALO_PAGE);
+
+    while (*at)
+        at++;
+    return at;
+}
+
 static uint64_t own_unit(void)
 {
     return ((uint64_t)(uintptr_t)room + HALO_UNIT_LEN - 1) / HALO_UNIT_LEN * HALO_UNIT_LEN;
 }
 
 enum kind {
-    OWN,      /* data of its own: that may be */
-    CODE,     /* its program's code, to be written to */
-    POOL,     /* what the host gives out for descriptors */
-    RINGS,    /* and the rings */
-    BOOT,     /* the page that says what the host is like */
-    OUTSIDE,  /* no memory at all */
-    BEYOND,   /* the last unit ends beyond memory */
-    ODD,      /* not at a multiple of its length */
-    EXECUTE,  /* data, to be executed */
-    FROZEN,   /* data that was made read-only where it is */
-    MANY,     /* more areas than there may be */
-    NOWHERE,  /* areas that are not in guest memory */
-    UNITS,    /* units that are not */
-    ELSEWHERE /* an area that reaches beyond the addresses that there are */
+    OWN,        /* data of its own: that may be */
+    CODE,       /* its program's code, to be written to */
+    POOL,       /* what the host gives out for descriptors */
+    RINGS,      /* and the rings */
+    BOOT,       /* the page that says what the host is like */
+    OUTSIDE,    /* no memory at all */
+    BEYOND,     /* the last unit ends beyond memory */
+    ODD,        /* not at a multiple of its length */
+    EXECUTE,    /* data, to be executed */
+    FROZEN,     /* data that was made read-only where it is */
+    MANY,       /* more areas than there may be */
+    NOWHERE,    /* areas that are not in guest memory */
+    UNITS,      /* units that are not */
+    ELSEWHERE,  /* an area that reaches beyond the addresses that there are */
+    NOTED,      /* whose unit is whose is noted in the page of the doorbell, */
+    NOTED_CODE, /* in its program's code, which the host would write, */
+    NOTED_ODD   /* or where no word begins */
 };
 
 HALO_EXPORT(forge, "forge", HALO_U64, HALO_U64)
@@ -148,6 +161,12 @@ HALO_EXPORT(forge, "forge", HALO_U64, HALO_U64)
             save()->paging.units = boot->ram_base + boot->ram_len - 2;
         if (kind == ELSEWHERE)
             forged_area.len = UINT64_MAX / HALO_PAGE * HALO_PAGE;
+        if (kind == NOTED)
+            save()->paging.units = (uint64_t)(uintptr_t)free_word(boot->doorbell);
+        if (kind == NOTED_CODE)
+            save()->paging.units = (uint64_t)(uintptr_t)free_word((uint64_t)(uintptr_t)&own_unit);
+        if (kind == NOTED_ODD)
+            save()->paging.units++;
         forged_area.prot = all;
         *(volatile unsigned char *)HALO_PAGING_BASE = 1;
         got = 1;

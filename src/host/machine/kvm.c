@@ -342,6 +342,7 @@ static int read_fault(struct halo_machine *machine, struct kvm_state *state, str
     };
     exit->fills =
         frame.vector == 14 && machine->layout.syscall_entry && halo__paging_is_there(sregs.cr2, 1);
+    exit->is_claimed = false;
     exit->is_system_call = halo__kvm_is_system_call(machine, &exit->fault, regs->rcx);
     exit->system_call = regs->rax;
     return 0;

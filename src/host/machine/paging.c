@@ -8,8 +8,9 @@
  * Nothing of it is believed. Whatever areas and units say, what is mapped are pages of the guest's
  * own program, heap or stack that it may write now and can never make executable, in a range of
  * addresses where nothing else is, and without the right to execute: no page is ever writable at
- * one address and executable at another (VM-14). What the guest can have the host do for it is one
- * look through a list of HALO_AREAS_MAX and one of units for each fault (PAGE-01 to PAGE-05).
+ * one address and executable at another (VM-14). What the host writes, a unit's zeroes and who has
+ * it, it writes into such pages, too. What the guest can have the host do for it is one
+ * look through a list of HALO_AREAS_MAX and one of units for each fault (PAGE-01 to PAGE-07).
  */
 #include "machine.h"
 #include <errno.h>
@@ -51,8 +52,8 @@ static bool take_paging(struct halo_machine *machine, struct halo_paging *paging
     const uint64_t at = machine->layout.save + offsetof(struct halo_save, paging);
 
     return take(machine, at, paging, sizeof(*paging)) && paging->areas &&
-           paging->area_count <= HALO_AREAS_MAX && paging->first >= HALO_RAM_BASE &&
-           paging->first % HALO_UNIT_LEN == 0 &&
+           paging->units % sizeof(uint32_t) == 0 && paging->area_count <= HALO_AREAS_MAX &&
+           paging->first >= HALO_RAM_BASE && paging->first % HALO_UNIT_LEN == 0 &&
            paging->first - HALO_RAM_BASE <= machine->ram.len &&
            paging->unit_count <=
                (machine->ram.len - (paging->first - HALO_RAM_BASE)) / HALO_UNIT_LEN;
@@ -119,6 +120,15 @@ static bool is_data(const struct halo_machine *machine, uint64_t base, uint64_t 
     return false;
 }
 
+/* Where the guest has noted what a unit is for: in data of its own, too, for the host writes it. */
+static bool is_noted_in_data(const struct halo_machine *machine, const struct halo_paging *paging,
+                             uint32_t unit)
+{
+    const uint64_t note = paging->units + unit * sizeof(uint32_t);
+
+    return is_data(machine, note / HALO_PAGE * HALO_PAGE, HALO_PAGE);
+}
+
 /* It is this owner's from now on, and zero. 0, or an error. */
 static int take_unit(struct halo_machine *machine, const struct halo_paging *paging, uint32_t unit,
                      uint32_t word, uint32_t owner)
@@ -170,7 +180,7 @@ int halo__machine_fill(struct halo_machine *machine, const struct halo_exit *exi
         return full(machine, "there is no memory left (more, by ram_len or --memory, helps)",
                     address);
     from = paging.first + (uint64_t)unit * HALO_UNIT_LEN;
-    if (!is_data(machine, from, HALO_UNIT_LEN))
+    if (!is_data(machine, from, HALO_UNIT_LEN) || !is_noted_in_data(machine, &paging, unit))
         return 0;
     error = (word & OWNER) == owner ? 0 : take_unit(machine, &paging, unit, word, owner);
     if (error)

@@ -229,7 +229,7 @@ static void read_doorbell(const struct halo_machine *machine, struct halo_exit *
     }
     if (is_page_fault(machine)) {
         exit->kind = HALO_EXIT_FAULT;
-        exit->fills = true;
+        exit->fills = exit->is_claimed = true;
         exit->is_system_call = false;
         exit->fault = (struct halo_fault){.vector = 14,
                                           .error = (uint32_t)args[1],
