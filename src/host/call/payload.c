@@ -19,7 +19,8 @@ void halo__payload_write(const struct halo_payload *payload, struct halo_port *p
         const uint64_t len = halo__raw_len(&payload->values[i]);
 
         at += halo__raw_pad(&payload->values[i], at - HALO_PAYLOAD);
-        halo__request_write(port, request, at, payload->values[i].bytes, (size_t)len);
+        if (len > 0) /* else the pointer may be NULL */
+            halo__request_write(port, request, at, payload->values[i].bytes, (size_t)len);
         at += len;
     }
 }
