@@ -38,7 +38,9 @@ enum linux_error {
     L_ELOOP = 40,
     L_EOPNOTSUPP = 95,
     L_ETIMEDOUT = 110,
-    /* Never told to a program: a call that a signal interrupted, to be made again if its handler
+    /* Never told to a program: it has waited, and something has changed: look again. */
+    L_AGAIN_FROM_START = 600,
+    /* Nor these: a call that a signal interrupted, to be made again if its handler
        was set so, or to be EINTR in any case. */
     L_ERESTARTSYS = 512,
     L_ERESTARTNOHAND = 514,
@@ -193,16 +195,23 @@ linux_function linux_open_path, linux_openat, linux_stat, linux_lstat, linux_new
     linux_utimensat, linux_statfs, linux_fstatfs;
 linux_function linux_clock_gettime, linux_clock_getres, linux_gettimeofday, linux_time,
     linux_nanosleep, linux_clock_nanosleep;
-linux_function linux_exit, linux_getpid, linux_getppid, linux_getuid, linux_uname, linux_prlimit,
-    linux_getrlimit, linux_arch_prctl, linux_prctl, linux_futex, linux_set_tid_address,
-    linux_nothing, linux_sched_getaffinity, linux_sysinfo, linux_getrusage;
-/* signals.c: a signal to the program itself, from itself. */
+linux_function linux_exit, linux_exit_group, linux_clone, linux_sched_yield, linux_gettid,
+    linux_set_robust_list, linux_get_robust_list, linux_getcpu, linux_getpid, linux_getppid,
+    linux_getuid, linux_uname, linux_prlimit, linux_getrlimit, linux_arch_prctl, linux_prctl,
+    linux_futex, linux_set_tid_address, linux_sched_getaffinity, linux_sysinfo, linux_getrusage;
+/* signals.c: a signal to the thread that runs, from itself. */
 void linux_raise(struct linux_table *table, uint32_t signal);
-/* The same with what its handler is told: false where there is no room for one more. */
-bool linux_send(struct linux_table *table, uint32_t signal, const struct linux_note *note);
+/* To a thread, or, without one, to the program, with what its handler is told: false where there is
+ * no room for one more. */
+bool linux_send(struct linux_table *table, struct linux_thread *thread, uint32_t signal,
+                const struct linux_note *note);
+/* Give what was sent to the program to threads that do not block it. */
+void linux_signals_spread(struct linux_table *table);
+/* The thread that runs ends: what was sent to it goes. */
+void linux_signals_drop(struct linux_table *table);
 /* Is there a handler to run, or does one wait to be run, so that a call has to end? */
 bool linux_is_interrupted(const struct linux_table *table);
-/* Would it be noticed if it came now: is it neither blocked nor ignored? */
+/* Would it be noticed if it came now: is it neither ignored nor blocked by all threads? */
 bool linux_is_noticed(const struct linux_table *table, uint32_t signal);
 /* Take one that is pending and in this set, which has such a one. */
 struct linux_note linux_take_pending(struct linux_table *table, uint64_t set);
@@ -210,6 +219,56 @@ struct linux_note linux_take_pending(struct linux_table *table, uint64_t set);
 int64_t linux_mask_for_now(struct linux_table *table, uint64_t address, uint64_t len);
 int64_t linux_unmask(struct linux_table *table, int64_t result);
 
+/* threads.c: the thread of this id, or NULL. */
+struct linux_thread *linux_thread_of(const struct linux_table *table, uint32_t id);
+static inline bool linux_thread_is_there(const struct linux_thread *thread)
+{
+    return thread->id && !thread->has_ended;
+}
+/* What it blocks, and what is pending for it alone. */
+static inline uint64_t linux_blocked_of(const struct linux_table *table,
+                                        const struct linux_thread *thread)
+{
+    return thread == table->current ? table->blocked : thread->blocked;
+}
+static inline uint64_t linux_own_of(const struct linux_table *table,
+                                    const struct linux_thread *thread)
+{
+    return thread == table->current ? table->own : thread->own;
+}
+uint64_t linux_blocked_by_all(const struct linux_table *table);
+/* A thread waits no longer; nor do all those that wait for one of these. */
+void linux_thread_wake(struct linux_thread *thread);
+void linux_threads_wake(struct linux_table *table, unsigned waits);
+/* A pipe has changed: who waits for one looks again. */
+void linux_threads_stir(struct linux_table *table);
+/* Who has waited for the longest time for this word, or NULL. */
+struct linux_thread *linux_futex_waiter(struct linux_table *table, uint64_t address,
+                                        uint32_t bitset);
+/* Wake so many of them. */
+int64_t linux_futex_wake(struct linux_table *table, uint64_t address, int32_t count,
+                         uint32_t bitset);
+void linux_threads_init(struct linux_table *table);
+
+/* clone.c: say that another process cannot be had: -ENOSYS. */
+int64_t linux_no_process(struct linux_table *table);
+
+/* turns.c: what the table has of the thread that runs goes to its own structure, too. */
+void linux_turn_put_away(struct linux_table *table);
+/* Go on with whoever is next; back when it is this one's turn again. */
+void linux_turn_over(struct linux_table *table);
+/*
+ * Let others run until the thread is woken, a signal comes for it, or that time has come of the
+ * monotonic clock; INT64_MAX: it never does. `waits` is a set of enum linux_wait. The program may
+ * have done anything meanwhile, even with the memory and descriptors of the call.
+ */
+enum linux_end linux_thread_wait(struct linux_table *table, unsigned waits, uint64_t address,
+                                 int64_t until);
+/* Whether a wait has others that can run meanwhile. */
+static inline bool linux_has_threads(const struct linux_table *table)
+{
+    return table->thread_count > 1;
+}
 /* timers.c: nanoseconds until a timer's signal would be noticed; INT64_MAX: none will. */
 int64_t linux_timers_next(struct linux_table *table);
 

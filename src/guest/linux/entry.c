@@ -7,6 +7,7 @@
  */
 #include "entry.h"
 #include "handler.h"
+#include "switch.h"
 #include "vectors.h"
 #ifdef HALO_RUNTIME
 #include "patch.h"
@@ -39,7 +40,7 @@ __asm__(".pushsection .text\n"
         ".globl halo__linux_entry\n"
         "halo__linux_entry:\n"
         "    mov %rsp, halo__linux_rsp(%rip)\n"
-        "    lea halo__linux_stack + 65536 - 384(%rip), %rsp\n"
+        "    mov halo__linux_top(%rip), %rsp\n"
         "    mov %rax, (%rsp)\n"
         "    mov %rbx, 8(%rsp)\n"
         "    mov %rcx, 16(%rsp)\n"
@@ -59,6 +60,7 @@ __asm__(".pushsection .text\n"
         "    mov %r15, 112(%rsp)\n" KEEP_VECTORS "    cld\n"
         "    mov %rsp, %rdi\n"
         "    call halo__linux_enter\n"
+        "2:\n"
         "    cmpb $0, halo__linux_kept(%rip)\n"
         "    je 1f\n"
         ".set i, 0\n"
@@ -80,8 +82,16 @@ __asm__(".pushsection .text\n"
         "    mov 96(%rsp), %r13\n"
         "    mov 104(%rsp), %r14\n"
         "    mov 112(%rsp), %r15\n"
+        "    mov 120(%rsp), %r11\n" /* rip */
         "    mov 80(%rsp), %rsp\n"
-        "    jmp *halo__linux_stack + 65536 - 384 + 120(%rip)\n"
+        "    jmp *%r11\n"
+        /* Where a new thread begins, with its frame on the stack, and as far as it has come. */
+        ".hidden halo__linux_first\n"
+        ".globl halo__linux_first\n"
+        "halo__linux_first:\n"
+        "    mov %rsp, %rdi\n"
+        "    call halo__linux_begun\n"
+        "    jmp 2b\n"
         ".popsection\n");
 
 #ifdef HALO_RUNTIME
@@ -130,33 +140,10 @@ __asm__(/* The note that has the host lead system calls here. */
 uint64_t halo__linux_rsp __attribute__((visibility("hidden")));
 
 void halo__linux_enter(struct frame *frame);
+void halo__linux_begun(struct frame *frame);
+void halo__linux_first(void);
 
-/* --- Kept across a wait ----------------------------------------------------------------------- */
-
-/*
- * A system call keeps all vector registers, and those of the program that waits in one are in the
- * processor: SSE's are in the frame, the others are saved before the guest leaves. They are those
- * that the program was told of, so that what is saved is the same on every machine.
- */
-
-#define KEPT_STATE 0xe5u /* of XCR0: x87, AVX, AVX-512; not SSE */
-
-static unsigned char others[2752] __attribute__((aligned(64)));
-static uint32_t kept_state; /* 0: there is no XSAVE, and the x87 is saved with SSE's */
-
-_Static_assert(sizeof(others) >= 1664 + 1024, "as far as AVX-512 goes in the standard form");
-
-static void keep_others(bool leaves)
-{
-    if (!kept_state && leaves)
-        __asm__ volatile("fxsave64 %0" : "=m"(others));
-    else if (!kept_state)
-        __asm__ volatile("fxrstor64 %0" : : "m"(others));
-    else if (leaves)
-        __asm__ volatile("xsave64 %0" : "+m"(others) : "a"(kept_state), "d"(0));
-    else
-        __asm__ volatile("xrstor64 %0" : : "m"(others), "a"(kept_state), "d"(0));
-}
+/* --- Start ------------------------------------------------------------------------------------ */
 
 static uint64_t epoch;
 static const struct halo_boot *boot;
@@ -164,17 +151,10 @@ static struct halo_save *save;
 
 void halo__linux_keep(void)
 {
-    uint32_t eax = 1, ebx, ecx = 0, edx;
-
-    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    if (ecx >> 27 & 1) { /* OSXSAVE */
-        __asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
-        kept_state = eax & KEPT_STATE;
-    }
     boot = halo_boot_page();
     save = (struct halo_save *)(uintptr_t)boot->save;
     epoch = boot->epoch;
-    halo__port_around(keep_others);
+    halo__linux_switch_begin(&halo__linux, halo__linux_first);
 }
 
 /* --- Calls ------------------------------------------------------------------------------------ */
@@ -207,6 +187,16 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
     save->calls = halo__linux.calls;
     if (!linux_is_quiet(&halo__linux) || linux_is_cut((int64_t)frame->rax))
         halo__linux_deliver(&halo__linux, frame, number);
+#ifndef HALO_RUNTIME
+    halo__port_silence(false);
+#endif
+}
+
+/* A new thread leaves the call that has made it. */
+__attribute__((visibility("hidden"), used)) void halo__linux_begun(struct frame *frame)
+{
+    if (!linux_is_quiet(&halo__linux))
+        halo__linux_deliver(&halo__linux, frame, 0);
 #ifndef HALO_RUNTIME
     halo__port_silence(false);
 #endif

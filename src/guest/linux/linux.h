@@ -1,7 +1,7 @@
 /*
- * System calls of Linux, answered inside the guest: what a C library needs of its kernel, for one
- * thread. A pure library: it knows a small host interface, the program's memory and nothing else,
- * so that it runs and is tested anywhere.
+ * System calls of Linux, answered inside the guest: what a C library needs of its kernel, and
+ * threads, of which one runs at a time. A pure library: it knows a small host interface, the
+ * program's memory and nothing else, so that it runs and is tested anywhere.
  *
  *     table.c      numbers and functions; what is unknown is ENOSYS, and counted
  *     paging.c     memory at other addresses than its own, which has none before it is used
@@ -20,6 +20,10 @@
  *     clock.c      what time it is
  *     time.c       the calls that ask for it, and sleep
  *     process.c    exit, who one is, limits
+ *     threads.c    which threads there are
+ *     turns.c      who of them runs, and what the others wait for
+ *     clone.c      how they begin and end
+ *     futex.c      words that they wait for
  *     signals.c    signals of the program's to itself: which are blocked, pending, handled
  *     expiry.c     when a timer is due next
  *     timers.c     alarms and timers: what they raise, and the calls that set them
@@ -27,6 +31,7 @@
  *     random.c     random numbers
  *     entry.c      where a system call arrives, in a guest
  *     vectors.c    the vector registers meanwhile
+ *     switch.c     from one thread to another
  *     patch.c      which call sites the host is asked to rewrite
  *     handler.c    the frame that a handler finds on its stack, and the way back
  *     start.c      what the table needs, from the guest's library
@@ -66,6 +71,10 @@
 #define LINUX_SIGNALS 64u
 #define LINUX_QUEUE 32u  /* signals that are pending, with what is told of them */
 #define LINUX_TIMERS 16u /* and the alarm */
+#define LINUX_THREADS 128u
+#define LINUX_WORDS_MAX 400u /* of what is told of the program's end */
+
+struct linux_thread;
 
 /* What the table needs from outside. Results are 0 or a count, or a negative errno. */
 struct linux_host {
@@ -84,6 +93,16 @@ struct linux_host {
     int64_t (*release)(void *context, uint64_t base, uint64_t len);
     /* The program ends, as by exit; in the tests this comes back. */
     void (*halt)(void *context, int code);
+    /* Of threads; NULL: there is only one. Make a thread that returns from this call with 0, on a
+     * stack of the program's at that address, or where this one is: false, where there is no
+     * memory. */
+    bool (*spawn)(void *context, struct linux_thread *thread, uint64_t sp);
+    /* Go on with another thread; this comes back when this one is gone on with. */
+    void (*change)(void *context, struct linux_thread *from, struct linux_thread *to);
+    /* All of it waits for ever. In the tests, or where it is NULL, this comes back. */
+    void (*stuck)(void *context, const char *words, size_t len);
+    /* A line for whoever runs it. */
+    void (*say)(void *context, const char *words);
 };
 
 /* Memory that the program has from the start: its segments and its stack. */
@@ -161,12 +180,14 @@ struct linux_note {
     int32_t code;
     uint32_t pid, uid; /* of a timer: its number, and how often it was too late */
     uint64_t value;
-    uint32_t timer; /* its number and 1, or 0 */
+    uint32_t timer;  /* its number and 1, or 0 */
+    uint32_t thread; /* the one that it was sent to; 0: all of them */
 };
 
 struct linux_timer {
     bool is_used;
     uint32_t clock, signal, notify;
+    uint32_t thread; /* whose its signal is, or 0 */
     uint64_t value;
     int64_t at, interval; /* of the monotonic clock; 0: it does not run */
     bool is_pending;      /* its signal was sent and not yet taken */
@@ -185,6 +206,42 @@ struct linux_delivery {
     struct linux_note note;
     struct linux_action action;
     uint64_t mask; /* to restore when the handler returns */
+};
+
+/* What a thread waits for; nothing: it can run. */
+enum linux_wait {
+    LINUX_WAITS_FUTEX = 1,
+    LINUX_WAITS_INPUT = 2,
+    LINUX_WAITS_PIPE = 4,
+    LINUX_WAITS_TIME = 8, /* and for nothing else */
+    LINUX_WAITS_SIGNAL = 16,
+};
+
+/* Why it waits no longer. */
+enum linux_end {
+    LINUX_WOKEN,
+    LINUX_TIMED_OUT,
+    LINUX_INTERRUPTED,
+    LINUX_NEVER, /* nothing can wake it */
+};
+
+struct linux_thread {
+    uint32_t id;               /* 0: there is none */
+    bool has_ended;            /* the first one stays */
+    uint8_t waits;             /* enum linux_wait */
+    uint8_t end;               /* enum linux_end, of the last wait */
+    uint32_t bitset;           /* of a futex */
+    uint64_t address;          /* of a futex, or a stream's handle */
+    int64_t until;             /* of the monotonic clock, at most */
+    uint64_t turn;             /* who has waited for longer has the lesser number */
+    uint64_t clear_id, robust; /* addresses that are looked at when it ends, or 0 */
+    void *place;               /* the host's, and stays with the next thread */
+
+    /* What the table has of the one that runs. */
+    uint64_t fs, sp, blocked, own, kept_mask;
+    bool has_kept_mask;
+    struct linux_altstack altstack;
+    char name[16];
 };
 
 struct linux_table {
@@ -218,8 +275,9 @@ struct linux_table {
     uint64_t stack_len;
     uint64_t fs;
     struct linux_action actions[LINUX_SIGNALS + 1];
-    uint64_t blocked, pending;
-    uint64_t own; /* of those that are pending: sent to the thread, not the process */
+    uint64_t blocked;
+    uint64_t shared, own; /* pending: sent to all threads, and to the one that runs */
+    uint64_t pending;     /* either of them */
     uint64_t kept_mask;
     bool has_kept_mask; /* a call has put its mask in place of it */
     struct linux_note notes[LINUX_QUEUE];
@@ -227,6 +285,17 @@ struct linux_table {
     struct linux_altstack altstack;
     uint64_t sp; /* the program's, at the call */
     char name[16];
+
+    /* threads.c, turns.c, clone.c */
+    struct linux_thread threads[LINUX_THREADS];
+    struct linux_thread *current;
+    uint32_t thread_count;
+    uint32_t thread_top; /* behind the last of `threads` that was ever used */
+    uint32_t last_id;
+    uint64_t turns;
+    int64_t looked_ns; /* when it was last seen whether there is input */
+    int exit_code;     /* of the first thread */
+    bool has_refused;  /* another process, in words */
 
     /* timers.c: the last is the alarm's */
     struct linux_timer timers[LINUX_TIMERS + 1];

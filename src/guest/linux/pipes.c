@@ -1,8 +1,8 @@
 /*
  * Pipes of one program: what it writes waits in its own memory until it reads it.
  *
- * There is one thread. Where Linux would let it wait for what nobody else can do, for bytes that
- * only it could write or for room that only it could make, the call fails with EDEADLK.
+ * Where Linux would let the only thread wait for what nobody else can do, for bytes that only it
+ * could write or for room that only it could make, the call fails with EDEADLK.
  */
 #include "calls.h"
 #include <string.h>
@@ -81,6 +81,7 @@ void linux_pipe_closed(struct linux_table *table, const struct linux_open *open)
     struct linux_pipe *pipe = open->pipe;
 
     pipe->ends[writes(open)]--;
+    linux_threads_stir(table);
     if (pipe->ends[0] + pipe->ends[1] == 0)
         linux_pages_give(table, pipe, sizeof(*pipe));
 }
@@ -91,6 +92,16 @@ static int64_t would_wait(struct linux_table *table, const struct linux_open *op
 {
     if (open->flags & O_NONBLOCK_)
         return -L_EAGAIN;
+    if (linux_has_threads(table)) {
+        switch (linux_thread_wait(table, LINUX_WAITS_PIPE, 0, INT64_MAX)) {
+        case LINUX_INTERRUPTED:
+            return -L_ERESTARTSYS;
+        case LINUX_NEVER:
+            return -L_EDEADLK;
+        default:
+            return -L_AGAIN_FROM_START;
+        }
+    }
     return linux_wait_for_signal(table, -L_ERESTARTSYS, -L_EDEADLK);
 }
 
@@ -110,6 +121,7 @@ int64_t linux_pipe_read(struct linux_table *table, const struct linux_open *open
         memcpy((unsigned char *)to + first, pipe->bytes, part - first);
     pipe->from = (pipe->from + part) % LINUX_PIPE_ROOM;
     pipe->len -= part;
+    linux_threads_stir(table);
     return part;
 }
 
@@ -133,6 +145,7 @@ int64_t linux_pipe_write(struct linux_table *table, const struct linux_open *ope
     if (part > first)
         memcpy(pipe->bytes, (const unsigned char *)from + first, part - first);
     pipe->len += part;
+    linux_threads_stir(table);
     return part;
 }
 

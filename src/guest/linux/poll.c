@@ -53,6 +53,42 @@ static bool can_wait(struct linux_table *table, const struct polled *polled)
            (polled->events & (POLLIN_ | POLLRDNORM_));
 }
 
+/* The same with others, who can run meanwhile, and change what is polled. */
+static int64_t wait_with_others(struct linux_table *table, struct polled *all, uint64_t count,
+                                int64_t wait_ns)
+{
+    int64_t until, ready;
+
+    if (wait_ns == INT64_MAX || __builtin_add_overflow(linux_monotonic(table), wait_ns, &until))
+        until = INT64_MAX;
+    for (;;) {
+        unsigned waits = LINUX_WAITS_TIME;
+        uint64_t handle = 0;
+
+        ready = 0;
+        for (uint64_t i = 0; i < count; i++) {
+            all[i].revents = look(table, &all[i], 0);
+            ready += all[i].revents != 0;
+            if (can_wait(table, &all[i])) {
+                waits |= LINUX_WAITS_INPUT;
+                handle = linux_open_of(table, (uint32_t)all[i].fd)->handle;
+            } else if (all[i].fd >= 0) {
+                waits |= LINUX_WAITS_PIPE;
+            }
+        }
+        if (ready > 0 || linux_monotonic(table) >= until)
+            return ready;
+        switch (linux_thread_wait(table, waits, handle, until)) {
+        case LINUX_INTERRUPTED:
+            return -L_ERESTARTNOHAND;
+        case LINUX_NEVER:
+            return -L_EDEADLK;
+        default:
+            continue;
+        }
+    }
+}
+
 /*
  * How many of these are ready, within so long or until a signal comes, which is -ERESTARTNOHAND.
  * The first stream that can be waited for gets all the
@@ -64,6 +100,8 @@ static int64_t wait_for(struct linux_table *table, struct polled *all, uint64_t 
     const int64_t next = wait_ns ? linux_timers_next(table) : INT64_MAX;
     int64_t ready = 0;
 
+    if (linux_has_threads(table) && wait_ns > 0)
+        return wait_with_others(table, all, count, wait_ns);
     if (wait_ns > next)
         wait_ns = next;
     for (int pass = 0; pass < 2 && ready == 0; pass++) {

@@ -4,7 +4,7 @@
 
 enum { PID = LINUX_PID, UID = LINUX_UID };
 
-int64_t linux_exit(struct linux_table *table, const uint64_t *args)
+int64_t linux_exit_group(struct linux_table *table, const uint64_t *args)
 {
     table->host->halt(table->host->context, (int)(args[0] & 0xff));
     return 0;
@@ -29,18 +29,6 @@ int64_t linux_getuid(struct linux_table *table, const uint64_t *args)
     (void)table;
     (void)args;
     return UID;
-}
-
-int64_t linux_nothing(struct linux_table *table, const uint64_t *args)
-{
-    (void)table;
-    (void)args;
-    return 0;
-}
-
-int64_t linux_set_tid_address(struct linux_table *table, const uint64_t *args)
-{
-    return linux_getpid(table, args);
 }
 
 int64_t linux_uname(struct linux_table *table, const uint64_t *args)
@@ -136,40 +124,6 @@ int64_t linux_prctl(struct linux_table *table, const uint64_t *args)
     return 0;
 }
 
-/* Nobody else runs: a word that has the value stays so for ever, or until the time is over. */
-int64_t linux_futex(struct linux_table *table, const uint64_t *args)
-{
-    enum { WAIT = 0, WAKE = 1, WAIT_BITSET = 9, WAKE_BITSET = 10, COMMAND = 0x7f };
-    const uint32_t what = (uint32_t)args[1] & COMMAND;
-    int64_t time[2], ns, now, real;
-    uint32_t word;
-
-    if (args[0] % 4)
-        return -L_EINVAL;
-    if (what == WAKE || what == WAKE_BITSET)
-        return linux_may_read(table, args[0], 4) ? 0 : -L_EFAULT;
-    if (what != WAIT && what != WAIT_BITSET)
-        return -L_ENOSYS;
-    if (args[3]) {
-        if (linux_take(table, args[3], time, sizeof(time)))
-            return -L_EFAULT;
-        if (time[0] < 0 || time[1] < 0 || time[1] > 999999999)
-            return -L_EINVAL;
-    }
-    if (linux_take(table, args[0], &word, sizeof(word)))
-        return -L_EFAULT;
-    if (word != (uint32_t)args[2])
-        return -L_EAGAIN;
-    if (!args[3])
-        return linux_wait_for_signal(table, -L_ERESTARTSYS, -L_EDEADLK);
-    ns = time[0] < INT64_MAX / 1000000000 - 1 ? time[0] * 1000000000 + time[1] : INT64_MAX;
-    if (what == WAIT_BITSET) { /* an absolute time */
-        table->host->now(table->host->context, &now, &real);
-        ns -= args[1] & 0x100 ? real : now;
-    }
-    return ns > 0 && linux_sleep(table, ns) ? -L_EINTR : -L_ETIMEDOUT;
-}
-
 int64_t linux_sched_getaffinity(struct linux_table *table, const uint64_t *args)
 {
     const uint64_t one = 1;
@@ -177,6 +131,17 @@ int64_t linux_sched_getaffinity(struct linux_table *table, const uint64_t *args)
     if (args[1] < sizeof(one) || args[1] % sizeof(one))
         return -L_EINVAL;
     return linux_give(table, args[2], &one, sizeof(one)) ? -L_EFAULT : (int64_t)sizeof(one);
+}
+
+int64_t linux_getcpu(struct linux_table *table, const uint64_t *args)
+{
+    const uint32_t first = 0;
+
+    for (int i = 0; i < 2; i++) { /* and its node */
+        if (args[i] && linux_give(table, args[i], &first, sizeof(first)))
+            return -L_EFAULT;
+    }
+    return 0;
 }
 
 int64_t linux_sysinfo(struct linux_table *table, const uint64_t *args)

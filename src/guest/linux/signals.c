@@ -1,6 +1,7 @@
 /*
  * Signals that the program sends itself, and those of its timers: there is nobody else. A signal
- * is pending from when it is sent until it is taken, which is at the end of a system call: entry.c.
+ * is pending from when it is sent, to one thread or to all, until one takes it, which is at the end
+ * of a system call: entry.c.
  */
 #include "calls.h"
 #include <string.h>
@@ -33,29 +34,46 @@ static bool is_ignored(const struct linux_table *table, uint32_t signal)
 
 bool linux_is_noticed(const struct linux_table *table, uint32_t signal)
 {
-    return !(table->blocked & BIT(signal)) && !is_ignored(table, signal);
+    return !(linux_blocked_by_all(table) & BIT(signal)) && !is_ignored(table, signal);
+}
+
+/* Those sent to this thread, or, without one, to the program. */
+static uint64_t *pending_of(struct linux_table *table, struct linux_thread *thread)
+{
+    if (!thread)
+        return &table->shared;
+    return thread == table->current ? &table->own : &thread->own;
+}
+
+/* What the thread that runs can take. */
+static void add_up(struct linux_table *table)
+{
+    table->pending = table->shared | table->own;
 }
 
 /* Take the first note of a signal off the list; without one it was sent by the program itself. */
-static struct linux_note take_note(struct linux_table *table, uint32_t signal)
+static struct linux_note take_note(struct linux_table *table, struct linux_thread *thread,
+                                   uint32_t signal)
 {
-    struct linux_note note = {signal, SI_USER_, LINUX_PID, LINUX_UID, 0, 0};
+    struct linux_note note = {.signal = signal, .pid = LINUX_PID, .uid = LINUX_UID};
+    const uint32_t whose = thread ? thread->id : 0;
     bool has_more = false;
     uint32_t kept = 0, found = 0;
 
     for (uint32_t i = 0; i < table->note_count; i++) {
-        if (table->notes[i].signal == signal && found++ == 0) {
+        const bool is_one = table->notes[i].signal == signal && table->notes[i].thread == whose;
+
+        if (is_one && found++ == 0) {
             note = table->notes[i];
             continue;
         }
-        has_more |= table->notes[i].signal == signal;
+        has_more |= is_one;
         table->notes[kept++] = table->notes[i];
     }
     table->note_count = kept;
-    if (!has_more) {
-        table->pending &= ~BIT(signal);
-        table->own &= ~BIT(signal);
-    }
+    if (!has_more)
+        *pending_of(table, thread) &= ~BIT(signal);
+    add_up(table);
     if (note.timer)
         linux_timer_taken(table, &note);
     return note;
@@ -63,15 +81,19 @@ static struct linux_note take_note(struct linux_table *table, uint32_t signal)
 
 static void forget(struct linux_table *table, uint32_t signal)
 {
-    while (table->pending & BIT(signal))
-        (void)take_note(table, signal);
+    for (uint32_t i = 0; i < table->thread_top; i++) {
+        struct linux_thread *thread = &table->threads[i];
+
+        while (thread->id && *pending_of(table, thread) & BIT(signal))
+            (void)take_note(table, thread, signal);
+    }
+    while (table->shared & BIT(signal))
+        (void)take_note(table, NULL, signal);
 }
 
 /* The one of this set that is taken next. */
-static uint32_t first_of(const struct linux_table *table, uint64_t set)
+static uint32_t first_of(uint64_t set)
 {
-    if (set & table->own)
-        set &= table->own;
     if (set & SYNCHRONOUS)
         set &= SYNCHRONOUS;
     return (uint32_t)__builtin_ctzll(set) + 1;
@@ -79,21 +101,28 @@ static uint32_t first_of(const struct linux_table *table, uint64_t set)
 
 /*
  * Signals whose time has come and that have no handler: what they do by themselves. It ends at the
- * first that has one, for what its handler blocks comes later.
+ * first that has one, for what its handler blocks comes later: false.
  */
-static void act(struct linux_table *table)
+static bool act_on(struct linux_table *table, struct linux_thread *thread, uint64_t blocked)
 {
     uint64_t due;
 
-    while ((due = table->pending & ~table->blocked) != 0) {
-        const uint32_t signal = first_of(table, due);
+    while ((due = *pending_of(table, thread) & ~blocked) != 0) {
+        const uint32_t signal = first_of(due);
 
         if (table->actions[signal].handler > 1)
-            return;
-        (void)take_note(table, signal);
+            return false;
+        (void)take_note(table, thread, signal);
         if (!is_ignored(table, signal))
             table->host->halt(table->host->context, 128 + (int)signal);
     }
+    return true;
+}
+
+static void act(struct linux_table *table)
+{
+    if (act_on(table, table->current, table->blocked))
+        (void)act_on(table, NULL, linux_blocked_by_all(table));
 }
 
 bool linux_is_interrupted(const struct linux_table *table)
@@ -103,52 +132,102 @@ bool linux_is_interrupted(const struct linux_table *table)
 
 struct linux_note linux_take_pending(struct linux_table *table, uint64_t set)
 {
-    return take_note(table, first_of(table, table->pending & set));
+    const uint64_t own = set & table->own;
+
+    return own ? take_note(table, table->current, first_of(own))
+               : take_note(table, NULL, first_of(set & table->shared));
 }
 
 /* --- Sending ---------------------------------------------------------------------------------- */
 
-bool linux_send(struct linux_table *table, uint32_t signal, const struct linux_note *note)
+/* To a thread, or, without one, to the program: false where there is no room for the note. */
+static bool put(struct linux_table *table, struct linux_thread *thread, uint32_t signal,
+                const struct linux_note *note)
 {
-    if (signal < FIRST_REALTIME && (table->pending & BIT(signal)))
+    uint64_t *pending = pending_of(table, thread);
+    struct linux_note *new = &table->notes[table->note_count];
+
+    if (signal < FIRST_REALTIME && (*pending & BIT(signal)))
         return true;
     if (table->note_count == LINUX_QUEUE)
         return false;
-    table->notes[table->note_count] = *note;
-    table->notes[table->note_count++].signal = signal;
-    table->pending |= BIT(signal);
-    act(table);
+    *new = *note;
+    new->signal = signal;
+    new->thread = thread ? thread->id : 0;
+    table->note_count++;
+    *pending |= BIT(signal);
+    add_up(table);
     return true;
 }
 
+/* What it does by itself. A thread that waits for something else is woken where it is chosen. */
+static void act_of(struct linux_table *table, struct linux_thread *thread)
+{
+    if (!thread || thread == table->current)
+        act(table);
+    else
+        (void)act_on(table, thread, thread->blocked);
+}
+
+bool linux_send(struct linux_table *table, struct linux_thread *thread, uint32_t signal,
+                const struct linux_note *note)
+{
+    const bool is_sent = put(table, thread, signal, note);
+
+    act_of(table, thread);
+    return is_sent;
+}
+
 /* By kill and its kin: without a note where there is no room for one. */
-static int64_t send(struct linux_table *table, uint64_t number, bool to_thread)
+static int64_t send(struct linux_table *table, struct linux_thread *thread, uint64_t number,
+                    int32_t code)
 {
     const uint32_t signal = (uint32_t)number;
     const struct linux_note note = {
-        signal, to_thread ? SI_TKILL_ : SI_USER_, LINUX_PID, LINUX_UID, 0, 0};
+        .signal = signal, .code = code, .pid = LINUX_PID, .uid = LINUX_UID};
 
     if (signal > LINUX_SIGNALS)
         return -L_EINVAL;
     if (signal == 0)
         return 0;
-    if (to_thread)
-        table->own |= BIT(signal);
-    if (!linux_send(table, signal, &note)) {
-        table->pending |= BIT(signal);
-        act(table);
+    if (!put(table, thread, signal, &note)) {
+        *pending_of(table, thread) |= BIT(signal);
+        add_up(table);
     }
+    act_of(table, thread);
     return 0;
 }
 
 void linux_raise(struct linux_table *table, uint32_t signal)
 {
-    const struct linux_note note = {signal, SI_USER_, LINUX_PID, LINUX_UID, 0, 0};
+    (void)send(table, table->current, signal, SI_USER_);
+}
 
-    table->own |= BIT(signal);
-    if (!linux_send(table, signal, &note)) {
-        table->pending |= BIT(signal);
-        act(table);
+void linux_signals_drop(struct linux_table *table)
+{
+    while (table->own)
+        (void)take_note(table, table->current, first_of(table->own));
+}
+
+/*
+ * Each signal of the program's goes to one thread that does not block it, the first one if that
+ * can. Called while threads are chosen: none of them runs.
+ */
+void linux_signals_spread(struct linux_table *table)
+{
+    for (uint32_t i = 0; table->shared && i < table->thread_top; i++) {
+        struct linux_thread *thread = &table->threads[i];
+        uint64_t due = table->shared & ~linux_blocked_of(table, thread);
+
+        for (; linux_thread_is_there(thread) && due; due &= due - 1) {
+            const uint32_t signal = first_of(due & (~due + 1));
+            struct linux_note note;
+
+            if (*pending_of(table, thread) & BIT(signal))
+                continue;
+            note = take_note(table, NULL, signal);
+            (void)put(table, thread, signal, &note);
+        }
     }
 }
 
@@ -158,25 +237,27 @@ int64_t linux_kill(struct linux_table *table, const uint64_t *args)
 
     if (to != LINUX_PID && to != 0 && to != -LINUX_PID)
         return -L_ESRCH;
-    return send(table, args[1], false);
+    return send(table, NULL, args[1], SI_USER_);
 }
 
 int64_t linux_tkill(struct linux_table *table, const uint64_t *args)
 {
+    struct linux_thread *thread = linux_thread_of(table, (uint32_t)args[0]);
+
     if ((int32_t)args[0] <= 0)
         return -L_EINVAL;
-    return (uint32_t)args[0] == LINUX_PID ? send(table, args[1], true) : -L_ESRCH;
+    return thread ? send(table, thread, args[1], SI_TKILL_) : -L_ESRCH;
 }
 
 int64_t linux_tgkill(struct linux_table *table, const uint64_t *args)
 {
-    if ((int32_t)args[0] <= 0)
+    if ((int32_t)args[0] <= 0 || (int32_t)args[1] <= 0)
         return -L_EINVAL;
     return (uint32_t)args[0] == LINUX_PID ? linux_tkill(table, args + 1) : -L_ESRCH;
 }
 
 static int64_t send_info(struct linux_table *table, uint64_t number, uint64_t address,
-                         bool to_thread)
+                         struct linux_thread *thread)
 {
     const uint32_t signal = (uint32_t)number;
     uint32_t words[32]; /* siginfo_t */
@@ -188,25 +269,27 @@ static int64_t send_info(struct linux_table *table, uint64_t number, uint64_t ad
         return -L_EINVAL;
     if (signal == 0)
         return 0;
-    note = (struct linux_note){signal, (int32_t)words[2], words[4], words[5], 0, 0};
+    note = (struct linux_note){
+        .signal = signal, .code = (int32_t)words[2], .pid = words[4], .uid = words[5]};
     memcpy(&note.value, &words[6], sizeof(note.value));
-    if (to_thread)
-        table->own |= BIT(signal);
-    return linux_send(table, signal, &note) ? 0 : -L_EAGAIN;
+    return linux_send(table, thread, signal, &note) ? 0 : -L_EAGAIN;
 }
 
 int64_t linux_rt_sigqueueinfo(struct linux_table *table, const uint64_t *args)
 {
-    return (int32_t)args[0] == LINUX_PID ? send_info(table, args[1], args[2], false) : -L_ESRCH;
+    return (int32_t)args[0] == LINUX_PID ? send_info(table, args[1], args[2], NULL) : -L_ESRCH;
 }
 
 int64_t linux_rt_tgsigqueueinfo(struct linux_table *table, const uint64_t *args)
 {
+    struct linux_thread *thread;
+
     if ((int32_t)args[0] <= 0 || (int32_t)args[1] <= 0)
         return -L_EINVAL;
-    if ((int32_t)args[0] != LINUX_PID || (int32_t)args[1] != LINUX_PID)
+    thread = linux_thread_of(table, (uint32_t)args[1]);
+    if ((int32_t)args[0] != LINUX_PID || !thread)
         return -L_ESRCH;
-    return send_info(table, args[2], args[3], true);
+    return send_info(table, args[2], args[3], thread);
 }
 
 /* --- Handlers and masks ----------------------------------------------------------------------- */
@@ -369,8 +452,8 @@ bool linux_take_signal(struct linux_table *table, struct linux_delivery *deliver
     act(table); /* the mask or the handler may have changed since it came */
     due = table->pending & ~table->blocked;
     if (due) {
-        signal = first_of(table, due);
-        delivery->note = take_note(table, signal);
+        delivery->note = linux_take_pending(table, due);
+        signal = delivery->note.signal;
         delivery->action = table->actions[signal];
         delivery->mask = table->has_kept_mask ? table->kept_mask : table->blocked;
         table->blocked |=

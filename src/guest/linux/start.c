@@ -8,6 +8,7 @@
 #include "start.h"
 #include "entry.h"
 #include "linux.h"
+#include "switch.h"
 #include "vectors.h"
 #include "../port.h"
 #include "../stream/stream.h"
@@ -342,6 +343,22 @@ static void halt(void *context, int code)
     halo_exit(code);
 }
 
+static void stuck(void *context, const char *words, size_t len)
+{
+    (void)context;
+    halo__linux_keep_vectors();
+    (void)halo_flush();
+    for (;;)
+        halo__doorbell(HALO_DOORBELL_PANIC, (uintptr_t)words, len);
+}
+
+static void say(void *context, const char *words)
+{
+    (void)context;
+    halo__linux_keep_vectors();
+    halo_log_text(HALO_LOG_WARN, words, strlen(words));
+}
+
 /* By code of the host's: HALO_PROTECT_OFFSET. */
 static int64_t protect(void *context, uint64_t base, uint64_t len, int prot)
 {
@@ -370,6 +387,10 @@ static struct linux_host host = {
     .sleep = sleep_,
     .set_fs = set_fs,
     .halt = halt,
+    .spawn = halo__linux_spawn,
+    .change = halo__linux_change,
+    .stuck = stuck,
+    .say = say,
 };
 
 /* --- Start ------------------------------------------------------------------------------------ */

@@ -13,6 +13,7 @@ enum {
     VECTORS_MAX = 1024,
     GATHER = 4096, /* small vectors go together */
     SIGPIPE_ = 13,
+    POLLIN_ = 1,
 };
 
 struct vector {
@@ -164,6 +165,11 @@ static int64_t read_stream(struct linux_table *table, uint32_t handle, void *to,
 {
     const int64_t next = linux_timers_next(table);
 
+    if (linux_has_threads(table) && !table->host->readable(table->host->context, handle, 0)) {
+        if (linux_thread_wait(table, LINUX_WAITS_INPUT, handle, INT64_MAX) == LINUX_INTERRUPTED)
+            return -L_ERESTARTSYS;
+        return -L_AGAIN_FROM_START;
+    }
     if (next < INT64_MAX && !table->host->readable(table->host->context, handle, next)) {
         linux_timers_look(table);
         if (linux_is_interrupted(table))
@@ -227,7 +233,7 @@ static int64_t write_some(struct linux_table *table, struct linux_open *open, co
     }
 }
 
-int64_t linux_read(struct linux_table *table, const uint64_t *args)
+static int64_t read_once(struct linux_table *table, const uint64_t *args)
 {
     struct linux_open *open = to_read(table, args[0]);
 
@@ -238,15 +244,48 @@ int64_t linux_read(struct linux_table *table, const uint64_t *args)
     return read_some(table, open, (void *)(uintptr_t)args[1], args[2]);
 }
 
+int64_t linux_read(struct linux_table *table, const uint64_t *args)
+{
+    int64_t got;
+
+    do
+        got = read_once(table, args);
+    while (got == -L_AGAIN_FROM_START);
+    return got;
+}
+
+/*
+ * A thread waits until all of it is in a pipe, as on Linux; and looks at everything anew when it
+ * has waited.
+ */
+static int64_t write_all(struct linux_table *table, uint64_t number, uint64_t from, uint64_t len)
+{
+    uint64_t done = 0;
+    int64_t put;
+
+    for (;;) {
+        struct linux_open *open = to_write(table, number);
+
+        if (!open)
+            put = -L_EBADF;
+        else if (!linux_may_read(table, from + done, len - done))
+            put = -L_EFAULT;
+        else
+            put = write_some(table, open, (const void *)(uintptr_t)(from + done), len - done);
+        if (put == -L_AGAIN_FROM_START)
+            continue;
+        if (put < 0)
+            return done ? (int64_t)done : put;
+        done += (uint64_t)put;
+        if (done >= len || !linux_has_threads(table) || open->kind != LINUX_PIPE ||
+            open->flags & O_NONBLOCK_)
+            return (int64_t)done;
+    }
+}
+
 int64_t linux_write(struct linux_table *table, const uint64_t *args)
 {
-    struct linux_open *open = to_write(table, args[0]);
-
-    if (!open)
-        return -L_EBADF;
-    if (!linux_may_read(table, args[1], args[2]))
-        return -L_EFAULT;
-    return write_some(table, open, (const void *)(uintptr_t)args[1], args[2]);
+    return write_all(table, args[0], args[1], args[2]);
 }
 
 /*
@@ -298,7 +337,7 @@ static int64_t scatter(struct linux_table *table, struct linux_open *open,
     return got;
 }
 
-int64_t linux_readv(struct linux_table *table, const uint64_t *args)
+static int64_t readv_once(struct linux_table *table, const uint64_t *args)
 {
     struct linux_open *open = to_read(table, args[0]);
     struct vector vectors[VECTORS_MAX];
@@ -322,26 +361,35 @@ int64_t linux_readv(struct linux_table *table, const uint64_t *args)
         if (got < 0)
             return done ? (int64_t)done : got;
         done += (uint64_t)got;
-        if (open->kind == LINUX_STREAM || (uint64_t)got < vector.len)
+        if (open->kind == LINUX_STREAM || (uint64_t)got < vector.len ||
+            (open->kind == LINUX_PIPE && !(linux_pipe_poll(open) & POLLIN_)))
             break;
     }
     return (int64_t)done;
 }
 
+int64_t linux_readv(struct linux_table *table, const uint64_t *args)
+{
+    int64_t got;
+
+    do
+        got = readv_once(table, args);
+    while (got == -L_AGAIN_FROM_START);
+    return got;
+}
+
 int64_t linux_writev(struct linux_table *table, const uint64_t *args)
 {
-    struct linux_open *open = to_write(table, args[0]);
     struct vector vectors[VECTORS_MAX];
     uint64_t total, done = 0;
     int64_t error;
 
-    if (!open)
+    if (!to_write(table, args[0]))
         return -L_EBADF;
     error = take_vectors(table, args, false, vectors, &total);
     for (uint64_t i = 0; !error && i < args[2]; i++) {
         const struct vector vector = vectors[i];
-        const int64_t put =
-            write_some(table, open, (const void *)(uintptr_t)vector.base, vector.len);
+        const int64_t put = write_all(table, args[0], vector.base, vector.len);
 
         if (put < 0)
             return done ? (int64_t)done : put;

@@ -2,6 +2,8 @@
 #include "calls.h"
 #include <string.h>
 
+enum { FORK = 57, VFORK = 58, EXECVE = 59, EXECVEAT = 322 };
+
 static linux_function *const functions[] = {
     [0] = linux_read,
     [1] = linux_write,
@@ -26,7 +28,7 @@ static linux_function *const functions[] = {
     [21] = linux_access,
     [22] = linux_make_pipe,
     [23] = linux_select,
-    [24] = linux_nothing,
+    [24] = linux_sched_yield,
     [25] = linux_mremap,
     [28] = linux_madvise,
     [32] = linux_dup,
@@ -37,6 +39,7 @@ static linux_function *const functions[] = {
     [37] = linux_alarm,
     [38] = linux_setitimer,
     [39] = linux_getpid,
+    [56] = linux_clone,
     [60] = linux_exit,
     [62] = linux_kill,
     [63] = linux_uname,
@@ -78,7 +81,7 @@ static linux_function *const functions[] = {
     [138] = linux_fstatfs,
     [157] = linux_prctl,
     [158] = linux_arch_prctl,
-    [186] = linux_getpid,
+    [186] = linux_gettid,
     [200] = linux_tkill,
     [201] = linux_time,
     [202] = linux_futex,
@@ -93,7 +96,7 @@ static linux_function *const functions[] = {
     [228] = linux_clock_gettime,
     [229] = linux_clock_getres,
     [230] = linux_clock_nanosleep,
-    [231] = linux_exit,
+    [231] = linux_exit_group,
     [234] = linux_tgkill,
     [257] = linux_openat,
     [258] = linux_mkdirat,
@@ -108,12 +111,14 @@ static linux_function *const functions[] = {
     [269] = linux_faccessat,
     [270] = linux_pselect,
     [271] = linux_ppoll,
-    [273] = linux_nothing,
+    [273] = linux_set_robust_list,
+    [274] = linux_get_robust_list,
     [280] = linux_utimensat,
     [292] = linux_dup3,
     [293] = linux_make_pipe2,
     [297] = linux_rt_tgsigqueueinfo,
     [302] = linux_prlimit,
+    [309] = linux_getcpu,
     [316] = linux_renameat2,
     [318] = linux_getrandom,
     [439] = linux_faccessat2,
@@ -128,6 +133,7 @@ void linux_init(struct linux_table *table, const struct linux_host *host, void *
     table->host = host;
     memcpy(table->key, seed, sizeof(table->key));
     memset(seed, 0, sizeof(table->key));
+    linux_threads_init(table);
     host->now(host->context, &table->start_ns, &real);
     linux_memory_init(table, base, len);
     linux_streams_init(table);
@@ -136,12 +142,19 @@ void linux_init(struct linux_table *table, const struct linux_host *host, void *
 
 int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t args[6])
 {
+    int64_t result;
+
     table->calls++;
     if (table->timer_count > 0)
         linux_timers_look(table);
-    if (number < sizeof(functions) / sizeof(functions[0]) && functions[number])
-        return functions[number](table, args);
+    if (number < sizeof(functions) / sizeof(functions[0]) && functions[number]) {
+        result = functions[number](table, args);
+        if (result != -L_ENOSYS)
+            return result;
+    }
     if (number < LINUX_CALLS && table->unknown)
         table->unknown[number]++;
+    if (number == FORK || number == VFORK || number == EXECVE || number == EXECVEAT)
+        return linux_no_process(table);
     return -L_ENOSYS;
 }

@@ -22,6 +22,21 @@ enum {
 
 /* --- Running ---------------------------------------------------------------------------------- */
 
+/* It is not pending yet, and would be noticed or is blocked. */
+static bool is_worth_sending(const struct linux_table *table, const struct linux_timer *timer)
+{
+    const uint64_t bit = LINUX_SIGNAL_BIT(timer->signal);
+    const struct linux_thread *thread =
+        timer->thread ? linux_thread_of(table, timer->thread) : NULL;
+
+    if (timer->notify == NOTIFY_NONE || (timer->thread && !thread))
+        return false;
+    if (thread && (linux_own_of(table, thread) & bit))
+        return false;
+    return !(table->shared & bit) &&
+           (linux_is_noticed(table, timer->signal) || (linux_blocked_by_all(table) & bit));
+}
+
 /* Its time has come. It stands still until its signal is taken. */
 static void fire(struct linux_table *table, uint32_t number, int64_t time)
 {
@@ -31,11 +46,9 @@ static void fire(struct linux_table *table, uint32_t number, int64_t time)
     note.code = number == LINUX_ALARM ? SI_KERNEL_ : SI_TIMER_;
     note.pid = number == LINUX_ALARM ? 0 : number;
     note.value = timer->value;
-    if (timer->notify != NOTIFY_NONE && !(table->pending & LINUX_SIGNAL_BIT(timer->signal)) &&
-        (linux_is_noticed(table, timer->signal) ||
-         (table->blocked & LINUX_SIGNAL_BIT(timer->signal)))) {
+    if (is_worth_sending(table, timer)) {
         timer->is_pending = true;
-        if (linux_send(table, timer->signal, &note))
+        if (linux_send(table, linux_thread_of(table, timer->thread), timer->signal, &note))
             return;
         timer->is_pending = false;
     }
@@ -204,8 +217,9 @@ static int64_t take_event(struct linux_table *table, uint64_t address, uint32_t 
         return -L_EFAULT;
     switch (event.notify) {
     case NOTIFY_SIGNAL | NOTIFY_THREAD_ID:
-        if (event.thread != LINUX_PID)
+        if (!linux_thread_of(table, event.thread))
             return -L_EINVAL;
+        timer->thread = event.thread;
         __attribute__((fallthrough));
     case NOTIFY_SIGNAL:
     case NOTIFY_THREAD:

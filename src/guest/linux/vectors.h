@@ -4,10 +4,11 @@
 
 #include <stdbool.h>
 
-#define LINUX_STACK_LEN 65536
-
-/* On which system calls are answered; the frame of the one that is being made is at its top. */
-extern unsigned char halo__linux_stack[LINUX_STACK_LEN];
+/*
+ * The frame of the system call that is being made (struct frame of handler.h), above the stack on
+ * which it is answered: of the thread that runs.
+ */
+extern unsigned char *halo__linux_top;
 
 /* They are in the frame, and come from there when the call is over. */
 extern bool halo__linux_kept;

@@ -7,7 +7,16 @@
 int64_t linux_sleep(struct linux_table *table, int64_t ns)
 {
     const int64_t next = linux_timers_next(table);
+    int64_t until;
 
+    if (linux_has_threads(table)) {
+        if (__builtin_add_overflow(linux_monotonic(table), ns, &until))
+            until = INT64_MAX;
+        if (linux_thread_wait(table, LINUX_WAITS_TIME, 0, until) == LINUX_TIMED_OUT)
+            return 0;
+        ns = until - linux_monotonic(table);
+        return ns > 0 ? ns : 1;
+    }
     if (next > ns) {
         table->host->sleep(table->host->context, ns);
         linux_timers_look(table);
@@ -22,6 +31,10 @@ int64_t linux_wait_for_signal(struct linux_table *table, int64_t interrupted, in
 {
     int64_t next;
 
+    if (linux_has_threads(table))
+        return linux_thread_wait(table, LINUX_WAITS_SIGNAL, 0, INT64_MAX) == LINUX_NEVER
+                   ? never
+                   : interrupted;
     if (!linux_is_interrupted(table)) {
         next = linux_timers_next(table);
         if (next == INT64_MAX)
