@@ -1,168 +1,176 @@
 /*
- * Any bytes as what a guest has written down of memory at other addresses, with any protections,
- * and any page fault. What is mapped are pages of data that the guest may write and can never
- * execute, where such addresses are, and within a unit and an area; what the host writes, it writes
- * there, too: a unit's zeroes, and who has it.
+ * Any bytes as what a guest has written down of memory at other addresses, any protections, and any
+ * page fault: what comes to be mapped are pages of one unit, which the guest may write where they
+ * are and which nothing can make executable, at addresses that are nothing else's. What changes in
+ * memory is one unit, cleared, and the word that says so.
  */
 #include "../../src/host/machine/machine.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define EXPECT(condition) ((condition) ? (void)0 : abort())
-#define PAGES 64u
-#define LEN (PAGES * HALO_PAGE)
-#define SAVE_PAGE 63u /* writable, and no data: the host has its own use for it */
+#define UNITS 6u
+#define LEN (UNITS * HALO_UNIT_LEN)
+#define PAGES (LEN / HALO_PAGE)
 #define DATA (HALO_PROT_READ | HALO_PROT_WRITE)
-#define NOTES 512u /* bytes of what is written down, at most */
+#define NOTES (HALO_RAM_BASE + 3 * HALO_PAGE) /* where areas and units mostly are */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static struct halo_machine machine;
-static unsigned char prots[PAGES], before[LEN];
+static unsigned char before[LEN], prots[PAGES];
+static const uint8_t *at;
+static size_t left;
 static struct halo_fill filled;
-static bool refuses;
+static unsigned fills;
+
+static uint64_t pick(unsigned len)
+{
+    uint64_t value = 0;
+
+    for (; len > 0 && left > 0; len--, left--)
+        value = value << 8 | *at++;
+    return value;
+}
 
 static bool fill(struct halo_machine *of, const struct halo_fill *what)
 {
     EXPECT(of == &machine);
     filled = *what;
-    return !refuses;
+    fills++;
+    return true;
 }
 
-static const struct halo_backend backend = {.name = "none", .fill = fill};
-
-/* Code in the first two units, data in two, and one whose second half is read-only for ever. */
-static const struct {
-    uint64_t first, count, most;
-} ranges[] = {{0, 16, HALO_PROT_READ | HALO_PROT_EXEC},
-              {16, 32, DATA},
-              {48, 8, DATA},
-              {56, 7, HALO_PROT_READ},
-              {SAVE_PAGE, 1, 0}};
-
-static bool is_data(uint64_t page)
-{
-    return page >= 16 && page < 56 && prots[page] == DATA;
-}
+static struct halo_backend backend = {.fill = fill};
 
 static void begin(void)
 {
     static struct halo_words words;
     struct halo_layout *layout = &machine.layout;
+    /* Save page and more; data; code; data of the host's; data. */
+    static const struct halo_range ranges[] = {
+        {0, HALO_UNIT_LEN, DATA, 0, DATA},
+        {HALO_UNIT_LEN, 2 * HALO_UNIT_LEN, DATA, 0, DATA},
+        {3 * HALO_UNIT_LEN, HALO_UNIT_LEN, 5, 0, 5},
+        {4 * HALO_UNIT_LEN, HALO_UNIT_LEN, DATA, 0, 0},
+        {5 * HALO_UNIT_LEN, HALO_UNIT_LEN, DATA, 0, DATA},
+    };
 
     if (machine.ram.host)
         return;
     machine.words = &words;
-    machine.prots = prots;
     machine.backend = &backend;
+    machine.prots = prots;
     EXPECT(halo__ram_make(&machine.ram, &words, LEN) == 0);
     layout->syscall_entry = HALO_RAM_BASE;
-    layout->save = HALO_RAM_BASE + SAVE_PAGE * HALO_PAGE;
-    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
-        layout->ranges[layout->range_count++] = (struct halo_range){
-            .base = HALO_RAM_BASE + ranges[i].first * HALO_PAGE,
-            .len = ranges[i].count * HALO_PAGE,
-            .prot = (uint32_t)ranges[i].most,
-            .most = (uint32_t)ranges[i].most,
-        };
-}
-
-/* Only what is said above was written, and a unit is zero but where it was somebody's already. */
-static void look(void)
-{
-    const unsigned char *after = (const unsigned char *)halo_shm_expose(machine.ram.host);
-
-    for (uint64_t page = 0; page < PAGES; page++)
-        EXPECT(is_data(page) ||
-               memcmp(before + page * HALO_PAGE, after + page * HALO_PAGE, HALO_PAGE) == 0);
-}
-
-static void look_at_fill(const struct halo_exit *exit)
-{
-    const uint64_t from = filled.from - HALO_RAM_BASE;
-
-    EXPECT(filled.at >= HALO_PAGING_BASE &&
-           filled.at - HALO_PAGING_BASE + filled.len <= HALO_PAGING_LEN);
-    EXPECT(filled.len > 0 && filled.len % HALO_PAGE == 0 && filled.at % HALO_PAGE == 0);
-    EXPECT(filled.at / HALO_UNIT_LEN == (filled.at + filled.len - 1) / HALO_UNIT_LEN);
-    EXPECT(exit->fault.address >= filled.at && exit->fault.address - filled.at < filled.len);
-    EXPECT((filled.prot & ~(uint32_t)DATA) == 0 && (filled.prot & HALO_PROT_READ));
-    EXPECT(filled.from % HALO_PAGE == 0 && from < LEN && filled.len <= LEN - from);
-    for (uint64_t at = from; at < from + filled.len; at += HALO_PAGE)
-        EXPECT(is_data(at / HALO_PAGE));
-}
-
-/* A number of the input's: as it is, or near to what means something here. */
-static uint64_t number(const uint8_t *at)
-{
-    uint64_t value;
-
-    memcpy(&value, at, sizeof(value));
-    switch (value & 3) {
-    case 0:
-        return value >> 2;
-    case 1:
-        return HALO_RAM_BASE + (value >> 2) % (LEN + 64);
-    case 2:
-        return HALO_PAGING_BASE + (value >> 2) % (4 * HALO_UNIT_LEN);
-    default:
-        return (value >> 2) % PAGES * HALO_PAGE;
+    layout->save = HALO_RAM_BASE;
+    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        layout->ranges[i] = ranges[i];
+        layout->ranges[i].base += HALO_RAM_BASE;
     }
+    layout->range_count = sizeof(ranges) / sizeof(ranges[0]);
+}
+
+/* A number that is near what would be right, or any. */
+static uint64_t near_to(uint64_t value)
+{
+    const uint64_t how = pick(1);
+
+    return how < 192 ? value : how < 224 ? value + pick(1) * (how % 2 ? 1 : HALO_PAGE) : pick(8);
+}
+
+/* All that it says, with places where it mostly is sound. */
+static void write_down(unsigned char *memory)
+{
+    const uint32_t area_count = (uint32_t)near_to(pick(1) % 4),
+                   unit_count = (uint32_t)near_to(UNITS);
+    const struct halo_paging paging = {.areas = near_to(NOTES),
+                                       .units = near_to(NOTES + 256),
+                                       .first = near_to(HALO_RAM_BASE),
+                                       .area_count = area_count,
+                                       .unit_count = unit_count};
+
+    memcpy(memory + offsetof(struct halo_save, paging), &paging, sizeof(paging));
+    for (unsigned i = 0; i < 4; i++) {
+        const struct halo_area area = {.base = near_to(HALO_PAGING_BASE + i * 3 * HALO_PAGE),
+                                       .len = near_to(3 * HALO_PAGE),
+                                       .prot = near_to(3)};
+
+        memcpy(memory + (NOTES - HALO_RAM_BASE) + i * sizeof(area), &area, sizeof(area));
+    }
+    for (unsigned i = 0; i < UNITS; i++) {
+        const uint64_t how = pick(1);
+        const uint32_t unit = how < 64    ? 0
+                              : how < 128 ? HALO_UNIT_USED
+                              : how < 192 ? (uint32_t)(1 + how % 3)
+                                          : (uint32_t)pick(4);
+
+        memcpy(memory + (NOTES - HALO_RAM_BASE) + 256 + i * sizeof(unit), &unit, sizeof(unit));
+    }
+}
+
+static void look(const unsigned char *memory, const struct halo_exit *exit)
+{
+    const uint64_t from = filled.from - HALO_RAM_BASE, unit = from / HALO_UNIT_LEN * HALO_UNIT_LEN;
+    struct halo_paging paging;
+    uint64_t note;
+
+    EXPECT(filled.len > 0 && filled.len <= HALO_UNIT_LEN && filled.len % HALO_PAGE == 0);
+    EXPECT(filled.from >= HALO_RAM_BASE && from % HALO_PAGE == 0 &&
+           from + filled.len <= unit + HALO_UNIT_LEN && unit + HALO_UNIT_LEN <= LEN);
+    EXPECT(filled.at >= HALO_PAGING_BASE && filled.at % HALO_PAGE == 0 &&
+           filled.at - HALO_PAGING_BASE <= HALO_PAGING_LEN - filled.len);
+    EXPECT(filled.at % HALO_UNIT_LEN == from % HALO_UNIT_LEN);
+    EXPECT(exit->fault.address >= filled.at && exit->fault.address < filled.at + filled.len);
+    EXPECT(filled.prot == HALO_PROT_READ || filled.prot == DATA);
+    EXPECT(unit < 3 * HALO_UNIT_LEN || unit >= 5 * HALO_UNIT_LEN);
+    for (uint64_t i = unit; i < unit + HALO_UNIT_LEN; i += HALO_PAGE)
+        EXPECT(prots[i / HALO_PAGE] == DATA);
+    /* What changed. */
+    memcpy(&paging, before + offsetof(struct halo_save, paging), sizeof(paging));
+    note = paging.units - HALO_RAM_BASE + (filled.from - paging.first) / HALO_UNIT_LEN * 4;
+    EXPECT(note <= LEN - 4 && note % 4 == 0 && prots[note / HALO_PAGE] == DATA);
+    EXPECT(note < 3 * HALO_UNIT_LEN || note >= 5 * HALO_UNIT_LEN);
+    for (uint64_t i = unit; i < unit + HALO_UNIT_LEN; i++)
+        EXPECT(memory[i] == before[i] || memory[i] == 0 || (i >= note && i < note + 4));
+    memcpy(before + unit, memory + unit, HALO_UNIT_LEN);
+    memcpy(before + note, memory + note, 4);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    /* Protections, where the notes are, what the save page says of them, a fault; then notes. */
     struct halo_exit exit = {.kind = HALO_EXIT_FAULT, .fills = true};
-    struct halo_paging paging;
     unsigned char *memory;
-    uint64_t notes;
-    int done;
 
-    if (len < 64)
-        return 0;
     begin();
+    at = data;
+    left = len;
     memory = (unsigned char *)halo_shm_expose(machine.ram.host);
-    memset(memory, 0, LEN);
-    for (unsigned i = 0; i < PAGES; i++) {
-        const unsigned char most = i < 16 ? 5 : i < 56 ? DATA : i < SAVE_PAGE ? 1 : DATA;
-
-        prots[i] = data[0] >> i % 8 & 1 ? most : data[1] & most;
-    }
-    refuses = data[2] & 1;
-    notes = number(data + 3) % (LEN - NOTES);
-    paging = (struct halo_paging){.areas = number(data + 11),
-                                  .units = number(data + 19),
-                                  .first = number(data + 27),
-                                  .area_count = data[35] | (uint32_t)data[36] << 8,
-                                  .unit_count = data[37] | (uint32_t)data[38] << 8};
-    if (data[2] & 2) /* where one would expect them */
-        paging.areas = HALO_RAM_BASE + notes;
-    if (data[2] & 4)
-        paging.units = (HALO_RAM_BASE + notes + 24) / 4 * 4;
-    if (data[2] & 8)
-        paging.first =
-            (HALO_RAM_BASE + data[39] % PAGES * HALO_PAGE) / HALO_UNIT_LEN * HALO_UNIT_LEN;
-    exit.fault.address = number(data + 40);
-    exit.fault.error = data[48];
-    if (data[2] & 16) { /* an area that there may be */
-        struct halo_area area = {number(data + 49) / HALO_PAGE * HALO_PAGE,
-                                 (uint64_t)data[57] * HALO_PAGE, data[58]};
-
-        memcpy(memory + notes, &area, sizeof(area));
-    }
-    data += 59;
-    len = len - 59 < NOTES - 24 ? len - 59 : NOTES - 24;
-    memcpy(memory + notes + 24, data, len);
-    memcpy(memory + SAVE_PAGE * HALO_PAGE + offsetof(struct halo_save, paging), &paging,
-           sizeof(paging));
+    memset(memory, 0x5a, LEN);
+    for (unsigned i = 0; i < PAGES; i++)
+        prots[i] = i / 16 == 3 ? 5 : DATA;
+    for (uint64_t count = pick(1) % 8; count > 0; count--)
+        prots[pick(1) % PAGES] = (unsigned char)pick(1) % 8;
+    write_down(memory);
+    exit.fault.address = near_to(HALO_PAGING_BASE + pick(1) * 512);
+    exit.fault.error = (uint32_t)pick(1);
     memcpy(before, memory, LEN);
-    filled.len = 0;
-    done = halo__machine_fill(&machine, &exit);
-    EXPECT(done <= 1);
-    EXPECT(done != 1 || !refuses);
-    if (done == 1)
-        look_at_fill(&exit);
-    look();
+    fills = 0;
+    if (halo__machine_fill(&machine, &exit) == 1) {
+        EXPECT(fills == 1);
+        look(memory, &exit);
+    } else {
+        EXPECT(fills == 0);
+    }
+    EXPECT(memcmp(before, memory, LEN) == 0);
+    exit.base = near_to(HALO_PAGING_BASE);
+    exit.len = near_to(HALO_PAGE);
+    exit.prot = pick(1);
+    exit.releases = pick(1) % 2;
+    if (halo__paging_judge(&exit) == 0)
+        EXPECT(exit.base >= HALO_PAGING_BASE && exit.len > 0 && exit.len <= HALO_PAGING_LEN &&
+               exit.base - HALO_PAGING_BASE <= HALO_PAGING_LEN - exit.len &&
+               exit.base % HALO_PAGE == 0 && exit.len % HALO_PAGE == 0 &&
+               (exit.releases || exit.prot == HALO_PROT_READ));
     return 0;
 }

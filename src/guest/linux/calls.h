@@ -11,6 +11,7 @@ enum linux_error {
     L_ESRCH = 3,
     L_EINTR = 4,
     L_EIO = 5,
+    L_ENXIO = 6,
     L_EBADF = 9,
     L_EAGAIN = 11,
     L_ENOMEM = 12,
@@ -198,7 +199,8 @@ linux_function linux_clock_gettime, linux_clock_getres, linux_gettimeofday, linu
 linux_function linux_exit, linux_exit_group, linux_clone, linux_sched_yield, linux_gettid,
     linux_set_robust_list, linux_get_robust_list, linux_getcpu, linux_getpid, linux_getppid,
     linux_getuid, linux_uname, linux_prlimit, linux_getrlimit, linux_arch_prctl, linux_prctl,
-    linux_futex, linux_set_tid_address, linux_sched_getaffinity, linux_sysinfo, linux_getrusage;
+    linux_futex, linux_set_tid_address, linux_uprobe, linux_sched_getaffinity, linux_sysinfo,
+    linux_getrusage;
 /* signals.c: a signal to the thread that runs, from itself. */
 void linux_raise(struct linux_table *table, uint32_t signal);
 /* To a thread, or, without one, to the program, with what its handler is told: false where there is

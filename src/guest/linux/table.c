@@ -121,6 +121,7 @@ static linux_function *const functions[] = {
     [309] = linux_getcpu,
     [316] = linux_renameat2,
     [318] = linux_getrandom,
+    [336] = linux_uprobe,
     [439] = linux_faccessat2,
 };
 
