@@ -356,7 +356,8 @@ enum halo_doorbell {
                                  stream that the program could not write to; does not come back */
     HALO_DOORBELL_PANIC = 4,  /* a: address of a message, b: its length; does not come back */
     HALO_DOORBELL_PUSHED = 5, /* there is a message on the stack to the host; comes back with one */
-    HALO_DOORBELL_PATCH = 6,  /* a: address of a `syscall` instruction that traps too often */
+    HALO_DOORBELL_PATCH = 6,  /* a: address of a `syscall` instruction that traps too often; b: 1
+                                 where nobody jumps to the three bytes behind it */
 };
 
 enum halo_wait_for {

@@ -33,7 +33,10 @@ HALO_STATIC_ASSERT(sizeof(struct halo_program_start) == 600, "boot page layout")
  * program's rewritten, so that calls need not trap: where the code is `mov $number, %eax; syscall`,
  * the mov becomes a jump to code that does the same and goes to the runtime, with rcx the address
  * behind the `syscall`, which stays. What the host finds there instead it leaves alone; the runtime
- * sees that by looking. That code lies in the runtime itself, which the guest cannot write: so many
+ * sees that by looking. Without such a mov
+ * `syscall` and three bytes become the jump, if that is allowed: the call comes back to
+ * HALO_PATCH_BEHIND behind where it leads, where what was behind the `syscall` is, so far as it
+ * gave way. That code lies in the runtime itself, which the guest cannot write: so many
  * pieces of so many bytes, HALO_PATCH_PLACE behind where system calls lead. They come to
  * HALO_PATCH_ENTRY behind it.
  */
@@ -41,5 +44,6 @@ HALO_STATIC_ASSERT(sizeof(struct halo_program_start) == 600, "boot page layout")
 #define HALO_PATCH_LEN 32u
 #define HALO_PATCH_ENTRY 16u
 #define HALO_PATCH_PLACE 48u
+#define HALO_PATCH_BEHIND 12u
 
 #endif

@@ -285,9 +285,9 @@ static int halt(struct halo_loop *loop)
     return halo__loop_end(loop, error);
 }
 
-static int patch(struct halo_loop *loop, uint64_t at)
+static int patch(struct halo_loop *loop, uint64_t at, bool behind)
 {
-    const int error = halo__machine_patch(loop->machine, at);
+    const int error = halo__machine_patch(loop->machine, at, behind);
 
     return error ? halo__loop_end(loop, error) : 0;
 }
@@ -316,7 +316,7 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
         halo__count(&loop->port->other_exits, 1);
         return halo__loop_end(loop, panic(loop, exit->a, exit->b));
     case HALO_DOORBELL_PATCH:
-        return patch(loop, exit->a);
+        return patch(loop, exit->a, exit->b == 1);
     case HALO_DOORBELL_PUSHED:
         halo__count(&loop->port->other_exits, 1);
         if (loop->port->on_stacks)

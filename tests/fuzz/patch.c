@@ -1,7 +1,8 @@
 /*
  * Any bytes as a program's code, with any protections, and any address to be rewritten: what is
- * written is five bytes before a `syscall` of the program's, in memory that is executed and not
- * written, and one free piece of the runtime's, which leads there and back. Nothing else changes.
+ * written is five bytes before or from a `syscall` of the program's, in memory that is executed and
+ * not written, and one free piece of the runtime's, which leads there and back. Nothing else
+ * changes.
  */
 #include "../../src/host/machine/patch.h"
 #include "../../src/host/machine/machine.h"
@@ -37,6 +38,21 @@ static uint64_t target(const unsigned char *memory, uint64_t offset)
     return HALO_RAM_BASE + offset + 5 + (uint64_t)(int64_t)(int32_t)number_at(memory + offset + 1);
 }
 
+/* Code of the program's that became a jump, to a piece of the runtime's that was free. */
+static uint64_t place_of(const unsigned char *after, uint64_t jump, bool is_there)
+{
+    uint64_t place;
+
+    EXPECT(machine.has_patched && jump + 5 <= LEN && is_there);
+    EXPECT(is_code(jump, true) && is_code(jump + 4, true) && after[jump] == 0xe9);
+    place = target(after, jump) - HALO_RAM_BASE;
+    EXPECT(place >= HEAD - HALO_RAM_BASE + 64 && place + 32 <= LEN && place % 32 == 0);
+    EXPECT(is_code(place, false) && is_code(place + 31, false));
+    for (uint64_t i = 0; i < 32; i++)
+        EXPECT(before[place + i] == 0);
+    return place;
+}
+
 static void look(uint64_t site)
 {
     const unsigned char *after = (const unsigned char *)halo_shm_expose(machine.ram.host);
@@ -45,15 +61,10 @@ static void look(uint64_t site)
 
     if (memcmp(before, after, LEN) == 0)
         return;
-    EXPECT(machine.has_patched && site >= HALO_RAM_BASE + 8 && at < LEN - 1);
-    EXPECT(is_code(at - 8, true) && is_code(at + 1, true));
-    EXPECT(before[jump] == 0xb8 && memcmp(before + at, "\x0f\x05", 2) == 0);
-    EXPECT(after[jump] == 0xe9 && memcmp(after + at, before + at, 2) == 0);
-    place = target(after, jump) - HALO_RAM_BASE;
-    EXPECT(place >= HEAD - HALO_RAM_BASE + 64 && place + 32 <= LEN && place % 32 == 0);
-    EXPECT(is_code(place, false) && is_code(place + 31, false));
-    for (uint64_t i = 0; i < 32; i++)
-        EXPECT(before[place + i] == 0);
+    EXPECT(site >= HALO_RAM_BASE + 8 && at < LEN - 1 && is_code(at - 8, true) &&
+           is_code(at + 1, true) && memcmp(before + at, "\x0f\x05", 2) == 0);
+    EXPECT(memcmp(after + at, before + at, 2) == 0);
+    place = place_of(after, jump, before[jump] == 0xb8);
     EXPECT(memcmp(after + place, before + jump, 5) == 0);
     EXPECT(memcmp(after + place + 5, "\x48\x8d\x0d", 3) == 0 &&
            HALO_RAM_BASE + place + 12 + (uint64_t)(int64_t)(int32_t)number_at(after + place + 8) ==
@@ -61,6 +72,29 @@ static void look(uint64_t site)
     EXPECT(after[place + 12] == 0xe9 && target(after, place + 12) == HEAD + 32);
     memcpy(before + jump, after + jump, 5);
     memcpy(before + place, after + place, 17);
+    EXPECT(memcmp(before, after, LEN) == 0);
+}
+
+/* The same where what is behind it gave way: it is where the call goes on, and then leads back. */
+static void look_behind(uint64_t site)
+{
+    const unsigned char *after = (const unsigned char *)halo_shm_expose(machine.ram.host);
+    const uint64_t at = site - HALO_RAM_BASE;
+    uint64_t place, len = 0;
+
+    if (memcmp(before, after, LEN) == 0)
+        return;
+    EXPECT(site >= HALO_RAM_BASE + 8 && at + 10 <= LEN && is_code(at + 9, true));
+    place = place_of(after, at, memcmp(before + at, "\x0f\x05", 2) == 0);
+    EXPECT(memcmp(after + place, "\x48\x8d\x0d\x05\0\0\0\xe9", 8) == 0 &&
+           target(after, place + 7) == HEAD + 32);
+    for (len = 3; len <= 8; len++) {
+        if (after[place + 12 + len] == 0xe9 && target(after, place + 12 + len) == site + 2 + len)
+            break;
+    }
+    EXPECT(len <= 8 && memcmp(after + place + 12, before + at + 2, len) == 0);
+    memcpy(before + at, after + at, 5);
+    memcpy(before + place, after + place, 17 + len);
     EXPECT(memcmp(before, after, LEN) == 0);
 }
 
@@ -110,14 +144,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     memcpy(memory + where, data, len);
     memcpy(before, memory, LEN);
     for (uint64_t i = 0; i < len; i++) {
-        EXPECT(halo__machine_patch(&machine, HALO_RAM_BASE + where + i) == 0);
+        EXPECT(halo__machine_patch(&machine, HALO_RAM_BASE + where + i, false) == 0);
         EXPECT(!machine.keeps_code || !machine.has_patched);
         look(HALO_RAM_BASE + where + i);
+        EXPECT(halo__machine_patch(&machine, HALO_RAM_BASE + where + i, true) == 0);
+        EXPECT(!machine.keeps_code || !machine.has_patched);
+        look_behind(HALO_RAM_BASE + where + i);
     }
     memcpy(&site, data, len < 8 ? len : 8);
     if (len >= 8) {
-        EXPECT(halo__machine_patch(&machine, site) == 0);
+        EXPECT(halo__machine_patch(&machine, site, false) == 0);
         look(site);
+        EXPECT(halo__machine_patch(&machine, site, true) == 0);
+        look_behind(site);
     }
     return 0;
 }

@@ -1,20 +1,23 @@
 /*
  * A program of Linux's with places that make many system calls, and some that only look so: it says
- * of each whether its code is still as it was. As a guest that is not so for the first alone; what
- * the calls do is the same. For tests/linux/run and tests/calls/test_snapshots.c.
+ * of each whether its code is still as it was. As a guest that is not so for the first, and for two
+ * where what is behind gives way; what the calls do is the same. For tests/linux/run and
+ * tests/calls/test_snapshots.c.
  *
  *     patches             each place, twenty times
  *     patches lines       the first one, for each line of standard input
  *     patches hostile AT  rings the doorbell, whose page is at AT, for all kinds of addresses
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
-enum { GETPID = 39, GETPPID = 110, SITES = 200, TIMES = 20 };
+enum { READ = 0, GETPID = 39, KILL = 62, GETPPID = 110, SITES = 200, TIMES = 20, OFTEN = 200 };
 
 /*
  * Functions of their own number and of none, with their `syscall` at a known place: plain; with the
@@ -49,6 +52,60 @@ __asm__(".text\n"
         "any_at:\n"
         "    syscall\n"
         "    ret\n"
+        ".globl behind, behind_at, two, two_at, joined, joined_at, near, near_at\n"
+        "behind:\n"
+        "    mov %edi, %eax\n"
+        "    mov %esi, %edi\n"
+        "    mov %edx, %esi\n"
+        "    mov %ecx, %edx\n"
+        "behind_at:\n"
+        "    syscall\n"
+        "    cmp $-4096, %rax\n"
+        "    ja 1f\n"
+        "    ret\n"
+        "1:  mov $-1, %rax\n"
+        "    ret\n"
+        "two:\n"
+        "    mov %edi, %eax\n"
+        "two_at:\n"
+        "    syscall\n"
+        "    test %eax, %eax\n"
+        "    mov %eax, %edx\n"
+        "    js 1b\n"
+        "    mov %edx, %eax\n"
+        "    ret\n"
+        /* The end of a function, and nothing behind it; or another function: */
+        "    .globl last, last_at, next, next_at\n"
+        "last:\n"
+        "    mov %edi, %eax\n"
+        "last_at:\n"
+        "    syscall\n"
+        "    ret\n"
+        "    nop\n"
+        "    nop\n"
+        "next:\n"
+        "    mov %edi, %eax\n"
+        "next_at:\n"
+        "    syscall\n"
+        "    ret\n"
+        /* Another way leads behind the `syscall`: */
+        "joined:\n"
+        "    mov %edi, %eax\n"
+        "    test %eax, %eax\n"
+        "    js 2f\n"
+        "joined_at:\n"
+        "    syscall\n"
+        "2:  cmp $-4096, %rax\n"
+        "    ja 1b\n"
+        "    ret\n"
+        /* And what is there does not do the same elsewhere: */
+        "near:\n"
+        "    mov %edi, %eax\n"
+        "near_at:\n"
+        "    syscall\n"
+        "    add 3f(%rip), %eax\n"
+        "    ret\n"
+        "3:  .long 0\n"
         "many:\n"
         "    xor %edx, %edx\n"
         "    .rept 200\n"
@@ -63,7 +120,10 @@ __asm__(".text\n"
 enum { MANY_LEN = 10, MANY_FIRST = 2 + 5 };
 
 int plain(void), other(void), value(void), any(int number), many(void);
+int behind(int number, int a, int b, int c);
+int two(int number), last(int number), next(int number), joined(int number), near(int number);
 extern unsigned char plain_at[], other_at[], value_at[], any_at[];
+extern unsigned char behind_at[], two_at[], last_at[], next_at[], joined_at[], near_at[];
 
 /* Its number is in eax: what comes to the `syscall` by a jump. */
 static int jump_to(unsigned char *at, int number)
@@ -104,6 +164,80 @@ static void places(void)
     for (int k = 0; k < TIMES; k++)
         right += any(k % 2 ? GETPID : GETPPID) == (k % 2 ? getpid() : getppid());
     printf("any number: %d right, %s\n", right, is_jump(any_at) ? "a jump" : "as it was");
+}
+
+static const char *state_of(const unsigned char *at)
+{
+    return at[0] == 0xe9 ? "a jump" : "as it was";
+}
+
+static int handled;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    for (int k = 0; handled == 0 && k < OFTEN; k++)
+        handled -= behind(GETPID, 0, 0, 0) != getpid();
+    handled++;
+}
+
+static int ends[2];
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    (void)!write(ends[1], "x", 1);
+}
+
+/* A read that waits is cut by a signal, and made again. */
+static void again(void)
+{
+    static char byte[1]; /* below 4 GiB */
+    const struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    const struct itimerval soon = {.it_value = {0, 20000}};
+    int right = 0;
+
+    (void)!pipe(ends);
+    sigaction(SIGALRM, &action, NULL);
+    for (int k = 0; k < 3; k++) {
+        setitimer(ITIMER_REAL, &soon, NULL);
+        right += behind(READ, ends[0], (int)(uintptr_t)byte, 1) == 1 && byte[0] == 'x';
+    }
+    printf("again: %d right\n", right);
+}
+
+static void plainly(const char *name, int (*function)(int), const unsigned char *at)
+{
+    int right = 0;
+
+    for (int k = 0; k < OFTEN; k++)
+        right += function(k % 2 ? GETPID : GETPPID) == (k % 2 ? getpid() : getppid());
+    printf("%s: %d right, %s\n", name, right, state_of(at));
+}
+
+/* Where what is behind it has to give way, and where that may not be. */
+static void moved(void)
+{
+    int right = 0;
+
+    signal(SIGUSR1, on_signal);
+    /* While a handler runs that came of it, the place becomes a jump; then it returns there. */
+    right += behind(KILL, getpid(), SIGUSR1, 0) == 0;
+    printf("behind: handled %d, %d right, %s\n", handled, right, state_of(behind_at));
+    right = 0;
+    for (int k = 0; k < OFTEN; k++)
+        right += behind(k % 2 ? GETPID : GETPPID, 0, 0, 0) == (k % 2 ? getpid() : getppid());
+    right += behind(KILL, getpid(), SIGUSR1, 0) == 0;
+    right += behind(KILL, getpid(), 1000, 0) == -1;
+    printf("behind: handled %d, %d right, %s\n", handled, right, state_of(behind_at));
+    plainly("two", two, two_at);
+    plainly("last", last, last_at);
+    plainly("next", next, next_at);
+    plainly("near", near, near_at);
+    right = 0;
+    for (int k = 0; k < OFTEN; k++)
+        right += joined(k % 2 ? GETPID : -5000) == (k % 2 ? getpid() : -5000);
+    printf("joined: %d right, %s\n", right, state_of(joined_at));
 }
 
 static void lines(void)
@@ -154,9 +288,18 @@ static void hostile(uint64_t page)
     ring(6, (uintptr_t)other_at, 0);
     ring(6, (uintptr_t)value_at, 0);
     ring(6, (uintptr_t)any_at, 0);
+    ring(6, (uintptr_t)any_at, 1);
+    ring(6, (uintptr_t)near_at, 1);
+    ring(6, (uintptr_t)data + 8, 1);
+    ring(6, (uintptr_t)stack + 8, 1);
+    for (at = (uintptr_t)behind_at - 16; at < (uintptr_t)behind_at + 16; at++) {
+        if (at != (uintptr_t)behind_at)
+            ring(6, at, 1);
+    }
     for (at = 0x200000; at < page + 8192; at += 4096) {
         for (uint64_t odd = 0; odd < 4; odd++)
-            ring(6, at + odd * 3, odd);
+            ring(6, at + odd * 3,
+                 odd == 1 && at < (uintptr_t)etext ? 7 : odd); /* 1: as it stands */
     }
     for (int bit = 0; bit < 64; bit++) {
         ring(6, 1ull << bit, 0);
@@ -184,7 +327,10 @@ int main(int argc, char **argv)
         hostile(strtoull(argv[2], NULL, 16));
     else if (argc > 1)
         lines();
-    else
+    else {
         places();
+        moved();
+        again();
+    }
     return 0;
 }

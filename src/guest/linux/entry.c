@@ -162,6 +162,9 @@ void halo__linux_keep(void)
 __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame *frame)
 {
     const uint64_t number = frame->rax;
+#ifdef HALO_RUNTIME
+    const uint64_t came = frame->rip;
+#endif
 
 #ifndef HALO_RUNTIME /* it has no functions, and is silent for good */
     halo__port_silence(true);
@@ -177,6 +180,7 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
     if (halo__linux_trapped) {
         halo__linux_trapped = 0;
         halo__linux_trap(&halo__linux, frame->rip, number);
+        frame->rip = halo__linux_moved(&halo__linux, frame->rip);
     }
 #endif
     halo__linux.sp = frame->rsp;
@@ -187,6 +191,10 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
     save->calls = halo__linux.calls;
     if (!linux_is_quiet(&halo__linux) || linux_is_cut((int64_t)frame->rax))
         halo__linux_deliver(&halo__linux, frame, number);
+#ifdef HALO_RUNTIME
+    if (frame->rip != came) /* to what stood elsewhere, or is told by the program */
+        frame->rip = halo__linux_moved(&halo__linux, frame->rip);
+#endif
 #ifndef HALO_RUNTIME
     halo__port_silence(false);
 #endif

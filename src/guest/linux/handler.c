@@ -5,6 +5,9 @@
  * but flags and r11, which a system call does not keep here, and segments.
  */
 #include "handler.h"
+#ifdef HALO_RUNTIME
+#include "patch.h"
+#endif
 #include "calls.h"
 #include "vectors.h"
 #include <cpuid.h>
@@ -221,7 +224,11 @@ void halo__linux_deliver(struct linux_table *table, struct frame *frame, uint64_
     for (bool is_first = true; linux_take_signal(table, &delivered); is_first = false) {
         if (is_first && result == -L_ERESTARTSYS && (delivered.action.flags & RESTART)) {
             frame->rax = number;
+#ifdef HALO_RUNTIME
+            frame->rip = halo__linux_again(frame->rip);
+#else
             frame->rip -= SYSCALL_LEN;
+#endif
             frame->rcx = frame->rip;
         }
         begin(table, frame, &delivered);

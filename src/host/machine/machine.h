@@ -245,9 +245,10 @@ int halo__machine_fill(struct halo_machine *machine, const struct halo_exit *exi
 
 /*
  * Rewrite the program's code around its `syscall` at that address, the guest's word, where it may
- * be (patch.c); else nothing changes. 0, or HALO_ENOMEM, with words.
+ * be (patch.c); else nothing changes. `behind`: so may what is behind it, says the guest. 0, or
+ * HALO_ENOMEM, with words.
  */
-int halo__machine_patch(struct halo_machine *machine, uint64_t site);
+int halo__machine_patch(struct halo_machine *machine, uint64_t site, bool behind);
 
 /* What the guest is told of the processor. A process is asked for it here: where `cpuid` is
  * emulated that takes long, and few ask. */

@@ -1,8 +1,11 @@
 /*
  * Call sites of a program of Linux's, rewritten: `mov $number, %eax; syscall` becomes a jump and
- * the same `syscall`, so that whoever jumps to the latter finds it. The guest asks, and names an
- * address: it may be any. What is written is the host's own code, in memory that the guest executes
- * and cannot write, before and after (PATCH-01 to PATCH-05).
+ * the same `syscall`, so that whoever jumps to the latter finds it. Where there is no such mov,
+ * `syscall` and what follows become a jump, if the guest says that nobody jumps to what follows:
+ * that it can look for itself, for all that goes wrong there is its own. It asks, and names an
+ * address: it may be any. What is written is the host's own code, and few kinds of instructions
+ * that do the same wherever they are, in memory that the guest executes and cannot write, before
+ * and after (PATCH-01 to PATCH-06).
  */
 #include "patch.h"
 #include "machine.h"
@@ -47,7 +50,76 @@ bool halo__patch_make(const unsigned char seen[HALO_PATCH_SEEN], uint64_t site, 
     memcpy(patch->code + 5, "\x48\x8d\x0d", 3); /* lea site + 2, %rcx */
     put_u32(patch->code + 8, site + 2 - (place + 12));
     patch->code[12] = 0xe9; /* jmp entry */
-    put_u32(patch->code + 13, entry - (place + HALO_PATCH_CODE));
+    put_u32(patch->code + 13, entry - (place + 17));
+    patch->code_len = 17;
+    return true;
+}
+
+/* Both operands of an instruction are registers. */
+static bool is_registers(unsigned char operands)
+{
+    return operands >> 6 == 3;
+}
+
+/* The length of an instruction that does the same at every address, of those that compilers put
+ * behind a system call; 0: it is another. */
+static unsigned length_of(const unsigned char *at, unsigned left)
+{
+    const bool has_prefix = left > 1 && at[0] >= 0x48 && at[0] <= 0x4f; /* 64 bits */
+    const unsigned char *code = at + has_prefix;
+    const unsigned prefix = has_prefix;
+
+    left -= has_prefix;
+    if (left < 2)
+        return 0;
+    switch (code[0]) {
+    case 0x89: /* mov, */
+    case 0x8b:
+    case 0x85: /* test, */
+    case 0x31: /* xor: of two registers */
+        return is_registers(code[1]) ? prefix + 2 : 0;
+    case 0x3d: /* cmp $value, %eax */
+        return left >= 5 ? prefix + 5 : 0;
+    case 0x83: /* cmp $value of a byte, register */
+        return left >= 3 && is_registers(code[1]) && (code[1] >> 3 & 7) == 7 ? prefix + 3 : 0;
+    default:
+        return 0;
+    }
+}
+
+/* What compilers and linkers fill up with between functions, as the first two bytes show it. */
+static bool is_filling(const unsigned char *at)
+{
+    return (at[0] == 0x90 && at[1] == 0x90) || (at[0] == 0xcc && at[1] == 0xcc) ||
+           (at[0] == 0x0f && at[1] == 0x1f) ||
+           (at[0] == 0x66 && (at[1] == 0x90 || at[1] == 0x0f || at[1] == 0x2e || at[1] == 0x66));
+}
+
+bool halo__patch_make_behind(const unsigned char seen[HALO_PATCH_AFTER], uint64_t site,
+                             uint64_t place, uint64_t entry, struct halo_patch *patch)
+{
+    const unsigned char *behind = seen + 2;
+    unsigned len = 0;
+
+    if (seen[0] != 0x0f || seen[1] != 0x05)
+        return false;
+    if (behind[0] == 0xc3 && is_filling(behind + 1)) /* ret */
+        len = 3;
+    while (len < HALO_PATCH_JUMP - 2) {
+        const unsigned next = length_of(behind + len, HALO_PATCH_AFTER - 2 - len);
+
+        if (next == 0)
+            return false;
+        len += next;
+    }
+    patch->jump[0] = 0xe9; /* jmp place */
+    put_u32(patch->jump + 1, place - (site + HALO_PATCH_JUMP));
+    memcpy(patch->code, "\x48\x8d\x0d\x05\x00\x00\x00\xe9", 8); /* lea 12 + place, %rcx; jmp */
+    put_u32(patch->code + 8, entry - (place + HALO_PATCH_BEHIND));
+    memcpy(patch->code + HALO_PATCH_BEHIND, behind, len);
+    patch->code_len = HALO_PATCH_BEHIND + len + HALO_PATCH_JUMP;
+    patch->code[HALO_PATCH_BEHIND + len] = 0xe9; /* jmp to what is behind that */
+    put_u32(patch->code + HALO_PATCH_BEHIND + len + 1, site + 2 + len - (place + patch->code_len));
     return true;
 }
 
@@ -92,32 +164,58 @@ static uint64_t free_place(const struct halo_machine *machine)
     return 0;
 }
 
-int halo__machine_patch(struct halo_machine *machine, uint64_t site)
+/* Bytes of the program's code: 0, and none where that is not to be rewritten; or an error. */
+static int take(struct halo_machine *machine, uint64_t from, unsigned char *seen, size_t len,
+                bool *is_there)
 {
-    const uint64_t from = site - HALO_PATCH_BEFORE;
-    unsigned char seen[HALO_PATCH_SEEN];
-    struct halo_patch patch;
-    uint64_t place;
     int error;
 
-    if (machine->keeps_code || !machine->layout.is_linux ||
-        !is_code(machine, from, sizeof(seen), true))
+    *is_there = is_code(machine, from, len, true);
+    if (!*is_there)
         return 0;
-    place = free_place(machine);
-    if (!place)
-        return 0;
-    error = halo__ram_touch(&machine->ram, at_of(machine, from), sizeof(seen));
+    error = halo__ram_touch(&machine->ram, at_of(machine, from), len);
     if (!error)
-        error = halo__ram_touch(&machine->ram, at_of(machine, place), sizeof(patch.code));
+        halo_shm_copy_in(seen, at_of(machine, from), len);
+    return error;
+}
+
+/* The guest stands still, in another place: it was let out by the doorbell. */
+static int put(struct halo_machine *machine, uint64_t jump, uint64_t place,
+               const struct halo_patch *patch)
+{
+    const int error = halo__ram_touch(&machine->ram, at_of(machine, place), patch->code_len);
+
     if (error)
         return error;
-    halo_shm_copy_in(seen, at_of(machine, from), sizeof(seen));
-    if (!halo__patch_make(seen, site, place, machine->layout.syscall_entry + HALO_PATCH_ENTRY,
-                          &patch))
-        return 0;
-    /* The guest stands still, in another place: it was let out by the doorbell. */
-    halo_shm_copy_out(at_of(machine, place), patch.code, sizeof(patch.code));
-    halo_shm_copy_out(at_of(machine, site - HALO_PATCH_JUMP), patch.jump, sizeof(patch.jump));
+    halo_shm_copy_out(at_of(machine, place), patch->code, patch->code_len);
+    halo_shm_copy_out(at_of(machine, jump), patch->jump, sizeof(patch->jump));
     machine->has_patched = true;
     return 0;
+}
+
+int halo__machine_patch(struct halo_machine *machine, uint64_t site, bool behind)
+{
+    const uint64_t entry = machine->layout.syscall_entry + HALO_PATCH_ENTRY;
+    unsigned char seen[HALO_PATCH_SEEN], after[HALO_PATCH_AFTER];
+    struct halo_patch patch;
+    uint64_t place;
+    bool is_there;
+    int error;
+
+    if (machine->keeps_code || !machine->layout.is_linux)
+        return 0;
+    error = take(machine, site - HALO_PATCH_BEFORE, seen, sizeof(seen), &is_there);
+    if (error)
+        return error;
+    place = is_there ? free_place(machine) : 0;
+    if (!place)
+        return 0;
+    if (!behind)
+        return halo__patch_make(seen, site, place, entry, &patch)
+                   ? put(machine, site - HALO_PATCH_JUMP, place, &patch)
+                   : 0;
+    error = take(machine, site, after, sizeof(after), &is_there);
+    if (error || !is_there || !halo__patch_make_behind(after, site, place, entry, &patch))
+        return error;
+    return put(machine, site, place, &patch);
 }

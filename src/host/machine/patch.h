@@ -9,11 +9,13 @@
 #define HALO_PATCH_BEFORE 8u /* bytes that are looked at before a `syscall`, */
 #define HALO_PATCH_SEEN 10u  /* and all of them */
 #define HALO_PATCH_JUMP 5u   /* that replace as many bytes, which end where the `syscall` begins */
-#define HALO_PATCH_CODE 17u
+#define HALO_PATCH_CODE 25u
+#define HALO_PATCH_AFTER 10u /* bytes from a `syscall` on, of which up to eight are moved */
 
 struct halo_patch {
     unsigned char jump[HALO_PATCH_JUMP];
     unsigned char code[HALO_PATCH_CODE];
+    unsigned code_len;
 };
 
 /*
@@ -22,5 +24,13 @@ struct halo_patch {
  */
 bool halo__patch_make(const unsigned char seen[HALO_PATCH_SEEN], uint64_t site, uint64_t place,
                       uint64_t entry, struct halo_patch *patch);
+
+/*
+ * The same where what is behind a `syscall` may be moved: the jump is over the `syscall` itself,
+ * and the code makes the call and goes on with those instructions, HALO_PATCH_BEHIND behind
+ * `place`.
+ */
+bool halo__patch_make_behind(const unsigned char seen[HALO_PATCH_AFTER], uint64_t site,
+                             uint64_t place, uint64_t entry, struct halo_patch *patch);
 
 #endif
