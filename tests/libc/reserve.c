@@ -182,6 +182,30 @@ static void beside(void)
     printf("%d wrong\n", wrong);
 }
 
+__attribute__((noinline)) static void deepest(volatile int *at)
+{
+    *at = 1;
+    *at = 2;
+}
+
+__attribute__((noinline)) static void deeper(void)
+{
+    deepest(NULL);
+    say("not reached", 0);
+}
+
+/* A fault on a stack in such memory, as a thread has one. */
+static void on_stack(char *top)
+{
+    __asm__ volatile("mov %%rsp, %%rbx\n\t"
+                     "mov %0, %%rsp\n\t"
+                     "call *%1\n\t"
+                     "mov %%rbx, %%rsp"
+                     :
+                     : "r"(top), "r"(deeper)
+                     : "rbx", "memory");
+}
+
 /* With an argument it does what ends it, more memory or more places than there are among them:
  * PAGE-04. */
 int main(int argc, char **argv)
@@ -218,6 +242,8 @@ int main(int argc, char **argv)
             far[i] = 1;
             (void)madvise(far + i, 4096, i % (64 * MIB) ? MADV_NORMAL : MADV_DONTNEED);
         }
+    } else if (strcmp(argv[1], "stack") == 0) {
+        on_stack((char *)at + GIB / 2);
     } else if (strcmp(argv[1], "code") == 0) {
         ((void (*)(void))(uintptr_t)(at + GIB / 2))();
     }

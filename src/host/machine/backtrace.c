@@ -17,6 +17,8 @@ struct walk {
     struct halo_frame *frames;
     uint32_t count, max;
     uint64_t stack; /* what lies below has been looked at */
+    /* Of the page that was last asked for at another address than its own: both, or 0. */
+    uint64_t page, memory;
 };
 
 /* Bytes of guest memory, all of which the guest may so use. */
@@ -36,8 +38,19 @@ static bool take(struct halo_machine *machine, uint64_t address, uint32_t prot, 
     return true;
 }
 
-static bool take_word(const struct walk *walk, uint64_t address, uint64_t *word)
+/* The stack of a thread may lie in memory at other addresses (paging.c). */
+static bool take_word(struct walk *walk, uint64_t address, uint64_t *word)
 {
+    const uint64_t page = address / HALO_PAGE * HALO_PAGE;
+
+    if (address >= HALO_PAGING_BASE && page != walk->page) {
+        walk->page = page;
+        walk->memory = halo__paging_find(walk->machine, page);
+    }
+    if (address >= HALO_PAGING_BASE && (!walk->memory || address % sizeof(*word)))
+        return false;
+    if (address >= HALO_PAGING_BASE)
+        address = walk->memory + (address - page);
     return take(walk->machine, address, HALO_PROT_READ | HALO_PROT_WRITE, word, sizeof(*word));
 }
 

@@ -284,6 +284,8 @@ uint32_t halo__layout_regions(const struct halo_machine *machine, struct halo_re
 /* paging.c: whether all of these addresses are of it; and after a HALO_EXIT_PROTECT that names
  * such, may that be done? 0, or a negative errno of Linux. */
 bool halo__paging_is_there(uint64_t base, uint64_t len);
+/* Where in guest memory that page is, as its guest says; or 0. It may be anywhere. */
+uint64_t halo__paging_find(struct halo_machine *machine, uint64_t page);
 int halo__paging_judge(const struct halo_exit *exit);
 
 /* Make guest memory and decide where everything but the program goes. */

@@ -197,6 +197,21 @@ int halo__machine_fill(struct halo_machine *machine, const struct halo_exit *exi
     return 1;
 }
 
+uint64_t halo__paging_find(struct halo_machine *machine, uint64_t page)
+{
+    const uint64_t offset = page - HALO_PAGING_BASE;
+    const uint32_t owner = (uint32_t)(offset / HALO_UNIT_LEN) + 1;
+    struct halo_paging paging;
+    struct halo_area area;
+    uint32_t unit, word = 0;
+
+    if (!halo__paging_is_there(page, HALO_PAGE) || !take_paging(machine, &paging) ||
+        !find_area(machine, &paging, page, &area) || !(area.prot & HALO_PROT_READ) ||
+        !find_unit(machine, &paging, owner, &unit, &word) || (word & OWNER) != owner)
+        return 0;
+    return paging.first + (uint64_t)unit * HALO_UNIT_LEN + offset % HALO_UNIT_LEN;
+}
+
 int halo__paging_judge(const struct halo_exit *exit)
 {
     if (exit->base % HALO_PAGE || exit->len % HALO_PAGE || exit->len == 0 ||
