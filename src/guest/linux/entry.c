@@ -192,7 +192,8 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
     if (!linux_is_quiet(&halo__linux) || linux_is_cut((int64_t)frame->rax))
         halo__linux_deliver(&halo__linux, frame, number);
 #ifdef HALO_RUNTIME
-    if (frame->rip != came) /* to what stood elsewhere, or is told by the program */
+    /* Its place was rewritten while it waited; or a handler returns to such a one. */
+    if (frame->rip != came || halo__linux_is_jump(frame->rip))
         frame->rip = halo__linux_moved(&halo__linux, frame->rip);
 #endif
 #ifndef HALO_RUNTIME
@@ -203,6 +204,9 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
 /* A new thread leaves the call that has made it. */
 __attribute__((visibility("hidden"), used)) void halo__linux_begun(struct frame *frame)
 {
+#ifdef HALO_RUNTIME
+    frame->rip = halo__linux_moved(&halo__linux, frame->rip);
+#endif
     if (!linux_is_quiet(&halo__linux))
         halo__linux_deliver(&halo__linux, frame, 0);
 #ifndef HALO_RUNTIME

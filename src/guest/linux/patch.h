@@ -7,6 +7,12 @@
 /* A system call of this number has trapped, and goes on at `rip`. */
 void halo__linux_trap(const struct linux_table *table, uint64_t rip, uint64_t number);
 
+/* Has what is before `rip`, where a call came from, become a jump? Or the bytes look so. */
+static inline bool halo__linux_is_jump(uint64_t rip)
+{
+    return ((const unsigned char *)(uintptr_t)rip)[-2] == 0xe9;
+}
+
 /* Where what was at `rip`, behind a system call, is now. */
 uint64_t halo__linux_moved(const struct linux_table *table, uint64_t rip);
 /* Where to go on for the call before `rip` to be made again. */
