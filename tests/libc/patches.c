@@ -8,6 +8,8 @@
  *     patches lines       the first one, for each line of standard input
  *     patches hostile AT  rings the doorbell, whose page is at AT, for all kinds of addresses
  */
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -65,6 +67,17 @@ __asm__(".text\n"
         "    ret\n"
         "1:  mov $-1, %rax\n"
         "    ret\n"
+        ".globl waits, waits_at\n"
+        "waits:\n"
+        "    mov %edi, %eax\n"
+        "    mov %esi, %edi\n"
+        "    mov %edx, %esi\n"
+        "    mov %ecx, %edx\n"
+        "waits_at:\n"
+        "    syscall\n"
+        "    cmp $-4096, %rax\n"
+        "    ja 1b\n"
+        "    ret\n"
         "two:\n"
         "    mov %edi, %eax\n"
         "two_at:\n"
@@ -120,10 +133,11 @@ __asm__(".text\n"
 enum { MANY_LEN = 10, MANY_FIRST = 2 + 5 };
 
 int plain(void), other(void), value(void), any(int number), many(void);
-int behind(int number, int a, int b, int c);
+int behind(int number, int a, int b, int c), waits(int number, int a, int b, int c);
 int two(int number), last(int number), next(int number), joined(int number), near(int number);
 extern unsigned char plain_at[], other_at[], value_at[], any_at[];
-extern unsigned char behind_at[], two_at[], last_at[], next_at[], joined_at[], near_at[];
+extern unsigned char waits_at[], behind_at[], two_at[], last_at[], next_at[], joined_at[],
+    near_at[];
 
 /* Its number is in eax: what comes to the `syscall` by a jump. */
 static int jump_to(unsigned char *at, int number)
@@ -213,6 +227,29 @@ static void plainly(const char *name, int (*function)(int), const unsigned char 
     for (int k = 0; k < OFTEN; k++)
         right += function(k % 2 ? GETPID : GETPPID) == (k % 2 ? getpid() : getppid());
     printf("%s: %d right, %s\n", name, right, state_of(at));
+}
+
+static void *wait_there(void *byte)
+{
+    return waits(READ, ends[0], (int)(uintptr_t)byte, 1) == 1 ? byte : NULL;
+}
+
+/* A thread waits in a place that becomes a jump meanwhile. */
+static void another_waits(void)
+{
+    static char byte[1]; /* below 4 GiB */
+    pthread_t thread;
+    void *result = NULL;
+    int right = 0;
+
+    pthread_create(&thread, NULL, wait_there, byte);
+    sched_yield();
+    for (int k = 0; k < OFTEN; k++)
+        right += waits(GETPID, 0, 0, 0) == getpid();
+    (void)!write(ends[1], "y", 1);
+    pthread_join(thread, &result);
+    right += result == byte && byte[0] == 'y';
+    printf("waits: %d right, %s\n", right, state_of(waits_at));
 }
 
 /* Where what is behind it has to give way, and where that may not be. */
@@ -331,6 +368,7 @@ int main(int argc, char **argv)
         places();
         moved();
         again();
+        another_waits();
     }
     return 0;
 }
