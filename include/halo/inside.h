@@ -135,6 +135,32 @@ typedef void halo_sampler(struct halo_sandbox *box, bool runs, void *context);
 int halo_sample(struct halo_sandbox *box, int64_t interval_ns, halo_sampler *sampler,
                 void *context);
 
+/* --- A debugger ------------------------------------------------------------------------------- */
+
+/*
+ * Let gdb debug the guest. `connection` is a connected stream socket, at whose other end gdb speaks
+ * its remote protocol (target remote); it is duplicated, and stays the caller's to close. Reads and
+ * writes of registers and memory, breakpoints, single steps, places watched for writes, interrupt,
+ * detach and kill, on both backends. Whoever is at the other end does with the guest, and sees of
+ * its memory, what he likes, and no more than that of the host: let it be nobody else.
+ *
+ * The functions that run the guest serve gdb, on their thread: the first of them holds the guest
+ * before its first instruction, or where it is, until gdb lets it go on. While it is held no time
+ * limit runs, and halo_interrupt ends what runs it, as ever: the next one holds it still. A guest
+ * that ends by an error is held once more, to be looked at. When gdb detaches or has gone, the
+ * breakpoints go, and the guest goes on; where it kills the guest, that has ended with HALO_EFAULT.
+ *
+ * A breakpoint is a byte of the guest's memory, which snapshots and dumps have meanwhile, too.
+ * While places are watched the guest is run step by step, about a hundred times as slow or worse.
+ * What a process has in segments and their bases cannot be changed. After halo_confine the host
+ * needs HALO_CONFINE_STREAMS for it.
+ *
+ * Between two functions that run the guest. -1: the debugger is to go, as if it had detached.
+ * Returns 0; HALO_ESTATE for a sandbox that was not opened, or has ended, or inside of a function
+ * of the host's; HALO_EHOST, HALO_ENOMEM, HALO_EBUSY.
+ */
+int halo_gdb(struct halo_sandbox *box, int connection);
+
 /* --- A guest's log ---------------------------------------------------------------------------- */
 
 /* A line of it: the guest's choice, but for what was judged. */

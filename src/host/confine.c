@@ -100,6 +100,8 @@ static const struct row rows[] = {
     {HALO_CONFINE_KVM, SYS_ioctl, IS, 1, (uint32_t)KVM_SET_SREGS},
     {HALO_CONFINE_KVM, SYS_ioctl, IS, 1, (uint32_t)KVM_SET_USER_MEMORY_REGION},
     {HALO_CONFINE_KVM, SYS_ioctl, IS, 1, (uint32_t)KVM_SET_SIGNAL_MASK},
+    {HALO_CONFINE_KVM, SYS_ioctl, IS, 1, (uint32_t)KVM_GET_XSAVE},
+    {HALO_CONFINE_KVM, SYS_ioctl, IS, 1, (uint32_t)KVM_SET_XSAVE},
     {HALO_CONFINE_KVM, SYS_timer_create, ANY, 0, 0},
     {HALO_CONFINE_KVM, SYS_timer_settime, ANY, 0, 0},
     {HALO_CONFINE_KVM, SYS_timer_delete, ANY, 0, 0},

@@ -8,6 +8,8 @@
 #include "sandbox.h"
 #include "signals.h"
 #include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/procfs.h>
@@ -75,7 +77,6 @@ int halo_sample(struct halo_sandbox *box, int64_t interval_ns, halo_sampler *sam
 /* --- The core file ---------------------------------------------------------------------------- */
 
 #define NAME "CORE"
-#define VALUE_COUNT 6u
 
 /* What a note says begins right behind its name, wherever that ends. */
 
@@ -98,7 +99,7 @@ struct head {
     } vectors;
     struct {
         struct note note;
-        unsigned char values[VALUE_COUNT * sizeof(Elf64_auxv_t)];
+        unsigned char values[HALO_DEBUG_VALUES_LEN];
     } program;
     unsigned char unused[HALO_PAGE];
 };
@@ -166,26 +167,9 @@ static bool is_empty_file(int fd)
     return at >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 && at == 0;
 }
 
-static int signal_of(const struct halo_loop *loop)
+static uint32_t signal_of(const struct halo_loop *loop)
 {
-    const uint32_t vector = loop->has_fault ? loop->fault.vector : 14;
-
-    switch (loop->error) {
-    case HALO_EFAULT:
-        return vector == 0 || vector == 16 || vector == 19 ? SIGFPE
-               : vector == 6                               ? SIGILL
-               : vector == 1 || vector == 3                ? SIGTRAP
-                                                           : SIGSEGV;
-    case HALO_EPANIC:
-        return SIGABRT;
-    case HALO_EPOISONED:
-        return SIGSYS;
-    case HALO_ELIMIT:
-    case HALO_ETIMEDOUT:
-        return SIGXCPU;
-    default:
-        return 0;
-    }
+    return halo__debug_signal(loop->error, loop->has_fault ? loop->fault.vector : 14);
 }
 
 static void fill_status(struct halo_sandbox *box, const struct halo_processor *at,
@@ -242,22 +226,6 @@ static void fill_vectors(unsigned char *bytes)
 static struct note make_note(uint32_t type, size_t len)
 {
     return (struct note){{sizeof(NAME), (Elf64_Word)len, type}, NAME};
-}
-
-/* Where a program lies that has no fixed place: gdb compares its entry with its file's. */
-static void fill_program(const struct halo_layout *layout, unsigned char *bytes)
-{
-    const bool is_linux = layout->is_linux;
-    const Elf64_auxv_t all[VALUE_COUNT] = {
-        {AT_ENTRY, {is_linux ? layout->program.entry : layout->entry}},
-        {AT_PAGESZ, {HALO_PAGE}},
-        {AT_PHENT, {sizeof(Elf64_Phdr)}},
-        {AT_PHNUM, {is_linux ? layout->program.header_count : 0}},
-        {AT_PHDR, {is_linux ? layout->program.headers : 0}},
-        {AT_NULL, {0}},
-    };
-
-    memcpy(bytes, all, sizeof(all));
 }
 
 static void order_ranges(struct core *core)
@@ -319,7 +287,8 @@ static uint64_t make_head(const struct core *core, struct head *head,
     head->vectors.note = make_note(NT_FPREGSET, sizeof(head->vectors.state));
     fill_vectors(head->vectors.state);
     head->program.note = make_note(NT_AUXV, sizeof(head->program.values));
-    fill_program(&core->box->machine.layout, head->program.values);
+    /* Where a program lies that has no fixed place: gdb compares its entry with its file's. */
+    halo__debug_values(&core->box->machine.layout, head->program.values);
     return len;
 }
 
@@ -360,6 +329,55 @@ int halo_core(struct halo_sandbox *box, int fd)
     error = write_core(box, fd);
     halo__signals_return(&signals);
     return halo__box_leave(box, error);
+}
+
+/* --- A debugger ------------------------------------------------------------------------------- */
+
+/* Where a guest that has not run is to be held first; 0 where its registers are known. */
+static uint64_t start_of(const struct halo_sandbox *box)
+{
+    const struct halo_layout *layout = &box->machine.layout;
+    struct halo_processor processor;
+
+    halo__machine_look((struct halo_machine *)&box->machine, &processor);
+    if (processor.known)
+        return 0;
+    if (box->loop.state != HALO_STATE_READY || box->is_restored)
+        return halo__doorbell_start(layout);
+    return layout->is_linux ? layout->program.entry : layout->entry;
+}
+
+static int debug(struct halo_sandbox *box, int connection)
+{
+    int fd = -1;
+
+    if (box->run_depth > 0)
+        return halo__fail(&box->words, HALO_ESTATE,
+                          "a debugger comes and goes between two functions that run the guest");
+    if (box->loop.state != HALO_STATE_READY && box->loop.state != HALO_STATE_RUNNING)
+        return halo__fail(&box->words, HALO_ESTATE, "this sandbox has no guest that could go on");
+    if (connection >= 0) {
+        fd = halo__fd_high(fcntl(connection, F_DUPFD_CLOEXEC, 0));
+        if (fd < 0)
+            return halo__fail(&box->words, HALO_EHOST, "cannot keep a debugger's socket: %s",
+                              strerror(errno));
+    }
+    halo__debug_free(box->loop.debug);
+    box->loop.debug = NULL;
+    if (fd < 0)
+        return 0;
+    box->loop.debug = halo__debug_new(&box->machine, fd, start_of(box));
+    if (box->loop.debug)
+        return 0;
+    (void)close(fd);
+    return halo__fail(&box->words, HALO_ENOMEM, "no memory for a debugger");
+}
+
+int halo_gdb(struct halo_sandbox *box, int connection)
+{
+    const int error = halo__box_enter(box);
+
+    return error ? error : halo__box_leave(box, debug(box, connection));
 }
 
 /* --- The guest's log -------------------------------------------------------------------------- */

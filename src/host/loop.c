@@ -3,27 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* The guest's last words, if it gave an address where it may have them. */
-static int panic(struct halo_loop *loop, uint64_t address, uint64_t len)
-{
-    char text[HALO_PANIC_MAX + 1];
-    uint32_t shown = len < HALO_PANIC_MAX ? (uint32_t)len : HALO_PANIC_MAX;
-    struct halo_span span;
-
-    if (shown == 0 ||
-        halo_memory_span(&loop->port->memory, (struct halo_gpa){address}, shown, HALO_MAY_READ,
-                         &span) != HALO_SPAN_OK ||
-        !halo__port_touch(loop->port, span.base, shown))
-        return halo__fail(loop->words, HALO_EPANIC, "the guest panicked without a message");
-    halo_shm_copy_in(text, span.base, shown);
-    text[shown] = '\0';
-    for (uint32_t i = 0; i < shown; i++) { /* RES-07: bounded, and nothing a terminal obeys */
-        if (text[i] < ' ' || text[i] > '~')
-            text[i] = '?';
-    }
-    return halo__fail(loop->words, HALO_EPANIC, "the guest panicked: %s", text);
-}
-
 static bool is_sampled_now(const struct halo_loop *loop)
 {
     return loop->sampler && halo__now() >= loop->sample_next;
@@ -50,6 +29,30 @@ static int64_t next_sample(struct halo_loop *loop)
     if (loop->sample_next < soon)
         loop->sample_next = soon;
     return loop->sample_next;
+}
+
+/* How long a sleep may take where a debugger may call meanwhile. */
+#define CALLED_NS 20000000
+
+static int64_t later(int64_t time, int64_t ns)
+{
+    return time > INT64_MAX - ns ? INT64_MAX : time + ns;
+}
+
+/* The guest stands still: while a debugger holds it, its time does not pass. */
+static int serve_debugger(struct halo_loop *loop)
+{
+    const int64_t start = halo__now();
+    const int error = halo__debug_serve(loop->debug);
+    const int64_t held = halo__now() - start;
+
+    loop->held_ns += held;
+    loop->deadline = later(loop->deadline, held);
+    loop->quantum = later(loop->quantum, held);
+    if (error == HALO_DEBUG_KILL)
+        return halo__loop_end(
+            loop, halo__fail(loop->words, HALO_EFAULT, "the guest was stopped: gdb has killed it"));
+    return error;
 }
 
 /* Let the program that watches look, where it is time. */
@@ -112,6 +115,8 @@ static int wait(struct halo_loop *loop)
         until = loop->wake;
     if (loop->poller.again && loop->poller.again < until)
         until = loop->poller.again;
+    if (loop->debug && until - halo__now() > CALLED_NS)
+        until = halo__now() + CALLED_NS;
     if (loop->parks && !loop->is_parked) {
         loop->is_parked = true;
         loop->park_until = until;
@@ -191,6 +196,10 @@ int halo__loop_end(struct halo_loop *loop, int error)
     const bool was_stopped = loop->state == HALO_STATE_RUNNING && error && !loop->port->halted;
 
     halo__loop_stop(loop);
+    if (loop->debug)
+        halo__debug_end(loop->debug,
+                        halo__debug_signal(error, loop->has_fault ? loop->fault.vector : 14),
+                        loop->exit_code);
     loop->state = HALO_STATE_ENDED; /* what goes wrong from here on ends it no more */
     if (error == HALO_EPOISONED)
         loop->machine->backend->look(loop->machine, &loop->port->poison.processor);
@@ -224,28 +233,6 @@ void halo__loop_look(struct halo_loop *loop, struct halo_processor *processor)
         processor->rip = loop->fault.rip;
         processor->rsp = loop->fault.rsp;
     }
-}
-
-static int faulted(struct halo_loop *loop, const struct halo_exit *exit)
-{
-    const struct halo_fault *fault = &exit->fault;
-
-    loop->has_fault = true;
-    loop->fault = *fault;
-    if (exit->is_system_call)
-        return halo__fail(
-            loop->words, HALO_EFAULT,
-            "the guest made system call %llu at 0x%llx, which only a program may that "
-            "has a C library (halo-cc --libc=musl)",
-            (unsigned long long)exit->system_call, (unsigned long long)fault->rip);
-    return halo__fail(
-        loop->words, HALO_EFAULT,
-        "the guest faulted: %s%s at 0x%llx (instruction 0x%llx, stack 0x%llx, error "
-        "code 0x%x)",
-        halo__layout_is_overflow(&loop->machine->layout, fault) ? "its stack overflowed: " : "",
-        halo_fault_name(fault->vector),
-        (unsigned long long)(fault->vector == 14 ? fault->address : fault->rip),
-        (unsigned long long)fault->rip, (unsigned long long)fault->rsp, fault->error);
 }
 
 /* A message on the guest's stack, which waits for one of ours: an answer, or the next call. */
@@ -314,7 +301,7 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
         return halt(loop);
     case HALO_DOORBELL_PANIC:
         halo__count(&loop->port->other_exits, 1);
-        return halo__loop_end(loop, panic(loop, exit->a, exit->b));
+        return halo__loop_end(loop, halo__loop_panicked(loop, exit->a, exit->b));
     case HALO_DOORBELL_PATCH:
         return patch(loop, exit->a, exit->b == 1);
     case HALO_DOORBELL_PUSHED:
@@ -352,7 +339,8 @@ static int stopped(const struct halo_loop *loop)
 {
     if (halo__interrupt_is_wanted(&loop->machine->interrupt))
         return HALO_EINTERRUPTED;
-    if (!loop->limits.any && !loop->sampler && !loop->runner.is_there && loop->quantum == INT64_MAX)
+    if (!loop->limits.any && !loop->sampler && !loop->runner.is_there && !loop->debug &&
+        loop->quantum == INT64_MAX)
         return HALO_ETIMEDOUT;
     if (halo__now() >= loop->deadline)
         return HALO_ETIMEDOUT;
@@ -367,13 +355,17 @@ static int fault(struct halo_loop *loop, const struct halo_exit *exit)
     loop->is_inside = done > 0 || (!done && exit->fills && exit->is_claimed);
     if (loop->is_inside)
         return 0;
-    return halo__loop_end(loop, done < 0 ? done : faulted(loop, exit));
+    return halo__loop_end(loop, done < 0 ? done : halo__loop_faulted(loop, exit));
 }
 
 static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
 {
     int error;
 
+    if (loop->debug && halo__debug_takes(loop->debug, exit)) {
+        loop->is_inside = true;
+        return 0;
+    }
     note(loop, exit);
     halo__count(&loop->port->exits, 1);
     HALO_TRACE(loop->port->trace, LEAVE, leave_of(exit->kind),
@@ -468,6 +460,8 @@ static int64_t end_of_sleep(const struct halo_loop *loop)
         until = loop->sample_next;
     if (loop->poller.again && loop->poller.again < until)
         until = loop->poller.again;
+    if (loop->debug && until - halo__now() > CALLED_NS)
+        until = halo__now() + CALLED_NS;
     return until;
 }
 
@@ -583,6 +577,15 @@ int halo__loop_step(struct halo_loop *loop)
             return HALO_EINTERRUPTED;
         error = take_exit(loop, &exit);
         return error ? halo__loop_end(loop, error) : handle_exit(loop, &exit);
+    }
+    if (loop->debug && halo__debug_is_wanted(loop->debug)) {
+        if (loop->runner.has_guest) { /* it is stopped first: the next step is the debugger's */
+            error = take_exit(loop, &exit);
+            return error ? halo__loop_end(loop, error) : handle_exit(loop, &exit);
+        }
+        error = serve_debugger(loop);
+        if (error)
+            return error;
     }
     if (loop->is_halting)
         return halt(loop);

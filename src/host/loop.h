@@ -7,6 +7,7 @@
 #define HALO_SRC_LOOP_H
 
 #include "deadline.h"
+#include "debug.h"
 #include "limits.h"
 #include "machine/machine.h"
 #include "poller.h"
@@ -61,6 +62,9 @@ struct halo_loop {
     bool is_halting;    /* it has ended by itself, and what it wrote is going out: */
     struct halo_exit halt;
 
+    struct halo_debug *debug; /* halo_gdb's, or NULL */
+    int64_t held_ns;          /* so long debuggers have held the guest, which is not its time */
+
     /* halo_watch */
     void (*watch)(struct halo_sandbox *box, void *context);
     void *watch_context;
@@ -91,6 +95,10 @@ int halo__loop_step(struct halo_loop *loop);
 
 /* The guest has ended, with an error or 0. Returns the error. */
 int halo__loop_end(struct halo_loop *loop, int error);
+
+/* Between its files: the words of a guest's end, and its error. */
+int halo__loop_panicked(struct halo_loop *loop, uint64_t address, uint64_t len);
+int halo__loop_faulted(struct halo_loop *loop, const struct halo_exit *exit);
 
 /* The registers of the guest, which does not run. Of a fault with the exact instruction, for a
  * system call's is not where the processor stands. */

@@ -17,21 +17,24 @@ static int begin(struct halo_sandbox *box)
     if (loop->runner.is_there) /* which does so by itself */
         return 0;
     box->signals.may_pend |=
-        is_by_signal(box) && (until != HALO_FOREVER || box->machine.counts_cpu);
+        is_by_signal(box) && (until != HALO_FOREVER || box->machine.counts_cpu ||
+                              box->machine.sample_ns || box->machine.is_debugged);
     return box->machine.backend->enter(&box->machine, until);
 }
 
 void halo__run_leave(struct halo_sandbox *box, const struct halo_run *run)
 {
     const bool is_nested = --box->run_depth > 0;
+    const int64_t held = box->loop.held_ns - run->held;
+    const int64_t outer = run->outer > INT64_MAX - held ? INT64_MAX : run->outer + held;
 
     box->loop.quantum = run->quantum;
     box->loop.parks = run->parks;
-    if (is_nested && box->loop.deadline == run->outer)
+    if (is_nested && box->loop.deadline == outer)
         return;
     if (!box->loop.runner.is_there) /* which does so by itself */
         box->machine.backend->leave(&box->machine);
-    box->loop.deadline = run->outer;
+    box->loop.deadline = outer;
     if (is_nested) {
         (void)begin(box);
         return;
@@ -55,6 +58,7 @@ int halo__run_enter(struct halo_sandbox *box, struct halo_run *run, int64_t dead
     }
     run->start = __builtin_ia32_rdtsc();
     run->outer = box->loop.deadline;
+    run->held = box->loop.held_ns;
     run->quantum = box->loop.quantum;
     run->parks = box->loop.parks;
     if (box->run_depth > 0) {

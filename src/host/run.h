@@ -13,6 +13,7 @@
  */
 struct halo_run {
     int64_t outer;
+    int64_t held;    /* loop.held_ns, when it began */
     uint64_t start;  /* in ticks of the time stamp counter */
     int64_t quantum; /* and what was so of the loop's, */
     bool parks;      /* which is not while it is nested: the worker's stack is in use */

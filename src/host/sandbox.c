@@ -178,6 +178,7 @@ void halo_close(struct halo_sandbox *box)
         halo__runner_end(&box->loop.runner);
     else
         halo__kept_abandon(&box->calls);
+    halo__debug_free(box->loop.debug);
     if (box->loop.state != HALO_STATE_ENDED)
         (void)halo__fail(&box->words, HALO_ESTATE, "the sandbox was closed");
     halo__port_close(&box->port, HALO_ESTATE);

@@ -22,6 +22,8 @@ static const char usage[] =
     "  -e, --env NAME=VALUE of the environment of a Linux program; may stand several times\n"
     "      --inspect SOCKET answer who runs halo inspect SOCKET, while the guest runs or waits\n"
     "      --from FILE      go on from what halo snapshot has kept\n"
+    "      --gdb PORT       wait for gdb's 'target remote' at this port of 127.0.0.1, 0: at one\n"
+    "                       that is printed; no time limit runs while gdb holds the guest\n"
     "  -i, --input FILE     give the guest FILE as its standard input\n"
     "      --json           what has gone wrong is told in one line of JSON\n"
     "      --log LEVEL      of the guest's log show no more than error, warn (the default),\n"
@@ -37,7 +39,7 @@ struct run_options {
     struct tool_options common;
     const char *guest;
     const char *input, *from;
-    const char *core, *inspect;
+    const char *core, *inspect, *gdb;
     bool json;
     enum halo_log_level log; /* or 0: none of it */
     const char **env;        /* as many as there are arguments, at most */
@@ -50,6 +52,7 @@ struct run_options {
 #define JSON 514
 #define LOG 515
 #define INSPECT 516
+#define GDB 517
 
 /* GUEST and what belongs to it, which a snapshot has. */
 static int parse_guest(int count, char **words, struct run_options *options)
@@ -71,6 +74,23 @@ static int parse_guest(int count, char **words, struct run_options *options)
     return 0;
 }
 
+/* Where the value of an option goes that is a name or a number of its own. */
+static const char **place_of(struct run_options *options, int option)
+{
+    switch (option) {
+    case CORE:
+        return &options->core;
+    case GDB:
+        return &options->gdb;
+    case INSPECT:
+        return &options->inspect;
+    case TOOL_FROM:
+        return &options->from;
+    default:
+        return &options->input;
+    }
+}
+
 static int parse(int argc, char **argv, struct run_options *options)
 {
     static const struct option longs[] = {
@@ -79,6 +99,7 @@ static int parse(int argc, char **argv, struct run_options *options)
         {"env", required_argument, NULL, 'e'},
         {"json", no_argument, NULL, JSON},
         {"from", required_argument, NULL, TOOL_FROM},
+        {"gdb", required_argument, NULL, GDB},
         {"input", required_argument, NULL, 'i'},
         {"inspect", required_argument, NULL, INSPECT},
         {"log", required_argument, NULL, LOG},
@@ -107,10 +128,11 @@ static int parse(int argc, char **argv, struct run_options *options)
             options->env[options->common.sandbox.env_count++] = optarg;
             break;
         case 'i':
-            options->input = optarg;
-            break;
         case CORE:
-            options->core = optarg;
+        case GDB:
+        case INSPECT:
+        case TOOL_FROM:
+            *place_of(options, option) = optarg;
             break;
         case LOG:
             if (!tool_log_level(optarg, &options->log)) {
@@ -120,14 +142,8 @@ static int parse(int argc, char **argv, struct run_options *options)
                 return TOOL_EXIT_USAGE;
             }
             break;
-        case INSPECT:
-            options->inspect = optarg;
-            break;
         case JSON:
             options->json = true;
-            break;
-        case TOOL_FROM:
-            options->from = optarg;
             break;
         case NO_CONFINE:
             options->no_confine = true;
@@ -203,6 +219,8 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
     struct tool_progress progress;
     int error = tool_attach(box, input);
 
+    if (!error && tool_gdb_begin(run->gdb))
+        return TOOL_EXIT_USAGE;
     if (!error && run->log)
         error = halo_log(box, run->log, 0, tool_print_log, NULL);
     if (!error) {
@@ -210,6 +228,8 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
         if (tool_live_begin(box, run->inspect))
             return TOOL_EXIT_USAGE;
         if (!run->no_confine && !tool_confine(box, options->sandbox.strict))
+            return TOOL_EXIT_USAGE;
+        if (tool_gdb_await(box, options->timeout_ns))
             return TOOL_EXIT_USAGE;
         do
             error = halo_run(box, tool_time_left(), code);

@@ -265,6 +265,15 @@ int tool_live_begin(struct halo_sandbox *box, const char *path);
 bool tool_live_answer(int error);
 void tool_live_end(void);
 
+/*
+ * --gdb: listen at this port, and say so; without effect where it is NULL. And wait for gdb, and
+ * have it hold the guest: the time limit begins anew. Between the two the command confines itself,
+ * so that nothing takes long behind the second, for gdb is not patient. 0, or an exit code after a
+ * message.
+ */
+int tool_gdb_begin(const char *port);
+int tool_gdb_await(struct halo_sandbox *box, int64_t timeout_ns);
+
 /* Shows how far a transfer is, on a terminal, where that is in nobody's way. */
 struct tool_progress {
     uint64_t total; /* bytes of the input, or 0 where that is not known */

@@ -4,8 +4,8 @@
  * tells why it is built like this.
  */
 #define _GNU_SOURCE
+#include "kvm.h"
 #include "kvm_features.h"
-#include "kvm_tables.h"
 #include "../deadline.h"
 #include "../descriptor.h"
 #include <errno.h>
@@ -26,24 +26,6 @@
 /* What a restart sets with the next run; every KVM that has one of them has all. */
 #define SYNC_ALL (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
 #define REPEAT_NS 10000000 /* how often the deadline's signal is sent again */
-
-struct kvm_state {
-    int kvm, vm, vcpu;
-    struct kvm_run *run;
-    size_t run_len;
-    unsigned char *system;
-    uint64_t system_len;
-    timer_t timer; /* of the deadline, while inside halo_run */
-    bool has_timer;
-    bool has_mask;          /* the vCPU has a signal mask of its own, */
-    sigset_t mask;          /* which was made of this one */
-    bool is_lost;           /* an exit is not done with: what the vCPU would do next is not known */
-    bool has_run;           /* since it was begun, or brought back: its registers are its own */
-    struct kvm_sregs first; /* with which it begins */
-    uint64_t cr3;           /* KVM_PML4, or its twin */
-    unsigned char taken[KVM_PAGING_TABLES];
-    bool has_filled; /* pages of paging.c are there */
-};
 
 static int failed(struct halo_machine *machine, const char *what)
 {
@@ -277,7 +259,8 @@ static int kvm_enter(struct halo_machine *machine, int64_t deadline)
 {
     struct kvm_state *state = machine->state;
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
-    const bool repeats = machine->counts_cpu || machine->sample_ns; /* looked at in between */
+    /* looked at in between */
+    const bool repeats = machine->counts_cpu || machine->sample_ns || machine->is_debugged;
     const int64_t every =
         machine->sample_ns && machine->sample_ns < REPEAT_NS ? machine->sample_ns : REPEAT_NS;
     struct itimerspec when = {
@@ -436,6 +419,8 @@ static inline int run_vcpu(struct halo_machine *machine, int64_t deadline, struc
         /* A function of the host's may have blocked what is pending: it must not end every run. */
         if (set_mask(state) < 0)
             return failed(machine, "cannot set the signal mask of a vCPU");
+        if (halo__machine_is_called(machine))
+            break;
     }
     exit->kind = HALO_EXIT_TIMEOUT;
     return 0;
@@ -584,5 +569,8 @@ const struct halo_backend halo__kvm = {
     .protect = kvm_protect,
     .fill = kvm_fill,
     .restart = kvm_restart,
+    .pause = halo__kvm_pause,
+    .get = halo__kvm_get,
+    .set = halo__kvm_set,
     .destroy = kvm_destroy,
 };

@@ -25,9 +25,11 @@
 #include <halo/ring.h>
 #include "../error.h"
 #include "../interrupt.h"
+#include "context.h"
 #include "features.h"
 #include "ram.h"
 #include "stop.h"
+#include <poll.h>
 
 enum halo_prot {
     HALO_PROT_READ = 1,
@@ -159,6 +161,14 @@ struct halo_backend {
     int (*thread)(struct halo_machine *machine);
     /* Whether a guest that waits can go on; NULL: what happens elsewhere does not end it. */
     bool (*is_there)(struct halo_machine *machine);
+    /*
+     * For a debugger, of a guest that does not run. Bring it to where its registers can be read and
+     * written: false where that is not possible yet. Read them, as far as they are known; and have
+     * the guest go on with others: false where that cannot be had.
+     */
+    bool (*pause)(struct halo_machine *machine);
+    bool (*get)(struct halo_machine *machine, struct halo_context *context);
+    bool (*set)(struct halo_machine *machine, const struct halo_context *context);
     /* False where it cannot be told that its guest touches no memory any more. */
     bool (*destroy)(struct halo_machine *machine);
 };
@@ -179,7 +189,10 @@ struct halo_machine {
     bool has_patched;                /* something was, since `image` was the memory's */
     bool counts_cpu;                 /* what backend->cpu tells is asked for */
     int64_t sample_ns;               /* how often it is to be looked at while it runs, or 0 */
-    int64_t cpu_ns;                  /* of KVM: in all runs so far */
+    bool is_debugged;                /* it may listen, from the next entering on: */
+    bool listens;                    /* a run ends when this descriptor can be read, */
+    int debugger;
+    int64_t cpu_ns;            /* of KVM: in all runs so far */
     uint64_t counter_rate;     /* of the guest's time stamp counter; 0: the backend has no word */
     uint64_t image;            /* serial of what the memory was last, struct halo_image, or 0 */
     uint64_t epoch;            /* of the boot page */
@@ -260,6 +273,14 @@ const struct halo_features *halo__machine_told(struct halo_machine *machine);
  * replaced, it is made anew. 0, or an error, with words: then it cannot be used any more.
  */
 int halo__machine_restart(struct halo_machine *machine, const unsigned char *prots, bool replace);
+
+/* A debugger has something to say: a run ends, where the machine has one. */
+static inline bool halo__machine_is_called(const struct halo_machine *machine)
+{
+    struct pollfd pollfd = {.fd = machine->debugger, .events = POLLIN};
+
+    return machine->listens && poll(&pollfd, 1, 0) != 0;
+}
 
 /* False where a guest that waits was ended meanwhile, by whom it may be. */
 bool halo__machine_is_there(struct halo_machine *machine);

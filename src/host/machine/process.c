@@ -51,11 +51,6 @@ static bool process_destroy(struct halo_machine *machine)
     return is_gone;
 }
 
-static long signal_child(const struct process_state *state, int signal)
-{
-    return syscall(SYS_pidfd_send_signal, state->pidfd, signal, NULL, 0);
-}
-
 static void answer(struct process_state *state)
 {
     struct seccomp_notif_resp response = {
@@ -91,7 +86,7 @@ static int process_protect(struct halo_machine *machine, const struct halo_exit 
 /* Whether a signal was sent, or is not needed any more. */
 static bool has_signalled(const struct process_state *state, int signal)
 {
-    return signal_child(state, signal) == 0 || errno == ESRCH;
+    return halo__process_signal(state, signal) == 0 || errno == ESRCH;
 }
 
 /*
@@ -124,44 +119,6 @@ static void read_death(struct process_state *state, struct halo_exit *exit)
                        end.how == PROCESS_EXITED ? "exit code" : "signal", end.number);
 }
 
-#define WHERE_NS 100000000 /* for a guest to say where it is */
-
-/* The child says where its guest is, and stands in that doorbell: perhaps later than it was asked.
- */
-static bool says_where(const struct halo_machine *machine)
-{
-    struct process_state *state = machine->state;
-    const struct seccomp_data *call = &state->notified.data;
-
-    if (call->nr != CHILD_DOORBELL_SYSCALL || call->args[0] != CHILD_DOORBELL_WHERE ||
-        call->instruction_pointer == machine->layout.doorbell + CHILD_DOORBELL_END)
-        return false;
-    state->where = call->args[1];
-    state->asked = false;
-    return true;
-}
-
-/* Until it says so. What it rang before was interrupted by the signal, and rings again later. */
-static bool await_where(const struct halo_machine *machine)
-{
-    struct process_state *state = machine->state;
-    const int64_t deadline = halo__now() + WHERE_NS;
-    struct pollfd pollfd = {.fd = state->listener, .events = POLLIN};
-    int heard;
-
-    while (halo__now() < deadline) {
-        if (poll(&pollfd, 1, halo__poll_timeout(deadline)) <= 0)
-            continue;
-        heard = halo__process_hear(state);
-        if (heard < 0 || pollfd.revents & POLLHUP)
-            return false;
-        if (heard && says_where(machine))
-            return true;
-        state->owes_answer = false;
-    }
-    return false;
-}
-
 /* At its time limit the guest stands still, or, where it cannot be made to, ends. */
 static void stop(const struct halo_machine *machine, struct halo_exit *exit)
 {
@@ -169,8 +126,7 @@ static void stop(const struct halo_machine *machine, struct halo_exit *exit)
 
     exit->kind = HALO_EXIT_TIMEOUT;
     state->where = 0;
-    state->asked = state->asked || signal_child(state, CHILD_STOP) == 0;
-    if (state->asked && await_where(machine))
+    if (halo__process_ask(machine))
         return;
     state->stopped = true;
     if (has_signalled(state, SIGSTOP))
@@ -181,13 +137,16 @@ static void stop(const struct halo_machine *machine, struct halo_exit *exit)
                    "at its time limit it had to be killed: this process may no longer signal it");
 }
 
-/* Its child asks for memory, and the guest's doorbell does not. */
-static bool is_page_fault(const struct halo_machine *machine)
+/*
+ * Its child asks for memory, or tells of a trap, and the guest's doorbell does not. Without a word,
+ * for the guest may go on from there: it could do the same by itself.
+ */
+static bool is_by_child(const struct halo_machine *machine, uint64_t op)
 {
     const struct process_state *state = machine->state;
     const struct seccomp_data *call = &state->notified.data;
 
-    return call->nr == CHILD_DOORBELL_SYSCALL && call->args[0] == CHILD_DOORBELL_FILL &&
+    return call->nr == CHILD_DOORBELL_SYSCALL && call->args[0] == op &&
            call->instruction_pointer != machine->layout.doorbell + CHILD_DOORBELL_END;
 }
 
@@ -202,6 +161,13 @@ static void read_doorbell(const struct halo_machine *machine, struct halo_exit *
         exit->base = args[0];
         exit->len = args[1];
         exit->prot = args[2];
+        return;
+    }
+    if (is_by_child(machine, CHILD_DOORBELL_TRAP)) {
+        *exit = (struct halo_exit){
+            .kind = HALO_EXIT_FAULT,
+            .fault = {.vector = (uint32_t)args[3], .rip = args[1], .rsp = args[4]},
+        };
         return;
     }
     if (halo__process_is_own(state, CHILD_DOORBELL_FAULT)) {
@@ -227,7 +193,7 @@ static void read_doorbell(const struct halo_machine *machine, struct halo_exit *
         };
         return;
     }
-    if (is_page_fault(machine)) {
+    if (is_by_child(machine, CHILD_DOORBELL_FILL)) {
         exit->kind = HALO_EXIT_FAULT;
         exit->fills = exit->is_claimed = true;
         exit->is_system_call = false;
@@ -293,12 +259,13 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
 
     resume(state);
     for (;;) {
-        struct pollfd pollfds[3] = {
+        struct pollfd pollfds[4] = {
             {.fd = state->listener, .events = POLLIN},
             {.fd = state->keeper_pidfd, .events = POLLIN},
             /* whose thread is its caller's, or else its host's to wake */
             {.fd = machine->stop.thread ? machine->stop.fd : machine->interrupt.fd,
-             .events = POLLIN}};
+             .events = POLLIN},
+            {.fd = machine->listens ? machine->debugger : -1, .events = POLLIN}};
         int heard = 0;
 
         if (halo__interrupt_is_wanted(&machine->interrupt) ||
@@ -306,7 +273,7 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
             stop(machine, exit);
             return 0;
         }
-        if (poll(pollfds, 3, halo__poll_timeout(deadline)) < 0 && errno != EINTR)
+        if (poll(pollfds, 4, halo__poll_timeout(deadline)) < 0 && errno != EINTR)
             return failed(machine, "cannot wait for the guest");
         if (pollfds[0].revents & POLLIN) {
             heard = halo__process_hear(state);
@@ -320,7 +287,8 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
             continue;
         }
         /* Again, for somebody stopped and continued it meanwhile; or too late. */
-        if (heard && (halo__process_is_own(state, CHILD_DOORBELL_READY) || says_where(machine))) {
+        if (heard && (halo__process_is_own(state, CHILD_DOORBELL_READY) ||
+                      halo__process_says_where(machine))) {
             answer(state);
             continue;
         }
@@ -336,6 +304,10 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
         }
         if (pollfds[1].revents & POLLIN) {
             read_death(state, exit);
+            return 0;
+        }
+        if (pollfds[3].revents) {
+            stop(machine, exit);
             return 0;
         }
     }
@@ -423,6 +395,9 @@ const struct halo_backend halo__process = {
     .fill = halo__process_fill,
     .has_paging = halo__process_goes_on,
     .restart = process_restart,
+    .pause = halo__process_pause,
+    .get = halo__process_get,
+    .set = halo__process_set,
     .is_there = process_is_there,
     .destroy = process_destroy,
 };

@@ -66,6 +66,21 @@ bool halo__process_fill(struct halo_machine *machine, const struct halo_fill *fi
 bool halo__process_is_told(const struct process_state *state);
 void halo__process_release(struct process_state *state, uint64_t base, uint64_t len);
 
+long halo__process_signal(const struct process_state *state, int signal);
+
+/* The child says where its guest is, and stands in that doorbell: perhaps later than it was asked.
+ */
+bool halo__process_says_where(const struct halo_machine *machine);
+
+/* Ask a guest that stands in its doorbell where it is: it stands there once it has said so, and its
+ * doorbell rings again afterwards. False where it does not say so in time. */
+bool halo__process_ask(const struct halo_machine *machine);
+
+/* For a debugger (process_context.c): see struct halo_backend. */
+bool halo__process_pause(struct halo_machine *machine);
+bool halo__process_get(struct halo_machine *machine, struct halo_context *context);
+bool halo__process_set(struct halo_machine *machine, const struct halo_context *context);
+
 /* The doorbell in `notified` is the child's own, with this op. */
 bool halo__process_is_own(const struct process_state *state, uint64_t op);
 

@@ -39,14 +39,17 @@ enum child_files {
  *     READY  word: everything is given up; the answer lets the guest begin
  *     FAULT  vector and error << 32, address, rip, rsp, word; of a system call that the guest made
  *            without being able to answer it CHILD_SYSTEM_CALL, and its number for an address; of a
- * signal that is no fault CHILD_SIGNAL, and its number WHERE  rip: the host has sent CHILD_STOP,
- * and the guest stands until this is answered; without a word, for the guest goes on afterwards,
- * and could find it
+ * signal that is no fault CHILD_SIGNAL, and its number
+ *     WHERE  rip: the host has sent CHILD_STOP, and the guest stands until this is answered;
+ * without a word, for the guest goes on afterwards, and could find it TRAP   rip, -, vector, rsp: a
+ * breakpoint or a single step, in the same way; where no debugger has asked for it, it is never
+ * answered
  */
 #define CHILD_DOORBELL_READY 0x100
 #define CHILD_DOORBELL_FAULT 0x101
 #define CHILD_DOORBELL_WHERE 0x102
 #define CHILD_DOORBELL_FILL 0x103
+#define CHILD_DOORBELL_TRAP 0x104
 #define CHILD_STOP SIGURG        /* which does nothing before it has a handler */
 #define CHILD_SYSTEM_CALL 0x100u /* no processor has such a vector */
 #define CHILD_SIGNAL 0x101u      /* somebody has sent it */

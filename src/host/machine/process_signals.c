@@ -100,14 +100,16 @@ void on_page(int signal, siginfo_t *info, struct ucontext *context)
 }
 
 /*
- * Two signals after which the guest goes on, with all registers as the frame on the alternate stack
+ * Signals after which the guest goes on, with all registers as the frame on the alternate stack
  * has them. They never return to the kernel: sigreturn stays forbidden. Where they lead is in
  * memory that the guest can write, and could be any place at which the guest can arrive by itself.
  *
- * A system call, which the filter has made a signal: on to the guest's own code for it, with rcx
- * the address behind the instruction. And CHILD_STOP: tell the host where the guest is, and stand
- * there until it answers. That one may come again while one of the two goes back; then it stands
- * once more for the frame which that was at, since stacks of frames would have no end.
+ * A trap, by a breakpoint or a single step: tell the host, who may have a debugger, and stand
+ * there, when the word is gone from the stack. A system call, which the filter has made a signal:
+ * on to the guest's own code for it, with rcx the address behind the instruction. And CHILD_STOP:
+ * tell the host where the guest is, and stand there until it answers. That one may come again while
+ * one of the two goes back; then it stands once more for the frame which that was at, since stacks
+ * of frames would have no end.
  *
  * One call passes every filter: for it the kernel raises SIGILL, as no illegal instruction does,
  * and has taken its number away. It is led on like all others, when the word is gone from the
@@ -119,13 +121,15 @@ void on_page(int signal, siginfo_t *info, struct ucontext *context)
 HIDDEN void on_syscall(int signal, siginfo_t *info, struct ucontext *context);
 HIDDEN void on_illegal(int signal, siginfo_t *info, struct ucontext *context);
 HIDDEN void on_stop(int signal, siginfo_t *info, struct ucontext *context);
+HIDDEN void on_trap(int signal, siginfo_t *info, struct ucontext *context);
 
 __asm__(".equ where, " TEXT(CHILD_DOORBELL_WHERE));
+__asm__(".equ trap, " TEXT(CHILD_DOORBELL_TRAP));
 __asm__(".equ doorbell, " TEXT(CHILD_DOORBELL_SYSCALL));
 __asm__(".equ unfiltered, " TEXT(CHILD_UNFILTERED_CALL));
 
-__asm__(".globl on_syscall, on_illegal, on_stop\n"
-        ".hidden on_syscall, on_illegal, on_stop\n"
+__asm__(".globl on_syscall, on_illegal, on_stop, on_trap\n"
+        ".hidden on_syscall, on_illegal, on_stop, on_trap\n"
         "on_illegal:\n"
         "    cmpl $0x80, 8(%rsi)\n" /* SI_KERNEL */
         "    jne on_fault\n"
@@ -140,6 +144,18 @@ __asm__(".globl on_syscall, on_illegal, on_stop\n"
         "    mov alternate(%rip), %rax\n"
         "    mov %rdx, (%rax)\n"
         "    jmp go_back\n"
+        "on_trap:\n"
+        "    cmpl $0, 8(%rsi)\n" /* one that somebody has sent */
+        "    jle on_fault\n"
+        "    movq $0, (%rsp)\n"
+        "    mov alternate(%rip), %rax\n"
+        "    mov %rdx, (%rax)\n"
+        "    mov 168(%rdx), %rsi\n"
+        "    mov 200(%rdx), %r10\n"
+        "    mov 160(%rdx), %r8\n"
+        "    mov $trap, %edi\n"
+        "    mov $doorbell, %eax\n"
+        "    jmp ring\n"
         "on_stop:\n"
         "    mov 168(%rdx), %rsi\n"
         "    lea ring(%rip), %rax\n"
@@ -197,12 +213,14 @@ _Static_assert(offsetof(struct ucontext, uc_mcontext) == 40, "of on_syscall");
 _Static_assert(offsetof(struct sigcontext, fpstate) == 184, "of on_syscall");
 _Static_assert(offsetof(struct sigcontext, rax) == 104, "of on_illegal");
 _Static_assert(offsetof(struct sigcontext, rip) == 128, "of on_syscall");
+_Static_assert(offsetof(struct sigcontext, trapno) == 160, "of on_trap");
+_Static_assert(offsetof(struct sigcontext, rsp) == 120, "of on_trap");
 _Static_assert(offsetof(struct sigcontext, ss) == 150, "of on_syscall");
 _Static_assert(offsetof(siginfo_t, si_code) == 8 && SI_KERNEL == 0x80, "of on_illegal");
 
 void catch_signals(const struct child_setup *setup)
 {
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
     const stack_t stack = {.ss_sp = (void *)alternate, .ss_size = HALO_ALTERNATE_LEN};
     const unsigned long none = 0;
     struct sigaction action = {0};
@@ -220,6 +238,9 @@ void catch_signals(const struct child_setup *setup)
         require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGSEGV, (long)&action, 0, 8, 0, 0));
         action.sa_handler = (__sighandler_t)(void (*)(void))on_fault;
     }
+    action.sa_handler = (__sighandler_t)(void (*)(void))on_trap;
+    require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGTRAP, (long)&action, 0, 8, 0, 0));
+    action.sa_handler = (__sighandler_t)(void (*)(void))on_fault;
     /* One inside of its own handler, as where the doorbell does not ring, is the end. */
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER;
     require(CHILD_FAULTS, call6(__NR_rt_sigaction, SIGSYS, (long)&action, 0, 8, 0, 0));

@@ -1,0 +1,589 @@
+/* A debugger at a guest: see debug.h. */
+#define _GNU_SOURCE
+#include "debug.h"
+#include "descriptor.h"
+#include <elf.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TRAP 0xcc /* int3 */
+#define TRAP_GATE                                                                              \
+    0x1au            /* error code of #GP, where a gate is not the guest's to use: of vector 3 \
+                      */
+#define SEND_MS 5000 /* for a gdb that does not take what it is sent */
+#define SYSCALL_LEN 2
+
+/* --- Guest memory ----------------------------------------------------------------------------- */
+
+static HALO_SHARED unsigned char *at(const struct halo_debug *debug, uint64_t address)
+{
+    return debug->machine->ram.host + (address - HALO_RAM_BASE);
+}
+
+/* How many bytes of so many the guest has there. */
+static size_t there(struct halo_debug *debug, uint64_t address, size_t len)
+{
+    struct halo_machine *machine = debug->machine;
+    size_t found = 0;
+
+    while (found < len && halo__layout_prot(machine, address + found)) {
+        const size_t rest = HALO_PAGE - (size_t)((address + found) % HALO_PAGE);
+        const size_t part = rest < len - found ? rest : len - found;
+
+        if (halo__ram_touch(&machine->ram, at(debug, address + found), part))
+            break;
+        found += part;
+    }
+    return found;
+}
+
+static size_t read_memory(void *of, uint64_t address, void *to, size_t len)
+{
+    struct halo_debug *debug = of;
+    const size_t found = there(debug, address, len);
+    unsigned char *bytes = to;
+
+    if (found > 0)
+        halo_shm_copy_in(bytes, at(debug, address), found);
+    for (uint32_t i = 0; i < debug->point_count; i++) {
+        const struct halo_debug_point *point = &debug->points[i];
+
+        if (point->address - address < found)
+            bytes[point->address - address] = point->byte;
+    }
+    return found;
+}
+
+/* The host's mapping is writable: the guest's pages stay what they are. */
+static bool write_memory(void *of, uint64_t address, const void *from, size_t len)
+{
+    struct halo_debug *debug = of;
+    const unsigned char *bytes = from;
+
+    if (there(debug, address, len) < len)
+        return false;
+    halo_shm_copy_out(at(debug, address), bytes, len);
+    debug->machine->has_patched = true;
+    for (uint32_t i = 0; i < debug->point_count; i++) {
+        struct halo_debug_point *point = &debug->points[i];
+
+        if (point->address - address < len) {
+            point->byte = bytes[point->address - address];
+            halo_shm_copy_out(at(debug, point->address), &(unsigned char){TRAP}, 1);
+        }
+    }
+    return true;
+}
+
+/* --- Breakpoints ------------------------------------------------------------------------------ */
+
+static bool plant(struct halo_debug *debug, struct halo_debug_point *point, uint64_t address)
+{
+    const unsigned char trap = TRAP;
+
+    *point = (struct halo_debug_point){.address = address};
+    if (there(debug, address, 1) < 1)
+        return false;
+    halo_shm_copy_in(&point->byte, at(debug, address), 1);
+    halo_shm_copy_out(at(debug, address), &trap, 1);
+    debug->machine->has_patched = true;
+    return true;
+}
+
+/* Where memory is another one meanwhile, it stays. */
+static void pull_out(struct halo_debug *debug, const struct halo_debug_point *point)
+{
+    unsigned char byte;
+
+    if (there(debug, point->address, 1) < 1)
+        return;
+    halo_shm_copy_in(&byte, at(debug, point->address), 1);
+    if (byte == TRAP)
+        halo_shm_copy_out(at(debug, point->address), &point->byte, 1);
+}
+
+static struct halo_debug_point *find_point(struct halo_debug *debug, uint64_t address)
+{
+    for (uint32_t i = 0; i < debug->point_count; i++) {
+        if (debug->points[i].address == address)
+            return &debug->points[i];
+    }
+    return NULL;
+}
+
+static int set_break(struct halo_debug *debug, uint32_t kind, uint64_t address, bool insert)
+{
+    struct halo_debug_point *point = find_point(debug, address);
+
+    if (!insert && point) {
+        pull_out(debug, point);
+        *point = debug->points[--debug->point_count];
+    }
+    if (!insert || point)
+        return 0;
+    if (debug->point_count == HALO_DEBUG_POINTS ||
+        !plant(debug, &debug->points[debug->point_count], address))
+        return -1;
+    debug->points[debug->point_count++].kind = kind;
+    return 0;
+}
+
+static int set_watch(struct halo_debug *debug, uint64_t address, uint64_t len, bool insert)
+{
+    struct halo_debug_watch *watch;
+
+    for (uint32_t i = 0; i < debug->watch_count && !insert; i++) {
+        watch = &debug->watches[i];
+        if (watch->address == address && watch->len == len) {
+            *watch = debug->watches[--debug->watch_count];
+            return 0;
+        }
+    }
+    if (!insert)
+        return 0;
+    if (debug->watch_count == HALO_DEBUG_WATCHES || len == 0 || len > HALO_DEBUG_WATCH_LEN)
+        return -1;
+    watch = &debug->watches[debug->watch_count];
+    *watch = (struct halo_debug_watch){.address = address, .len = len};
+    if (read_memory(debug, address, watch->bytes, (size_t)len) < len)
+        return -1;
+    debug->watch_count++;
+    return 0;
+}
+
+/* Reads are not seen by looking at memory. */
+static int set_point(void *of, uint32_t kind, uint64_t address, uint64_t len, bool insert)
+{
+    if (kind <= HALO_GDB_BREAK_HARD)
+        return set_break(of, kind, address, insert);
+    return kind == HALO_GDB_WATCH_WRITE ? set_watch(of, address, len, insert) : 1;
+}
+
+/* What has changed of what is watched, or NULL. */
+static const struct halo_debug_watch *look_at_watches(struct halo_debug *debug)
+{
+    const struct halo_debug_watch *changed = NULL;
+
+    for (uint32_t i = 0; i < debug->watch_count; i++) {
+        struct halo_debug_watch *watch = &debug->watches[i];
+        unsigned char now[HALO_DEBUG_WATCH_LEN];
+
+        if (read_memory(debug, watch->address, now, (size_t)watch->len) < watch->len ||
+            memcmp(now, watch->bytes, (size_t)watch->len) == 0)
+            continue;
+        memcpy(watch->bytes, now, (size_t)watch->len);
+        changed = watch;
+    }
+    return changed;
+}
+
+static void pull_own(struct halo_debug *debug)
+{
+    if (debug->has_own)
+        pull_out(debug, &debug->own);
+    debug->has_own = false;
+}
+
+static void pull_all(struct halo_debug *debug)
+{
+    pull_own(debug);
+    while (debug->point_count > 0)
+        pull_out(debug, &debug->points[--debug->point_count]);
+    debug->watch_count = 0;
+}
+
+/* --- Its socket ------------------------------------------------------------------------------- */
+
+/* gdb has gone, or is not wanted any more: the guest goes on as if there had been none. */
+static void leave(struct halo_debug *debug)
+{
+    pull_all(debug);
+    debug->machine->listens = debug->machine->is_debugged = false;
+    debug->state = HALO_DEBUG_OVER;
+    (void)close(debug->fd);
+    debug->fd = -1;
+}
+
+static bool send_out(struct halo_debug *debug)
+{
+    struct iovec iov = {debug->gdb.out, debug->gdb.out_len};
+    const struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    while (iov.iov_len > 0) {
+        const ssize_t n = sendmsg(debug->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n > 0) {
+            iov.iov_base = (char *)iov.iov_base + n;
+            iov.iov_len -= (size_t)n;
+        } else if (errno != EINTR &&
+                   (errno != EAGAIN ||
+                    poll(&(struct pollfd){.fd = debug->fd, .events = POLLOUT}, 1, SEND_MS) <= 0)) {
+            return false;
+        }
+    }
+    debug->gdb.out_len = 0;
+    return true;
+}
+
+/* What there is to read, where nothing is left: false where gdb has gone. */
+static bool receive(struct halo_debug *debug)
+{
+    ssize_t n;
+
+    if (debug->rest_at < debug->rest_len)
+        return true;
+    do
+        n = read(debug->fd, debug->rest, sizeof(debug->rest));
+    while (n < 0 && errno == EINTR);
+    debug->rest_at = 0;
+    debug->rest_len = n > 0 ? (size_t)n : 0;
+    return n > 0;
+}
+
+bool halo__debug_is_wanted(const struct halo_debug *debug)
+{
+    return debug->state == HALO_DEBUG_HELD ||
+           (debug->state == HALO_DEBUG_RUNNING &&
+            (debug->rest_at < debug->rest_len || halo__machine_is_called(debug->machine)));
+}
+
+/* --- Holding, and letting go ------------------------------------------------------------------ */
+
+/* The guest stands where its registers are known, from now on. False: not yet. */
+static bool hold(struct halo_debug *debug)
+{
+    struct halo_machine *machine = debug->machine;
+    struct halo_context *context = &debug->gdb.context;
+
+    if (!machine->backend->pause(machine))
+        return false;
+    pull_own(debug);
+    (void)machine->backend->get(machine, context);
+    context->flags &= ~HALO_FLAG_TRAP;
+    debug->gdb.has_changed = true; /* it goes on without that flag */
+    debug->gdb.wish = HALO_GDB_STAY;
+    debug->gdb.is_called = false;
+    debug->state = HALO_DEBUG_HELD;
+    return true;
+}
+
+/* A `syscall`, which is no single step: where it leads, the flag is gone. */
+static bool is_system_call(struct halo_debug *debug, uint64_t rip)
+{
+    const struct halo_layout *layout = &debug->machine->layout;
+    unsigned char bytes[SYSCALL_LEN];
+
+    return layout->syscall_entry && rip - layout->doorbell >= HALO_PAGE &&
+           read_memory(debug, rip, bytes, sizeof(bytes)) == sizeof(bytes) && bytes[0] == 0x0f &&
+           bytes[1] == 0x05;
+}
+
+/* With these registers, and for one step where it is to make one. */
+static void go_on(struct halo_debug *debug, struct halo_context *context, bool must_set)
+{
+    struct halo_machine *machine = debug->machine;
+    const bool steps = debug->doing != HALO_GDB_GO || debug->watch_count > 0;
+
+    debug->state = HALO_DEBUG_RUNNING;
+    if (context->is_final || !context->is_known || !(steps || must_set))
+        return;
+    context->flags &= ~HALO_FLAG_TRAP;
+    if (steps && is_system_call(debug, context->rip) &&
+        !find_point(debug, context->rip + SYSCALL_LEN))
+        debug->has_own = plant(debug, &debug->own, context->rip + SYSCALL_LEN);
+    else if (steps)
+        context->flags |= HALO_FLAG_TRAP;
+    (void)machine->backend->set(machine, context);
+}
+
+/* Let it do what gdb wishes: 0, or HALO_DEBUG_KILL. */
+static int obey(struct halo_debug *debug)
+{
+    const enum halo_gdb_wish wish = debug->gdb.wish;
+
+    debug->gdb.wish = HALO_GDB_STAY;
+    (void)look_at_watches(debug); /* what gdb has changed itself does not count */
+    if (wish == HALO_GDB_KILL) {
+        leave(debug);
+        return HALO_DEBUG_KILL;
+    }
+    debug->doing = wish == HALO_GDB_DETACH ? HALO_GDB_GO : wish;
+    if (wish == HALO_GDB_DETACH)
+        leave(debug);
+    go_on(debug, &debug->gdb.context, debug->gdb.has_changed);
+    if (wish == HALO_GDB_DETACH)
+        debug->state = HALO_DEBUG_OVER;
+    return 0;
+}
+
+/* gdb was lost: as if it had detached. */
+static int lose(struct halo_debug *debug)
+{
+    debug->gdb.wish = HALO_GDB_DETACH;
+    return obey(debug);
+}
+
+/* What has come is done, and answered, until gdb wishes that the guest goes on: false where gdb has
+ * gone. */
+static bool take_rest(struct halo_debug *debug)
+{
+    struct halo_gdb *gdb = &debug->gdb;
+    bool is_there = true;
+
+    while (is_there && debug->rest_at < debug->rest_len && gdb->wish == HALO_GDB_STAY) {
+        debug->rest_at +=
+            halo__gdb_take(gdb, debug->rest + debug->rest_at, debug->rest_len - debug->rest_at);
+        is_there = send_out(debug);
+    }
+    return is_there;
+}
+
+/* It is held until gdb lets it go on. */
+static int serve_held(struct halo_debug *debug)
+{
+    const struct halo_interrupt *interrupt = &debug->machine->interrupt;
+
+    while (debug->gdb.wish == HALO_GDB_STAY) {
+        struct pollfd pollfds[2] = {{.fd = debug->fd, .events = POLLIN},
+                                    {.fd = interrupt->fd, .events = POLLIN}};
+
+        if (!send_out(debug))
+            return lose(debug);
+        if (halo__interrupt_is_wanted(interrupt))
+            return HALO_EINTERRUPTED;
+        if (debug->rest_at == debug->rest_len && poll(pollfds, 2, -1) <= 0)
+            continue;
+        if (debug->rest_at == debug->rest_len && !pollfds[0].revents)
+            continue;
+        if (!receive(debug) || !take_rest(debug))
+            return lose(debug);
+    }
+    return obey(debug);
+}
+
+/* Something has come while it ran: an interrupt, most of all. What acknowledges a packet is none.
+ */
+static int serve_called(struct halo_debug *debug)
+{
+    const uint32_t answered = debug->gdb.answered;
+
+    if (!hold(debug)) {
+        debug->rest_at = debug->rest_len;
+        return 0;
+    }
+    if (!receive(debug) || !take_rest(debug))
+        return lose(debug);
+    if (debug->gdb.is_called)
+        halo__gdb_say_stop(&debug->gdb, SIGINT, "");
+    else if (debug->gdb.state == HALO_GDB_BETWEEN && debug->gdb.answered == answered)
+        debug->gdb.wish = debug->doing;
+    return serve_held(debug);
+}
+
+int halo__debug_serve(struct halo_debug *debug)
+{
+    int error = 0;
+
+    if (!halo__debug_is_wanted(debug))
+        return 0;
+    error = debug->state == HALO_DEBUG_HELD ? serve_held(debug) : serve_called(debug);
+    /* An interrupt may stand right behind what has let it go on. */
+    while (!error && debug->state == HALO_DEBUG_RUNNING && debug->rest_at < debug->rest_len)
+        error = serve_called(debug);
+    return error;
+}
+
+/* --- Traps ------------------------------------------------------------------------------------ */
+
+/* It stops here. */
+static void stop(struct halo_debug *debug, uint64_t rip, const char *why)
+{
+    if (!hold(debug))
+        return;
+    debug->gdb.context.rip = rip;
+    halo__gdb_say_stop(&debug->gdb, SIGTRAP, why);
+}
+
+/* The first instruction of a guest that was to be held there: nobody has asked for a stop. */
+static bool take_start(struct halo_debug *debug, uint64_t address)
+{
+    if (!debug->has_own || debug->own.address != address || !hold(debug))
+        return false;
+    debug->gdb.context.rip = address;
+    debug->machine->listens = true;
+    return true;
+}
+
+/* One step was made: the next one, or a stop. */
+static void take_step(struct halo_debug *debug)
+{
+    struct halo_machine *machine = debug->machine;
+    const struct halo_debug_watch *changed = look_at_watches(debug);
+    struct halo_context context;
+    char why[40];
+
+    if (changed) {
+        (void)snprintf(why, sizeof(why), "watch:%llx;", (unsigned long long)changed->address);
+        if (hold(debug))
+            halo__gdb_say_stop(&debug->gdb, SIGTRAP, why);
+        return;
+    }
+    if (debug->doing == HALO_GDB_STEP || !machine->backend->pause(machine) ||
+        !machine->backend->get(machine, &context) ||
+        (debug->doing == HALO_GDB_RANGE &&
+         context.rip - debug->gdb.from >= debug->gdb.to - debug->gdb.from)) {
+        if (hold(debug))
+            halo__gdb_say_stop(&debug->gdb, SIGTRAP, "");
+        return;
+    }
+    context.has_vectors = false; /* they stay */
+    go_on(debug, &context, true);
+}
+
+/* Whether a fault is that of a trap's instruction, and where that is. */
+static bool is_trap(const struct halo_fault *fault, uint64_t *address)
+{
+    if (fault->vector == 13 && fault->error == TRAP_GATE) {
+        *address = fault->rip;
+        return true;
+    }
+    *address = fault->rip - 1;
+    return fault->vector == 3;
+}
+
+bool halo__debug_takes(struct halo_debug *debug, const struct halo_exit *exit)
+{
+    const struct halo_debug_point *point;
+    uint64_t address;
+
+    if (exit->kind != HALO_EXIT_FAULT || debug->state == HALO_DEBUG_OVER)
+        return false;
+    if (exit->fault.vector == 1 && debug->state == HALO_DEBUG_RUNNING) {
+        take_step(debug);
+        return true;
+    }
+    if (!is_trap(&exit->fault, &address))
+        return false;
+    if (debug->state == HALO_DEBUG_STARTING)
+        return take_start(debug, address);
+    point = find_point(debug, address);
+    if (!point && debug->has_own && debug->own.address == address) { /* a `syscall` was a step */
+        pull_own(debug);
+        if (hold(debug)) {
+            debug->gdb.context.rip = address;
+            debug->state = HALO_DEBUG_RUNNING;
+            if (debug->doing != HALO_GDB_STEP)
+                go_on(debug, &debug->gdb.context, true);
+            else
+                stop(debug, address, "");
+        }
+        return true;
+    }
+    if (point)
+        stop(debug, address, point->kind == HALO_GDB_BREAK ? "swbreak:;" : "hwbreak:;");
+    else
+        stop(debug, address + 1, ""); /* the guest's own, which it goes on behind */
+    return true;
+}
+
+/* --- The end ---------------------------------------------------------------------------------- */
+
+uint32_t halo__debug_signal(int error, uint32_t vector)
+{
+    switch (error) {
+    case HALO_EFAULT:
+        return vector == 0 || vector == 16 || vector == 19 ? SIGFPE
+               : vector == 6                               ? SIGILL
+               : vector == 1 || vector == 3                ? SIGTRAP
+                                                           : SIGSEGV;
+    case HALO_EPANIC:
+        return SIGABRT;
+    case HALO_EPOISONED:
+        return SIGSYS;
+    case HALO_ELIMIT:
+    case HALO_ETIMEDOUT:
+        return SIGXCPU;
+    default:
+        return 0;
+    }
+}
+
+void halo__debug_end(struct halo_debug *debug, uint32_t signal, int exit_code)
+{
+    if (debug->state == HALO_DEBUG_OVER)
+        return;
+    if (signal && debug->state != HALO_DEBUG_STARTING && hold(debug) &&
+        debug->gdb.context.is_known) {
+        debug->gdb.context.is_final = true;
+        halo__gdb_say_stop(&debug->gdb, signal, "");
+        if (serve_held(debug) == HALO_DEBUG_KILL || debug->state == HALO_DEBUG_OVER)
+            return;
+    }
+    halo__gdb_say_end(&debug->gdb, signal != 0, signal ? signal : (uint32_t)exit_code);
+    (void)send_out(debug);
+    leave(debug);
+}
+
+/* --- Its life --------------------------------------------------------------------------------- */
+
+void halo__debug_values(const struct halo_layout *layout, unsigned char *bytes)
+{
+    const bool is_linux = layout->is_linux;
+    const Elf64_auxv_t all[] = {
+        {AT_ENTRY, {is_linux ? layout->program.entry : layout->entry}},
+        {AT_PAGESZ, {HALO_PAGE}},
+        {AT_PHENT, {sizeof(Elf64_Phdr)}},
+        {AT_PHNUM, {is_linux ? layout->program.header_count : 0}},
+        {AT_PHDR, {is_linux ? layout->program.headers : 0}},
+        {AT_NULL, {0}},
+    };
+
+    _Static_assert(sizeof(all) == HALO_DEBUG_VALUES_LEN, "of all of them");
+    memcpy(bytes, all, sizeof(all));
+}
+
+static size_t values(void *of, unsigned char *to)
+{
+    const struct halo_debug *debug = of;
+
+    _Static_assert(HALO_DEBUG_VALUES_LEN <= HALO_GDB_VALUES_MAX, "there is room");
+    halo__debug_values(&debug->machine->layout, to);
+    return HALO_DEBUG_VALUES_LEN;
+}
+
+struct halo_debug *halo__debug_new(struct halo_machine *machine, int fd, uint64_t start)
+{
+    struct halo_debug *debug = calloc(1, sizeof(*debug));
+
+    if (!debug)
+        return NULL;
+    debug->machine = machine;
+    debug->fd = fd;
+    debug->doing = HALO_GDB_GO;
+    halo__gdb_init(&debug->gdb,
+                   &(struct halo_gdb_target){debug, read_memory, write_memory, set_point, values});
+    machine->debugger = fd;
+    machine->is_debugged = true;
+    if (start)
+        debug->has_own = plant(debug, &debug->own, start);
+    if (!debug->has_own) {
+        debug->state = HALO_DEBUG_HELD;
+        machine->listens = true;
+        if (!hold(debug))
+            debug->state = HALO_DEBUG_RUNNING;
+    }
+    return debug;
+}
+
+void halo__debug_free(struct halo_debug *debug)
+{
+    if (debug && debug->state != HALO_DEBUG_OVER)
+        leave(debug);
+    free(debug);
+}

@@ -1,0 +1,97 @@
+/*
+ * halo run --gdb PORT: gdb connects to a port of this machine's own, once, and the guest is its.
+ * Nobody else's machine can reach that; but every user of this one can.
+ */
+#define _GNU_SOURCE
+#include "tool.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static bool parse_port(const char *text, uint16_t *port)
+{
+    char *end;
+    unsigned long number;
+
+    errno = 0;
+    number = strtoul(text, &end, 10);
+    *port = (uint16_t)number;
+    return !errno && end != text && !*end && *text >= '0' && *text <= '9' && number <= UINT16_MAX;
+}
+
+/* A listening socket, and at which port it is; or -1 with errno. */
+static int listen_at(uint16_t *port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(address);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+    if (fd < 0)
+        return -1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
+        const int error = errno;
+
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static int listener = -1;
+
+int tool_gdb_begin(const char *text)
+{
+    uint16_t port;
+
+    if (!text)
+        return 0;
+    if (!parse_port(text, &port)) {
+        fprintf(tool_err, "halo run: --gdb takes a port, 0 to 65535, not '%s'\n", text);
+        return TOOL_EXIT_USAGE;
+    }
+    listener = listen_at(&port);
+    if (listener < 0) {
+        fprintf(tool_err, "halo run: port %s of 127.0.0.1: %s\n", text, strerror(errno));
+        return TOOL_EXIT_USAGE;
+    }
+    fprintf(tool_err, "halo run: waiting for gdb: target remote 127.0.0.1:%u\n", port);
+    fflush(tool_err);
+    return 0;
+}
+
+int tool_gdb_await(struct halo_sandbox *box, int64_t timeout_ns)
+{
+    const int one = 1;
+    int connection, error;
+
+    if (listener < 0)
+        return 0;
+    do
+        connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    while (connection < 0 && errno == EINTR);
+    error = errno;
+    close(listener);
+    listener = -1;
+    if (connection < 0) {
+        fprintf(tool_err, "halo run: gdb cannot connect: %s\n", strerror(error));
+        return TOOL_EXIT_USAGE;
+    }
+    (void)setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    error = halo_gdb(box, connection);
+    close(connection);
+    tool_limit(timeout_ns);
+    if (!error)
+        return 0;
+    fprintf(tool_err, "halo run: %s\n", halo_errmsg(box));
+    return TOOL_EXIT_USAGE;
+}
