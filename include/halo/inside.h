@@ -67,8 +67,9 @@ int halo_backtrace(struct halo_sandbox *box, struct halo_frame *frames, uint32_t
 /*
  * Write a core file of a guest that does not run, as gdb opens it with the guest's file: `gdb GUEST
  * CORE` shows calls and variables. It has the registers, as halo_processor tells them, and all
- * memory of the guest that there is, secrets and all; vector registers and those of the x87 are
- * shown as they begin, for they are not known. Its signal is as for a program of Linux's: SIGSEGV,
+ * memory of the guest that there is, secrets and all; vector registers and those of the x87 on KVM,
+ * and of a process where a fault or a time limit has stopped it: else they are shown as they begin,
+ * as at a call no function counts on them. Its signal is as for a program of Linux's: SIGSEGV,
  * SIGFPE, SIGILL or SIGTRAP after a fault, SIGABRT after a panic, SIGSYS where a rule was broken,
  * SIGXCPU at a limit of time, processor time or exits, and else 0.
  *

@@ -99,6 +99,10 @@ struct head {
     } vectors;
     struct {
         struct note note;
+        unsigned char state[HALO_XSAVE_LEN];
+    } all_vectors;
+    struct {
+        struct note note;
         unsigned char values[HALO_DEBUG_VALUES_LEN];
     } program;
     unsigned char unused[HALO_PAGE];
@@ -215,12 +219,22 @@ static void fill_status(struct halo_sandbox *box, const struct halo_processor *a
     memcpy(bytes, &status, sizeof(status));
 }
 
-/* Nobody knows what these were: as they begin. gdb takes a guest's own note for them else. */
-static void fill_vectors(unsigned char *bytes)
-{
-    const struct user_fpregs_struct all = {.cwd = 0x37f, .mxcsr = 0x1f80, .mxcr_mask = 0xffff};
+#define XSAVE_SOFTWARE 464u /* of FXSAVE's part: which parts there are, for gdb */
 
-    memcpy(bytes, &all, sizeof(all));
+/* Where nobody knows what these were, as they begin: gdb takes a guest's own note for them else. */
+static void fill_vectors(struct halo_machine *machine, struct head *head)
+{
+    const uint64_t parts = 7; /* x87, xmm, the upper halves of ymm */
+    struct halo_context context;
+
+    if (!machine->backend->get(machine, &context) || !context.has_vectors)
+        halo__context_no_vectors(&context);
+    _Static_assert(sizeof(head->vectors.state) == HALO_XSAVE_HEADER, "FXSAVE's part");
+    memcpy(head->vectors.state, context.xsave, HALO_XSAVE_HEADER);
+    memset(head->vectors.state + XSAVE_SOFTWARE, 0, HALO_XSAVE_HEADER - XSAVE_SOFTWARE);
+    memcpy(head->all_vectors.state, context.xsave, HALO_XSAVE_LEN);
+    memset(head->all_vectors.state + XSAVE_SOFTWARE, 0, HALO_XSAVE_HEADER - XSAVE_SOFTWARE);
+    memcpy(head->all_vectors.state + XSAVE_SOFTWARE, &parts, sizeof(parts));
 }
 
 static struct note make_note(uint32_t type, size_t len)
@@ -285,7 +299,9 @@ static uint64_t make_head(const struct core *core, struct head *head,
     head->processor.note = make_note(NT_PRSTATUS, sizeof(head->processor.status));
     fill_status(core->box, at, head->processor.status);
     head->vectors.note = make_note(NT_FPREGSET, sizeof(head->vectors.state));
-    fill_vectors(head->vectors.state);
+    head->all_vectors.note =
+        (struct note){{sizeof("LINUX"), sizeof(head->all_vectors.state), NT_X86_XSTATE}, "LINUX"};
+    fill_vectors(&core->box->machine, head);
     head->program.note = make_note(NT_AUXV, sizeof(head->program.values));
     /* Where a program lies that has no fixed place: gdb compares its entry with its file's. */
     halo__debug_values(&core->box->machine.layout, head->program.values);

@@ -102,7 +102,8 @@ static int parse(int argc, char **argv, struct inspect_options *options)
         }
     }
     if (optind + 1 != argc)
-        return wrong(optind == argc ? "which dump, snapshot or socket?" : "one file at a time");
+        return wrong(optind == argc ? "it takes a dump, a snapshot or a socket"
+                                    : "one file at a time");
     options->path = argv[optind];
     return 0;
 }

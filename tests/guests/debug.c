@@ -42,6 +42,15 @@ int main(int argc, char **argv)
         return spin();
     if (way == 'f')
         return store((int *)50, 42);
+    if (way == 'v') {
+        __asm__ volatile("movsd %[ratio], %%xmm7\n\t"
+                         "fldl %[ratio]\n\t"
+                         "movl $1, %%eax\n\t"
+                         "movl %%eax, 50"
+                         :
+                         : [ratio] "m"(ratio)
+                         : "eax", "xmm7", "memory");
+    }
     if (way == 'o') {
         __asm__ volatile("int3");
         return 5;
