@@ -132,7 +132,7 @@ static void dump_late(struct halo_call *call, const struct halo_value *args, voi
     (void)args;
     (void)context;
     (void)call;
-    usleep(400000);
+    usleep(250000);
     dump(0);
     (void)halo_core(box, null); /* beside a guest on a thread of its own it is HALO_ESTATE */
     close(null);
@@ -289,10 +289,11 @@ int main(void)
 {
     static const struct way_test tests[] = {
         RINGS(a_guest_that_waits_is_asked_meanwhile),
-        IN_TURNS(who_does_not_take_the_answer_holds_nobody_up),
+        WAY_TEST(who_does_not_take_the_answer_holds_nobody_up,
+                 WAY_PLAIN | WAY_STACKS | WAY_THREADED), /* for two seconds */
         WAY_TEST(a_host_that_takes_no_connection_is_not_waited_for_for_ever,
                  WAY_PLAIN | WAY_STACKS | WAY_THREADED | HALO_BACKEND_KVM),
-        TEST(a_dump_inside_of_a_call_takes_no_deadline_away),
+        WAY_TEST(a_dump_inside_of_a_call_takes_no_deadline_away, WAY_PLAIN),
         IN_TURNS(rings_calls_and_streams_are_shown),
         IN_TURNS(rings_are_drawn),
         IN_TURNS(memory_is_there_where_it_was_asked_for),

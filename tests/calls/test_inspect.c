@@ -187,7 +187,7 @@ static void a_guest_that_was_interrupted_often_computes(void **state)
     int code;
 
     open_guest(state, TROUBLE, "loop");
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 20; i++) {
         assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, NULL), 0);
         assert_int_equal(halo_run(box, 30 * SECONDS, &code), HALO_EINTERRUPTED);
         (void)pthread_join(thread, NULL);
@@ -245,7 +245,7 @@ static void a_guest_that_rings_without_end(void **state)
     int code;
 
     open_guest(state, TROUBLE, "kick-storm");
-    assert_int_equal(halo_run(box, SECONDS, &code), HALO_ETIMEDOUT);
+    assert_int_equal(halo_run(box, SECONDS / 4, &code), HALO_ETIMEDOUT);
     dump(0);
     expect_why("rings its host's doorbell again and again without asking for anything");
 }
@@ -371,7 +371,7 @@ static void a_loop_at_the_end_of_its_input(void **state)
 
     open_guest(state, TROUBLE, "read-at-end");
     assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_fd(none)), 0);
-    assert_int_equal(halo_run(box, SECONDS, &code), HALO_ETIMEDOUT);
+    assert_int_equal(halo_run(box, SECONDS / 4, &code), HALO_ETIMEDOUT);
     close(none);
     dump(0);
     expect_why("it asks its host again and again, ");
@@ -383,7 +383,7 @@ static void a_system_call_again_and_again(void **state)
     int code;
 
     open_guest(state, ODD_CALLS, "for-ever");
-    assert_int_equal(halo_run(box, 2 * SECONDS, &code), HALO_ETIMEDOUT);
+    assert_int_equal(halo_run(box, SECONDS / 2, &code), HALO_ETIMEDOUT);
     dump(0);
     expect_why("system calls, with which its host had nothing to do");
 }
