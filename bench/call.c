@@ -4,6 +4,7 @@
  */
 #include "bench.h"
 #include "machine.h"
+#include <halo/inside.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,6 +105,30 @@ static void run_in(const struct way *way, const char *mode, uint64_t total)
     halo_close(box);
 }
 
+static uint64_t lines;
+
+static void count_line(void *context, const struct halo_log_line *line)
+{
+    (void)context;
+    lines += 1 + line->dropped;
+}
+
+/* So many lines of the guest's log, which it formats, and the host takes. */
+static void run_log(bool is_process, uint64_t total)
+{
+    const struct way way = {.batch = 1, .is_process = is_process};
+    struct halo_sandbox *box = open_guest(&way, "log", total);
+    int code = 0;
+
+    lines = 0;
+    if (halo_log(box, HALO_LOG_DEBUG, UINT32_MAX, count_line, NULL) ||
+        halo_run(box, HALO_FOREVER, &code) || code != 0)
+        bench_fail(halo_errmsg(box));
+    bench_must(lines == total, "lines are missing");
+    remark_exits(after.exits - before.exits - 1, total);
+    halo_close(box);
+}
+
 /* So many calls of the guest's, in batches. */
 static void make_calls(const struct way *way, struct halo_sandbox *box, int function,
                        uint64_t total)
@@ -201,6 +226,26 @@ static double text8192(void)
     return bench_timed(text8192_work, 8192);
 }
 
+static void log_work(uint64_t n)
+{
+    run_log(false, n);
+}
+
+static void log_process_work(uint64_t n)
+{
+    run_log(true, n);
+}
+
+static double log_sample(void)
+{
+    return bench_timed(log_work, 3200);
+}
+
+static double log_process_sample(void)
+{
+    return bench_timed(log_process_work, 3200);
+}
+
 #define ROW(name_, what_, sample_, ...)                                                \
     {                                                                                  \
         .name = name_, .what = what_, .sample = sample_, .neighbours = { __VA_ARGS__ } \
@@ -243,5 +288,7 @@ const struct bench_row bench_call_rows[] = {
         {"stacks", out_stack, NULL}),
     COUNTED("call.text", "text of 1 to 8191 bytes, one an exit", text8192,
             {"a number", ring, NULL}),
+    ROW("call.log", "a line of a guest's log, 32 an exit", log_sample,
+        {"64 calls an exit", ring64, NULL}, {"in a process", log_process_sample, NULL}),
     {.name = NULL},
 };

@@ -3,6 +3,7 @@
  *
  *     calls BATCH TOTAL    makes so many calls, so many for each exit
  *     texts 1 TOTAL        asks for text of many lengths
+ *     log 1 TOTAL          logs so many lines
  *     serve                is called
  */
 #include <halo/guest.h>
@@ -80,6 +81,12 @@ static void ask_for_texts(uint64_t total)
     }
 }
 
+static void log_lines(uint64_t total)
+{
+    for (uint64_t i = 0; i < total; i++)
+        halo_log(HALO_LOG_INFO, "line %u of a plug-in's log: %s", (unsigned)i, "all is well");
+}
+
 int main(int argc, char **argv)
 {
     const uint64_t batch = argc > 1 ? number(argv[1]) : 1, total = argc > 2 ? number(argv[2]) : 1;
@@ -95,6 +102,8 @@ int main(int argc, char **argv)
         halo_panic("cannot begin");
     if (argv[0][0] == 't')
         ask_for_texts(total);
+    else if (argv[0][0] == 'l')
+        log_lines(total);
     else
         make_calls(batch, total);
     halo_call_stats(&stats);

@@ -1,8 +1,9 @@
 /*
- * An event of a trace, on either side: while it is off, and while it is on. What surrounds it in a
- * program is not in it, but for a loop.
+ * An event of a trace, on either side: while it is off, and while it is on; and a number that is
+ * counted. What surrounds it in a program is not in it, but for a loop.
  */
 #include "../src/guest/trace.h"
+#include "../src/host/counts.h"
 #include "../src/host/trace.h"
 #include "bench.h"
 
@@ -64,6 +65,23 @@ static void time_stamps(uint64_t operations)
     }
 }
 
+static uint64_t number;
+static struct halo_histogram histogram;
+
+static void count_numbers(uint64_t operations)
+{
+    for (uint64_t i = 0; i < operations; i++)
+        halo__count(&number, 1);
+}
+
+static void observe_numbers(uint64_t operations)
+{
+    for (uint64_t i = 0; i < operations; i++)
+        halo__observe(&histogram, i);
+}
+
+BENCH_SAMPLE(counter_sample, 200000, count_numbers(n))
+BENCH_SAMPLE(histogram_sample, 200000, observe_numbers(n))
 BENCH_SAMPLE(host_off_sample, 200000, host_events(n))
 BENCH_SAMPLE(host_on_sample, 20000, host_on(n))
 BENCH_SAMPLE(guest_off_sample, 200000, guest_events(n))
@@ -85,5 +103,9 @@ const struct bench_row bench_trace_rows[] = {
      .what = "an event of the guest's",
      .sample = guest_on_sample,
      .neighbours = {{"a time stamp", time_stamp_sample, NULL}}},
+    {.name = "trace.counter",
+     .what = "a number of the host's is counted",
+     .sample = counter_sample},
+    {.name = "trace.histogram", .what = "and into a histogram", .sample = histogram_sample},
     {.name = NULL},
 };

@@ -152,7 +152,7 @@ int halo_sample(struct halo_sandbox *box, int64_t interval_ns, halo_sampler *sam
  * breakpoints go, and the guest goes on; where it kills the guest, that has ended with HALO_EFAULT.
  *
  * A breakpoint is a byte of the guest's memory, which snapshots and dumps have meanwhile, too.
- * While places are watched the guest is run step by step, about a hundred times as slow or worse.
+ * While places are watched the guest is run step by step, some ten thousand of them in a second.
  * What a process has in segments and their bases cannot be changed. After halo_confine the host
  * needs HALO_CONFINE_STREAMS for it.
  *
