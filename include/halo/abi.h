@@ -292,7 +292,8 @@ struct halo_save {
     uint64_t rcx;     /* of the system call that is being made */
     uint64_t calls;   /* system calls so far */
     uint64_t trace;   /* address of its struct halo_record[HALO_RECORDS], or 0 */
-    uint64_t more[4];
+    uint64_t upcall;  /* address of its struct halo_upcall, or 0 */
+    uint64_t more[3];
     struct halo_unsent unsent[HALO_UNSENT_MAX];
     uint32_t unknown[HALO_CALLS_COUNT]; /* those that nobody answered, by number */
     struct halo_registers registers;    /* as they were at the last doorbell */
@@ -305,6 +306,20 @@ HALO_STATIC_ASSERT(offsetof(struct halo_save, registers) == 3136, "save page lay
 HALO_STATIC_ASSERT(offsetof(struct halo_save, paging) == 3216, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_unsent) == 16, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
+
+/*
+ * Being called while computing (docs/protocol.md): over rings, where `may` is HALO_UPCALL_MAY and a
+ * call waits, the host makes it HALO_UPCALL_IS, `from` where the guest was, and leads it to
+ * `entry`.
+ */
+struct halo_upcall {
+    uint64_t may, from, entry; /* the first of enum halo_upcall_state */
+};
+
+enum halo_upcall_state { HALO_UPCALL_NOT, HALO_UPCALL_MAY, HALO_UPCALL_IS };
+
+HALO_STATIC_ASSERT(offsetof(struct halo_save, upcall) == 32, "save page layout");
+HALO_STATIC_ASSERT(sizeof(struct halo_upcall) == 24, "upcall layout");
 
 /*
  * A guest with a HALO_NOTE_SYSCALL can execute `syscall`: it comes to the code that the note names,

@@ -452,6 +452,32 @@ int halo_fail(struct halo_call *call, int32_t code, const char *text);
  */
 int halo_serve(void);
 
+/*
+ * A program that computes answers when it next waits. One that is to answer before that says where
+ * it may be called:
+ *
+ *     halo_callable(true);
+ *     while (steps-- > 0)
+ *         compute();
+ *     halo_callable(false);
+ *
+ * Between the two, where the host has called, it is stopped at any instruction, as by a signal; the
+ * exported function runs on a stack of its own, of HALO_CALLABLE_STACK bytes, and may do whatever
+ * an exported function may; then the program goes on where it was, with all registers. What both
+ * look at is to be atomic, or written and read as memory that changes by itself. The program itself
+ * uses nothing of Halo's there, nor of a C library what a signal's handler could not use: the
+ * runtime is never in the middle of something, then. A request of its own, a wait or a system call
+ * there is a panic.
+ *
+ * It takes about 1 ms until the host looks. While such a call is served no other is; calls are
+ * served one after the other, as they came. Without halo_callable, and over stacks, a busy program
+ * answers when it next looks. A program that is linked with this function leaves once in a
+ * millisecond on KVM, so long as its host runs it on its own thread.
+ */
+void halo_callable(bool may);
+
+#define HALO_CALLABLE_STACK 65536u
+
 /* --- Memory ----------------------------------------------------------------------------------- */
 
 /*

@@ -277,6 +277,25 @@ static inline void halo_shm_store_returned(uint32_t *returned, uint32_t value)
 
 #endif /* HALO_HALVES_TEST */
 
+/*
+ * A word of a guest's own that its host looks at, and may change, when it has stopped the guest at
+ * any instruction: no other thread does, and the compiler moves nothing across it.
+ */
+static inline uint64_t halo_shm_load_stopped(const uint64_t *word)
+{
+    const uint64_t value = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return value;
+}
+
+static inline void halo_shm_store_stopped(uint64_t *word, uint64_t value)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
 /* An address as a driver wrote it. It is a number: only halo_memory_span makes bytes of it. */
 struct halo_gpa {
     uint64_t value;

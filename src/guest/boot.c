@@ -27,6 +27,7 @@ static const struct {
     {HALO_QUEUE_SIZE_MIN, 2 * HALO_CALLS_MAX}};
 
 static const struct halo_boot *the_boot;
+struct halo_upcall halo__upcall;
 static uint64_t heap_len;
 
 void halo__boot_take(const struct halo_boot *boot)

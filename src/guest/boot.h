@@ -32,6 +32,16 @@ struct halo__heap_more {
 
 extern struct halo__heap_more halo__heap_more;
 
+/* The host may call at any instruction where `may` says so (upcall.c); else it is as it begins. */
+extern struct halo_upcall halo__upcall;
+
+/* Here it must not, for this would be found in the middle of something. */
+static inline void halo__not_callable(void)
+{
+    if (__builtin_expect(halo_shm_load_stopped(&halo__upcall.may) == HALO_UPCALL_MAY, 0))
+        halo_panic("the program used Halo between halo_callable(true) and halo_callable(false)");
+}
+
 /* End the guest where the host has broken a rule, or offers what cannot be used. */
 static inline void halo__check(int error, const char *what)
 {

@@ -122,6 +122,7 @@ struct halo_room halo_room(void)
 
 void halo__port_flush(void)
 {
+    halo__not_callable();
     halo__check(halo_sender_flush(&halo__port), "the host broke the ring");
     if (server)
         server->flush();
@@ -258,6 +259,7 @@ void halo__port_submit(struct halo_send *send, struct halo_op *op)
     struct halo_token token;
     int error;
 
+    halo__not_callable();
     while (!has_room())
         halo__port_wait();
     while ((error = halo_send_submit(send, (uintptr_t)op, &token)) == HALO_EFULL)
@@ -271,6 +273,7 @@ void halo__port_request(const void *bytes, size_t len, uint64_t answer_len, stru
     struct halo_token token;
     int error;
 
+    halo__not_callable();
     while (!has_room())
         halo__port_wait();
     while ((error = halo_sender_request(&halo__port, bytes, len, answer_len, (uintptr_t)op,
@@ -279,6 +282,20 @@ void halo__port_request(const void *bytes, size_t len, uint64_t answer_len, stru
         halo__port_wait();
     halo__check(error, "the ring refuses a request");
     halo__trace(HALO_EVENT_SUBMIT, halo_token_id(token), 0);
+}
+
+/* A host on the same thread listens for no notification: it is left for. */
+void halo__port_upcall(void (*before)(void))
+{
+    bool any = false;
+
+    while (serve(waits))
+        any = true;
+    if (!any)
+        return;
+    before();
+    halo__port_flush();
+    halo__doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_H2G, 0);
 }
 
 /* --- Stacks ----------------------------------------------------------------------------------- */

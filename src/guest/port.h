@@ -68,6 +68,10 @@ void halo__port_around(void (*function)(bool leaves));
  */
 void halo__port_silence(bool silence);
 
+/* While the program computes, stopped anywhere: serve the calls that there are, and do that before
+ * their answers are seen. upcall.c. */
+void halo__port_upcall(void (*before)(void));
+
 /* Wait for calls of the host's and serve them, until `over` is true. The program asks for nothing.
  */
 void halo__port_serve(const bool *over);

@@ -9,6 +9,7 @@
  *     call/       a service: calls of the host's functions, and the host's calls of the program's
  *     stream/     a service: reading and writing
  *     exit.c      the end
+ *     upcall.c    calls of the host's while the program computes, where it asks for them
  *     linux/      system calls, where the program has a C library
  *     start.c     knows all of them, and nothing else does
  *
@@ -25,6 +26,7 @@
 #include "linux/start.h"
 #include "port.h"
 #include "stream/stream.h"
+#include "upcall.h"
 
 int main(int argc, char **argv);
 
@@ -78,6 +80,8 @@ _Noreturn void _start(const struct halo_boot *boot)
         halo__port_add(&halo__export_service);
     halo__port_add(&halo__stream_service);
     halo__hello();
+    if (halo__upcall_start)
+        halo__upcall_start(boot);
     if (halo__linux_main)
         halo__linux_main(boot);
     halo_exit(main((int)boot->arg_count, make_argv(boot)));

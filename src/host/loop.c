@@ -1,5 +1,5 @@
 /* One exit after the other: see loop.h. */
-#include "loop.h"
+#include "upcall.h"
 #include <errno.h>
 #include <string.h>
 
@@ -291,6 +291,8 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
          * only does not say. */
         if (loop->runner.is_there && !exit->b && !halo__port_is_awaited(loop->port))
             loop->port->answered = false;
+        if (!loop->port->answered)
+            halo__upcall_forget(loop);
         loop->port->guest = exit->a == HALO_WAIT_CALL ? HALO_GUEST_SERVES : HALO_GUEST_WAITS;
         if (exit->b)
             loop->wake = halo__deadline(exit->b < INT64_MAX ? (int64_t)exit->b : INT64_MAX);
@@ -340,7 +342,7 @@ static int stopped(const struct halo_loop *loop)
     if (halo__interrupt_is_wanted(&loop->machine->interrupt))
         return HALO_EINTERRUPTED;
     if (!loop->limits.any && !loop->sampler && !loop->runner.is_there && !loop->debug &&
-        loop->quantum == INT64_MAX)
+        loop->quantum == INT64_MAX && !loop->upcall_at)
         return HALO_ETIMEDOUT;
     if (halo__now() >= loop->deadline)
         return HALO_ETIMEDOUT;
@@ -375,7 +377,9 @@ static int handle_exit(struct halo_loop *loop, const struct halo_exit *exit)
     loop->is_inside = exit->kind == HALO_EXIT_TIMEOUT || exit->kind == HALO_EXIT_PROTECT;
     switch (exit->kind) {
     case HALO_EXIT_TIMEOUT:
-        return stopped(loop);
+        error = stopped(loop);
+        halo__upcall_look(loop);
+        return error;
     case HALO_EXIT_PROTECT:
         error = halo__machine_protect(loop->machine, exit);
         return error ? halo__loop_end(loop, error) : 0;
@@ -423,6 +427,8 @@ static inline int run(struct halo_loop *loop, struct halo_exit *exit)
         if (error)
             return halo__loop_end(loop, error);
     }
+    if (halo__upcall_when(loop) < deadline)
+        deadline = loop->upcall_at;
     loop->runner.slice = 0;
     if (loop->sampler && next_sample(loop) < deadline) {
         deadline = loop->sample_next;
@@ -450,7 +456,7 @@ static bool has_news(const void *loop)
 }
 
 /* When a sleep is to end by itself. */
-static int64_t end_of_sleep(const struct halo_loop *loop)
+static int64_t end_of_sleep(struct halo_loop *loop)
 {
     int64_t until = loop->deadline;
 
@@ -462,6 +468,8 @@ static int64_t end_of_sleep(const struct halo_loop *loop)
         until = loop->poller.again;
     if (loop->debug && until - halo__now() > CALLED_NS)
         until = halo__now() + CALLED_NS;
+    if (halo__upcall_when(loop) < until)
+        until = loop->upcall_at;
     return until;
 }
 
@@ -516,7 +524,8 @@ static int attend(struct halo_loop *loop, struct halo_exit *exit)
 {
     int error = 0;
 
-    if (!halo__runner_is_back(&loop->runner) && !is_sampled_now(loop)) {
+    if (!halo__runner_is_back(&loop->runner) && !is_sampled_now(loop) &&
+        !halo__upcall_is_due(loop)) {
         const uint64_t now = __builtin_ia32_rdtsc();
 
         if (is_over(loop, now))

@@ -65,6 +65,11 @@ struct halo_loop {
     struct halo_debug *debug; /* halo_gdb's, or NULL */
     int64_t held_ns;          /* so long debuggers have held the guest, which is not its time */
 
+    /* Calling a guest that computes: upcall.c. */
+    uint64_t upcall_seen; /* calls_out of the port when it last looked */
+    int64_t upcall_at;    /* when it is to be stopped for that, or 0 */
+    uint64_t upcalls;
+
     /* halo_watch */
     void (*watch)(struct halo_sandbox *box, void *context);
     void *watch_context;

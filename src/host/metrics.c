@@ -112,6 +112,7 @@ size_t halo_metrics(const struct halo_sandbox *box, struct halo_metrics *numbers
         .log_lines = halo__counted(&box->log.all_given),
         .log_dropped = halo__counted(&box->log.all_dropped),
         .sleeps = halo__counted(&box->loop.runner.sleeps),
+        .upcalls = halo__counted(&box->loop.upcalls),
     };
     copy(&all.batch, &box->port.batch, sizeof(all.batch));
     copy(&all.exits_out, &calls->exits_out, sizeof(all.exits_out));

@@ -56,6 +56,8 @@ static const struct family families[] = {
     NUMBER("halo_log_dropped", "", COUNTER, log_dropped, "Lines of it that were dropped."),
     NUMBER("halo_sleeps", "", COUNTER, sleeps,
            "Times that the host slept beside a guest on a thread of its own."),
+    NUMBER("halo_upcalls", "", COUNTER, upcalls,
+           "Times that the guest was stopped to be called while it computed."),
     NUMBER("halo_batch", "", HISTOGRAM, batch, "Answers and calls that the guest got together."),
     NUMBER("halo_exits_per_call_out", "", HISTOGRAM, exits_out,
            "Exits that a call of a guest's function took."),

@@ -66,6 +66,7 @@ struct halo_port {
     uint32_t waits;     /* waits of the host for its guest, one inside the other */
     uint32_t serving;   /* functions of the host's that the guest has called, and that go on */
     /* For halo/metrics.h. */
+    uint64_t calls_out, calls_back; /* of the host's: how many went out, how many were answered */
     uint64_t exits, kicks, other_exits; /* those that are neither kicks nor waits */
     uint64_t requests_taken;
     uint64_t counter; /* the processor's, when it last had a turn: how old requests are */

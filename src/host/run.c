@@ -1,6 +1,7 @@
 /* Around what runs a guest: see run.h. */
 #include "run.h"
 #include "call/saved.h"
+#include "upcall.h"
 
 /* Whether it is a signal that ends a run of the guest's, on this thread. */
 static bool is_by_signal(const struct halo_sandbox *box)
@@ -16,9 +17,11 @@ static int begin(struct halo_sandbox *box)
 
     if (loop->runner.is_there) /* which does so by itself */
         return 0;
+    box->machine.upcalls = halo__upcall_is_asked_for(loop);
     box->signals.may_pend |=
-        is_by_signal(box) && (until != HALO_FOREVER || box->machine.counts_cpu ||
-                              box->machine.sample_ns || box->machine.is_debugged);
+        is_by_signal(box) &&
+        (until != HALO_FOREVER || box->machine.counts_cpu || box->machine.sample_ns ||
+         box->machine.is_debugged || box->machine.upcalls);
     return box->machine.backend->enter(&box->machine, until);
 }
 

@@ -1,5 +1,6 @@
 /* Snapshots: what the parts have saved, and the memory. */
 #include "snapshot.h"
+#include "upcall.h"
 #include "picture_of.h"
 #include "call/rows.h"
 #include "sandbox.h"
@@ -52,6 +53,8 @@ static int judge(struct halo_sandbox *box)
     if (box->loop.is_inside || box->port.guest == HALO_GUEST_RUNS)
         return refuse(box, "the guest was stopped in the middle of its code, and not while it "
                            "waits");
+    if (halo__upcall_goes_on(&box->loop))
+        return refuse(box, "the guest is being called while it computes");
     return 0;
 }
 

@@ -166,6 +166,7 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
     const uint64_t came = frame->rip;
 #endif
 
+    halo__not_callable();
 #ifndef HALO_RUNTIME /* it has no functions, and is silent for good */
     halo__port_silence(true);
 #endif

@@ -59,6 +59,7 @@ static void send_call(struct halo_calls *calls, const struct halo_request *buffe
     halo__observe(&calls->stats.room_out, buffer->parked.writable_len - HALO_PAYLOAD);
     HALO_TRACE(calls->port->trace, CALL_OUT, future->function, future->request);
     halo__port_post(calls->port, buffer, message);
+    calls->port->calls_out++;
     halo__count(&calls->stats.sent, 1);
     calls->begun[future->request % HALO_NUMBERS].function = future->function;
     calls->begun[future->request % HALO_NUMBERS].exits = calls->port->exits;
@@ -218,6 +219,7 @@ const char *halo__invoke_answer(struct halo_calls *calls, const struct halo_requ
         observe(calls, request);
         free_number(calls, request);
         halo__count(&calls->answered, 1);
+        calls->port->calls_back++;
     }
     return why;
 }

@@ -25,6 +25,7 @@
 #define KERNEL_SIGSET_LEN 8
 /* What a restart sets with the next run; every KVM that has one of them has all. */
 #define SYNC_ALL (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
+#define UPCALL_NS 1000000  /* how often one is stopped that may be called while it computes */
 #define REPEAT_NS 10000000 /* how often the deadline's signal is sent again */
 
 static int failed(struct halo_machine *machine, const char *what)
@@ -259,10 +260,10 @@ static int kvm_enter(struct halo_machine *machine, int64_t deadline)
 {
     struct kvm_state *state = machine->state;
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
+    const int64_t look = machine->upcalls ? UPCALL_NS : machine->sample_ns;
     /* looked at in between */
-    const bool repeats = machine->counts_cpu || machine->sample_ns || machine->is_debugged;
-    const int64_t every =
-        machine->sample_ns && machine->sample_ns < REPEAT_NS ? machine->sample_ns : REPEAT_NS;
+    const bool repeats = machine->counts_cpu || look || machine->is_debugged;
+    const int64_t every = look && look < REPEAT_NS ? look : REPEAT_NS;
     struct itimerspec when = {
         .it_interval = {0, every},
         .it_value = {deadline / 1000000000, deadline % 1000000000},
@@ -456,6 +457,13 @@ static void kvm_ahead(struct halo_machine *machine, uint64_t *ahead)
     halo__kvm_ahead(((struct kvm_state *)machine->state)->vcpu, ahead);
 }
 
+static bool kvm_redirect(struct halo_machine *machine, uint64_t to, uint64_t *from)
+{
+    const struct kvm_state *state = machine->state;
+
+    return !state->is_lost && halo__kvm_redirect(state->vcpu, state->run, to, from);
+}
+
 static void kvm_look(struct halo_machine *machine, struct halo_processor *processor)
 {
     const struct kvm_state *state = machine->state;
@@ -565,6 +573,7 @@ const struct halo_backend halo__kvm = {
     .where = kvm_where,
     .cpu = kvm_cpu,
     .look = kvm_look,
+    .redirect = kvm_redirect,
     .ahead = kvm_ahead,
     .protect = kvm_protect,
     .fill = kvm_fill,

@@ -103,3 +103,20 @@ bool halo__kvm_is_system_call(const struct halo_machine *machine, struct halo_fa
     fault->rip = at;
     return true;
 }
+
+/*
+ * VM-05: it is at CPL3, and not in the host's own code, some of which runs at CPL0: what it is led
+ * to has the guest's rights and no others.
+ */
+bool halo__kvm_redirect(int vcpu, struct kvm_run *run, uint64_t to, uint64_t *from)
+{
+    struct kvm_regs *regs = &run->s.regs.regs;
+    struct kvm_sregs sregs;
+
+    if (ioctl(vcpu, KVM_GET_SREGS, &sregs) < 0 || (sregs.cs.selector & 3) != 3 || sregs.ss.dpl != 3)
+        return false;
+    *from = regs->rip;
+    regs->rip = to;
+    run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+    return true;
+}

@@ -79,4 +79,7 @@ void halo__kvm_ahead(int vcpu, uint64_t *ahead);
 void halo__kvm_look(const struct kvm_regs *regs, const unsigned char *system,
                     struct halo_processor *processor);
 
+/* The vCPU, which was interrupted in the guest's code, goes on at `to`: see struct halo_backend. */
+bool halo__kvm_redirect(int vcpu, struct kvm_run *run, uint64_t to, uint64_t *from);
+
 #endif

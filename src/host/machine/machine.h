@@ -157,6 +157,9 @@ struct halo_backend {
      * machine's protections are others than before. False where it cannot be brought there.
      */
     bool (*restart)(struct halo_machine *machine, bool protects);
+    /* A guest that was stopped in the middle of its code goes on at `to`, which is an address of
+     * its memory; *from is where it was. False where it does not stand in code of its own. */
+    bool (*redirect)(struct halo_machine *machine, uint64_t to, uint64_t *from);
     /* The thread that executes the guest's code, or 0: it is not there. NULL: whoever calls run. */
     int (*thread)(struct halo_machine *machine);
     /* Whether a guest that waits can go on; NULL: what happens elsewhere does not end it. */
@@ -188,9 +191,10 @@ struct halo_machine {
     bool keeps_code;                 /* nothing of a program's code is rewritten */
     bool has_patched;                /* something was, since `image` was the memory's */
     bool counts_cpu;                 /* what backend->cpu tells is asked for */
-    int64_t sample_ns;               /* how often it is to be looked at while it runs, or 0 */
-    bool is_debugged;                /* it may listen, from the next entering on: */
-    bool listens;                    /* a run ends when this descriptor can be read, */
+    bool upcalls;      /* it may be called while it computes: it is stopped for that */
+    int64_t sample_ns; /* how often it is to be looked at while it runs, or 0 */
+    bool is_debugged;  /* it may listen, from the next entering on: */
+    bool listens;      /* a run ends when this descriptor can be read, */
     int debugger;
     int64_t cpu_ns;            /* of KVM: in all runs so far */
     uint64_t counter_rate;     /* of the guest's time stamp counter; 0: the backend has no word */

@@ -391,6 +391,7 @@ const struct halo_backend halo__process = {
     .cpu = process_cpu,
     .thread = process_thread,
     .look = halo__process_look,
+    .redirect = halo__process_redirect,
     .protect = process_protect,
     .fill = halo__process_fill,
     .has_paging = halo__process_goes_on,

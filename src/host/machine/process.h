@@ -84,4 +84,7 @@ bool halo__process_set(struct halo_machine *machine, const struct halo_context *
 /* The doorbell in `notified` is the child's own, with this op. */
 bool halo__process_is_own(const struct process_state *state, uint64_t op);
 
+/* See struct halo_backend. */
+bool halo__process_redirect(struct halo_machine *machine, uint64_t to, uint64_t *from);
+
 #endif

@@ -23,17 +23,26 @@ static bool take(struct halo_machine *machine, uint64_t address, void *to, size_
     return true;
 }
 
-/* The frame of the last signal, whose address is the first word of the stack for signals. */
-static void look_at_frame(struct halo_machine *machine, struct halo_processor *processor)
+/* The registers in the frame of the last signal, whose address is the first word of the stack for
+ * signals: where they are, or 0. */
+static uint64_t find_frame(struct halo_machine *machine, gregset_t all)
 {
     const uint64_t stack = machine->layout.alternate;
     const uint64_t offset = offsetof(ucontext_t, uc_mcontext.gregs);
-    gregset_t all;
     uint64_t frame;
 
     if (!take(machine, stack, &frame, sizeof(frame)) || frame < stack ||
-        frame - stack > HALO_ALTERNATE_LEN - offset - sizeof(all) ||
-        !take(machine, frame + offset, all, sizeof(all)))
+        frame - stack > HALO_ALTERNATE_LEN - offset - sizeof(gregset_t) ||
+        !take(machine, frame + offset, all, sizeof(gregset_t)))
+        return 0;
+    return frame + offset;
+}
+
+static void look_at_frame(struct halo_machine *machine, struct halo_processor *processor)
+{
+    gregset_t all;
+
+    if (!find_frame(machine, all))
         return;
     *processor = (struct halo_processor){
         .known = HALO_PROCESSOR_ALL,
@@ -95,4 +104,29 @@ void halo__process_look(struct halo_machine *machine, struct halo_processor *pro
     processor->r13 = kept.r13;
     processor->r14 = kept.r14;
     processor->r15 = kept.r15;
+}
+
+/*
+ * It stands in the handler of the signal that stopped it, and goes on where the frame says: that is
+ * the guest's memory, as the place to which it is led. Were it somewhere else, and says that it is
+ * there, it is its own frame that is written to, or whatever it has there.
+ */
+bool halo__process_redirect(struct halo_machine *machine, uint64_t to, uint64_t *from)
+{
+    const struct process_state *state = machine->state;
+    const struct seccomp_data *call = &state->notified.data;
+    gregset_t all;
+    uint64_t at;
+
+    if (!state->owes_answer || state->stopped || state->restarts ||
+        call->nr != CHILD_DOORBELL_SYSCALL || call->args[0] != CHILD_DOORBELL_WHERE ||
+        call->instruction_pointer == machine->layout.doorbell + CHILD_DOORBELL_END)
+        return false;
+    at = find_frame(machine, all);
+    if (!at)
+        return false;
+    *from = (uint64_t)all[REG_RIP];
+    at += REG_RIP * sizeof(all[0]);
+    halo_shm_copy_out(machine->ram.host + (at - HALO_RAM_BASE), &to, sizeof(to));
+    return true;
 }
