@@ -62,11 +62,11 @@ static int end(struct halo_pending *pending, struct halo_value value, int32_t co
     struct halo_sandbox *box = NULL;
     int error = HALO_ESTALE;
 
-    pthread_mutex_lock(&line->mutex);
+    halo__line_lock(line);
     if (pending->stage == HALO_PENDING_ENDS) {
         pending->stage = HALO_PENDING_LET_GO; /* it is freed there */
     } else if (pending->stage == HALO_PENDING_GONE) {
-        pthread_mutex_unlock(&line->mutex);
+        halo__line_unlock(line);
         halo__pending_free(pending);
         return error;
     } else if (halo__owner_is_fork(&pending->call.calls->box->owner)) {
@@ -77,7 +77,7 @@ static int end(struct halo_pending *pending, struct halo_value value, int32_t co
         box = pending->call.calls->box;
         error = halo__box_enter(box);
     }
-    pthread_mutex_unlock(&line->mutex);
+    halo__line_unlock(line);
     return box && !error ? answer(pending, box, value, code, text) : error;
 }
 

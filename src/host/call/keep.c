@@ -1,8 +1,26 @@
 /* Calls that are answered later: see keep.h. */
 #include "keep.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 /* --- The line --------------------------------------------------------------------------------- */
+
+bool halo__line_is_fork(const struct halo_line *line)
+{
+    return line->process != getpid();
+}
+
+void halo__line_lock(struct halo_line *line)
+{
+    if (!halo__line_is_fork(line))
+        pthread_mutex_lock(&line->mutex);
+}
+
+void halo__line_unlock(struct halo_line *line)
+{
+    if (!halo__line_is_fork(line))
+        pthread_mutex_unlock(&line->mutex);
+}
 
 int halo__line_make(struct halo_calls *calls)
 {
@@ -14,6 +32,7 @@ int halo__line_make(struct halo_calls *calls)
     if (!line)
         return HALO_ENOMEM;
     pthread_mutex_init(&line->mutex, NULL);
+    line->process = getpid();
     line->users = 1;
     line->calls = calls;
     calls->line = line;
@@ -24,21 +43,22 @@ static void leave_line(struct halo_line *line)
 {
     bool is_last;
 
-    pthread_mutex_lock(&line->mutex);
+    halo__line_lock(line);
     is_last = --line->users == 0;
-    pthread_mutex_unlock(&line->mutex);
+    halo__line_unlock(line);
     if (!is_last)
         return;
-    pthread_mutex_destroy(&line->mutex);
+    if (!halo__line_is_fork(line))
+        pthread_mutex_destroy(&line->mutex);
     free(line);
 }
 
 void halo__line_lead(struct halo_calls *calls, void (*wake)(void *keeper), void *keeper)
 {
-    pthread_mutex_lock(&calls->line->mutex);
+    halo__line_lock(calls->line);
     calls->line->wake = wake;
     calls->line->keeper = keeper;
-    pthread_mutex_unlock(&calls->line->mutex);
+    halo__line_unlock(calls->line);
 }
 
 /* --- Keeping ---------------------------------------------------------------------------------- */
@@ -72,9 +92,9 @@ int halo_keep(struct halo_call *call, struct halo_pending **result,
         .next = calls->kept,
     };
     calls->kept = pending;
-    pthread_mutex_lock(&calls->line->mutex);
+    halo__line_lock(calls->line);
     calls->line->users++;
-    pthread_mutex_unlock(&calls->line->mutex);
+    halo__line_unlock(calls->line);
     *result = pending;
     return 0;
 }
@@ -105,10 +125,10 @@ static struct halo_pending *take_said(struct halo_line *line)
 {
     struct halo_pending *said;
 
-    pthread_mutex_lock(&line->mutex);
+    halo__line_lock(line);
     said = line->said;
     line->said = NULL;
-    pthread_mutex_unlock(&line->mutex);
+    halo__line_unlock(line);
     return said;
 }
 
@@ -134,13 +154,13 @@ static void end_all(struct halo_calls *calls)
 {
     struct halo_line *line = calls->line;
 
-    pthread_mutex_lock(&line->mutex);
+    halo__line_lock(line);
     line->said = NULL; /* those are among them */
     for (struct halo_pending *pending = calls->kept; pending; pending = pending->next) {
         if (pending->stage != HALO_PENDING_SAID)
             pending->stage = HALO_PENDING_ENDS;
     }
-    pthread_mutex_unlock(&line->mutex);
+    halo__line_unlock(line);
 }
 
 /* True where nobody will end it any more: it was said, or ended since. */
@@ -149,17 +169,17 @@ static bool tell_gone(struct halo_pending *pending)
     struct halo_line *line = pending->line;
     bool is_over;
 
-    pthread_mutex_lock(&line->mutex);
+    halo__line_lock(line);
     is_over = pending->stage != HALO_PENDING_ENDS;
-    pthread_mutex_unlock(&line->mutex);
+    halo__line_unlock(line);
     if (is_over)
         return true;
     if (pending->gone)
         pending->gone(pending, pending->context);
-    pthread_mutex_lock(&line->mutex);
+    halo__line_lock(line);
     is_over = pending->stage == HALO_PENDING_LET_GO;
     pending->stage = HALO_PENDING_GONE;
-    pthread_mutex_unlock(&line->mutex);
+    halo__line_unlock(line);
     return is_over;
 }
 

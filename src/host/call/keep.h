@@ -8,10 +8,12 @@
 #include "call.h"
 #include <halo/later.h>
 #include <pthread.h>
+#include <sys/types.h>
 
 /* Between a sandbox and whoever answers: its mutex guards all of this. */
 struct halo_line {
     pthread_mutex_t mutex;
+    pid_t process;              /* whose threads there are: a fork has one, and no mutex */
     uint32_t users;             /* the sandbox, and each pending call */
     struct halo_calls *calls;   /* of the sandbox, as long as a call is not gone */
     struct halo_pending *said;  /* answers for the one that runs the sandbox, the last one first */
@@ -40,6 +42,12 @@ struct halo_pending {
     struct halo_call call;
     struct halo_pending *next;
 };
+
+/* Around what the mutex guards. In a fork nobody else is there, and the mutex may be one that a
+ * thread of the parent's held. */
+bool halo__line_is_fork(const struct halo_line *line);
+void halo__line_lock(struct halo_line *line);
+void halo__line_unlock(struct halo_line *line);
 
 /* The sandbox has a line from now on: 0, or HALO_ENOMEM. */
 int halo__line_make(struct halo_calls *calls);
