@@ -315,7 +315,6 @@ HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
 struct halo_upcall {
     uint64_t may, from, entry; /* the first of enum halo_upcall_state */
 };
-
 enum halo_upcall_state { HALO_UPCALL_NOT, HALO_UPCALL_MAY, HALO_UPCALL_IS };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_save, upcall) == 32, "save page layout");
@@ -378,6 +377,7 @@ enum halo_doorbell {
 enum halo_wait_for {
     HALO_WAIT_ANSWER = 0, /* the guest has asked for something */
     HALO_WAIT_CALL = 1,   /* it has asked for nothing, and serves calls */
+    HALO_WAIT_KEPT = 2,   /* the same, and it keeps some that it will answer later */
 };
 
 /* Longest panic message that a host looks at; the rest is cut. */

@@ -447,6 +447,20 @@ int halo_return(struct halo_call *call, struct halo_value value);
 int halo_fail(struct halo_call *call, int32_t code, const char *text);
 
 /*
+ * Keep a call, in its function, to be answered after that has returned: by one halo_return_later or
+ * halo_fail_later, anywhere but between halo_callable(true) and halo_callable(false). Arguments do
+ * not last. It holds one of the buffers for calls meanwhile. NULL, and the call is to be answered
+ * at once: there is no memory, the call was answered, its function is one for rows, or the
+ * transport is stacks. A host that has nothing else to do than to wait for it is told
+ * HALO_EDEADLOCK, and may call other functions.
+ */
+struct halo_call *halo_keep(struct halo_call *call);
+
+/* As halo_return and halo_fail; `kept` is gone, but where the code is not above 0. */
+int halo_return_later(struct halo_call *kept, struct halo_value value);
+int halo_fail_later(struct halo_call *kept, int32_t code, const char *text);
+
+/*
  * Serve calls of the host's until it says that there will be no more. Returns 0; HALO_ESTATE inside
  * of an exported function.
  */

@@ -26,7 +26,7 @@ static void (*before_wait[SERVICES_MAX + 1])(void); /* of the services that have
 static const struct halo__service *server;          /* of the queue from the host, or NULL */
 static struct halo__memory pool;                    /* what nobody has taken of it */
 static uint32_t waits;                              /* one inside the other */
-uint32_t halo__port_reserved, halo__port_unsent, halo__port_came;
+uint32_t halo__port_reserved, halo__port_unsent, halo__port_came, halo__port_kept;
 static bool is_silent; /* no call of the host's is served now */
 
 static struct halo_patience patience; /* before leaving, in ticks; none before its host has some */
@@ -342,7 +342,7 @@ void halo__port_serve(const bool *over)
     while (!*over) {
         if (serve(0) || send_all())
             continue;
-        leave(HALO_WAIT_CALL, 0);
+        leave(halo__port_kept > 0 ? HALO_WAIT_KEPT : HALO_WAIT_CALL, 0);
         (void)halo__port_take();
     }
 }

@@ -72,6 +72,9 @@ void halo__port_silence(bool silence);
  * their answers are seen. upcall.c. */
 void halo__port_upcall(void (*before)(void));
 
+/* Calls of the host's that are answered later. */
+extern uint32_t halo__port_kept;
+
 /* Wait for calls of the host's and serve them, until `over` is true. The program asks for nothing.
  */
 void halo__port_serve(const bool *over);

@@ -293,7 +293,9 @@ static int handle_doorbell(struct halo_loop *loop, const struct halo_exit *exit)
             loop->port->answered = false;
         if (!loop->port->answered)
             halo__upcall_forget(loop);
-        loop->port->guest = exit->a == HALO_WAIT_CALL ? HALO_GUEST_SERVES : HALO_GUEST_WAITS;
+        loop->port->keeps = exit->a == HALO_WAIT_KEPT;
+        loop->port->guest =
+            exit->a == HALO_WAIT_CALL || loop->port->keeps ? HALO_GUEST_SERVES : HALO_GUEST_WAITS;
         if (exit->b)
             loop->wake = halo__deadline(exit->b < INT64_MAX ? (int64_t)exit->b : INT64_MAX);
         return 0;

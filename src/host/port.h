@@ -58,6 +58,7 @@ struct halo_port {
     uint32_t service_count, server_count, sender_count;
 
     enum halo_guest_state guest;
+    bool keeps;         /* one that serves has calls of the host's, it says, to answer later */
     bool open;          /* the guest has begun, and has not ended */
     bool closed;        /* it has ended: nothing is taken, answered or sent any more */
     bool halted;        /* it runs no more, and what it has written is still going out */

@@ -119,6 +119,7 @@ int halo__port_bring_back(struct halo_port *port, const struct halo_saved_port *
     free(in_flight);
     port->posted = saved->posted;
     port->guest = saved->guest;
+    port->keeps = false; /* no snapshot has a call that is not answered */
     port->open = saved->open;
     port->answered = saved->answered;
     port->closed = port->halted = port->has_more = false;

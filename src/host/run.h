@@ -38,4 +38,6 @@ int halo__stuck(struct halo_sandbox *box, const char *what);
 /* What has not come in time, or before the interrupt, and where the guest is meanwhile. */
 int halo__late(struct halo_sandbox *box, int error, const char *who, const char *missing);
 
+#define HALO_GUEST_KEEPS "the guest keeps a call, to answer it later, and waits to be called"
+
 #endif

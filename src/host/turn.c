@@ -20,6 +20,8 @@ static int step(struct halo_sandbox *box, const struct halo_future *future)
         box->loop.park_until = box->loop.deadline;
         return HALO_PARKED;
     }
+    if (box->port.guest == HALO_GUEST_SERVES && box->port.keeps)
+        return halo__fail(&box->words, HALO_EDEADLOCK, "%s", HALO_GUEST_KEEPS);
     return halo__stuck(box, "the guest waits, but has not answered a call");
 }
 

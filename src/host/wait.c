@@ -66,6 +66,8 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
             error = 0;
         else if (box->port.guest == HALO_GUEST_SERVES && !halo__calls_pending(&box->calls))
             error = halo__fail(&box->words, HALO_EDEADLOCK, "the guest waits to be called");
+        else if (box->port.guest == HALO_GUEST_SERVES && box->port.keeps)
+            error = halo__fail(&box->words, HALO_EDEADLOCK, "%s", HALO_GUEST_KEEPS);
         else
             error = halo__stuck(box, "the guest waits, but has not answered a call");
     }
