@@ -9,6 +9,7 @@
 #define HALO_ABI_H
 
 #include <halo/abi_linux.h>
+#include <halo/abi_upcall.h>
 #include <halo/language.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -307,18 +308,7 @@ HALO_STATIC_ASSERT(offsetof(struct halo_save, paging) == 3216, "save page layout
 HALO_STATIC_ASSERT(sizeof(struct halo_unsent) == 16, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
 
-/*
- * Being called while computing (docs/protocol.md): over rings, where `may` is HALO_UPCALL_MAY and a
- * call waits, the host makes it HALO_UPCALL_IS, `from` where the guest was, and leads it to
- * `entry`.
- */
-struct halo_upcall {
-    uint64_t may, from, entry; /* the first of enum halo_upcall_state */
-};
-enum halo_upcall_state { HALO_UPCALL_NOT, HALO_UPCALL_MAY, HALO_UPCALL_IS };
-
 HALO_STATIC_ASSERT(offsetof(struct halo_save, upcall) == 32, "save page layout");
-HALO_STATIC_ASSERT(sizeof(struct halo_upcall) == 24, "upcall layout");
 
 /*
  * A guest with a HALO_NOTE_SYSCALL can execute `syscall`: it comes to the code that the note names,

@@ -281,7 +281,7 @@ static inline void halo_shm_store_returned(uint32_t *returned, uint32_t value)
  * A word of a guest's own that its host looks at, and may change, when it has stopped the guest at
  * any instruction: no other thread does, and the compiler moves nothing across it.
  */
-static inline uint64_t halo_shm_load_stopped(const uint64_t *word)
+static inline uint64_t halo__shm_load_stopped(const uint64_t *word)
 {
     const uint64_t value = __atomic_load_n(word, __ATOMIC_RELAXED);
 
@@ -289,7 +289,7 @@ static inline uint64_t halo_shm_load_stopped(const uint64_t *word)
     return value;
 }
 
-static inline void halo_shm_store_stopped(uint64_t *word, uint64_t value)
+static inline void halo__shm_store_stopped(uint64_t *word, uint64_t value)
 {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     __atomic_store_n(word, value, __ATOMIC_RELAXED);

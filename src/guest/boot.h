@@ -38,7 +38,7 @@ extern struct halo_upcall halo__upcall;
 /* Here it must not, for this would be found in the middle of something. */
 static inline void halo__not_callable(void)
 {
-    if (__builtin_expect(halo_shm_load_stopped(&halo__upcall.may) == HALO_UPCALL_MAY, 0))
+    if (__builtin_expect(halo__shm_load_stopped(&halo__upcall.may) == HALO_UPCALL_MAY, 0))
         halo_panic("the program used Halo between halo_callable(true) and halo_callable(false)");
 }
 

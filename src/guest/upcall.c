@@ -107,6 +107,6 @@ void halo__upcall_start(const struct halo_boot *boot)
 /* In an upcall there is none, whatever is said. */
 void halo_callable(bool may)
 {
-    if (halo_shm_load_stopped(&halo__upcall.may) != HALO_UPCALL_IS)
-        halo_shm_store_stopped(&halo__upcall.may, may ? HALO_UPCALL_MAY : HALO_UPCALL_NOT);
+    if (halo__shm_load_stopped(&halo__upcall.may) != HALO_UPCALL_IS)
+        halo__shm_store_stopped(&halo__upcall.may, may ? HALO_UPCALL_MAY : HALO_UPCALL_NOT);
 }
