@@ -485,8 +485,8 @@ int halo_serve(void);
  *
  * It takes about 1 ms until the host looks. While such a call is served no other is; calls are
  * served one after the other, as they came. Without halo_callable, and over stacks, a busy program
- * answers when it next looks. A program that is linked with this function leaves once in a
- * millisecond on KVM, so long as its host runs it on its own thread.
+ * answers when it next looks. A program that has called this function once leaves once in a
+ * millisecond on KVM from then on, where its host runs it on its own thread.
  */
 void halo_callable(bool may);
 

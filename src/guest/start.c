@@ -26,7 +26,6 @@
 #include "linux/start.h"
 #include "port.h"
 #include "stream/stream.h"
-#include "upcall.h"
 
 int main(int argc, char **argv);
 
@@ -80,8 +79,6 @@ _Noreturn void _start(const struct halo_boot *boot)
         halo__port_add(&halo__export_service);
     halo__port_add(&halo__stream_service);
     halo__hello();
-    if (halo__upcall_start)
-        halo__upcall_start(boot);
     if (halo__linux_main)
         halo__linux_main(boot);
     halo_exit(main((int)boot->arg_count, make_argv(boot)));

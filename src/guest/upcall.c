@@ -1,6 +1,6 @@
 /*
- * Being called while computing (struct halo_upcall in halo/abi.h). A guest has this only where it
- * is linked with halo_callable.
+ * Being called while computing (struct halo_upcall in halo/abi_upcall.h). The host is told of it by
+ * the first halo_callable.
  *
  * The host has changed where the processor is, and nothing else. Flags and stack pointer are kept
  * without a register: by mov and lea, on a stack of its own. The word `may` is set again when all
@@ -9,7 +9,6 @@
  */
 #include "boot.h"
 #include "port.h"
-#include "upcall.h"
 
 #define GUARD_LEN 8192u /* below the stack: nothing is written there */
 #define GUARD 0x75706361
@@ -87,7 +86,8 @@ void halo__upcall_serve(void)
     halo__port_upcall(check_stack);
 }
 
-void halo__upcall_start(const struct halo_boot *boot)
+/* The host is left for, so that it sees who asks. */
+static void start(const struct halo_boot *boot)
 {
     struct halo_save *save = (struct halo_save *)(uintptr_t)boot->save;
     uint32_t eax = 1, ebx, ecx = 0, edx;
@@ -100,13 +100,17 @@ void halo__upcall_start(const struct halo_boot *boot)
     for (uint32_t i = 0; i < GUARD_LEN / 4; i++)
         halo__upcall_stack.guard[i] = GUARD;
     halo__upcall.entry = (uintptr_t)halo__upcall_entry;
-    if (save && !halo__on_stacks())
-        save->upcall = (uintptr_t)&halo__upcall;
+    if (!save || halo__on_stacks())
+        return;
+    save->upcall = (uintptr_t)&halo__upcall;
+    halo__doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_H2G, 0);
 }
 
 /* In an upcall there is none, whatever is said. */
 void halo_callable(bool may)
 {
+    if (halo__upcall.entry == 0)
+        start(halo_boot_page());
     if (halo__shm_load_stopped(&halo__upcall.may) != HALO_UPCALL_IS)
         halo__shm_store_stopped(&halo__upcall.may, may ? HALO_UPCALL_MAY : HALO_UPCALL_NOT);
 }

@@ -42,6 +42,7 @@ void halo__run_leave(struct halo_sandbox *box, const struct halo_run *run)
         (void)begin(box);
         return;
     }
+    box->signals.may_pend |= is_by_signal(box) && box->machine.upcalls;
     box->signals.may_pend |= halo__interrupt_end(&box->machine.interrupt);
     halo__signals_return(&box->signals);
     halo__count(&box->elapsed, __builtin_ia32_rdtsc() - run->start);

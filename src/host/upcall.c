@@ -44,6 +44,22 @@ bool halo__upcall_goes_on(const struct halo_loop *loop)
     return upcall.may == HALO_UPCALL_IS;
 }
 
+/*
+ * It has asked for it since it was entered: it is to be stopped once in a while from now on, and at
+ * its deadline as before. Where not even that is to be had it does not run.
+ */
+static bool prepare(const struct halo_loop *loop)
+{
+    struct halo_machine *machine = loop->machine;
+    const int64_t until = loop->deadline < loop->quantum ? loop->deadline : loop->quantum;
+
+    if (machine->upcalls || loop->runner.is_there)
+        return true;
+    machine->backend->leave(machine);
+    machine->upcalls = true;
+    return machine->backend->enter(machine, until) == 0;
+}
+
 int64_t halo__upcall_when(struct halo_loop *loop)
 {
     const struct halo_port *port = loop->port;
@@ -54,7 +70,7 @@ int64_t halo__upcall_when(struct halo_loop *loop)
         return HALO_FOREVER;
     }
     if (loop->upcall_at == 0)
-        loop->upcall_at = halo__now() + HALO_UPCALL_NS;
+        loop->upcall_at = halo__now() + (prepare(loop) ? HALO_UPCALL_NS : 0);
     return loop->upcall_at;
 }
 

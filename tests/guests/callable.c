@@ -130,9 +130,11 @@ HALO_EXPORT(misuse, "misuse", HALO_I64, HALO_I64)
 HALO_EXPORT(lie, "lie", HALO_VOID, HALO_U64, HALO_U64)
 {
     volatile struct halo_save *save = (struct halo_save *)(uintptr_t)halo_boot_page()->save;
-    volatile struct halo_upcall *upcall = (struct halo_upcall *)(uintptr_t)save->upcall;
+    volatile struct halo_upcall *upcall;
 
     (void)call;
+    halo_callable(false); /* the host is told where it is */
+    upcall = (struct halo_upcall *)(uintptr_t)save->upcall;
     upcall->entry = args[1].u64;
     if (args[0].u64)
         save->upcall = args[0].u64;
