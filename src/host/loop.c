@@ -219,22 +219,6 @@ int halo__loop_end(struct halo_loop *loop, int error)
     return error;
 }
 
-int halo__loop_ended(struct halo_loop *loop)
-{
-    if (loop->error)
-        *loop->words = loop->last;
-    return loop->error;
-}
-
-void halo__loop_look(struct halo_loop *loop, struct halo_processor *processor)
-{
-    halo__machine_look(loop->machine, processor);
-    if (loop->has_fault && processor->known) {
-        processor->rip = loop->fault.rip;
-        processor->rsp = loop->fault.rsp;
-    }
-}
-
 /* A message on the guest's stack, which waits for one of ours: an answer, or the next call. */
 static int handle_pushed(struct halo_loop *loop)
 {

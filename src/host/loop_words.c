@@ -43,3 +43,19 @@ int halo__loop_faulted(struct halo_loop *loop, const struct halo_exit *exit)
         (unsigned long long)(fault->vector == 14 ? fault->address : fault->rip),
         (unsigned long long)fault->rip, (unsigned long long)fault->rsp, fault->error);
 }
+
+int halo__loop_ended(struct halo_loop *loop)
+{
+    if (loop->error)
+        *loop->words = loop->last;
+    return loop->error;
+}
+
+void halo__loop_look(struct halo_loop *loop, struct halo_processor *processor)
+{
+    halo__machine_look(loop->machine, processor);
+    if (loop->has_fault && processor->known) {
+        processor->rip = loop->fault.rip;
+        processor->rsp = loop->fault.rsp;
+    }
+}
