@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "debug.h"
 #include "descriptor.h"
-#include <elf.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -255,16 +254,45 @@ bool halo__debug_is_wanted(const struct halo_debug *debug)
 
 /* --- Holding, and letting go ------------------------------------------------------------------ */
 
+/* What a guest from a snapshot has kept of its registers, which go back into them when it runs: it
+ * comes back from its doorbell then. */
+static void take_kept(struct halo_debug *debug)
+{
+    const uint64_t save = debug->machine->layout.save;
+    struct halo_context *context = &debug->gdb.context;
+    struct halo_registers kept;
+    uint64_t back = 0;
+
+    halo_shm_copy_in(&kept, at(debug, save + offsetof(struct halo_save, registers)), sizeof(kept));
+    (void)read_memory(debug, kept.rsp, &back, sizeof(back));
+    *context = (struct halo_context){
+        .is_known = true,
+        .is_partly = true,
+        .is_final = true,
+        .general = {0, kept.rbx, 0, 0, 0, 0, kept.rbp, kept.rsp + sizeof(back), 0, 0, 0, 0,
+                    kept.r12, kept.r13, kept.r14, kept.r15},
+        .rip = back,
+        .segments = {0x33, 0x2b, 0, 0, 0, 0},
+        .bases = {kept.fs_base, kept.gs_base},
+    };
+    halo__context_no_vectors(context);
+}
+
 /* The guest stands where its registers are known, from now on. False: not yet. */
 static bool hold(struct halo_debug *debug)
 {
     struct halo_machine *machine = debug->machine;
     struct halo_context *context = &debug->gdb.context;
 
-    if (!machine->backend->pause(machine))
+    if (machine->backend->pause(machine)) {
+        pull_own(debug);
+        debug->is_kept = false;
+        (void)machine->backend->get(machine, context);
+    } else if (debug->is_kept) {
+        take_kept(debug);
+    } else {
         return false;
-    pull_own(debug);
-    (void)machine->backend->get(machine, context);
+    }
     context->flags &= ~HALO_FLAG_TRAP;
     debug->gdb.has_changed = true; /* it goes on without that flag */
     debug->gdb.wish = HALO_GDB_STAY;
@@ -494,26 +522,6 @@ bool halo__debug_takes(struct halo_debug *debug, const struct halo_exit *exit)
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
-uint32_t halo__debug_signal(int error, uint32_t vector)
-{
-    switch (error) {
-    case HALO_EFAULT:
-        return vector == 0 || vector == 16 || vector == 19 ? SIGFPE
-               : vector == 6                               ? SIGILL
-               : vector == 1 || vector == 3                ? SIGTRAP
-                                                           : SIGSEGV;
-    case HALO_EPANIC:
-        return SIGABRT;
-    case HALO_EPOISONED:
-        return SIGSYS;
-    case HALO_ELIMIT:
-    case HALO_ETIMEDOUT:
-        return SIGXCPU;
-    default:
-        return 0;
-    }
-}
-
 void halo__debug_end(struct halo_debug *debug, uint32_t signal, int exit_code)
 {
     if (debug->state == HALO_DEBUG_OVER)
@@ -532,22 +540,6 @@ void halo__debug_end(struct halo_debug *debug, uint32_t signal, int exit_code)
 
 /* --- Its life --------------------------------------------------------------------------------- */
 
-void halo__debug_values(const struct halo_layout *layout, unsigned char *bytes)
-{
-    const bool is_linux = layout->is_linux;
-    const Elf64_auxv_t all[] = {
-        {AT_ENTRY, {is_linux ? layout->program.entry : layout->entry}},
-        {AT_PAGESZ, {HALO_PAGE}},
-        {AT_PHENT, {sizeof(Elf64_Phdr)}},
-        {AT_PHNUM, {is_linux ? layout->program.header_count : 0}},
-        {AT_PHDR, {is_linux ? layout->program.headers : 0}},
-        {AT_NULL, {0}},
-    };
-
-    _Static_assert(sizeof(all) == HALO_DEBUG_VALUES_LEN, "of all of them");
-    memcpy(bytes, all, sizeof(all));
-}
-
 static size_t values(void *of, unsigned char *to)
 {
     const struct halo_debug *debug = of;
@@ -557,7 +549,8 @@ static size_t values(void *of, unsigned char *to)
     return HALO_DEBUG_VALUES_LEN;
 }
 
-struct halo_debug *halo__debug_new(struct halo_machine *machine, int fd, uint64_t start)
+struct halo_debug *halo__debug_new(struct halo_machine *machine, int fd, uint64_t start,
+                                   bool is_kept)
 {
     struct halo_debug *debug = calloc(1, sizeof(*debug));
 
@@ -565,6 +558,7 @@ struct halo_debug *halo__debug_new(struct halo_machine *machine, int fd, uint64_
         return NULL;
     debug->machine = machine;
     debug->fd = fd;
+    debug->is_kept = is_kept;
     debug->doing = HALO_GDB_GO;
     halo__gdb_init(&debug->gdb,
                    &(struct halo_gdb_target){debug, read_memory, write_memory, set_point, values});
@@ -573,7 +567,6 @@ struct halo_debug *halo__debug_new(struct halo_machine *machine, int fd, uint64_
     if (start)
         debug->has_own = plant(debug, &debug->own, start);
     if (!debug->has_own) {
-        debug->state = HALO_DEBUG_HELD;
         machine->listens = true;
         if (!hold(debug))
             debug->state = HALO_DEBUG_RUNNING;

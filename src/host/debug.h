@@ -27,6 +27,7 @@ struct halo_debug {
     int fd;
     enum { HALO_DEBUG_STARTING, HALO_DEBUG_RUNNING, HALO_DEBUG_HELD, HALO_DEBUG_OVER } state;
     enum halo_gdb_wish doing; /* GO, STEP or RANGE, while it runs */
+    bool is_kept;             /* it is from a snapshot, and was not seen since */
 
     /* Bytes of the guest's code in place of which a trap stands. */
     struct halo_debug_point {
@@ -48,8 +49,10 @@ struct halo_debug {
 };
 
 /* gdb is at the other end of the socket, which becomes the debugger's. `start`: of a guest that has
- * not run, the address at which it is to be held first; or 0. NULL: no memory. */
-struct halo_debug *halo__debug_new(struct halo_machine *machine, int fd, uint64_t start);
+ * not run, the address at which it is to be held first; or 0. `is_kept`: it is from a snapshot, and
+ * waits for its host before it runs. NULL: no memory. */
+struct halo_debug *halo__debug_new(struct halo_machine *machine, int fd, uint64_t start,
+                                   bool is_kept);
 /* What stands in guest memory goes, where the guest stands still. NULL is fine. */
 void halo__debug_free(struct halo_debug *debug);
 

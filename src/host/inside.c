@@ -349,17 +349,13 @@ int halo_core(struct halo_sandbox *box, int fd)
 
 /* --- A debugger ------------------------------------------------------------------------------- */
 
-/* Where a guest that has not run is to be held first; 0 where its registers are known. */
+/* Where a guest that has not run is to be held first; 0: it has, or is from a snapshot. */
 static uint64_t start_of(const struct halo_sandbox *box)
 {
     const struct halo_layout *layout = &box->machine.layout;
-    struct halo_processor processor;
 
-    halo__machine_look((struct halo_machine *)&box->machine, &processor);
-    if (processor.known)
-        return 0;
     if (box->loop.state != HALO_STATE_READY || box->is_restored)
-        return halo__doorbell_start(layout);
+        return 0;
     return layout->is_linux ? layout->program.entry : layout->entry;
 }
 
@@ -382,7 +378,7 @@ static int debug(struct halo_sandbox *box, int connection)
     box->loop.debug = NULL;
     if (fd < 0)
         return 0;
-    box->loop.debug = halo__debug_new(&box->machine, fd, start_of(box));
+    box->loop.debug = halo__debug_new(&box->machine, fd, start_of(box), box->is_restored);
     if (box->loop.debug)
         return 0;
     (void)close(fd);
