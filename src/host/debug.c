@@ -182,6 +182,11 @@ static const struct halo_debug_watch *look_at_watches(struct halo_debug *debug)
     return changed;
 }
 
+static bool is_planted(struct halo_debug *debug, uint64_t address)
+{
+    return find_point(debug, address) || (debug->has_own && debug->own.address == address);
+}
+
 static void pull_own(struct halo_debug *debug)
 {
     if (debug->has_own)
@@ -285,7 +290,6 @@ static bool hold(struct halo_debug *debug)
     struct halo_context *context = &debug->gdb.context;
 
     if (machine->backend->pause(machine)) {
-        pull_own(debug);
         debug->is_kept = false;
         (void)machine->backend->get(machine, context);
     } else if (debug->is_kept) {
@@ -293,6 +297,9 @@ static bool hold(struct halo_debug *debug)
     } else {
         return false;
     }
+    if (context->is_trapped && is_planted(debug, context->rip - 1))
+        context->rip--; /* as if it had been interrupted just before */
+    pull_own(debug);
     context->flags &= ~HALO_FLAG_TRAP;
     debug->gdb.has_changed = true; /* it goes on without that flag */
     debug->gdb.wish = HALO_GDB_STAY;

@@ -163,7 +163,7 @@ static void read_doorbell(const struct halo_machine *machine, struct halo_exit *
         exit->prot = args[2];
         return;
     }
-    if (is_by_child(machine, CHILD_DOORBELL_TRAP)) {
+    if (state->trapped || is_by_child(machine, CHILD_DOORBELL_TRAP)) {
         *exit = (struct halo_exit){
             .kind = HALO_EXIT_FAULT,
             .fault = {.vector = (uint32_t)args[3], .rip = args[1], .rsp = args[4]},
@@ -208,6 +208,18 @@ static void read_doorbell(const struct halo_machine *machine, struct halo_exit *
     exit->op = args[0];
     exit->a = args[1];
     exit->b = args[2];
+}
+
+/* It was asked where it is while it rang for a trap: whoever heard that, it is told of now. */
+static bool take_trap(const struct halo_machine *machine, struct halo_exit *exit)
+{
+    struct process_state *state = machine->state;
+
+    if (!state->trapped)
+        return false;
+    read_doorbell(machine, exit);
+    state->trapped = false;
+    return true;
 }
 
 /* Its guest stands in the doorbell's page, where no code but the host's goes on. */
@@ -257,6 +269,8 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
 {
     struct process_state *state = machine->state;
 
+    if (take_trap(machine, exit)) /* before it goes on behind it */
+        return 0;
     resume(state);
     for (;;) {
         struct pollfd pollfds[4] = {
@@ -289,6 +303,8 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
         /* Again, for somebody stopped and continued it meanwhile; or too late. */
         if (heard && (halo__process_is_own(state, CHILD_DOORBELL_READY) ||
                       halo__process_says_where(machine))) {
+            if (take_trap(machine, exit))
+                return 0;
             answer(state);
             continue;
         }

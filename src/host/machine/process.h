@@ -18,6 +18,7 @@ struct process_state {
     bool stopped;           /* by SIGSTOP, for it did not say in time where it is */
     bool asked;             /* where it is, and it has not said so */
     uint64_t where;         /* it was at its last time limit, as it says; or 0 */
+    bool trapped;           /* there it stands at a trap, which nobody was told of */
     bool owes_answer;       /* the guest stands in its doorbell, notification `notified.id` */
     bool continues;         /* the answer is that the kernel goes on with the call */
     int refusal;            /* the call's result: 0, or a negative errno */

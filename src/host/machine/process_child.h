@@ -40,8 +40,9 @@ enum child_files {
  *     FAULT  vector and error << 32, address, rip, rsp, word; of a system call that the guest made
  *            without being able to answer it CHILD_SYSTEM_CALL, and its number for an address; of a
  * signal that is no fault CHILD_SIGNAL, and its number
- *     WHERE  rip: the host has sent CHILD_STOP, and the guest stands until this is answered;
- * without a word, for the guest goes on afterwards, and could find it TRAP   rip, -, vector, rsp: a
+ *     WHERE  rip, -, vector, rsp, op: the host has sent CHILD_STOP, and the guest stands until this
+ * is answered; without a word, for the guest goes on afterwards, and could find it. `op` is TRAP
+ * where it stood there before, and nobody may have heard so TRAP   rip, -, vector, rsp, TRAP: a
  * breakpoint or a single step, in the same way; where no debugger has asked for it, it is never
  * answered
  */

@@ -36,6 +36,7 @@ bool halo__process_says_where(const struct halo_machine *machine)
         call->instruction_pointer == machine->layout.doorbell + CHILD_DOORBELL_END)
         return false;
     state->where = call->args[1];
+    state->trapped = call->args[5] == CHILD_DOORBELL_TRAP;
     state->asked = false;
     return true;
 }
@@ -221,6 +222,7 @@ bool halo__process_get(struct halo_machine *machine, struct halo_context *contex
         return false;
     context->is_known = true;
     context->is_final = !comes_back(machine);
+    context->is_trapped = ((const struct process_state *)machine->state)->trapped;
     for (uint32_t i = 0; i < 16; i++)
         context->general[i] = (uint64_t)all[order[i]];
     context->rip = (uint64_t)all[REG_RIP];
@@ -235,6 +237,7 @@ bool halo__process_get(struct halo_machine *machine, struct halo_context *contex
 /* Segments and their bases stay: no signal's frame has these. */
 bool halo__process_set(struct halo_machine *machine, const struct halo_context *context)
 {
+    struct process_state *state = machine->state;
     struct halo_context vectors = *context;
     gregset_t all;
     uint64_t frame;
@@ -247,5 +250,6 @@ bool halo__process_set(struct halo_machine *machine, const struct halo_context *
     all[REG_EFL] = (greg_t)halo__context_flags(context);
     if (!copy(machine, frame + GREGS, all, sizeof(all), true))
         return false;
+    state->trapped = false; /* who sets them has seen it */
     return !context->has_vectors || take_vectors(machine, frame, &vectors, true);
 }

@@ -153,6 +153,7 @@ __asm__(".globl on_syscall, on_illegal, on_stop, on_trap\n"
         "    mov 168(%rdx), %rsi\n"
         "    mov 200(%rdx), %r10\n"
         "    mov 160(%rdx), %r8\n"
+        "    mov $trap, %r9d\n"
         "    mov $trap, %edi\n"
         "    mov $doorbell, %eax\n"
         "    jmp ring\n"
@@ -160,14 +161,20 @@ __asm__(".globl on_syscall, on_illegal, on_stop, on_trap\n"
         "    mov 168(%rdx), %rsi\n"
         "    lea ring(%rip), %rax\n"
         "    sub %rax, %rsi\n"
+        "    xor %r9d, %r9d\n"
         "    cmp $(gone_back - ring), %rsi\n"
         "    jae 1f\n"
-        "    mov alternate(%rip), %rax\n"
+        "    test %rsi, %rsi\n" /* it has rung, or was going to: for the same */
+        "    jnz 3f\n"
+        "    mov 48(%rdx), %r9\n"
+        "3:  mov alternate(%rip), %rax\n"
         "    mov (%rax), %rdx\n"
         "    lea -8(%rdx), %rsp\n"
         "1:  mov alternate(%rip), %rax\n"
         "    mov %rdx, (%rax)\n"
         "    mov 168(%rdx), %rsi\n"
+        "    mov 200(%rdx), %r10\n"
+        "    mov 160(%rdx), %r8\n"
         "    mov $where, %edi\n"
         "    mov $doorbell, %eax\n"
         "ring:\n"
@@ -213,6 +220,7 @@ _Static_assert(offsetof(struct ucontext, uc_mcontext) == 40, "of on_syscall");
 _Static_assert(offsetof(struct sigcontext, fpstate) == 184, "of on_syscall");
 _Static_assert(offsetof(struct sigcontext, rax) == 104, "of on_illegal");
 _Static_assert(offsetof(struct sigcontext, rip) == 128, "of on_syscall");
+_Static_assert(offsetof(struct sigcontext, r9) == 8, "of on_stop");
 _Static_assert(offsetof(struct sigcontext, trapno) == 160, "of on_trap");
 _Static_assert(offsetof(struct sigcontext, rsp) == 120, "of on_trap");
 _Static_assert(offsetof(struct sigcontext, ss) == 150, "of on_syscall");
