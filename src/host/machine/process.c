@@ -287,7 +287,9 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
             stop(machine, exit);
             return 0;
         }
-        if (poll(pollfds, 4, halo__poll_timeout(deadline)) < 0 && errno != EINTR)
+        /* No more than are needed: a host may be allowed three descriptors (RLIMIT_NOFILE). */
+        if (poll(pollfds, machine->listens ? 4 : 3, halo__poll_timeout(deadline)) < 0 &&
+            errno != EINTR)
             return failed(machine, "cannot wait for the guest");
         if (pollfds[0].revents & POLLIN) {
             heard = halo__process_hear(state);
