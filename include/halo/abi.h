@@ -299,12 +299,14 @@ struct halo_save {
     uint32_t unknown[HALO_CALLS_COUNT]; /* those that nobody answered, by number */
     struct halo_registers registers;    /* as they were at the last doorbell */
     struct halo_paging paging;
+    struct halo_tick tick; /* abi_linux.h */
 };
 
 HALO_STATIC_ASSERT(offsetof(struct halo_save, unsent) == 64, "save page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_save, unknown) == 1088, "save page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_save, registers) == 3136, "save page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_save, paging) == 3216, "save page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_save, tick) == 3248, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_unsent) == 16, "save page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_save) <= HALO_PAGE, "save page layout");
 

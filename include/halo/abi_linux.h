@@ -46,4 +46,20 @@ HALO_STATIC_ASSERT(sizeof(struct halo_program_start) == 600, "boot page layout")
 #define HALO_PATCH_PLACE 48u
 #define HALO_PATCH_BEHIND 12u
 
+/*
+ * For guests that make system calls: to be led elsewhere about every 10 ms while it computes. Where
+ * the guest has set `entry`, and `rip` is 0 or HALO_TICK_DUE, the host sets `rip` to where the
+ * guest is, and has it go on at `entry`, with all registers as they were; unless it is in the
+ * doorbell's page, or in code from `low` to below `high`: then `rip` becomes HALO_TICK_DUE, and
+ * nothing else changes. The host looks whether `entry` is set each time that it lets the guest go
+ * on.
+ */
+struct halo_tick {
+    uint64_t entry; /* 0: it is not wanted */
+    uint64_t low, high;
+    uint64_t rip; /* the guest clears it when it has it */
+};
+
+#define HALO_TICK_DUE 1ull
+
 #endif

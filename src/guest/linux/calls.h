@@ -250,6 +250,8 @@ struct linux_thread *linux_futex_waiter(struct linux_table *table, uint64_t addr
 /* Wake so many of them. */
 int64_t linux_futex_wake(struct linux_table *table, uint64_t address, int32_t count,
                          uint32_t bitset);
+/* The number of threads or timers has changed: whether the program is to be interrupted. */
+void linux_threads_tick(struct linux_table *table);
 void linux_threads_init(struct linux_table *table);
 
 /* clone.c: say that another process cannot be had: -ENOSYS. */

@@ -85,6 +85,7 @@ int64_t linux_clone(struct linux_table *table, const uint64_t *args)
         return -L_EAGAIN;
     }
     table->thread_count++;
+    linux_threads_tick(table);
     if (flags & PARENT_SETTID)
         (void)linux_give(table, args[2], &new->id, sizeof(new->id));
     if (flags & CHILD_SETTID)
@@ -191,6 +192,7 @@ int64_t linux_exit(struct linux_table *table, const uint64_t *args)
         (void)linux_futex_wake(table, self->clear_id, 1, UINT32_MAX);
     linux_signals_drop(table);
     table->thread_count--;
+    linux_threads_tick(table);
     if (is_first)
         self->has_ended = true;
     else

@@ -29,7 +29,9 @@ struct linux_table halo__linux;
 #define KEEP_VECTORS "    call halo__linux_save_vectors\n"
 #endif
 
-_Static_assert(sizeof(struct frame) == 384, "of the code below");
+_Static_assert(sizeof(struct frame) == 416, "of the code below");
+_Static_assert(offsetof(struct frame, r11) == 384 && offsetof(struct frame, is_whole) == 400,
+               "of the code below");
 _Static_assert(offsetof(struct frame, xmm) == 128, "of the code below");
 _Static_assert(offsetof(struct frame, rdi) == 24 && offsetof(struct frame, r9) == 64 &&
                    offsetof(struct frame, rsp) == 80 && offsetof(struct frame, r15) == 112,
@@ -42,6 +44,7 @@ __asm__(".pushsection .text\n"
         "    mov %rsp, halo__linux_rsp(%rip)\n"
         "    mov halo__linux_top(%rip), %rsp\n"
         "    mov %rax, (%rsp)\n"
+        "    movq $0, 400(%rsp)\n"
         "    mov %rbx, 8(%rsp)\n"
         "    mov %rcx, 16(%rsp)\n"
         "    mov %rcx, 120(%rsp)\n" /* rip */
@@ -68,7 +71,9 @@ __asm__(".pushsection .text\n"
         "    movaps 128 + 16 * i(%rsp), %xmm\\reg\n"
         ".set i, i + 1\n"
         ".endr\n"
-        "1:  mov (%rsp), %rax\n"
+        "1:  cmpq $0, 400(%rsp)\n"
+        "    jne 3f\n"
+        "    mov (%rsp), %rax\n"
         "    mov 8(%rsp), %rbx\n"
         "    mov 16(%rsp), %rcx\n"
         "    mov 40(%rsp), %rdx\n"
@@ -85,6 +90,28 @@ __asm__(".pushsection .text\n"
         "    mov 120(%rsp), %r11\n" /* rip */
         "    mov 80(%rsp), %rsp\n"
         "    jmp *%r11\n"
+        /* All registers and flags; the runtime is not interrupted, so that a word can be used. */
+        "3:  mov 120(%rsp), %rax\n"
+        "    mov %rax, halo__linux_rip(%rip)\n"
+        "    pushq 392(%rsp)\n"
+        "    popfq\n"
+        "    mov (%rsp), %rax\n"
+        "    mov 8(%rsp), %rbx\n"
+        "    mov 16(%rsp), %rcx\n"
+        "    mov 40(%rsp), %rdx\n"
+        "    mov 32(%rsp), %rsi\n"
+        "    mov 24(%rsp), %rdi\n"
+        "    mov 72(%rsp), %rbp\n"
+        "    mov 56(%rsp), %r8\n"
+        "    mov 64(%rsp), %r9\n"
+        "    mov 48(%rsp), %r10\n"
+        "    mov 384(%rsp), %r11\n"
+        "    mov 88(%rsp), %r12\n"
+        "    mov 96(%rsp), %r13\n"
+        "    mov 104(%rsp), %r14\n"
+        "    mov 112(%rsp), %r15\n"
+        "    mov 80(%rsp), %rsp\n"
+        "    jmp *halo__linux_rip(%rip)\n"
         /* Where a new thread begins, with its frame on the stack, and as far as it has come. */
         ".hidden halo__linux_first\n"
         ".globl halo__linux_first\n"
@@ -92,6 +119,40 @@ __asm__(".pushsection .text\n"
         "    mov %rsp, %rdi\n"
         "    call halo__linux_begun\n"
         "    jmp 2b\n"
+#ifdef HALO_RUNTIME
+        /* Where the program comes that was interrupted, with all registers but rip. */
+        ".hidden halo__linux_tick\n"
+        ".globl halo__linux_tick\n"
+        "halo__linux_tick:\n"
+        "    mov %rsp, halo__linux_rsp(%rip)\n"
+        "    mov halo__linux_top(%rip), %rsp\n"
+        "    mov %rax, (%rsp)\n"
+        "    mov %rbx, 8(%rsp)\n"
+        "    mov %rcx, 16(%rsp)\n"
+        "    mov %rdx, 40(%rsp)\n"
+        "    mov %rsi, 32(%rsp)\n"
+        "    mov %rdi, 24(%rsp)\n"
+        "    mov %rbp, 72(%rsp)\n"
+        "    mov %r8, 56(%rsp)\n"
+        "    mov %r9, 64(%rsp)\n"
+        "    mov %r10, 48(%rsp)\n"
+        "    mov %r11, 384(%rsp)\n"
+        "    mov %r12, 88(%rsp)\n"
+        "    mov %r13, 96(%rsp)\n"
+        "    mov %r14, 104(%rsp)\n"
+        "    mov %r15, 112(%rsp)\n"
+        "    pushfq\n"
+        "    pop %rax\n"
+        "    mov %rax, 392(%rsp)\n"
+        "    movq $1, 400(%rsp)\n"
+        "    movb $0, halo__linux_kept(%rip)\n"
+        "    cld\n"
+        "    mov halo__linux_rsp(%rip), %rax\n"
+        "    mov %rax, 80(%rsp)\n"
+        "    mov %rsp, %rdi\n"
+        "    call halo__linux_interrupted\n"
+        "    jmp 2b\n"
+#endif
         ".popsection\n");
 
 #ifdef HALO_RUNTIME
@@ -138,9 +199,11 @@ __asm__(/* The note that has the host lead system calls here. */
 #endif
 
 uint64_t halo__linux_rsp __attribute__((visibility("hidden")));
+uint64_t halo__linux_rip __attribute__((visibility("hidden"), used));
 
 void halo__linux_enter(struct frame *frame);
 void halo__linux_begun(struct frame *frame);
+void halo__linux_interrupted(struct frame *frame);
 void halo__linux_first(void);
 
 /* --- Start ------------------------------------------------------------------------------------ */
@@ -190,6 +253,11 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
     else
         frame->rax = (uint64_t)linux_call(&halo__linux, number, frame->args);
     save->calls = halo__linux.calls;
+    if (save->tick.rip == HALO_TICK_DUE) {
+        save->tick.rip = 0;
+        if (!frame->is_whole)
+            linux_interrupted(&halo__linux);
+    }
     if (!linux_is_quiet(&halo__linux) || linux_is_cut((int64_t)frame->rax))
         halo__linux_deliver(&halo__linux, frame, number);
 #ifdef HALO_RUNTIME
@@ -199,6 +267,39 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
 #endif
 #ifndef HALO_RUNTIME
     halo__port_silence(false);
+#endif
+}
+
+#ifdef HALO_RUNTIME
+__attribute__((visibility("hidden"), used)) void halo__linux_interrupted(struct frame *frame)
+{
+    frame->rip = save->tick.rip;
+    save->tick.rip = 0;
+    halo__linux.sp = frame->rsp;
+    linux_interrupted(&halo__linux);
+    if (!linux_is_quiet(&halo__linux))
+        halo__linux_deliver(&halo__linux, frame, 0);
+}
+#endif
+
+void halo__linux_tick(void);
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char etext[] __attribute__((visibility("hidden")));
+
+/* Programs that are linked with this library are not interrupted: it could be in use. */
+void halo__linux_ticks(void *context, bool wanted)
+{
+    (void)context;
+#ifdef HALO_RUNTIME
+    save->tick.low = (uintptr_t)__ehdr_start;
+    save->tick.high = (uintptr_t)etext;
+    save->tick.entry = wanted ? (uintptr_t)halo__linux_tick : 0;
+    if (!wanted)
+        return;
+    halo__linux_keep_vectors();
+    halo__port_sleep(1); /* the host looks when it lets the guest go on */
+#else
+    (void)wanted;
 #endif
 }
 

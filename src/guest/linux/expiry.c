@@ -8,6 +8,7 @@ void linux_timer_set(struct linux_table *table, struct linux_timer *timer, int64
     timer->at = at;
     timer->interval = at ? interval : 0;
     table->timer_count += timer->at != 0;
+    linux_threads_tick(table);
 }
 
 uint32_t linux_timer_forward(struct linux_timer *timer, int64_t time)

@@ -21,6 +21,7 @@ enum {
     SOFTWARE = 464, /* where the legacy part has words for software */
     STATE_MAX = 8192,
     FLAGS = 0x246,
+    LOADABLE = 0x40cd5, /* of flags: those of arithmetic, the direction, and AC */
     MAGIC1 = 0x46505853,
     MAGIC2 = 0x46505845,
     HAS_STATE = 1, /* uc_flags: the processor's extended format */
@@ -147,7 +148,7 @@ static struct context context_of(const struct frame *frame)
         .r8 = frame->r8,
         .r9 = frame->r9,
         .r10 = frame->r10,
-        .r11 = FLAGS,
+        .r11 = frame->is_whole ? frame->r11 : FLAGS,
         .r12 = frame->r12,
         .r13 = frame->r13,
         .r14 = frame->r14,
@@ -161,7 +162,7 @@ static struct context context_of(const struct frame *frame)
         .rcx = frame->rcx,
         .rsp = frame->rsp,
         .rip = frame->rip,
-        .flags = FLAGS,
+        .flags = frame->is_whole ? frame->flags : FLAGS,
         .cs = 0x33,
         .ss = 0x2b,
     };
@@ -206,6 +207,7 @@ static void begin(struct linux_table *table, struct frame *frame,
     frame->rsi = (uintptr_t)delivery->info;
     frame->rdx = (uintptr_t)&delivery->uc_flags;
     frame->rax = 0;
+    frame->is_whole = 0;
     memset(frame->xmm, 0, sizeof(frame->xmm));
 }
 
@@ -213,7 +215,7 @@ void halo__linux_deliver(struct linux_table *table, struct frame *frame, uint64_
 {
     enum { SYSCALL_LEN = 2 };
     const int64_t result = (int64_t)frame->rax;
-    const bool is_cut = result == -L_ERESTARTSYS || result == -L_ERESTARTNOHAND;
+    const bool is_cut = !frame->is_whole && linux_is_cut(result);
     struct linux_delivery delivered;
 
     halo__linux_keep_vectors();
@@ -222,7 +224,7 @@ void halo__linux_deliver(struct linux_table *table, struct frame *frame, uint64_
     /* The last one whose frame is made runs first, as on Linux. */
     linux_timers_look(table);
     for (bool is_first = true; linux_take_signal(table, &delivered); is_first = false) {
-        if (is_first && result == -L_ERESTARTSYS && (delivered.action.flags & RESTART)) {
+        if (is_first && is_cut && result == -L_ERESTARTSYS && (delivered.action.flags & RESTART)) {
             frame->rax = number;
 #ifdef HALO_RUNTIME
             frame->rip = halo__linux_again(frame->rip);
@@ -252,6 +254,9 @@ void halo__linux_finish(struct linux_table *table, struct frame *frame)
     frame->r8 = delivery.context.r8;
     frame->r9 = delivery.context.r9;
     frame->r10 = delivery.context.r10;
+    frame->r11 = delivery.context.r11;
+    frame->flags = delivery.context.flags & LOADABLE;
+    frame->is_whole = 1;
     frame->r12 = delivery.context.r12;
     frame->r13 = delivery.context.r13;
     frame->r14 = delivery.context.r14;

@@ -15,6 +15,10 @@ struct frame {
     };
     uint64_t rbp, rsp, r12, r13, r14, r15, rip;
     _Alignas(16) unsigned char xmm[16][16];
+    uint64_t r11, flags;
+    uint64_t
+        is_whole; /* these two are to be loaded as well: it was interrupted, or a handler was */
+    uint64_t pad;
 };
 
 /*

@@ -99,6 +99,8 @@ struct linux_host {
     bool (*spawn)(void *context, struct linux_thread *thread, uint64_t sp);
     /* Go on with another thread; this comes back when this one is gone on with. */
     void (*change)(void *context, struct linux_thread *from, struct linux_thread *to);
+    /* From now on the program is to be interrupted now and then (linux_interrupted), or no more. */
+    void (*ticks)(void *context, bool wanted);
     /* All of it waits for ever. In the tests, or where it is NULL, this comes back. */
     void (*stuck)(void *context, const char *words, size_t len);
     /* A line for whoever runs it. */
@@ -295,6 +297,7 @@ struct linux_table {
     uint64_t turns;
     int64_t looked_ns; /* when it was last seen whether there is input */
     int exit_code;     /* of the first thread */
+    bool ticks;        /* the program is interrupted now and then */
     bool has_refused;  /* another process, in words */
 
     /* timers.c: the last is the alarm's */
@@ -342,6 +345,9 @@ static inline bool linux_is_cut(int64_t result)
 
 /* Answer a system call: its result, or a negative errno. */
 int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t args[6]);
+
+/* The program was interrupted while it computed: another thread's turn. */
+void linux_interrupted(struct linux_table *table);
 
 /* Raise what the timers have due. Cheap where none runs. */
 void linux_timers_look(struct linux_table *table);

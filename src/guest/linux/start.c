@@ -389,6 +389,7 @@ static struct linux_host host = {
     .halt = halt,
     .spawn = halo__linux_spawn,
     .change = halo__linux_change,
+    .ticks = halo__linux_ticks,
     .stuck = stuck,
     .say = say,
 };

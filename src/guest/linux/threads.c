@@ -30,6 +30,17 @@ uint64_t linux_blocked_by_all(const struct linux_table *table)
     return blocked;
 }
 
+/* While there is somebody else to run, or a timer whose handler may be due. */
+void linux_threads_tick(struct linux_table *table)
+{
+    const bool wanted = linux_has_threads(table) || table->timer_count > 0;
+
+    if (wanted == table->ticks || !table->host->ticks)
+        return;
+    table->ticks = wanted;
+    table->host->ticks(table->host->context, wanted);
+}
+
 /* --- Waking ----------------------------------------------------------------------------------- */
 
 void linux_thread_wake(struct linux_thread *thread)

@@ -1,6 +1,6 @@
 /*
- * Alarms and timers. Nothing interrupts the program: what is due is seen when it makes a system
- * call, and a call that waits waits no longer than until the next one whose signal is noticed.
+ * Alarms and timers. What is due is seen when the program makes a system call or is interrupted,
+ * and a call that waits waits no longer than until the next one whose signal is noticed.
  */
 #include "calls.h"
 

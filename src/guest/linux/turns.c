@@ -216,6 +216,13 @@ enum linux_end linux_thread_wait(struct linux_table *table, unsigned waits, uint
     return (enum linux_end)self->end;
 }
 
+void linux_interrupted(struct linux_table *table)
+{
+    linux_timers_look(table);
+    if (linux_has_threads(table))
+        linux_turn_over(table);
+}
+
 int64_t linux_sched_yield(struct linux_table *table, const uint64_t *args)
 {
     (void)args;

@@ -262,7 +262,8 @@ static int kvm_enter(struct halo_machine *machine, int64_t deadline)
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
     const int64_t look = machine->upcalls ? UPCALL_NS : machine->sample_ns;
     /* looked at in between */
-    const bool repeats = machine->counts_cpu || look || machine->is_debugged;
+    const bool repeats =
+        machine->counts_cpu || look || machine->is_debugged || halo__tick_is_wanted(machine);
     const int64_t every = look && look < REPEAT_NS ? look : REPEAT_NS;
     struct itimerspec when = {
         .it_interval = {0, every},
@@ -275,6 +276,7 @@ static int kvm_enter(struct halo_machine *machine, int64_t deadline)
 
         when.it_value = (struct timespec){first / 1000000000, first % 1000000000};
     }
+    state->ticks = repeats;
     if (set_mask(state) < 0)
         return failed(machine, "cannot set the signal mask of a vCPU");
     if (deadline == HALO_FOREVER && !repeats)
@@ -402,6 +404,11 @@ static inline int run_vcpu(struct halo_machine *machine, int64_t deadline, struc
     struct kvm_state *state = machine->state;
     sigset_t urgent;
 
+    if (!state->ticks && halo__tick_is_wanted(machine)) {
+        kvm_leave(machine);
+        if (kvm_enter(machine, deadline))
+            return HALO_EHOST;
+    }
     while (!halo__interrupt_is_wanted(&machine->interrupt) &&
            !halo__stop_is_wanted(&machine->stop) &&
            (deadline == HALO_FOREVER || halo__now() < deadline)) {
@@ -422,6 +429,10 @@ static inline int run_vcpu(struct halo_machine *machine, int64_t deadline, struc
             return failed(machine, "cannot set the signal mask of a vCPU");
         if (halo__machine_is_called(machine))
             break;
+        if (state->ticks && !machine->is_debugged && halo__now() >= state->tick_at) {
+            halo__kvm_tick(machine, state->vcpu, state->run);
+            state->tick_at = halo__now() + HALO_TICK_NS - HALO_TICK_NS / 8;
+        }
     }
     exit->kind = HALO_EXIT_TIMEOUT;
     return 0;

@@ -15,6 +15,8 @@ struct kvm_state {
     uint64_t system_len;
     timer_t timer; /* of the deadline, while inside halo_run */
     bool has_timer;
+    bool ticks;             /* it rings again and again */
+    int64_t tick_at;        /* when the guest is to be led elsewhere, where it wants that */
     bool has_mask;          /* the vCPU has a signal mask of its own, */
     sigset_t mask;          /* which was made of this one */
     bool is_lost;           /* an exit is not done with: what the vCPU would do next is not known */

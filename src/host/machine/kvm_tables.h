@@ -82,4 +82,7 @@ void halo__kvm_look(const struct kvm_regs *regs, const unsigned char *system,
 /* The vCPU, which was interrupted in the guest's code, goes on at `to`: see struct halo_backend. */
 bool halo__kvm_redirect(int vcpu, struct kvm_run *run, uint64_t to, uint64_t *from);
 
+/* tick.c: lead a guest elsewhere that was interrupted, where it may be. */
+void halo__kvm_tick(struct halo_machine *machine, int vcpu, struct kvm_run *run);
+
 #endif

@@ -267,6 +267,12 @@ int halo__machine_fill(struct halo_machine *machine, const struct halo_exit *exi
  */
 int halo__machine_patch(struct halo_machine *machine, uint64_t site, bool behind);
 
+#define HALO_TICK_NS 10000000 /* how often */
+/* Does the guest want ticks now (tick.c)? */
+bool halo__tick_is_wanted(const struct halo_machine *machine);
+/* It is at `rip`: where it is to go on instead, or 0. */
+uint64_t halo__tick(struct halo_machine *machine, uint64_t rip);
+
 /* What the guest is told of the processor. A process is asked for it here: where `cpuid` is
  * emulated that takes long, and few ask. */
 const struct halo_features *halo__machine_told(struct halo_machine *machine);

@@ -150,6 +150,19 @@ static bool is_by_child(const struct halo_machine *machine, uint64_t op)
            call->instruction_pointer != machine->layout.doorbell + CHILD_DOORBELL_END;
 }
 
+/* Now and then, while the guest computes and wants that. One that does not say where it is goes on.
+ */
+static void lead(struct halo_machine *machine)
+{
+    struct process_state *state = machine->state;
+
+    state->tick_at = halo__now() + HALO_TICK_NS;
+    if (state->asked || !halo__process_ask(machine))
+        return;
+    halo__process_tick(machine);
+    answer(state);
+}
+
 static void read_doorbell(const struct halo_machine *machine, struct halo_exit *exit)
 {
     const struct process_state *state = machine->state;
@@ -280,17 +293,25 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
             {.fd = machine->stop.thread ? machine->stop.fd : machine->interrupt.fd,
              .events = POLLIN},
             {.fd = machine->listens ? machine->debugger : -1, .events = POLLIN}};
+        const bool ticks = !machine->is_debugged && halo__tick_is_wanted(machine);
+        int64_t until = deadline;
         int heard = 0;
 
+        if (ticks && state->tick_at < deadline)
+            until = state->tick_at;
         if (halo__interrupt_is_wanted(&machine->interrupt) ||
             halo__stop_is_wanted(&machine->stop) || halo__now() >= deadline) {
             stop(machine, exit);
             return 0;
         }
         /* No more than are needed: a host may be allowed three descriptors (RLIMIT_NOFILE). */
-        if (poll(pollfds, machine->listens ? 4 : 3, halo__poll_timeout(deadline)) < 0 &&
+        if (poll(pollfds, machine->listens ? 4 : 3, halo__poll_timeout(until)) < 0 &&
             errno != EINTR)
             return failed(machine, "cannot wait for the guest");
+        if (ticks && !pollfds[0].revents && halo__now() >= state->tick_at) {
+            lead(machine);
+            continue;
+        }
         if (pollfds[0].revents & POLLIN) {
             heard = halo__process_hear(state);
             if (heard < 0)

@@ -26,6 +26,7 @@ struct process_state {
     struct halo_fill fill;  /* what that was; len 0: nothing */
     unsigned char *regions; /* of 2 MiB, of the addresses of paging.c: something is mapped there */
     uint32_t region_count;  /* of them */
+    int64_t tick_at;        /* when it is to be led elsewhere, where it wants that */
     bool restarts;          /* it is to go on at the start: the doorbell's result is 1 */
     struct seccomp_notif notified;
 };
@@ -54,6 +55,9 @@ struct process_end halo__process_await(struct process_state *state);
 /* Take the next doorbell into `notified`: 1; 0 where there is none after all; or a negative errno.
  */
 int halo__process_hear(struct process_state *state);
+
+/* It stands behind a signal: have it go on elsewhere (tick.c). */
+void halo__process_tick(struct halo_machine *machine);
 
 /* The registers where the guest was left, as far as they can be had. */
 void halo__process_look(struct halo_machine *machine, struct halo_processor *processor);

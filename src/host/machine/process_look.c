@@ -67,6 +67,22 @@ static void look_at_frame(struct halo_machine *machine, struct halo_processor *p
     };
 }
 
+/* The frame is where the kernel has put it, in the guest's memory; what it says there is judged. */
+void halo__process_tick(struct halo_machine *machine)
+{
+    const uint64_t stack = machine->layout.alternate;
+    const uint64_t at = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RIP * sizeof(greg_t);
+    uint64_t frame, rip, entry;
+
+    if (!take(machine, stack, &frame, sizeof(frame)) || frame < stack ||
+        frame - stack > HALO_ALTERNATE_LEN - at - sizeof(rip) ||
+        !take(machine, frame + at, &rip, sizeof(rip)))
+        return;
+    entry = halo__tick(machine, rip);
+    if (entry)
+        halo_shm_copy_out(machine->ram.host + (frame + at - HALO_RAM_BASE), &entry, sizeof(entry));
+}
+
 void halo__process_look(struct halo_machine *machine, struct halo_processor *processor)
 {
     const struct process_state *state = machine->state;
