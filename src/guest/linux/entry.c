@@ -263,7 +263,7 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
 #ifdef HALO_RUNTIME
     /* Its place was rewritten while it waited; or a handler returns to such a one. */
     if (frame->rip != came || halo__linux_is_jump(frame->rip))
-        frame->rip = halo__linux_moved(&halo__linux, frame->rip);
+        frame->rip = halo__linux_moved_inside(&halo__linux, frame->rip);
 #endif
 #ifndef HALO_RUNTIME
     halo__port_silence(false);
@@ -277,6 +277,7 @@ __attribute__((visibility("hidden"), used)) void halo__linux_interrupted(struct 
     save->tick.rip = 0;
     halo__linux.sp = frame->rsp;
     linux_interrupted(&halo__linux);
+    frame->rip = halo__linux_moved_inside(&halo__linux, frame->rip); /* by others, meanwhile */
     if (!linux_is_quiet(&halo__linux))
         halo__linux_deliver(&halo__linux, frame, 0);
 }

@@ -142,6 +142,17 @@ uint64_t halo__linux_moved(const struct linux_table *table, uint64_t rip)
     return to - places() < (uint64_t)HALO_PATCHES * HALO_PATCH_LEN ? to + HALO_PATCH_BEHIND : rip;
 }
 
+uint64_t halo__linux_moved_inside(const struct linux_table *table, uint64_t rip)
+{
+    for (uint64_t i = 0; i < MOVED; i++) {
+        const uint64_t to = halo__linux_moved(table, rip - i);
+
+        if (to != rip - i)
+            return to + i;
+    }
+    return rip;
+}
+
 uint64_t halo__linux_again(uint64_t rip)
 {
     const uint64_t offset = rip - places();

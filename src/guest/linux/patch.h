@@ -15,6 +15,8 @@ static inline bool halo__linux_is_jump(uint64_t rip)
 
 /* Where what was at `rip`, behind a system call, is now. */
 uint64_t halo__linux_moved(const struct linux_table *table, uint64_t rip);
+/* The same of code that was interrupted, and may stand among the bytes that have given way. */
+uint64_t halo__linux_moved_inside(const struct linux_table *table, uint64_t rip);
 /* Where to go on for the call before `rip` to be made again. */
 uint64_t halo__linux_again(uint64_t rip);
 
