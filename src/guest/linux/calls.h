@@ -239,6 +239,8 @@ static inline uint64_t linux_own_of(const struct linux_table *table,
     return thread == table->current ? table->own : thread->own;
 }
 uint64_t linux_blocked_by_all(const struct linux_table *table);
+/* What each of them blocks or waits for: it does nothing by itself. */
+uint64_t linux_withheld_by_all(const struct linux_table *table);
 /* A thread waits no longer; nor do all those that wait for one of these. */
 void linux_thread_wake(struct linux_thread *thread);
 void linux_threads_wake(struct linux_table *table, unsigned waits);

@@ -73,7 +73,7 @@ int64_t linux_clone(struct linux_table *table, const uint64_t *args)
     new->id = new_id(table);
     new->place = old.place;
     new->waits = 0;
-    new->own = new->robust = new->clear_id = 0;
+    new->awaited = new->own = new->robust = new->clear_id = 0;
     new->altstack = (struct linux_altstack){.base = 0};
     if (flags & SETTLS)
         new->fs = args[4];

@@ -236,6 +236,7 @@ struct linux_thread {
     uint64_t address;          /* of a futex, or a stream's handle */
     int64_t until;             /* of the monotonic clock, at most */
     uint64_t turn;             /* who has waited for longer has the lesser number */
+    uint64_t awaited;          /* signals that it waits for, and takes by rt_sigtimedwait */
     uint64_t clear_id, robust; /* addresses that are looked at when it ends, or 0 */
     void *place;               /* the host's, and stays with the next thread */
 

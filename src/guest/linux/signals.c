@@ -121,8 +121,8 @@ static bool act_on(struct linux_table *table, struct linux_thread *thread, uint6
 
 static void act(struct linux_table *table)
 {
-    if (act_on(table, table->current, table->blocked))
-        (void)act_on(table, NULL, linux_blocked_by_all(table));
+    if (act_on(table, table->current, table->blocked | table->current->awaited))
+        (void)act_on(table, NULL, linux_withheld_by_all(table));
 }
 
 bool linux_is_interrupted(const struct linux_table *table)
@@ -166,7 +166,7 @@ static void act_of(struct linux_table *table, struct linux_thread *thread)
     if (!thread || thread == table->current)
         act(table);
     else
-        (void)act_on(table, thread, thread->blocked);
+        (void)act_on(table, thread, thread->blocked | thread->awaited);
 }
 
 bool linux_send(struct linux_table *table, struct linux_thread *thread, uint32_t signal,

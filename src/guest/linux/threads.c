@@ -30,6 +30,21 @@ uint64_t linux_blocked_by_all(const struct linux_table *table)
     return blocked;
 }
 
+uint64_t linux_withheld_by_all(const struct linux_table *table)
+{
+    uint64_t withheld = UINT64_MAX;
+
+    if (!linux_has_threads(table) && linux_thread_is_there(table->current))
+        return table->blocked | table->current->awaited;
+    for (uint32_t i = 0; i < table->thread_top; i++) {
+        const struct linux_thread *thread = &table->threads[i];
+
+        if (linux_thread_is_there(thread))
+            withheld &= linux_blocked_of(table, thread) | thread->awaited;
+    }
+    return withheld;
+}
+
 /* While there is somebody else to run, or a timer whose handler may be due. */
 void linux_threads_tick(struct linux_table *table)
 {

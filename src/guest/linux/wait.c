@@ -86,8 +86,10 @@ int64_t linux_rt_sigtimedwait(struct linux_table *table, const uint64_t *args)
         ns = time[0] * 1000000000 + time[1];
     set &= ~LINUX_UNBLOCKABLE;
     if (!(table->pending & set) && ns > 0) {
-        table->blocked = before & ~set; /* they wake */
+        table->blocked = before & ~set; /* they wake, and do nothing else */
+        table->current->awaited = set;
         is_cut = args[2] ? linux_sleep(table, ns) != 0 : linux_wait_for_signal(table, 1, 0) != 0;
+        table->current->awaited = 0;
         table->blocked = before;
         if (!args[2] && !is_cut)
             return -L_EDEADLK;
