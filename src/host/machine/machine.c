@@ -197,7 +197,7 @@ bool halo__machine_is_there(struct halo_machine *machine)
 
 int halo__machine_protect(struct halo_machine *machine, const struct halo_exit *exit)
 {
-    const bool is_paging = exit->releases || exit->base >= HALO_PAGING_BASE;
+    const bool is_paging = exit->releases || halo__paging_is_there(exit->base, 1);
     const int refusal =
         is_paging ? halo__paging_judge(exit)
                   : halo__layout_protect(&machine->layout, exit->base, exit->len, exit->prot);
