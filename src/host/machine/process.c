@@ -179,7 +179,7 @@ static void read_doorbell(const struct halo_machine *machine, struct halo_exit *
     if (state->trapped || is_by_child(machine, CHILD_DOORBELL_TRAP)) {
         *exit = (struct halo_exit){
             .kind = HALO_EXIT_FAULT,
-            .fault = {.vector = (uint32_t)args[3], .rip = args[1], .rsp = args[4]},
+            .fault = {.vector = args[3] == 1 ? 1 : 3, .rip = args[1], .rsp = args[4]},
         };
         return;
     }
