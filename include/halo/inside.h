@@ -153,7 +153,9 @@ int halo_sample(struct halo_sandbox *box, int64_t interval_ns, halo_sampler *sam
  *
  * A breakpoint is a byte of the guest's memory, which snapshots and dumps have meanwhile, too.
  * While places are watched the guest is run step by step, some ten thousand of them in a second.
- * What a process has in segments and their bases cannot be changed. After halo_confine the host
+ * What a process has in segments and their bases cannot be changed, and the bases of a program of
+ * Linux's in one are not known. Addresses that are not canonical and reserved bits of mxcsr are
+ * refused. A program's threads are one to gdb: the one that runs. After halo_confine the host
  * needs HALO_CONFINE_STREAMS for it.
  *
  * Between two functions that run the guest. -1: the debugger is to go, as if it had detached.

@@ -17,39 +17,16 @@
                       */
 #define SEND_MS 5000 /* for a gdb that does not take what it is sent */
 #define SYSCALL_LEN 2
+#define FETCH 16u /* in a page fault's error code */
 
 /* --- Guest memory ----------------------------------------------------------------------------- */
-
-static HALO_SHARED unsigned char *at(const struct halo_debug *debug, uint64_t address)
-{
-    return debug->machine->ram.host + (address - HALO_RAM_BASE);
-}
-
-/* How many bytes of so many the guest has there. */
-static size_t there(struct halo_debug *debug, uint64_t address, size_t len)
-{
-    struct halo_machine *machine = debug->machine;
-    size_t found = 0;
-
-    while (found < len && halo__layout_prot(machine, address + found)) {
-        const size_t rest = HALO_PAGE - (size_t)((address + found) % HALO_PAGE);
-        const size_t part = rest < len - found ? rest : len - found;
-
-        if (halo__ram_touch(&machine->ram, at(debug, address + found), part))
-            break;
-        found += part;
-    }
-    return found;
-}
 
 static size_t read_memory(void *of, uint64_t address, void *to, size_t len)
 {
     struct halo_debug *debug = of;
-    const size_t found = there(debug, address, len);
+    const size_t found = halo__debug_take(debug->machine, address, to, len);
     unsigned char *bytes = to;
 
-    if (found > 0)
-        halo_shm_copy_in(bytes, at(debug, address), found);
     for (uint32_t i = 0; i < debug->point_count; i++) {
         const struct halo_debug_point *point = &debug->points[i];
 
@@ -59,22 +36,19 @@ static size_t read_memory(void *of, uint64_t address, void *to, size_t len)
     return found;
 }
 
-/* The host's mapping is writable: the guest's pages stay what they are. */
 static bool write_memory(void *of, uint64_t address, const void *from, size_t len)
 {
     struct halo_debug *debug = of;
     const unsigned char *bytes = from;
 
-    if (there(debug, address, len) < len)
+    if (!halo__debug_put(debug->machine, address, bytes, len))
         return false;
-    halo_shm_copy_out(at(debug, address), bytes, len);
-    debug->machine->has_patched = true;
     for (uint32_t i = 0; i < debug->point_count; i++) {
         struct halo_debug_point *point = &debug->points[i];
 
         if (point->address - address < len) {
             point->byte = bytes[point->address - address];
-            halo_shm_copy_out(at(debug, point->address), &(unsigned char){TRAP}, 1);
+            (void)halo__debug_put(debug->machine, point->address, &(unsigned char){TRAP}, 1);
         }
     }
     return true;
@@ -87,12 +61,8 @@ static bool plant(struct halo_debug *debug, struct halo_debug_point *point, uint
     const unsigned char trap = TRAP;
 
     *point = (struct halo_debug_point){.address = address};
-    if (there(debug, address, 1) < 1)
-        return false;
-    halo_shm_copy_in(&point->byte, at(debug, address), 1);
-    halo_shm_copy_out(at(debug, address), &trap, 1);
-    debug->machine->has_patched = true;
-    return true;
+    return halo__debug_take(debug->machine, address, &point->byte, 1) == 1 &&
+           halo__debug_put(debug->machine, address, &trap, 1);
 }
 
 /* Where memory is another one meanwhile, it stays. */
@@ -100,11 +70,8 @@ static void pull_out(struct halo_debug *debug, const struct halo_debug_point *po
 {
     unsigned char byte;
 
-    if (there(debug, point->address, 1) < 1)
-        return;
-    halo_shm_copy_in(&byte, at(debug, point->address), 1);
-    if (byte == TRAP)
-        halo_shm_copy_out(at(debug, point->address), &point->byte, 1);
+    if (halo__debug_take(debug->machine, point->address, &byte, 1) == 1 && byte == TRAP)
+        (void)halo__debug_put(debug->machine, point->address, &point->byte, 1);
 }
 
 static struct halo_debug_point *find_point(struct halo_debug *debug, uint64_t address)
@@ -492,6 +459,16 @@ static bool is_trap(const struct halo_fault *fault, uint64_t *address)
     return fault->vector == 3;
 }
 
+/* A breakpoint where nothing can be executed: gdb puts one on the stack, for a function that it has
+ * called to return to. */
+static bool is_return(struct halo_debug *debug, const struct halo_exit *exit)
+{
+    const struct halo_fault *fault = &exit->fault;
+
+    return fault->vector == 14 && (fault->error & FETCH) && fault->address == fault->rip &&
+           !(exit->fills && exit->is_claimed) && find_point(debug, fault->rip);
+}
+
 bool halo__debug_takes(struct halo_debug *debug, const struct halo_exit *exit)
 {
     const struct halo_debug_point *point;
@@ -501,6 +478,10 @@ bool halo__debug_takes(struct halo_debug *debug, const struct halo_exit *exit)
         return false;
     if (exit->fault.vector == 1 && debug->state == HALO_DEBUG_RUNNING) {
         take_step(debug);
+        return true;
+    }
+    if (is_return(debug, exit)) {
+        stop(debug, exit->fault.rip, "swbreak:;");
         return true;
     }
     if (!is_trap(&exit->fault, &address))

@@ -79,4 +79,11 @@ uint32_t halo__debug_signal(int error, uint32_t vector);
 #define HALO_DEBUG_VALUES_LEN 96u
 void halo__debug_values(const struct halo_layout *layout, unsigned char *bytes);
 
+/* --- Between its files ------------------------------------------------------------------------ */
+
+/* Bytes of guest memory that there are from there on, `len` at most; how many there were. */
+size_t halo__debug_take(struct halo_machine *machine, uint64_t address, void *to, size_t len);
+/* All of them, or none. The host's mapping is writable: the guest's pages stay what they are. */
+bool halo__debug_put(struct halo_machine *machine, uint64_t address, const void *from, size_t len);
+
 #endif

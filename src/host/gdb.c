@@ -169,10 +169,7 @@ static bool set_register(struct halo_gdb *gdb, struct packet *packet, uint32_t n
         packet->at += 2 * len; /* it stays */
         return true;
     }
-    if (!take_hex(packet, bytes, len))
-        return false;
-    halo__gdb_register_set(&gdb->context, number, bytes);
-    return true;
+    return take_hex(packet, bytes, len) && halo__gdb_register_set(&gdb->context, number, bytes);
 }
 
 static void write_registers(struct halo_gdb *gdb, struct packet *packet)

@@ -103,7 +103,8 @@ size_t halo__gdb_register_len(uint32_t number);
 /* False where it is not known. */
 bool halo__gdb_register_get(const struct halo_context *context, uint32_t number,
                             unsigned char *bytes);
-void halo__gdb_register_set(struct halo_context *context, uint32_t number,
+/* False where no processor takes that: an address that is not canonical, reserved bits of mxcsr. */
+bool halo__gdb_register_set(struct halo_context *context, uint32_t number,
                             const unsigned char *bytes);
 
 #endif

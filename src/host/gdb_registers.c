@@ -5,6 +5,9 @@
 #include <string.h>
 
 #define XMM 160u /* in FXSAVE's part */
+#define MXCSR 24u
+#define MXCSR_MOST 28u /* the bits that mxcsr has here; 0: those of every processor */
+#define CANONICAL ((int64_t)1 << 47)
 #define AT(member) ((uint16_t)offsetof(struct halo_context, member))
 #define IN_XSAVE(offset) ((uint16_t)(offsetof(struct halo_context, xsave) + (offset)))
 
@@ -33,7 +36,7 @@ static const struct row {
     {1, 4, 4, OF_VECTORS, IN_XSAVE(16), 0}, /* fooff */
     {1, 4, 2, OF_VECTORS, IN_XSAVE(6), 0},  /* fop */
     {16, 16, 16, OF_VECTORS, IN_XSAVE(XMM), 16},
-    {1, 4, 4, OF_VECTORS, IN_XSAVE(24), 0}, /* mxcsr */
+    {1, 4, 4, OF_VECTORS, IN_XSAVE(MXCSR), 0}, /* mxcsr */
     {2, 8, 8, OF_GENERAL, AT(bases), 8},
     {16, 16, 16, OF_VECTORS, IN_XSAVE(HALO_XSAVE_UPPER), 16},
 };
@@ -88,6 +91,8 @@ static bool is_known(const struct halo_context *context, const struct row *row, 
 {
     if (row->of == OF_VECTORS)
         return context->has_vectors;
+    if (row->at == AT(bases) && context->lacks_bases)
+        return false;
     return context->is_known &&
            !(context->is_partly && (number == RCX || number == R11 || number == FLAGS));
 }
@@ -117,7 +122,25 @@ static void have_parts(struct halo_context *context)
     context->xsave[HALO_XSAVE_HEADER] |= 7;
 }
 
-void halo__gdb_register_set(struct halo_context *context, uint32_t number,
+/* With what a processor does not take the guest would not go on at all. */
+static bool is_possible(const struct halo_context *context, const struct row *row,
+                        const unsigned char *bytes)
+{
+    uint32_t all, most;
+    int64_t address;
+
+    if (row->at == AT(rip) || row->at == AT(bases)) {
+        memcpy(&address, bytes, sizeof(address));
+        return address >= -CANONICAL && address < CANONICAL;
+    }
+    if (row->at != IN_XSAVE(MXCSR))
+        return true;
+    memcpy(&all, bytes, sizeof(all));
+    memcpy(&most, context->xsave + MXCSR_MOST, sizeof(most));
+    return !(all & ~(most ? most : 0xffbfu));
+}
+
+bool halo__gdb_register_set(struct halo_context *context, uint32_t number,
                             const unsigned char *bytes)
 {
     uint32_t index;
@@ -126,15 +149,18 @@ void halo__gdb_register_set(struct halo_context *context, uint32_t number,
     uint16_t tags;
 
     if (!row || !is_known(context, row, number))
-        return;
+        return true;
+    if (!is_possible(context, row, bytes))
+        return false;
     if (row->of == OF_VECTORS)
         have_parts(context);
     if (number == FTAG) {
         memcpy(&tags, bytes, sizeof(tags));
         context->xsave[FX_TAGS] = narrow_tags(tags);
-        return;
+    } else {
+        memcpy(at + row->at + (size_t)row->stride * index, bytes, row->len);
     }
-    memcpy(at + row->at + (size_t)row->stride * index, bytes, row->len);
+    return true;
 }
 
 /* --- The description -------------------------------------------------------------------------- */

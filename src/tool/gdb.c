@@ -1,6 +1,7 @@
 /*
- * halo run --gdb PORT: gdb connects to a port of this machine's own, once, and the guest is its.
- * Nobody else's machine can reach that; but every user of this one can.
+ * halo run --gdb PORT|PATH: gdb connects once, and the guest is its. Nobody else's machine can
+ * reach a port of this one's own, but every user of this one can: none but the user reaches a
+ * path's.
  */
 #define _GNU_SOURCE
 #include "tool.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -48,6 +50,20 @@ static int listen_at(uint16_t *port)
 }
 
 static int listener = -1;
+static bool has_path;
+
+static int begin_at_path(const char *path)
+{
+    listener = tool_listen_at(path, false); /* to try whether one is left would be to be its gdb */
+    if (listener < 0) {
+        fprintf(tool_err, "halo run: --gdb %s: %s\n", path, strerror(errno));
+        return TOOL_EXIT_USAGE;
+    }
+    has_path = true;
+    fprintf(tool_err, "halo run: waiting for gdb: target remote %s\n", path);
+    fflush(tool_err);
+    return 0;
+}
 
 int tool_gdb_begin(const char *text)
 {
@@ -55,8 +71,11 @@ int tool_gdb_begin(const char *text)
 
     if (!text)
         return 0;
+    if (strchr(text, '/'))
+        return begin_at_path(text);
     if (!parse_port(text, &port)) {
-        fprintf(tool_err, "halo run: --gdb takes a port, 0 to 65535, not '%s'\n", text);
+        fprintf(tool_err,
+                "halo run: --gdb takes a port, 0 to 65535, or a path with a '/', not '%s'\n", text);
         return TOOL_EXIT_USAGE;
     }
     listener = listen_at(&port);
@@ -77,8 +96,10 @@ int tool_gdb_await(struct halo_sandbox *box, int64_t timeout_ns)
     if (listener < 0)
         return 0;
     do
-        connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    while (connection < 0 && errno == EINTR);
+        connection = poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, -1) < 0
+                         ? -1
+                         : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    while (connection < 0 && (errno == EINTR || errno == EAGAIN || errno == ECONNABORTED));
     error = errno;
     close(listener);
     listener = -1;
@@ -86,7 +107,8 @@ int tool_gdb_await(struct halo_sandbox *box, int64_t timeout_ns)
         fprintf(tool_err, "halo run: gdb cannot connect: %s\n", strerror(error));
         return TOOL_EXIT_USAGE;
     }
-    (void)setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (!has_path)
+        (void)setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     error = halo_gdb(box, connection);
     close(connection);
     tool_limit(timeout_ns);

@@ -44,7 +44,7 @@ static bool is_left_behind(const struct sockaddr_un *address)
 }
 
 /* For its owner alone: whoever can connect sees what the host knows of the guest. */
-static int listen_at(const char *path)
+int tool_listen_at(const char *path, bool replaces)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const mode_t before = umask(0177);
@@ -55,7 +55,7 @@ static int listen_at(const char *path)
         error = ENAMETOOLONG;
     else
         strcpy(address.sun_path, path);
-    if (!error && is_left_behind(&address))
+    if (!error && replaces && is_left_behind(&address))
         (void)unlink(path);
     if (!error && (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
                    listen(fd, BACKLOG) < 0))
@@ -119,7 +119,7 @@ int tool_live_begin(struct halo_sandbox *box, const char *path)
 
     if (!path)
         return 0;
-    live.listener = listen_at(path);
+    live.listener = tool_listen_at(path, true);
     if (live.listener < 0) {
         fprintf(tool_err, "halo run: %s: %s\n", path,
                 errno == EADDRINUSE ? "is there already" : strerror(errno));

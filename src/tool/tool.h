@@ -262,6 +262,9 @@ bool tool_confine_reader(void);
  * returned this error because somebody is to be answered: he is, and it goes on (true).
  */
 int tool_live_begin(struct halo_sandbox *box, const char *path);
+/* A listening socket of that path for its user alone, perhaps in place of one that nobody listens
+ * at any more; or -1 with errno. */
+int tool_listen_at(const char *path, bool replaces);
 bool tool_live_answer(int error);
 void tool_live_end(void);
 

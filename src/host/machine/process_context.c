@@ -75,6 +75,7 @@ bool halo__process_ask(const struct halo_machine *machine)
 
 #define GREGS offsetof(ucontext_t, uc_mcontext.gregs)
 #define FPREGS offsetof(ucontext_t, uc_mcontext.fpregs)
+#define FETCH 16u              /* in a page fault's error code */
 #define MORE_THERE 0x46505853u /* in 464 of FXSAVE's part: more than that follows, of */
 #define MORE 464u              /* so many bytes in 468, and what in 472 */
 
@@ -139,10 +140,50 @@ static bool step_over_call(struct halo_machine *machine)
     return copy(machine, frame + GREGS, all, sizeof(all), true);
 }
 
+/*
+ * A fault's handler does not return. The one of the signal that asks where it is does, and is led
+ * to where the fault was: so a function that a debugger has called returns to where nothing can be
+ * executed, and the guest goes on. What lies between the two frames goes, for among it is the word
+ * that proves faults.
+ */
+static bool come_back(struct halo_machine *machine)
+{
+    struct process_state *state = machine->state;
+    unsigned char none[256] = {0};
+    uint64_t frame, vectors, faulted, at;
+    gregset_t all;
+
+    if (!take_frame(machine, &faulted, all) ||
+        !copy(machine, faulted + FPREGS, &vectors, sizeof(vectors), false) ||
+        !halo__process_ask(machine) ||
+        !copy(machine, machine->layout.alternate, &frame, sizeof(frame), false) ||
+        !copy(machine, frame + GREGS, all, sizeof(all), true) ||
+        !copy(machine, frame + FPREGS, &vectors, sizeof(vectors), true))
+        return false;
+    for (at = frame + FPREGS + sizeof(vectors); at < faulted; at += sizeof(none)) {
+        const size_t len = faulted - at < sizeof(none) ? (size_t)(faulted - at) : sizeof(none);
+
+        if (!copy(machine, at, none, len, true))
+            return false;
+    }
+    state->where = (uint64_t)all[REG_RIP];
+    return true;
+}
+
+static bool is_fetch(const struct process_state *state)
+{
+    const uint64_t what = state->notified.data.args[1];
+
+    return halo__process_is_own(state, CHILD_DOORBELL_FAULT) && (uint32_t)what == 14 &&
+           (what >> 32 & FETCH);
+}
+
 bool halo__process_pause(struct halo_machine *machine)
 {
     const struct process_state *state = machine->state;
 
+    if (is_own(machine) && is_fetch(state))
+        return come_back(machine) || is_own(machine);
     if (comes_back(machine) || is_own(machine))
         return true;
     if (!state->owes_answer || state->restarts || state->refusal || state->continues ||
@@ -177,7 +218,8 @@ static bool take_vectors(struct halo_machine *machine, uint64_t frame, struct ha
                 HALO_XSAVE_LEN - HALO_XSAVE_UPPER, true);
 }
 
-/* What the doorbell's code said last, of bases that no frame has. */
+/* What the doorbell's code said last, of bases that no frame has. A program of Linux's has others
+ * than what answers its calls. */
 static void take_bases(struct halo_machine *machine, struct halo_context *context)
 {
     const uint64_t at = machine->layout.save + offsetof(struct halo_save, registers);
@@ -186,6 +228,7 @@ static void take_bases(struct halo_machine *machine, struct halo_context *contex
     halo_shm_copy_in(&saved, machine->ram.host + (at - HALO_RAM_BASE), sizeof(saved));
     context->bases[0] = saved.fs_base;
     context->bases[1] = saved.gs_base;
+    context->lacks_bases = machine->layout.is_linux;
 }
 
 /* In its doorbell: what is saved there, and no more. */
