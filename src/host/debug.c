@@ -232,10 +232,11 @@ static void take_kept(struct halo_debug *debug)
 {
     const uint64_t save = debug->machine->layout.save;
     struct halo_context *context = &debug->gdb.context;
-    struct halo_registers kept;
+    struct halo_registers kept = {0};
     uint64_t back = 0;
 
-    halo_shm_copy_in(&kept, at(debug, save + offsetof(struct halo_save, registers)), sizeof(kept));
+    (void)halo__debug_take(debug->machine, save + offsetof(struct halo_save, registers), &kept,
+                           sizeof(kept));
     (void)read_memory(debug, kept.rsp, &back, sizeof(back));
     *context = (struct halo_context){
         .is_known = true,
