@@ -149,11 +149,6 @@ static const struct halo_debug_watch *look_at_watches(struct halo_debug *debug)
     return changed;
 }
 
-static bool is_planted(struct halo_debug *debug, uint64_t address)
-{
-    return find_point(debug, address) || (debug->has_own && debug->own.address == address);
-}
-
 static void pull_own(struct halo_debug *debug)
 {
     if (debug->has_own)
@@ -265,8 +260,6 @@ static bool hold(struct halo_debug *debug)
     } else {
         return false;
     }
-    if (context->is_trapped && is_planted(debug, context->rip - 1))
-        context->rip--; /* as if it had been interrupted just before */
     pull_own(debug);
     context->flags &= ~HALO_FLAG_TRAP;
     debug->gdb.has_changed = true; /* it goes on without that flag */

@@ -340,7 +340,7 @@ static int fault(struct halo_loop *loop, const struct halo_exit *exit)
 {
     const int done = exit->fills ? halo__machine_fill(loop->machine, exit) : 0;
 
-    loop->is_inside = done > 0 || (!done && exit->fills && exit->is_claimed);
+    loop->is_inside = done > 0 || (!done && exit->is_claimed);
     if (loop->is_inside)
         return 0;
     return halo__loop_end(loop, done < 0 ? done : halo__loop_faulted(loop, exit));

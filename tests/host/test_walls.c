@@ -176,15 +176,14 @@ static void forged(void *argument)
     halo_close(box);
 }
 
-/* PAGE-07. Told that there is no memory there it goes on, and what happens then is what is
- * reported. */
+/* PAGE-07. Told that there is no memory there, or no debugger, it goes on, and what happens then is
+ * what is reported. */
 static void claimed(void *argument)
 {
     struct halo_sandbox *box;
     int code;
 
-    (void)argument;
-    must(open_guest(&box, HALO_BACKEND_PROCESS, syscalls, "claim") == 0);
+    must(open_guest(&box, HALO_BACKEND_PROCESS, syscalls, argument) == 0);
     must(halo_run(box, 2000 * MS, &code) != 0);
     must(!strstr(halo_errmsg(box), "0x10000001234") && !strstr(halo_errmsg(box), "0x4567"));
     halo_close(box);
@@ -193,11 +192,34 @@ static void claimed(void *argument)
 static void host_09_a_guest_cannot_forge_its_fault_report(void **state)
 {
     (void)state;
-    in_host(claimed, NULL);
+    in_host(claimed, (void *)(uintptr_t) "claim");
+    in_host(claimed, (void *)(uintptr_t) "trap");
     in_host(forged, (void *)(uintptr_t) "forged-report");
     in_host(forged, (void *)(uintptr_t) "stolen-report");
     in_host(forged, (void *)(uintptr_t) "forge");
     in_host(forged, (void *)(uintptr_t) "forge-later");
+}
+
+/* PAGE-08. */
+static void rings_on(void *argument)
+{
+    const char *const args[] = {"syscalls", argument};
+    const struct halo_options options = {
+        .backend = HALO_BACKEND_PROCESS, .args = args, .arg_count = 2, .exits_per_second = 100};
+    struct halo_sandbox *box;
+    int code;
+
+    must(halo_open(&box, syscalls, &options) == 0);
+    must(halo_run(box, 20000 * MS, &code) == HALO_ELIMIT);
+    must(strstr(halo_errmsg(box), "more than 100 times a second"));
+    halo_close(box);
+}
+
+static void host_09_what_the_child_says_unasked_counts_as_exits(void **state)
+{
+    (void)state;
+    in_host(rings_on, (void *)(uintptr_t) "where");
+    in_host(rings_on, (void *)(uintptr_t) "map");
 }
 
 static void host_of_system_calls(void *argument)
@@ -430,6 +452,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(host_10_the_keeper_has_no_right_either),
         cmocka_unit_test(host_11_nothing_of_the_guest_runs_before_the_host_runs_it),
         cmocka_unit_test(host_09_a_guest_cannot_forge_its_fault_report),
+        cmocka_unit_test(host_09_what_the_child_says_unasked_counts_as_exits),
         cmocka_unit_test(host_09_a_system_call_of_the_guests_own_rings_no_doorbell),
         cmocka_unit_test(host_10_a_host_that_gives_up_root_still_ends_its_guest),
         cmocka_unit_test(host_11_a_guest_that_somebody_stopped_goes_on_when_it_is_run),

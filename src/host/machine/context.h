@@ -22,7 +22,6 @@ struct halo_context {
     bool is_known;        /* the next ones are, */
     bool is_partly;       /* but for rcx, r11 and the flags, which a call does not keep */
     bool has_vectors;     /* and so is `xsave` */
-    bool is_trapped;      /* it stands behind a trap that no exit has told of */
     bool lacks_bases;     /* and `bases` are not */
     bool is_final;        /* none of it can be changed: the guest does not go on from here */
     uint64_t general[16]; /* rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15 */

@@ -92,9 +92,9 @@ struct halo_exit {
     uint64_t op, a, b;
     uint64_t base, len, prot;
     struct halo_fault fault;
-    bool fills;           /* a fault where paging.c may have memory to be had, */
-    bool is_claimed;      /* of which the guest's word is all there is: told that there is none, it
-                             goes on to the fault itself */
+    bool fills;           /* a fault where paging.c may have memory to be had */
+    bool is_claimed;      /* the guest's word is all there is of it: told that there is nothing to
+                             be had, it goes on to the fault itself */
     bool releases;        /* it asks for no protection, but to forget those pages (paging.c) */
     bool is_system_call;  /* it faulted at the instruction of one, */
     uint64_t system_call; /* of this number */

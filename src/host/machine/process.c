@@ -176,9 +176,15 @@ static void read_doorbell(const struct halo_machine *machine, struct halo_exit *
         exit->prot = args[2];
         return;
     }
-    if (state->trapped || is_by_child(machine, CHILD_DOORBELL_TRAP)) {
+    /* Nothing that an honest guest does: an exit all the same, for exits are counted. */
+    if (state->notified.data.nr == SYS_mremap || is_by_child(machine, CHILD_DOORBELL_WHERE)) {
+        *exit = (struct halo_exit){.kind = HALO_EXIT_FAULT, .is_claimed = true};
+        return;
+    }
+    if (is_by_child(machine, CHILD_DOORBELL_TRAP)) {
         *exit = (struct halo_exit){
             .kind = HALO_EXIT_FAULT,
+            .is_claimed = true,
             .fault = {.vector = args[3] == 1 ? 1 : 3, .rip = args[1], .rsp = args[4]},
         };
         return;
@@ -193,7 +199,7 @@ static void read_doorbell(const struct halo_machine *machine, struct halo_exit *
             return;
         }
         exit->kind = HALO_EXIT_FAULT;
-        exit->fills = false;
+        exit->fills = exit->is_claimed = false;
         exit->is_system_call = vector == CHILD_SYSTEM_CALL;
         exit->system_call = args[2];
         exit->fault = (struct halo_fault){
@@ -223,18 +229,6 @@ static void read_doorbell(const struct halo_machine *machine, struct halo_exit *
     exit->b = args[2];
 }
 
-/* It was asked where it is while it rang for a trap: whoever heard that, it is told of now. */
-static bool take_trap(const struct halo_machine *machine, struct halo_exit *exit)
-{
-    struct process_state *state = machine->state;
-
-    if (!state->trapped)
-        return false;
-    read_doorbell(machine, exit);
-    state->trapped = false;
-    return true;
-}
-
 /* Its guest stands in the doorbell's page, where no code but the host's goes on. */
 static bool stands_at_doorbell(const struct halo_machine *machine)
 {
@@ -261,6 +255,22 @@ static bool goes_astray(const struct halo_machine *machine, struct halo_exit *ex
     return true;
 }
 
+/* It is answered at once, and was to come: so it is no exit. */
+static bool is_awaited(const struct halo_machine *machine)
+{
+    struct process_state *state = machine->state;
+    const bool was_asked = state->asked, has_mapped = state->has_mapped;
+
+    if (state->notified.data.nr == SYS_mremap) {
+        state->continues = halo__process_is_told(state);
+        state->refusal = state->continues ? 0 : -EPERM;
+        state->has_mapped = true;
+        return state->continues && !has_mapped;
+    }
+    return halo__process_is_own(state, CHILD_DOORBELL_READY) ||
+           (halo__process_says_where(machine) && was_asked);
+}
+
 /* Deadlines are poll's timeouts: there is nothing to prepare. */
 static int process_enter(struct halo_machine *machine, int64_t deadline)
 {
@@ -282,8 +292,6 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
 {
     struct process_state *state = machine->state;
 
-    if (take_trap(machine, exit)) /* before it goes on behind it */
-        return 0;
     resume(state);
     for (;;) {
         struct pollfd pollfds[4] = {
@@ -323,17 +331,9 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
             answer(state);
             continue;
         }
-        /* Again, for somebody stopped and continued it meanwhile; or too late. */
-        if (heard && (halo__process_is_own(state, CHILD_DOORBELL_READY) ||
-                      halo__process_says_where(machine))) {
-            if (take_trap(machine, exit))
-                return 0;
-            answer(state);
-            continue;
-        }
-        if (heard && state->notified.data.nr == SYS_mremap) {
-            state->continues = halo__process_is_told(state);
-            state->refusal = state->continues ? 0 : -EPERM;
+        /* Again, for somebody stopped and continued it meanwhile; too late; or what it was told to
+         * do by the last exit. */
+        if (heard && is_awaited(machine)) {
             answer(state);
             continue;
         }

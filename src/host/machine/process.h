@@ -15,15 +15,15 @@ struct process_state {
     int listener;  /* of its doorbell */
     uint64_t word; /* tells the doorbells of its handler from the guest's */
     bool has_ended;
-    bool stopped;           /* by SIGSTOP, for it did not say in time where it is */
-    bool asked;             /* where it is, and it has not said so */
-    uint64_t where;         /* it was at its last time limit, as it says; or 0 */
-    bool trapped;           /* there it stands at a trap, which nobody was told of */
-    bool owes_answer;       /* the guest stands in its doorbell, notification `notified.id` */
-    bool continues;         /* the answer is that the kernel goes on with the call */
-    int refusal;            /* the call's result: 0, or a negative errno */
-    uint64_t told;          /* or else the call's result: what to map, CHILD_MAP_… */
+    bool stopped;     /* by SIGSTOP, for it did not say in time where it is */
+    bool asked;       /* where it is, and it has not said so */
+    uint64_t where;   /* it was at its last time limit, as it says; or 0 */
+    bool owes_answer; /* the guest stands in its doorbell, notification `notified.id` */
+    bool continues;   /* the answer is that the kernel goes on with the call */
+    int refusal;      /* the call's result: 0, or a negative errno */
+    uint64_t told;    /* or else the call's result: what to map, CHILD_MAP_…, or CHILD_GOES_ON */
     struct halo_fill fill;  /* what that was; len 0: nothing */
+    bool has_mapped;        /* it has asked for it since */
     unsigned char *regions; /* of 2 MiB, of the addresses of paging.c: something is mapped there */
     uint32_t region_count;  /* of them */
     int64_t tick_at;        /* when it is to be led elsewhere, where it wants that */

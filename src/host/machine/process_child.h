@@ -39,21 +39,24 @@ enum child_files {
  *     READY  word: everything is given up; the answer lets the guest begin
  *     FAULT  vector and error << 32, address, rip, rsp, word; of a system call that the guest made
  *            without being able to answer it CHILD_SYSTEM_CALL, and its number for an address; of a
- * signal that is no fault CHILD_SIGNAL, and its number
- *     WHERE  rip, -, vector, rsp, op: the host has sent CHILD_STOP, and the guest stands until this
- * is answered; without a word, for the guest goes on afterwards, and could find it. `op` is TRAP
- * where it stood there before, and nobody may have heard so TRAP   rip, -, vector, rsp, TRAP: a
- * breakpoint or a single step, in the same way; where no debugger has asked for it, it is never
- * answered
+ *            signal that is no fault CHILD_SIGNAL, and its number
+ * Others are without a word, for the guest goes on afterwards, and could find it. So any guest can
+ * ring them, and nothing is reported that they say:
+ *     WHERE  rip: the host has sent CHILD_STOP, and the guest stands until this is answered
+ *     TRAP   rip, frame, vector, rsp: a breakpoint or a single step; CHILD_GOES_ON as an answer is
+ *            a debugger's, and 0 makes it a FAULT
+ *     FILL   see below
  */
 #define CHILD_DOORBELL_READY 0x100
 #define CHILD_DOORBELL_FAULT 0x101
 #define CHILD_DOORBELL_WHERE 0x102
 #define CHILD_DOORBELL_FILL 0x103
 #define CHILD_DOORBELL_TRAP 0x104
-#define CHILD_STOP SIGURG        /* which does nothing before it has a handler */
-#define CHILD_SYSTEM_CALL 0x100u /* no processor has such a vector */
-#define CHILD_SIGNAL 0x101u      /* somebody has sent it */
+#define CHILD_GOES_ON 1u
+#define CHILD_BASE 0x600000000000ull /* of its own code, as process_child.ld has it */
+#define CHILD_STOP SIGURG            /* which does nothing before it has a handler */
+#define CHILD_SYSTEM_CALL 0x100u     /* no processor has such a vector */
+#define CHILD_SIGNAL 0x101u          /* somebody has sent it */
 
 /*
  * Memory at other addresses (paging.c). A page fault there rings

@@ -36,7 +36,6 @@ bool halo__process_says_where(const struct halo_machine *machine)
         call->instruction_pointer == machine->layout.doorbell + CHILD_DOORBELL_END)
         return false;
     state->where = call->args[1];
-    state->trapped = call->args[5] == CHILD_DOORBELL_TRAP;
     state->asked = false;
     return true;
 }
@@ -120,8 +119,14 @@ static bool comes_back(const struct halo_machine *machine)
 /* Where the frame is, and all general registers of it. */
 static bool take_frame(struct halo_machine *machine, uint64_t *frame, gregset_t all)
 {
-    return copy(machine, machine->layout.alternate, frame, sizeof(*frame), false) &&
-           copy(machine, *frame + GREGS, all, sizeof(gregset_t), false);
+    const struct seccomp_data *call = &((struct process_state *)machine->state)->notified.data;
+
+    /* A trap's is said with it: it may have been asked where it is before that was heard. */
+    if (is_own(machine) && call->args[0] == CHILD_DOORBELL_TRAP)
+        *frame = call->args[2];
+    else if (!copy(machine, machine->layout.alternate, frame, sizeof(*frame), false))
+        return false;
+    return copy(machine, *frame + GREGS, all, sizeof(gregset_t), false);
 }
 
 /* It rings again when the signal has been handled: so it is led behind what has been heard. */
@@ -180,10 +185,15 @@ static bool is_fetch(const struct process_state *state)
 
 bool halo__process_pause(struct halo_machine *machine)
 {
-    const struct process_state *state = machine->state;
+    struct process_state *state = machine->state;
 
+    if (is_own(machine) && state->notified.data.args[0] == CHILD_DOORBELL_TRAP)
+        state->told = CHILD_GOES_ON;
     if (is_own(machine) && is_fetch(state))
         return come_back(machine) || is_own(machine);
+    if (is_own(machine) && state->notified.data.args[0] == CHILD_DOORBELL_WHERE &&
+        state->where >= CHILD_BASE)
+        return false; /* in its handler of a trap, say, which is told of when it goes on */
     if (comes_back(machine) || is_own(machine))
         return true;
     if (!state->owes_answer || state->restarts || state->refusal || state->continues ||
@@ -265,7 +275,6 @@ bool halo__process_get(struct halo_machine *machine, struct halo_context *contex
         return false;
     context->is_known = true;
     context->is_final = !comes_back(machine);
-    context->is_trapped = ((const struct process_state *)machine->state)->trapped;
     for (uint32_t i = 0; i < 16; i++)
         context->general[i] = (uint64_t)all[order[i]];
     context->rip = (uint64_t)all[REG_RIP];
@@ -280,7 +289,6 @@ bool halo__process_get(struct halo_machine *machine, struct halo_context *contex
 /* Segments and their bases stay: no signal's frame has these. */
 bool halo__process_set(struct halo_machine *machine, const struct halo_context *context)
 {
-    struct process_state *state = machine->state;
     struct halo_context vectors = *context;
     gregset_t all;
     uint64_t frame;
@@ -293,6 +301,5 @@ bool halo__process_set(struct halo_machine *machine, const struct halo_context *
     all[REG_EFL] = (greg_t)halo__context_flags(context);
     if (!copy(machine, frame + GREGS, all, sizeof(all), true))
         return false;
-    state->trapped = false; /* who sets them has seen it */
     return !context->has_vectors || take_vectors(machine, frame, &vectors, true);
 }

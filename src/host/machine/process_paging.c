@@ -46,6 +46,7 @@ bool halo__process_fill(struct halo_machine *machine, const struct halo_fill *fi
     state->region_count += !state->regions[region];
     state->regions[region] = true;
     state->fill = *fill;
+    state->has_mapped = false;
     state->told = CHILD_MAP_WORD((fill->at - HALO_PAGING_BASE) / HALO_PAGE, fill->from / HALO_PAGE,
                                  fill->len / HALO_PAGE);
     if (!(fill->prot & HALO_PROT_WRITE))

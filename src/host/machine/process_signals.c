@@ -84,6 +84,7 @@ void on_page(int signal, siginfo_t *info, struct ucontext *context)
                      (long)at->rip, (long)at->rsp, 0);
         if (told > 0 && map_again((uint64_t)told)) {
             ((uint64_t *)context)[-1] = 0;
+            *(uint64_t *)alternate = (uint64_t)context; /* it may have been asked where it is */
             __asm__ volatile("lea -8(%%rdx), %%rsp\n\t"
                              "jmp go_back"
                              :
@@ -104,12 +105,13 @@ void on_page(int signal, siginfo_t *info, struct ucontext *context)
  * has them. They never return to the kernel: sigreturn stays forbidden. Where they lead is in
  * memory that the guest can write, and could be any place at which the guest can arrive by itself.
  *
- * A trap, by a breakpoint or a single step: tell the host, who may have a debugger, and stand
- * there, when the word is gone from the stack. A system call, which the filter has made a signal:
- * on to the guest's own code for it, with rcx the address behind the instruction. And CHILD_STOP:
- * tell the host where the guest is, and stand there until it answers. That one may come again while
- * one of the two goes back; then it stands once more for the frame which that was at, since stacks
- * of frames would have no end.
+ * A trap, by a breakpoint or a single step: ask the host, who may have a debugger, and go on when
+ * that lets it, when the word is gone from the stack; else it is a fault like any other, for the
+ * guest could say without a word that there was a trap. A system call, which the filter has made a
+ * signal: on to the guest's own code for it, with rcx the address behind the instruction. And
+ * CHILD_STOP: tell the host where the guest is, and stand there until it answers. That one may come
+ * again while one of them goes back; then it stands once more for the frame which that was at,
+ * since stacks of frames would have no end.
  *
  * One call passes every filter: for it the kernel raises SIGILL, as no illegal instruction does,
  * and has taken its number away. It is led on like all others, when the word is gone from the
@@ -147,34 +149,36 @@ __asm__(".globl on_syscall, on_illegal, on_stop, on_trap\n"
         "on_trap:\n"
         "    cmpl $0, 8(%rsi)\n" /* one that somebody has sent */
         "    jle on_fault\n"
-        "    movq $0, (%rsp)\n"
         "    mov alternate(%rip), %rax\n"
         "    mov %rdx, (%rax)\n"
+        "    mov %edi, %r12d\n"
+        "    mov %rsi, %r13\n"
         "    mov 168(%rdx), %rsi\n"
         "    mov 200(%rdx), %r10\n"
         "    mov 160(%rdx), %r8\n"
-        "    mov $trap, %r9d\n"
         "    mov $trap, %edi\n"
         "    mov $doorbell, %eax\n"
-        "    jmp ring\n"
+        "    syscall\n"
+        "    mov %r12d, %edi\n"
+        "    mov %r13, %rsi\n"
+        "    test %rax, %rax\n"
+        "    jle on_fault\n"
+        "    movq $0, (%rsp)\n"
+        "    mov alternate(%rip), %rax\n"
+        "    mov %rdx, (%rax)\n"
+        "    jmp go_back\n"
         "on_stop:\n"
         "    mov 168(%rdx), %rsi\n"
         "    lea ring(%rip), %rax\n"
         "    sub %rax, %rsi\n"
-        "    xor %r9d, %r9d\n"
         "    cmp $(gone_back - ring), %rsi\n"
         "    jae 1f\n"
-        "    test %rsi, %rsi\n" /* it has rung, or was going to: for the same */
-        "    jnz 3f\n"
-        "    mov 48(%rdx), %r9\n"
-        "3:  mov alternate(%rip), %rax\n"
+        "    mov alternate(%rip), %rax\n"
         "    mov (%rax), %rdx\n"
         "    lea -8(%rdx), %rsp\n"
         "1:  mov alternate(%rip), %rax\n"
         "    mov %rdx, (%rax)\n"
         "    mov 168(%rdx), %rsi\n"
-        "    mov 200(%rdx), %r10\n"
-        "    mov 160(%rdx), %r8\n"
         "    mov $where, %edi\n"
         "    mov $doorbell, %eax\n"
         "ring:\n"
@@ -220,7 +224,6 @@ _Static_assert(offsetof(struct ucontext, uc_mcontext) == 40, "of on_syscall");
 _Static_assert(offsetof(struct sigcontext, fpstate) == 184, "of on_syscall");
 _Static_assert(offsetof(struct sigcontext, rax) == 104, "of on_illegal");
 _Static_assert(offsetof(struct sigcontext, rip) == 128, "of on_syscall");
-_Static_assert(offsetof(struct sigcontext, r9) == 8, "of on_stop");
 _Static_assert(offsetof(struct sigcontext, trapno) == 160, "of on_trap");
 _Static_assert(offsetof(struct sigcontext, rsp) == 120, "of on_trap");
 _Static_assert(offsetof(struct sigcontext, ss) == 150, "of on_syscall");
