@@ -94,7 +94,9 @@ bool halo__kvm_set(struct halo_machine *machine, const struct halo_context *cont
     if (!state->has_run || state->is_lost || !set_vectors(state, context) ||
         ioctl(state->vcpu, KVM_GET_SREGS, &sregs) < 0)
         return false;
-    if (halo__kvm_frame(regs, state->system, &frame)) {
+    /* It may have been stopped at CPL0, on its way from `syscall` or back from a fault: no other
+     * code than that goes on there. VM-05. */
+    if (context->rip != regs->rip || halo__kvm_frame(regs, state->system, &frame)) {
         sregs.cs = state->first.cs;
         sregs.ss = state->first.ss;
     }
