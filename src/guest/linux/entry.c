@@ -29,6 +29,23 @@ struct linux_table halo__linux;
 #define KEEP_VECTORS "    call halo__linux_save_vectors\n"
 #endif
 
+/* Out of the frame, all but r11 and rsp. */
+#define LOAD_REGISTERS          \
+    "    mov (%rsp), %rax\n"    \
+    "    mov 8(%rsp), %rbx\n"   \
+    "    mov 16(%rsp), %rcx\n"  \
+    "    mov 40(%rsp), %rdx\n"  \
+    "    mov 32(%rsp), %rsi\n"  \
+    "    mov 24(%rsp), %rdi\n"  \
+    "    mov 72(%rsp), %rbp\n"  \
+    "    mov 56(%rsp), %r8\n"   \
+    "    mov 64(%rsp), %r9\n"   \
+    "    mov 48(%rsp), %r10\n"  \
+    "    mov 88(%rsp), %r12\n"  \
+    "    mov 96(%rsp), %r13\n"  \
+    "    mov 104(%rsp), %r14\n" \
+    "    mov 112(%rsp), %r15\n"
+
 _Static_assert(sizeof(struct frame) == 416, "of the code below");
 _Static_assert(offsetof(struct frame, r11) == 384 && offsetof(struct frame, is_whole) == 400,
                "of the code below");
@@ -72,44 +89,14 @@ __asm__(".pushsection .text\n"
         ".set i, i + 1\n"
         ".endr\n"
         "1:  cmpq $0, 400(%rsp)\n"
-        "    jne 3f\n"
-        "    mov (%rsp), %rax\n"
-        "    mov 8(%rsp), %rbx\n"
-        "    mov 16(%rsp), %rcx\n"
-        "    mov 40(%rsp), %rdx\n"
-        "    mov 32(%rsp), %rsi\n"
-        "    mov 24(%rsp), %rdi\n"
-        "    mov 72(%rsp), %rbp\n"
-        "    mov 56(%rsp), %r8\n"
-        "    mov 64(%rsp), %r9\n"
-        "    mov 48(%rsp), %r10\n"
-        "    mov 88(%rsp), %r12\n"
-        "    mov 96(%rsp), %r13\n"
-        "    mov 104(%rsp), %r14\n"
-        "    mov 112(%rsp), %r15\n"
-        "    mov 120(%rsp), %r11\n" /* rip */
+        "    jne 3f\n" LOAD_REGISTERS "    mov 120(%rsp), %r11\n" /* rip */
         "    mov 80(%rsp), %rsp\n"
         "    jmp *%r11\n"
         /* All registers and flags; the runtime is not interrupted, so that a word can be used. */
         "3:  mov 120(%rsp), %rax\n"
         "    mov %rax, halo__linux_rip(%rip)\n"
         "    pushq 392(%rsp)\n"
-        "    popfq\n"
-        "    mov (%rsp), %rax\n"
-        "    mov 8(%rsp), %rbx\n"
-        "    mov 16(%rsp), %rcx\n"
-        "    mov 40(%rsp), %rdx\n"
-        "    mov 32(%rsp), %rsi\n"
-        "    mov 24(%rsp), %rdi\n"
-        "    mov 72(%rsp), %rbp\n"
-        "    mov 56(%rsp), %r8\n"
-        "    mov 64(%rsp), %r9\n"
-        "    mov 48(%rsp), %r10\n"
-        "    mov 384(%rsp), %r11\n"
-        "    mov 88(%rsp), %r12\n"
-        "    mov 96(%rsp), %r13\n"
-        "    mov 104(%rsp), %r14\n"
-        "    mov 112(%rsp), %r15\n"
+        "    popfq\n" LOAD_REGISTERS "    mov 384(%rsp), %r11\n"
         "    mov 80(%rsp), %rsp\n"
         "    jmp *halo__linux_rip(%rip)\n"
         /* Where a new thread begins, with its frame on the stack, and as far as it has come. */

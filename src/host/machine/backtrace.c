@@ -25,17 +25,10 @@ struct walk {
 static bool take(struct halo_machine *machine, uint64_t address, uint32_t prot, void *to,
                  size_t len)
 {
-    const HALO_SHARED unsigned char *at;
-
-    if (address < HALO_RAM_BASE || len > UINT64_MAX - address ||
-        (halo__layout_prot(machine, address) & prot) != prot ||
-        (halo__layout_prot(machine, address + len - 1) & prot) != prot)
-        return false;
-    at = machine->ram.host + (address - HALO_RAM_BASE);
-    if (halo__ram_touch(&machine->ram, at, len))
-        return false;
-    halo_shm_copy_in(to, at, len);
-    return true;
+    return address >= HALO_RAM_BASE && len <= UINT64_MAX - address &&
+           (halo__layout_prot(machine, address) & prot) == prot &&
+           (halo__layout_prot(machine, address + len - 1) & prot) == prot &&
+           halo__ram_take(&machine->ram, address, to, len);
 }
 
 /* The stack of a thread may lie in memory at other addresses (paging.c). */

@@ -31,27 +31,12 @@ bool halo__paging_is_there(uint64_t base, uint64_t len)
            len <= HALO_PAGING_LEN - (base - HALO_PAGING_BASE);
 }
 
-/* Bytes of guest memory: false where they are not all there. */
-static bool take(struct halo_machine *machine, uint64_t address, void *to, size_t len)
-{
-    const HALO_SHARED unsigned char *at;
-
-    if (address < HALO_RAM_BASE || address - HALO_RAM_BASE > machine->ram.len ||
-        len > machine->ram.len - (address - HALO_RAM_BASE))
-        return false;
-    at = machine->ram.host + (address - HALO_RAM_BASE);
-    if (halo__ram_touch(&machine->ram, at, len))
-        return false;
-    halo_shm_copy_in(to, at, len);
-    return true;
-}
-
 /* The guest's word on its areas and units, with what bounds a walk through them judged. */
 static bool take_paging(struct halo_machine *machine, struct halo_paging *paging)
 {
     const uint64_t at = machine->layout.save + offsetof(struct halo_save, paging);
 
-    return take(machine, at, paging, sizeof(*paging)) && paging->areas &&
+    return halo__ram_take(&machine->ram, at, paging, sizeof(*paging)) && paging->areas &&
            paging->units % sizeof(uint32_t) == 0 && paging->area_count <= HALO_AREAS_MAX &&
            paging->first >= HALO_RAM_BASE && paging->first % HALO_UNIT_LEN == 0 &&
            paging->first - HALO_RAM_BASE <= machine->ram.len &&
@@ -64,7 +49,7 @@ static bool find_area(struct halo_machine *machine, const struct halo_paging *pa
                       uint64_t address, struct halo_area *area)
 {
     for (uint32_t i = 0; i < paging->area_count; i++) {
-        if (!take(machine, paging->areas + i * sizeof(*area), area, sizeof(*area)))
+        if (!halo__ram_take(&machine->ram, paging->areas + i * sizeof(*area), area, sizeof(*area)))
             return false;
         if (halo__paging_is_there(area->base, area->len) && area->base % HALO_PAGE == 0 &&
             area->len % HALO_PAGE == 0 && address >= area->base && address - area->base < area->len)
@@ -84,8 +69,8 @@ static bool find_unit(struct halo_machine *machine, const struct halo_paging *pa
         const uint32_t left = paging->unit_count - first;
         const uint32_t count = left < UNITS_AT_ONCE ? left : UNITS_AT_ONCE;
 
-        if (!take(machine, paging->units + first * sizeof(words[0]), words,
-                  count * sizeof(words[0])))
+        if (!halo__ram_take(&machine->ram, paging->units + first * sizeof(words[0]), words,
+                            count * sizeof(words[0])))
             return false;
         for (uint32_t i = 0; i < count; i++) {
             if ((words[i] & OWNER) != owner && (words[i] & OWNER) != 0)

@@ -12,17 +12,6 @@
 
 _Static_assert(offsetof(ucontext_t, uc_mcontext.gregs) == 40, "as the kernel has it");
 
-/* Bytes of guest memory that the layout has there. False where the host has no memory to look. */
-static bool take(struct halo_machine *machine, uint64_t address, void *to, size_t len)
-{
-    const HALO_SHARED unsigned char *at = machine->ram.host + (address - HALO_RAM_BASE);
-
-    if (halo__ram_touch(&machine->ram, at, len))
-        return false;
-    halo_shm_copy_in(to, at, len);
-    return true;
-}
-
 /* The registers in the frame of the last signal, whose address is the first word of the stack for
  * signals: where they are, or 0. */
 static uint64_t find_frame(struct halo_machine *machine, gregset_t all)
@@ -31,9 +20,9 @@ static uint64_t find_frame(struct halo_machine *machine, gregset_t all)
     const uint64_t offset = offsetof(ucontext_t, uc_mcontext.gregs);
     uint64_t frame;
 
-    if (!take(machine, stack, &frame, sizeof(frame)) || frame < stack ||
+    if (!halo__ram_take(&machine->ram, stack, &frame, sizeof(frame)) || frame < stack ||
         frame - stack > HALO_ALTERNATE_LEN - offset - sizeof(gregset_t) ||
-        !take(machine, frame + offset, all, sizeof(gregset_t)))
+        !halo__ram_take(&machine->ram, frame + offset, all, sizeof(gregset_t)))
         return 0;
     return frame + offset;
 }
@@ -74,9 +63,9 @@ void halo__process_tick(struct halo_machine *machine)
     const uint64_t at = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RIP * sizeof(greg_t);
     uint64_t frame, rip, entry;
 
-    if (!take(machine, stack, &frame, sizeof(frame)) || frame < stack ||
+    if (!halo__ram_take(&machine->ram, stack, &frame, sizeof(frame)) || frame < stack ||
         frame - stack > HALO_ALTERNATE_LEN - at - sizeof(rip) ||
-        !take(machine, frame + at, &rip, sizeof(rip)))
+        !halo__ram_take(&machine->ram, frame + at, &rip, sizeof(rip)))
         return;
     entry = halo__tick(machine, rip);
     if (entry)
@@ -111,7 +100,7 @@ void halo__process_look(struct halo_machine *machine, struct halo_processor *pro
         .r9 = call->args[5],
         .rip = call->instruction_pointer,
     };
-    if (!take(machine, saved, &kept, sizeof(kept)))
+    if (!halo__ram_take(&machine->ram, saved, &kept, sizeof(kept)))
         return;
     processor->rbx = kept.rbx;
     processor->rbp = kept.rbp;

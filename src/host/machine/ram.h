@@ -7,6 +7,7 @@
 #ifndef HALO_SRC_MACHINE_RAM_H
 #define HALO_SRC_MACHINE_RAM_H
 
+#include <halo/abi.h>
 #include <halo/shm.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -77,6 +78,21 @@ static inline int halo__ram_touch(struct halo_ram *ram, const HALO_SHARED unsign
     const uint64_t offset = (uint64_t)(at - ram->host);
 
     return halo__ram_has(ram, offset, len) ? 0 : halo__ram_find(ram, offset, len);
+}
+
+/* Copy bytes of guest memory, by their address. False where they are not all there. */
+static inline bool halo__ram_take(struct halo_ram *ram, uint64_t address, void *to, size_t len)
+{
+    const HALO_SHARED unsigned char *at;
+
+    if (address < HALO_RAM_BASE || address - HALO_RAM_BASE > ram->len ||
+        len > ram->len - (address - HALO_RAM_BASE))
+        return false;
+    at = ram->host + (address - HALO_RAM_BASE);
+    if (halo__ram_touch(ram, at, len))
+        return false;
+    halo_shm_copy_in(to, at, len);
+    return true;
 }
 
 #endif
