@@ -39,7 +39,7 @@ def check_histogram(family, sandbox):
 
 
 def check(families, names):
-    expect(len(families) == 32, f"{len(families)} families")
+    expect(len(families) == 33, f"{len(families)} families")
     for family in families.values():
         expect(family.documentation.endswith("."), f"{family.name}: no help")
         expect({s.labels.get("sandbox") for s in family.samples} == names, f"{family.name}: of which sandboxes")
