@@ -266,6 +266,17 @@ static void areas_may_follow_each_other_in_any_order(void **state)
     assert_int_equal(halo_ring_place_check(&place), 0);
 }
 
+/* Of a guest's own, which its host changes while it stands still. */
+static void a_word_of_a_stopped_guest_is_what_was_stored_last(void **state)
+{
+    uint64_t word = 1;
+
+    (void)state;
+    assert_int_equal(halo__shm_load_stopped(&word), 1);
+    halo__shm_store_stopped(&word, UINT64_MAX - 1);
+    assert_int_equal(halo__shm_load_stopped(&word), UINT64_MAX - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +294,7 @@ int main(void)
         cmocka_unit_test(a_length_limit_above_4_gib_less_1_is_refused),
         cmocka_unit_test(meta_holds_length_id_and_flags_side_by_side),
         cmocka_unit_test(a_fresh_ring_starts_at_slot_0_with_wrap_counter_1),
+        cmocka_unit_test(a_word_of_a_stopped_guest_is_what_was_stored_last),
         AT_EVERY_SIZE(wrap_02_passing_the_end_toggles_once_and_stays_in_range),
     };
 
