@@ -78,7 +78,7 @@ static uint32_t await(struct halo_runner *runner)
 {
     uint32_t whose;
 
-    for (uint32_t i = 0; i < (runner->patience.most ? LOOKS : 1); i++) {
+    for (uint32_t i = 0; i < (runner->rest ? LOOKS : 1); i++) { /* `patience` is the host's */
         /* Acquire pairs with the release in hand: the deadline, and the guest's memory. */
         whose = __atomic_load_n(&runner->whose, __ATOMIC_ACQUIRE);
         if (whose != HALO_OF_HOST)
