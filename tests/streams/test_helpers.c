@@ -410,7 +410,7 @@ int main(void)
         RINGS(cost_01_what_helpers_hold_is_bounded),
         RINGS(time_05_a_read_that_the_kernel_holds_is_left_behind),
         RINGS(time_05_a_write_that_the_kernel_holds_is_left_behind),
-        RINGS(time_05_many_that_the_kernel_holds_are_left_behind_at_once),
+        IN_TURNS(time_05_many_that_the_kernel_holds_are_left_behind_at_once),
         RINGS(time_06_a_file_system_that_does_not_answer_does_not_hold_who_connects),
         RINGS(time_06_a_close_that_waits_does_not_hold_who_gives),
         RINGS(time_06_a_close_that_waits_does_not_hold_a_fork),
