@@ -66,8 +66,8 @@ struct halo_metrics {
      * when a call of a guest's function went out until its answer was there. */
     struct halo_histogram call_ns;
     struct halo_histogram call_out_ns;
-    uint64_t
-        upcalls; /* times that the guest was stopped to be called: halo_callable, halo/guest.h */
+    /* Times that the guest was stopped to be called: halo_callable in halo/guest.h. */
+    uint64_t upcalls;
 };
 
 /*

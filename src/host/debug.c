@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 #define TRAP 0xcc /* int3 */
-#define TRAP_GATE                                                                              \
-    0x1au            /* error code of #GP, where a gate is not the guest's to use: of vector 3 \
-                      */
+/* Error code of #GP, where a gate is not the guest's to use: of vector 3. */
+#define TRAP_GATE 0x1au
 #define SEND_MS 5000 /* for a gdb that does not take what it is sent */
 #define SYSCALL_LEN 2
 #define FETCH 16u /* in a page fault's error code */
