@@ -267,9 +267,9 @@ static void print_result(const struct report_result *result)
 
 /* --- All of it -------------------------------------------------------------------------------- */
 
-bool report_open(struct report *report, const char *path, const char *commit, double seconds)
+bool report_open(struct report *report, const char *path, const char *commit)
 {
-    *report = (struct report){.path = path, .seconds = seconds};
+    *report = (struct report){.path = path};
     if (!path)
         return true;
     report->json = fopen(path, "w");
@@ -308,7 +308,12 @@ static void print_absent(const struct report *report)
         printf(" (`tools/deps neighbours` installs them)\n");
 }
 
-void report_row(struct report *report, const struct bench_row *row)
+double report_share(const struct bench_row *row)
+{
+    return row->is_brief ? 0.2 : 1;
+}
+
+void report_row(struct report *report, const struct bench_row *row, double seconds)
 {
     static struct report_result result;
 
@@ -322,7 +327,7 @@ void report_row(struct report *report, const struct bench_row *row)
     report->heading_printed = true;
     memset(&result, 0, sizeof(result));
     result.row = row;
-    measure(&result, row->is_brief ? report->seconds / 5 : report->seconds);
+    measure(&result, seconds * report_share(row));
     print_result(&result);
     remember_absent(report, &result);
     if (report->json)

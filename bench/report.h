@@ -5,10 +5,14 @@
 #include "bench.h"
 #include <stdio.h>
 
-/* A row has so many samples at most and at least, and within these so many as its time allows. */
+/*
+ * A row has so many samples at most and at least, and within these so many as its time allows, of
+ * which all rows together have so much.
+ */
 #define REPORT_SAMPLES 101
 #define REPORT_LEAST 11
 #define REPORT_SECONDS 5.0
+#define REPORT_ALL_SECONDS 300.0
 
 /* A histogram of times: 1/1024 ns is the unit, and a bucket is 1/64 of its value wide at most. */
 #define REPORT_FINE 64u
@@ -46,7 +50,6 @@ struct report {
     FILE *json;
     const char *path;
     long json_end; /* where the next result goes, over the end of the file as it is */
-    double seconds;
     bool heading_printed, row_written;
     const char *absent[8]; /* why neighbours were not there, each reason once */
 };
@@ -60,8 +63,10 @@ struct report_figures {
  * `path` may be NULL: no file then. `commit` is what was measured, or NULL where nobody knows.
  * False where the file cannot be written, which was printed.
  */
-bool report_open(struct report *report, const char *path, const char *commit, double seconds);
-void report_row(struct report *report, const struct bench_row *row);
+bool report_open(struct report *report, const char *path, const char *commit);
+/* `seconds` are those of a whole row; this one takes its share of them. */
+void report_row(struct report *report, const struct bench_row *row, double seconds);
+double report_share(const struct bench_row *row);
 bool report_close(struct report *report);
 
 struct report_figures report_figures(const struct bench_row *row,
