@@ -56,6 +56,8 @@ NAMES = {'true': 'false', 'false': 'true', '__ATOMIC_ACQUIRE': '__ATOMIC_RELAXED
          '__ATOMIC_RELEASE': '__ATOMIC_RELAXED', '__ATOMIC_SEQ_CST': '__ATOMIC_ACQ_REL',
          'halo_shm_publish_meta': 'halo_shm_stage_meta', 'UINT32_MAX': '(UINT32_MAX - 1)',
          'halo_cursor_available': 'halo_cursor_used', 'halo_cursor_used': 'halo_cursor_available'}
+# The code and the change may hold a bar.
+SURVIVOR = re.compile(r'(\S+) \| (\w+) \| (.*) \| (\S+ -> (?:\S+|\(UINT32_MAX - 1\))|dropped|negated) \| (.*)')
 DECLARATION = re.compile(r'\s*(const|struct|uint\w*|int|bool|size_t|static|enum|HALO_SHARED|return|for|if|while|case)\b')
 
 
@@ -242,9 +244,8 @@ def main():
     explained = {}
     for line in open('tests/mutation/survivors'):
         if line.strip() and not line.startswith('#'):
-            # The code itself may hold a bar; the other fields do not.
-            parts = [part.strip() for part in line.split(' | ')]
-            explained[parts[0], parts[1], ' | '.join(parts[2:-2]), parts[-2]] = parts[-1]
+            file, function, code, what, reason = SURVIVOR.match(line).groups()
+            explained[file, function, code, what] = reason
     found = [(file,) + mutant for file in options.only or FILES for mutant in mutants(file, open(file).read())]
     found = [mutant for mutant in found if not options.function or mutant[3] in options.function]
     found = found[::options.sample]
