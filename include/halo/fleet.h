@@ -101,10 +101,11 @@ int halo_fleet_take(struct halo_fleet *fleet, const struct halo_snapshot *snapsh
 
 /*
  * Give it back, from any thread, in any state. Its calls that were in flight are over, with
- * HALO_ESTATE; who hears its log, watches, samples and measures it is as `prepare` left it, and a
- * trace that was begun since is ended. One that cannot be restored, was given a function that
- * `prepare` did not provide, or had its trace ended, is closed, and another one opened in its
- * place; where that fails there is one less, until it is needed (halo_fleet_stats counts both).
+ * HALO_ESTATE; who hears its log, watches, samples and measures it is as `prepare` left it, a trace
+ * that was begun since is ended, and a debugger is let go. One that cannot be restored, was given a
+ * function that `prepare` did not provide, or had its trace ended, is closed, and another one
+ * opened in its place; where that fails there is one less, until it is needed (halo_fleet_stats
+ * counts both).
  *
  * Returns 0, or HALO_EINVAL for NULL and what is not of this fleet; HALO_ESTATE where it was given
  * before, or from inside of a function of its host's; HALO_EBUSY while another thread is inside of

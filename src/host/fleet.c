@@ -423,6 +423,22 @@ static bool put_back(const struct halo_fleet_slot *slot, struct halo_sandbox *bo
            halo__calls_provided(&box->calls) == slot->provided;
 }
 
+/* Before its guest is another one, in whose memory a debugger would put back what was in this
+ * one's. 0, or HALO_EBUSY, HALO_ESTATE: as halo_restore. */
+static int drop_debugger(struct halo_sandbox *box)
+{
+    const int error = halo__box_enter(box);
+
+    if (error)
+        return error;
+    if (box->loop.debug && box->run_depth == 0 && box->port.serving == 0) {
+        halo__loop_stop(&box->loop);
+        halo__debug_free(box->loop.debug);
+        box->loop.debug = NULL;
+    }
+    return halo__box_leave(box, 0);
+}
+
 int halo_fleet_give(struct halo_fleet *fleet, struct halo_sandbox *box)
 {
     struct halo_fleet_slot *const slot = box ? box->fleet_slot : NULL;
@@ -433,7 +449,9 @@ int halo_fleet_give(struct halo_fleet *fleet, struct halo_sandbox *box)
         return fail(fleet, HALO_EINVAL, "this is no sandbox of this fleet");
     if (!slot->is_taken)
         return fail(fleet, HALO_ESTATE, "this sandbox was given back before");
-    error = halo_restore(box, slot->snapshot);
+    error = drop_debugger(box);
+    if (!error)
+        error = halo_restore(box, slot->snapshot);
     if (error == HALO_EBUSY || error == HALO_ESTATE)
         return error;
     if (error)

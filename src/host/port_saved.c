@@ -126,5 +126,6 @@ int halo__port_bring_back(struct halo_port *port, const struct halo_saved_port *
     port->host_failed = 0;
     port->poison = (struct halo_poison){.kind = 0};
     port->work = port->moved = 0;
+    port->calls_back = port->calls_out; /* no snapshot has a call of the host's in flight */
     return error ? halo__fail(port->words, HALO_EHOST, "the queues cannot be taken up") : 0;
 }

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #define PATIENCE 120000000000ll
 
@@ -287,6 +288,47 @@ static void the_hosts_own_settings_end_with_a_request(void **state)
     assert_int_equal(sampled, 0);
     assert_int_equal(halo_trace_read(box, &(struct halo_event_seen){0}, 1), HALO_ESTATE);
     assert_int_equal(heard, !way_is_stacks(state)); /* which carry no log */
+    give(&box);
+}
+
+/* GDB-04: whoever debugs a request's guest sees nothing of the next one, and holds it no more. */
+static void a_debugger_goes_with_its_request(void **state)
+{
+    int sockets[2];
+    char said;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+    begin(state, 1);
+    take(&box, snapshot);
+    assert_int_equal(halo_gdb(box, sockets[0]), 0);
+    close(sockets[0]);
+    give(&box);
+    assert_int_equal(recv(sockets[1], &said, 1, MSG_DONTWAIT), 0);
+    take(&box, snapshot);
+    assert_int_equal(number(box, "add", 1), 6);
+    give(&box);
+    close(sockets[1]);
+}
+
+/* KEEP-04: answers that one request was not told of are not the next one's. */
+static void answers_are_told_of_to_the_request_that_asked(void **state)
+{
+    const struct halo_value one = halo_i64(1);
+    struct halo_future futures[2];
+
+    begin(state, 1);
+    take(&box, snapshot);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(halo_call_start(box, &futures[i], function(box, "add"), &one, 1), 0);
+    assert_int_equal(halo_wait(&futures[1], PATIENCE), 0);
+    assert_true(futures[0].done);
+    give(&box);
+    take(&box, snapshot);
+    assert_int_equal(halo_poll(box, 0), 0);
+    assert_int_equal(halo_call_start(box, &futures[0], function(box, "add"), &one, 1), 0);
+    assert_int_equal(halo_poll(box, PATIENCE), 1);
+    assert_true(futures[0].done);
+    assert_int_equal(halo_poll(box, 0), 0);
     give(&box);
 }
 
@@ -586,6 +628,8 @@ int main(void)
         TEST(what_has_ended_goes_back_into_service),
         RINGS(nothing_of_the_last_tenant_is_left),
         TEST(the_hosts_own_settings_end_with_a_request),
+        TEST(a_debugger_goes_with_its_request),
+        RINGS(answers_are_told_of_to_the_request_that_asked),
         TEST(a_sandbox_with_a_function_of_its_own_is_replaced),
         TEST(a_killed_process_is_replaced),
         TEST(there_are_no_more_than_the_limit),

@@ -121,6 +121,7 @@ int halo__calls_bring_back(struct halo_calls *calls, const struct halo_saved_cal
                                          .export_count = from->export_count,
                                          .greeted = from->greeted};
     halo__deferred_free(calls);
+    calls->reported = calls->answered; /* those were of the guest of before */
     return 0;
 }
 
