@@ -40,15 +40,16 @@ struct halo_pending;
  * the thread that does so, and not for a fork that closes the sandbox; it must not use the sandbox.
  * `*pending` is to be ended all the same, there or elsewhere; the others of the sandbox may be,
  * too, and are not told of then. Returns 0; HALO_ESTATE for a call that was answered or kept
- * before, HALO_ETRANSPORT over stacks, HALO_ENOMEM: then it is not kept, and *pending is NULL.
+ * before, or whose guest has ended meanwhile, HALO_ETRANSPORT over stacks, HALO_ENOMEM: then it is
+ * not kept, and *pending is NULL.
  */
 int halo_keep(struct halo_call *call, struct halo_pending **pending,
               void (*gone)(struct halo_pending *pending, void *context), void *context);
 
 /*
  * Answer it, as halo_return and halo_fail do. Where the sandbox is attached to an executor, any
- * thread may, and the worker is told; else the thread that uses the sandbox just now. The value is
- * copied at once.
+ * thread may, and the worker is told; else the thread that uses the sandbox just now, and
+ * halo_close waits for one that is in the middle of it. The value is copied at once.
  *
  * Returns 0: it is answered, and `pending` freed; or HALO_ESTALE: the guest has ended or was
  * restored, and it is freed, too. HALO_ESIZE: it is longer than what is kept for the guest, or

@@ -39,15 +39,25 @@ static int say(struct halo_pending *pending, struct halo_value value, int32_t co
     pending->next_said = line->said;
     line->said = pending;
     line->wake(line->keeper);
+    if (line->poller)
+        halo__poller_ring(line->poller);
     return 0;
 }
 
-/* With its sandbox, which is this thread's. */
-static int answer(struct halo_pending *pending, struct halo_sandbox *box, struct halo_value value,
-                  int32_t code, const char *text)
+/*
+ * With its sandbox, where that is not another thread's: *is_over. All of it with the mutex: whoever
+ * closes the sandbox waits for that.
+ */
+static int answer(struct halo_pending *pending, struct halo_value value, int32_t code,
+                  const char *text, bool *is_over)
 {
-    int error = halo__kept_answer(pending, value, code, text);
+    struct halo_sandbox *box = pending->call.calls->box;
+    int error = halo__box_enter(box);
 
+    *is_over = !error;
+    if (error)
+        return error;
+    error = halo__kept_answer(pending, value, code, text);
     if (error == HALO_ENOMEM) /* the guest was told; and it is freed, which that would not say */
         error = HALO_ESIZE;
     if (box->port.serving == 0) /* else the drain that it is inside of does so */
@@ -59,26 +69,25 @@ static int end(struct halo_pending *pending, struct halo_value value, int32_t co
                const char *text)
 {
     struct halo_line *line = pending->line;
-    struct halo_sandbox *box = NULL;
     int error = HALO_ESTALE;
+    bool is_over = false;
 
     halo__line_lock(line);
     if (pending->stage == HALO_PENDING_ENDS) {
         pending->stage = HALO_PENDING_LET_GO; /* it is freed there */
     } else if (pending->stage == HALO_PENDING_GONE) {
-        halo__line_unlock(line);
-        halo__pending_free(pending);
-        return error;
+        is_over = true;
     } else if (halo__owner_is_fork(&pending->call.calls->box->owner)) {
         error = HALO_ESTATE;
     } else if (line->wake) {
         error = say(pending, value, code, text);
     } else {
-        box = pending->call.calls->box;
-        error = halo__box_enter(box);
+        error = answer(pending, value, code, text, &is_over);
     }
     halo__line_unlock(line);
-    return box && !error ? answer(pending, box, value, code, text) : error;
+    if (is_over)
+        halo__pending_free(pending);
+    return error;
 }
 
 int halo_return_later(struct halo_pending *pending, struct halo_value value)

@@ -29,9 +29,20 @@ int halo__poller_make_waker(struct halo_poller *poller)
     struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = NULL}}; /* nobody's */
 
     poller->waker = halo__fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (poller->waker < 0 || epoll_ctl(poller->epoll, EPOLL_CTL_ADD, poller->waker, &event) < 0)
+    if (poller->waker < 0)
         return HALO_EHOST;
-    return 0;
+    if (epoll_ctl(poller->epoll, EPOLL_CTL_ADD, poller->waker, &event) == 0)
+        return 0;
+    close(poller->waker);
+    poller->waker = -1;
+    return HALO_EHOST;
+}
+
+void halo__poller_ring(const struct halo_poller *poller)
+{
+    const uint64_t one = 1;
+
+    (void)!write(poller->waker, &one, sizeof(one));
 }
 
 void halo__poller_hear(struct halo_poller *poller)

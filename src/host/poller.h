@@ -32,6 +32,9 @@ void halo__poller_free(struct halo_poller *poller);
 /* Have a waker: 0, or HALO_EHOST with errno. */
 int halo__poller_make_waker(struct halo_poller *poller);
 
+/* End its wait, or the next one. Any thread. */
+void halo__poller_ring(const struct halo_poller *poller);
+
 /* What it was woken for has been seen. */
 void halo__poller_hear(struct halo_poller *poller);
 

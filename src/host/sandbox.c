@@ -174,6 +174,8 @@ void halo_close(struct halo_sandbox *box)
     /* An executor's worker may be inside of it. */
     if (!box || (box->seat && !halo__owner_is_fork(&box->owner)))
         return;
+    if (!halo__owner_is_fork(&box->owner)) /* before anything goes that who answers one needs */
+        halo__kept_end(&box->calls);
     if (!halo__owner_is_fork(&box->owner)) /* where the thread is not */
         halo__runner_end(&box->loop.runner);
     else

@@ -5,7 +5,9 @@
  */
 #include "call/keep.h"
 #include "run.h"
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 /* A deadline from a caller's time: 0, or HALO_EINVAL. */
 static int deadline_of(struct halo_sandbox *box, int64_t timeout_ns, int64_t *deadline)
@@ -20,8 +22,26 @@ static int deadline_of(struct halo_sandbox *box, int64_t timeout_ns, int64_t *de
 
 typedef bool condition(const struct halo_sandbox *box, const void *what);
 
-/* On an executor, inside of a function of the host's: what was said for a call that is kept comes
- * by the line, and this is the turn that it comes in. */
+/*
+ * On an executor, inside of a function of the host's: what was said for a call that is kept comes
+ * by the line, and this is the turn that it comes in. The guest may wait for a descriptor as well,
+ * so a wait of this thread's is ended by it, from the outermost of such functions on.
+ */
+static int listen(struct halo_sandbox *box, bool *listens)
+{
+    struct halo_poller *poller = &box->loop.poller;
+
+    *listens = box->seat && !box->calls.line->poller;
+    if (!*listens)
+        return 0;
+    if (poller->waker < 0 && halo__poller_make_waker(poller)) {
+        *listens = false;
+        return halo__fail(&box->words, HALO_EHOST, "cannot make an eventfd: %s", strerror(errno));
+    }
+    halo__line_ring(&box->calls, poller);
+    return 0;
+}
+
 static bool take_said(struct halo_sandbox *box)
 {
     if (!halo__kept_answer_said(&box->calls))
@@ -44,14 +64,20 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
                      int64_t deadline, bool nests)
 {
     struct halo_run run;
+    bool listens;
     int error;
 
     if (box->port.waits > HALO_DEPTH_MAX)
         return halo__fail(&box->words, HALO_EDEPTH,
                           "waits inside calls inside waits are deeper than %u", HALO_DEPTH_MAX);
-    error = halo__run_enter(box, &run, deadline);
-    if (error)
+    error = listen(box, &listens);
+    if (!error)
+        error = halo__run_enter(box, &run, deadline);
+    if (error) {
+        if (listens)
+            halo__line_ring(&box->calls, NULL);
         return error;
+    }
     if (box->loop.state == HALO_STATE_READY) {
         box->loop.state = HALO_STATE_RUNNING;
         box->port.open = true;
@@ -60,9 +86,11 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
     box->port.waits += nests;
     while (!error && box->loop.state == HALO_STATE_RUNNING && !has_come(box, what)) {
         error = halo__loop_step(&box->loop);
+        if (box->seat && take_said(box) && error == HALO_STUCK)
+            error = 0;
         if (error != HALO_STUCK)
             continue;
-        if (has_come(box, what) || take_said(box)) /* it could not be sent; or goes on */
+        if (has_come(box, what)) /* it could not be sent */
             error = 0;
         else if (box->port.guest == HALO_GUEST_SERVES && !halo__calls_pending(&box->calls))
             error = halo__fail(&box->words, HALO_EDEADLOCK, "the guest waits to be called");
@@ -73,6 +101,8 @@ static int run_until(struct halo_sandbox *box, condition *has_come, const void *
     }
     box->port.waits -= nests;
     halo__run_leave(box, &run);
+    if (listens)
+        halo__line_ring(&box->calls, NULL);
     return error;
 }
 
@@ -268,9 +298,9 @@ int64_t halo_stream_read(struct halo_sandbox *box, uint32_t handle, void *to, si
     len = deadline_of(box, timeout_ns, &deadline);
     if (len == 0)
         len = peek(box, handle, &span, deadline);
-    if (len > (int64_t)max)
-        len = (int64_t)max;
     if (len > 0) {
+        if ((uint64_t)len > max)
+            len = (int64_t)max;
         halo_shm_copy_in(to, span.base, (size_t)len);
         stream = halo__stream_find(&box->streams, handle);
         halo__direct_consume(&box->streams, stream, (uint64_t)len); /* the rest is the next one's */

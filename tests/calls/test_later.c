@@ -175,6 +175,32 @@ static void those_of_a_guest_that_is_over_are_gone(void **state)
     (void)open_one(state, true);
 }
 
+/* The second call has its guest end, and is not there to be kept any more. */
+static void end_and_keep(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    const int leave = function("leave", FN(HALO_VOID, HALO_I32));
+    struct halo_future inner;
+
+    (void)args;
+    assert_int_equal(halo_call(box, &inner, leave, 60 * SECONDS, halo_i32(0)), HALO_ESTATE);
+    keep_result = halo_keep(call, &kept[1].pending, NULL, context);
+    assert_true(!keep_result || strstr(halo_errmsg(box), "host.twice: the guest has ended"));
+}
+
+/* KEEP-01 */
+static void none_is_kept_for_a_guest_that_has_ended(void **state)
+{
+    const int fan = function("fan", FN(HALO_I64, HALO_U32));
+
+    (void)state;
+    second = end_and_keep;
+    assert_int_equal(halo_call(box, &future, fan, 60 * SECONDS, u32(2)), HALO_ESTATE);
+    assert_int_equal(kept[0].gone, 1);
+    assert_int_equal(halo_return_later(kept[0].pending, halo_i64(1)), HALO_ESTALE);
+    assert_int_equal(keep_result, HALO_ESTATE);
+    assert_null(kept[1].pending);
+}
+
 static void end_all(struct halo_pending *pending, void *context)
 {
     (void)pending;
@@ -528,6 +554,7 @@ int main(void)
         RINGS(many_are_answered_in_any_order),
         RINGS(those_of_a_guest_that_is_over_are_gone),
         RINGS(an_answer_that_cannot_be_held_is_over),
+        RINGS(none_is_kept_for_a_guest_that_has_ended),
         RINGS(one_that_is_gone_ends_the_others),
         STACKS(over_stacks_none_is_kept),
         IN_TURNS(any_thread_answers_through_an_executor),

@@ -6,8 +6,10 @@
 #include "functions.h"
 #include <fcntl.h>
 #include <halo/executor.h>
+#include <halo/later.h>
 #include <halo/stream.h>
 #include <poll.h>
+#include <sched.h>
 #include <unistd.h>
 
 #define BOXES 40
@@ -255,6 +257,70 @@ static void what_it_wrote_at_its_end_goes_out(void **state)
     assert_int_equal(tasks[0].error, HALO_ESTATE);
 }
 
+static struct halo_pending *kept;
+static uint32_t silent; /* a stream from which nothing comes */
+
+/* In place of host.next: of 0 the guest is called, which calls back with 1, and that is kept. */
+static void call_and_keep(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    static const struct halo_signature type = HALO_FN(HALO_I64, HALO_U32);
+    struct halo_sandbox *of = halo_call_sandbox(call);
+    struct halo_pending *pending;
+    struct halo_future inner;
+    int error;
+
+    (void)context;
+    if (args[0].i64 == 1) {
+        assert_int_equal(halo_keep(call, &pending, NULL, NULL), 0);
+        __atomic_store_n(&kept, pending, __ATOMIC_RELEASE);
+        return;
+    }
+    error = halo_call(of, &inner, halo_lookup(of, "ask_beside_a_read", &type), 20 * SECONDS,
+                      halo_u32(silent));
+    halo_return(call, halo_i64(error ? error : inner.result.i64));
+    halo_future_free(&inner);
+}
+
+/* KEEP-02: a function of the host's waits on the worker, for its guest, which waits for a
+ * descriptor and for what another thread says: that is heard at once. */
+static void what_is_said_reaches_a_function_that_waits(void **state)
+{
+    static const struct halo_signature next_type = HALO_FN(HALO_I64, HALO_I64);
+    struct halo_options options = way_options(state);
+    const char *const args[] = {"guest", "x"};
+    const struct halo_value zero = halo_i64(0);
+    struct halo_pending *pending;
+    int silence[2], ask_of;
+
+    options.args = args;
+    options.arg_count = 2;
+    if (halo_open(&box, STREAMS, &options))
+        fail_msg("%s", halo_errmsg(box));
+    assert_int_equal(pipe2(silence, O_CLOEXEC), 0);
+    assert_int_equal(halo_provide(box, "host.next", &next_type, call_and_keep, NULL), 0);
+    assert_int_equal(halo_offer(box, "pipe", halo_end_fd(silence[0]), HALO_IN, &silent), 0);
+    assert_int_equal(halo_serve_begin(box, 60 * SECONDS), 0);
+    ask_of = function("ask_next", FN(HALO_I64, HALO_I64));
+    assert_int_equal(halo_executor_attach(executor, box), 0);
+    for (int i = 0; i < 3; i++) {
+        kept = NULL;
+        told = 0;
+        tasks[0] = (struct halo_task){.done = is_told};
+        assert_int_equal(halo_submit(box, &tasks[0], ask_of, &zero, 1, HALO_FOREVER), 0);
+        while (!(pending = __atomic_load_n(&kept, __ATOMIC_ACQUIRE)))
+            sched_yield();
+        usleep(i == 0 ? 0 : 50000); /* it sleeps by then, mostly; it is right in any case */
+        assert_int_equal(halo_return_later(pending, halo_i64(70 + i)), 0);
+        turn_until(1);
+        assert_int_equal(tasks[0].error, 0);
+        assert_int_equal(tasks[0].future.result.i64, 70 + i);
+    }
+    assert_int_equal(halo_executor_detach(box), 0);
+    halo_close(box);
+    close(silence[0]);
+    close(silence[1]);
+}
+
 /* One with a thread of its own is refused. */
 static void a_guest_with_a_thread_needs_no_worker(void **state)
 {
@@ -277,6 +343,7 @@ int main(void)
         IN_TURNS(one_that_waits_is_cancelled),
         IN_TURNS(those_behind_it_are_given_up_by_themselves),
         IN_TURNS(what_it_wrote_at_its_end_goes_out),
+        IN_TURNS(what_is_said_reaches_a_function_that_waits),
         IN_TURNS(a_guest_with_a_thread_needs_no_worker),
     };
 

@@ -206,6 +206,29 @@ static uint32_t number(const char *text)
 
 HALO_IMPORT(next, "host.next", HALO_I64, HALO_I64);
 
+/* What its host makes of a number. */
+HALO_EXPORT(ask_next, "ask_next", HALO_I64, HALO_I64)
+{
+    struct halo_future future;
+
+    check(halo_call(&future, &next, args[0]) == 0, "the host's function failed");
+    halo_return(call, future.result);
+}
+
+/* The same of 1, while it waits for bytes that never come. */
+HALO_EXPORT(ask_beside_a_read, "ask_beside_a_read", HALO_I64, HALO_U32)
+{
+    struct halo_future asked, read;
+    uint64_t value;
+
+    halo_stream_read_start(&read, args[0].u32, &value, sizeof(value));
+    check(halo_call(&asked, &next, halo_i64(1)) == 0, "the host's function failed");
+    check(!halo_ready(&read), "bytes from nowhere");
+    halo_stream_cancel(args[0].u32, HALO_IN);
+    check(halo_wait(&read) == HALO_EIO, "cancelled");
+    halo_return(call, asked.result);
+}
+
 /* Calls its host, and writes what it was told. */
 static void ask(uint32_t handle)
 {

@@ -61,6 +61,13 @@ void halo__line_lead(struct halo_calls *calls, void (*wake)(void *keeper), void 
     halo__line_unlock(calls->line);
 }
 
+void halo__line_ring(struct halo_calls *calls, struct halo_poller *poller)
+{
+    halo__line_lock(calls->line);
+    calls->line->poller = poller;
+    halo__line_unlock(calls->line);
+}
+
 /* --- Keeping ---------------------------------------------------------------------------------- */
 
 int halo_keep(struct halo_call *call, struct halo_pending **result,
@@ -73,6 +80,9 @@ int halo_keep(struct halo_call *call, struct halo_pending **result,
     if (call->answered)
         return halo__fail(calls->words, HALO_ESTATE, "%s: the call was %s before",
                           call->provided->name, call->is_kept ? "kept" : "answered");
+    if (calls->port->closed) /* inside of the function: nobody would be told that it is gone */
+        return halo__fail(calls->words, HALO_ESTATE, "%s: the guest has ended",
+                          call->provided->name);
     if (call->request->pushed_at)
         return halo__fail(calls->words, HALO_ETRANSPORT,
                           "%s: over stacks a call is answered before its function returns",
@@ -110,14 +120,11 @@ int halo__kept_answer(struct halo_pending *pending, struct halo_value value, int
                       const char *text)
 {
     struct halo_pending **link = &pending->call.calls->kept;
-    int error;
 
     while (*link != pending)
         link = &(*link)->next;
     *link = pending->next;
-    error = code ? halo_fail(&pending->call, code, text) : halo_return(&pending->call, value);
-    halo__pending_free(pending);
-    return error;
+    return code ? halo_fail(&pending->call, code, text) : halo_return(&pending->call, value);
 }
 
 /* All that was said until now, the last one first. */
@@ -145,22 +152,27 @@ bool halo__kept_answer_said(struct halo_calls *calls)
     for (; first; first = next) {
         next = first->next_said;
         (void)halo__kept_answer(first, first->value, first->code, first->copy);
+        halo__pending_free(first);
     }
     return any;
 }
 
-/* From now on nobody answers any of them. */
-static void end_all(struct halo_calls *calls)
+/* From now on nobody answers any of them, nor is in the middle of that. All of them. */
+static struct halo_pending *end_all(struct halo_calls *calls)
 {
     struct halo_line *line = calls->line;
+    struct halo_pending *all;
 
     halo__line_lock(line);
     line->said = NULL; /* those are among them */
-    for (struct halo_pending *pending = calls->kept; pending; pending = pending->next) {
+    all = calls->kept;
+    calls->kept = NULL;
+    for (struct halo_pending *pending = all; pending; pending = pending->next) {
         if (pending->stage != HALO_PENDING_SAID)
             pending->stage = HALO_PENDING_ENDS;
     }
     halo__line_unlock(line);
+    return all;
 }
 
 /* True where nobody will end it any more: it was said, or ended since. */
@@ -185,11 +197,8 @@ static bool tell_gone(struct halo_pending *pending)
 
 void halo__kept_end(struct halo_calls *calls)
 {
-    struct halo_pending *pending = calls->kept, *next;
+    struct halo_pending *pending = calls->line ? end_all(calls) : NULL, *next;
 
-    if (pending)
-        end_all(calls);
-    calls->kept = NULL;
     for (; pending; pending = next) {
         next = pending->next;
         if (tell_gone(pending))

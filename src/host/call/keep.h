@@ -5,6 +5,7 @@
 #ifndef HALO_SRC_HOST_CALL_KEEP_H
 #define HALO_SRC_HOST_CALL_KEEP_H
 
+#include "../poller.h"
 #include "call.h"
 #include <halo/later.h>
 #include <pthread.h>
@@ -19,6 +20,7 @@ struct halo_line {
     struct halo_pending *said;  /* answers for the one that runs the sandbox, the last one first */
     void (*wake)(void *keeper); /* tells it, where the sandbox is a keeper's; or NULL */
     void *keeper;
+    struct halo_poller *poller; /* with which the keeper's thread waits inside of a function */
 };
 
 struct halo_pending {
@@ -55,10 +57,13 @@ int halo__line_make(struct halo_calls *calls);
 /* Whom answers wake: a keeper's, or nobody's again. */
 void halo__line_lead(struct halo_calls *calls, void (*wake)(void *keeper), void *keeper);
 
+/* From now on what is said ends a wait of this poller's, which has a waker. NULL: no more. */
+void halo__line_ring(struct halo_calls *calls, struct halo_poller *poller);
+
 /* Give the guest what was said: whether anything was. It is for the caller to publish. */
 bool halo__kept_answer_said(struct halo_calls *calls);
 
-/* Give it this one's answer, which is freed. As halo_return and halo_fail. */
+/* Give it this one's answer, which is to be freed then. As halo_return and halo_fail. */
 int halo__kept_answer(struct halo_pending *pending, struct halo_value value, int32_t code,
                       const char *text);
 
