@@ -18,8 +18,8 @@
  * one thread at a time and may be handed from thread to thread: while one is inside of a function,
  * those of another that return an error return HALO_EBUSY and do nothing; the few that return none
  * (halo_errmsg, halo_stats, halo_close, …) are for whoever knows that no other is inside. After a
- * fork a sandbox stays the parent's; in the child its functions return HALO_ESTATE, and halo_close
- * closes what the child has of it.
+ * fork a sandbox stays the parent's; in the child its functions return HALO_ESTATE, those too that
+ * it was inside of when it forked, and halo_close closes what the child has of it.
  *
  * No function prints, exits or installs a signal handler. Those that open a sandbox, run its guest,
  * or take, save and load snapshots and core files, may block SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN and

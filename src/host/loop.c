@@ -195,6 +195,12 @@ int halo__loop_end(struct halo_loop *loop, int error)
 {
     const bool was_stopped = loop->state == HALO_STATE_RUNNING && error && !loop->port->halted;
 
+    if (halo__port_is_fork(loop->port)) { /* HOST-07: the guest and its thread go on elsewhere */
+        loop->state = HALO_STATE_ENDED;
+        loop->error = error;
+        loop->last = *loop->words;
+        return error;
+    }
     halo__loop_stop(loop);
     if (loop->debug)
         halo__debug_end(loop->debug,
@@ -567,6 +573,8 @@ int halo__loop_step(struct halo_loop *loop)
     struct halo_exit exit;
     int error;
 
+    if (halo__port_refuse_fork(loop->port))
+        return halo__loop_end(loop, HALO_ESTATE);
     if (halo__interrupt_is_wanted(&loop->machine->interrupt)) {
         if (!loop->runner.has_guest)
             return HALO_EINTERRUPTED;

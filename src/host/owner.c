@@ -34,10 +34,3 @@ void halo__owner_free(struct halo_owner *owner)
     if (owner->mark != &no_mark)
         munmap(owner->mark, PAGE);
 }
-
-int halo__owner_refuse_fork(struct halo_words *words)
-{
-    return halo__fail(words, HALO_ESTATE,
-                      "this sandbox is of the process that opened it, not of its fork, which can "
-                      "only close it");
-}

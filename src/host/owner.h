@@ -27,7 +27,12 @@ static inline bool halo__owner_is_fork(const struct halo_owner *owner)
     return !*owner->mark;
 }
 
-int halo__owner_refuse_fork(struct halo_words *words);
+static inline int halo__owner_refuse_fork(struct halo_words *words)
+{
+    return halo__fail(words, HALO_ESTATE,
+                      "this sandbox is of the process that opened it, not of its fork, which can "
+                      "only close it");
+}
 
 /*
  * Begin to work on the sandbox, also inside of what this thread is doing with it: 0;

@@ -72,6 +72,14 @@ void halo__port_attach(struct halo_port *port, const struct halo_service *servic
     }
 }
 
+bool halo__port_refuse_fork(struct halo_port *port)
+{
+    if (!halo__port_is_fork(port))
+        return false;
+    port->host_failed = halo__owner_refuse_fork(port->words);
+    return true;
+}
+
 /* --- Taking in -------------------------------------------------------------------------------- */
 
 int halo__port_blame(struct halo_port *port, const struct halo_poison *found, const char *rule)
@@ -277,7 +285,7 @@ static const char *take_lap(struct halo_port *port, enum halo_queue_index queue,
         why = queue == HALO_QUEUE_G2H ? take_request(port, request) : take_posted(port, request);
         if (why)
             blame_message(port, queue, request, why);
-        if (why || port->closed || --left == 0)
+        if (why || port->closed || halo__port_is_fork(port) || --left == 0)
             return why;
     }
     if (got < 0)
@@ -316,8 +324,12 @@ int halo__port_drain(struct halo_port *port)
     }
     if (error)
         return error;
-    for (const struct halo_attached *at = port->servers; at < end && !why && !port->closed; at++)
-        why = at->service->serve(at->self);
+    for (const struct halo_attached *at = port->servers; at < end && !why && !port->closed; at++) {
+        if (!halo__port_is_fork(port))
+            why = at->service->serve(at->self);
+    }
+    if (halo__port_refuse_fork(port)) /* by a function of the host's */
+        return port->host_failed;
     if (why)
         return refuse(port, why);
     halo__port_publish(port);
@@ -341,6 +353,8 @@ int halo__port_pop(struct halo_port *port)
         halo__count(&port->requests_taken, 1);
         why = route(port, is_answer ? HALO_QUEUE_H2G : HALO_QUEUE_G2H, &request);
     }
+    if (halo__port_refuse_fork(port))
+        return port->host_failed;
     if (why && was_popped)
         blame_message(port, HALO_QUEUE_G2H, &request, why);
     if (why)
@@ -413,7 +427,7 @@ void halo__port_answer(struct halo_port *port, const struct halo_request *reques
 {
     const struct halo_message message = {(uint8_t)kind, flags, request->message.request, len};
 
-    if (port->closed)
+    if (port->closed || halo__port_is_fork(port))
         return;
     halo__request_write(port, request, 0, &message, sizeof(message));
     if (request->pushed_at)
@@ -428,9 +442,9 @@ void halo__port_answer(struct halo_port *port, const struct halo_request *reques
 void halo__port_answer_inline(struct halo_port *port, const struct halo_request *request,
                               const void *bytes, uint32_t len)
 {
-    if (!port->closed)
-        (void)halo_receiver_answer_inline(&port->queues[HALO_QUEUE_G2H], &request->parked, bytes,
-                                          len);
+    if (port->closed || halo__port_is_fork(port))
+        return;
+    (void)halo_receiver_answer_inline(&port->queues[HALO_QUEUE_G2H], &request->parked, bytes, len);
     HALO_TRACE(port->trace, ANSWER, halo__traced_chain(HALO_QUEUE_G2H, request), len);
     answered(port);
 }

@@ -17,6 +17,7 @@
 #include "counts.h"
 #include "error.h"
 #include "machine/ram.h"
+#include "owner.h"
 #include "service.h"
 #include "stack.h"
 #include "trace.h"
@@ -35,7 +36,8 @@ enum halo_guest_state {
 
 struct halo_port {
     struct halo_words *words;
-    struct halo_trace *trace; /* the host's own events, or NULL */
+    const struct halo_owner *owner; /* the process whose guest it is; NULL: that is not asked */
+    struct halo_trace *trace;       /* the host's own events, or NULL */
     struct halo_region regions[HALO_PORT_REGIONS_MAX];
     struct halo_memory memory;               /* what the guest may name */
     struct halo_ram *ram;                    /* where that lies; NULL: it is there as a whole */
@@ -98,6 +100,18 @@ struct halo_port_config {
 /* Set up the rings and stacks. 0, or HALO_EINVAL; with words. */
 int halo__port_init(struct halo_port *port, struct halo_words *words,
                     const struct halo_port_config *config);
+
+/*
+ * A function of the host's may fork and return in both processes: in the fork nothing more is done
+ * with the guest, which is the other's, and goes on beside it. HOST-07
+ */
+static inline bool halo__port_is_fork(const struct halo_port *port)
+{
+    return port->owner && halo__owner_is_fork(port->owner);
+}
+
+/* The same, and then it has failed, with words. */
+bool halo__port_refuse_fork(struct halo_port *port);
 
 /* From now on the service gets the kinds that it takes. Before the guest runs. */
 void halo__port_attach(struct halo_port *port, const struct halo_service *service, void *self);

@@ -33,6 +33,11 @@ void halo__run_leave(struct halo_sandbox *box, const struct halo_run *run)
 
     box->loop.quantum = run->quantum;
     box->loop.parks = run->parks;
+    if (halo__owner_is_fork(&box->owner)) { /* nothing of the machine's is this process's */
+        if (!is_nested)
+            halo__signals_return(&box->signals);
+        return;
+    }
     if (is_nested && box->loop.deadline == outer)
         return;
     if (!box->loop.runner.is_there) /* which does so by itself */

@@ -95,6 +95,7 @@ int halo__open(struct halo_sandbox **result, const struct halo_program *program,
     if (!box)
         return HALO_ENOMEM;
     halo__owner_init(&box->owner);
+    box->port.owner = &box->owner;
     if (!options)
         options = &defaults;
     box->loop = (struct halo_loop){.machine = &box->machine,

@@ -1,6 +1,7 @@
 /*
  * A fork of a host in whose other threads something is going on: what these held is held for ever
- * there, and the fork closes what it has all the same. On every backend.
+ * there, and the fork closes what it has all the same. And a host that closes a sandbox meanwhile.
+ * On every backend.
  */
 #define _GNU_SOURCE
 #include "functions.h"
@@ -37,6 +38,61 @@ static int open_keeper(void **state)
     if (halo_serve_begin(box, 60 * SECONDS))
         fail_msg("%s", halo_errmsg(box));
     return 0;
+}
+
+static pid_t forked;
+static int fork_status;
+
+/* In place of host.down: it forks, and returns in both. */
+static void fork_and_return(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    (void)context;
+    forked = fork();
+    assert_true(forked >= 0);
+    if (forked == 0) {
+        alarm(60);
+        (void)halo_return(call, halo_i64(666));
+        return;
+    }
+    assert_int_equal(waitpid(forked, &fork_status, 0), forked);
+    assert_int_equal(halo_return(call, halo_i64(args[0].i64)), 0);
+}
+
+/* HOST-07: what runs the guest ends in a fork by which its function returns, and touches nothing.
+ */
+static void a_fork_inside_of_a_function_comes_out_of_it(void **state)
+{
+    static const struct halo_signature i64_i64 = HALO_FN(HALO_I64, HALO_I64);
+    const struct halo_options options = way_options(state);
+    int error;
+
+    halo_close(box);
+    if (halo_open(&box, functions, &options))
+        fail_msg("%s", halo_errmsg(box));
+    assert_int_equal(halo_provide(box, "host.twice", &i64_i64, twice, NULL), 0);
+    assert_int_equal(halo_provide(box, "host.down", &i64_i64, fork_and_return, NULL), 0);
+    assert_int_equal(halo_provide(box, "host.text", &FN(HALO_STR, HALO_U32), text, NULL), 0);
+    assert_int_equal(halo_provide(box, "host.note", &FN(HALO_VOID, HALO_I64), note, NULL), 0);
+    assert_int_equal(halo_serve_begin(box, 60 * SECONDS), 0);
+    for (int i = 0; i < 2; i++) {
+        error = halo_call(box, &future, function("down", FN(HALO_I64, HALO_I64)), 30 * SECONDS,
+                          halo_i64(20));
+        if (forked == 0) {
+            if (error != HALO_ESTATE)
+                _exit(1);
+            if (!strstr(halo_errmsg(box), "not of its fork"))
+                _exit(2);
+            halo_close(box);
+            _exit(0);
+        }
+        assert_int_equal(error, 0);
+        assert_int_equal(fork_status, 0);
+        assert_int_equal(future.result.i64, 20);
+    }
+    assert_int_equal(halo_call(box, &future, function("twice_plus", FN(HALO_I64, HALO_I64)),
+                               30 * SECONDS, halo_i64(20)),
+                     0);
+    assert_int_equal(future.result.i64, 41);
 }
 
 static char *withheld; /* a page that is there when it is said to be */
@@ -106,9 +162,54 @@ static void a_fork_closes_it_while_a_thread_answers(void **state)
     }
 }
 
+static void *let_go_soon(void *unused)
+{
+    usleep(50000); /* the close is there by then, mostly; it is right in any case */
+    (void)!write(may_go[1], "", 1);
+    return unused;
+}
+
+/* KEEP-03: after an executor, whose worker answered, who answers may be in the middle of it at the
+ * close. */
+static void a_close_waits_for_a_thread_that_answers(void **state)
+{
+    const int twice_plus = function("twice_plus", FN(HALO_I64, HALO_I64));
+    const struct sigaction action = {.sa_handler = on_withheld};
+    pthread_t thread, other;
+    struct sigaction before;
+    void *result;
+    char byte;
+
+    (void)state;
+    alarm(60); /* a hang, else */
+    withheld = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(withheld != MAP_FAILED && pipe(reached) == 0 && pipe(may_go) == 0);
+    assert_int_equal(sigaction(SIGSEGV, &action, &before), 0);
+    assert_int_equal(halo_call(box, &future, twice_plus, 60 * SECONDS, halo_i64(20)),
+                     HALO_EDEADLOCK);
+    halo_future_free(&future);
+    assert_int_equal(pthread_create(&thread, NULL, fail_slowly, NULL), 0);
+    assert_int_equal(read(reached[0], &byte, 1), 1);
+    assert_int_equal(pthread_create(&other, NULL, let_go_soon, NULL), 0);
+    halo_close(box);
+    box = NULL;
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    assert_ptr_equal(result, NULL);
+    alarm(0);
+    assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+    munmap(withheld, 4096);
+    for (int i = 0; i < 2; i++) {
+        close(reached[i]);
+        close(may_go[i]);
+    }
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
+        TEST(a_fork_inside_of_a_function_comes_out_of_it),
+        IN_TURNS(a_close_waits_for_a_thread_that_answers),
         IN_TURNS(a_fork_closes_it_while_a_thread_answers),
     };
 

@@ -77,6 +77,8 @@ int halo_return(struct halo_call *call, struct halo_value value)
     struct halo_payload payload;
     int error;
 
+    if (halo__port_is_fork(call->calls->port)) /* HOST-07: the guest is not this process's */
+        return halo__owner_refuse_fork(call->calls->words);
     if (call->answered)
         return answered_before(call);
     error = halo__value_check(call->provided->signature.types[0], &value);
@@ -115,6 +117,8 @@ int halo_return(struct halo_call *call, struct halo_value value)
 
 int halo_fail(struct halo_call *call, int32_t code, const char *text)
 {
+    if (halo__port_is_fork(call->calls->port))
+        return halo__owner_refuse_fork(call->calls->words);
     if (call->answered)
         return answered_before(call);
     if (code <= 0)
