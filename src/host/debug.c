@@ -1,6 +1,7 @@
 /* A debugger at a guest: see debug.h. */
 #define _GNU_SOURCE
 #include "debug.h"
+#include "deadline.h"
 #include "descriptor.h"
 #include <errno.h>
 #include <poll.h>
@@ -14,7 +15,7 @@
 #define TRAP 0xcc /* int3 */
 /* Error code of #GP, where a gate is not the guest's to use: of vector 3. */
 #define TRAP_GATE 0x1au
-#define SEND_MS 5000 /* for a gdb that does not take what it is sent */
+#define SEND_NS 5000000000 /* for a gdb that does not take what it is sent */
 #define SYSCALL_LEN 2
 #define FETCH 16u /* in a page fault's error code */
 
@@ -175,28 +176,38 @@ static void leave(struct halo_debug *debug)
     debug->fd = -1;
 }
 
+/*
+ * What is to be said, all of it, or at halo_interrupt as much as was taken: the rest goes first the
+ * next time. False where gdb has gone, or has not taken it in time.
+ */
 static bool send_out(struct halo_debug *debug)
 {
-    struct iovec iov = {debug->gdb.out, debug->gdb.out_len};
-    const struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+    const struct halo_interrupt *interrupt = &debug->machine->interrupt;
+    const int64_t deadline = debug->gdb.out_len > 0 ? halo__now() + SEND_NS : 0;
 
-    while (iov.iov_len > 0) {
-        const ssize_t n = sendmsg(debug->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (debug->out_at < debug->gdb.out_len) {
+        struct pollfd pollfds[2] = {{.fd = debug->fd, .events = POLLOUT},
+                                    {.fd = interrupt->fd, .events = POLLIN}};
+        const ssize_t n = send(debug->fd, debug->gdb.out + debug->out_at,
+                               debug->gdb.out_len - debug->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (n > 0) {
-            iov.iov_base = (char *)iov.iov_base + n;
-            iov.iov_len -= (size_t)n;
-        } else if (errno != EINTR &&
-                   (errno != EAGAIN ||
-                    poll(&(struct pollfd){.fd = debug->fd, .events = POLLOUT}, 1, SEND_MS) <= 0)) {
-            return false;
+            debug->out_at += (size_t)n;
+            continue;
         }
+        if (errno != EINTR && (errno != EAGAIN || halo__now() >= deadline))
+            return false;
+        if (halo__interrupt_is_wanted(interrupt))
+            return true;
+        if (errno == EAGAIN)
+            (void)poll(pollfds, 2, halo__poll_timeout(deadline));
     }
-    debug->gdb.out_len = 0;
+    debug->out_at = debug->gdb.out_len = 0;
     return true;
 }
 
-/* What there is to read, where nothing is left: false where gdb has gone. */
+/* What there is to read, where nothing is left: false where gdb has gone. That something was there
+ * does not say that it is: the socket is also its other holders'. */
 static bool receive(struct halo_debug *debug)
 {
     ssize_t n;
@@ -204,11 +215,11 @@ static bool receive(struct halo_debug *debug)
     if (debug->rest_at < debug->rest_len)
         return true;
     do
-        n = read(debug->fd, debug->rest, sizeof(debug->rest));
+        n = recv(debug->fd, debug->rest, sizeof(debug->rest), MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     debug->rest_at = 0;
     debug->rest_len = n > 0 ? (size_t)n : 0;
-    return n > 0;
+    return n > 0 || (n < 0 && errno == EAGAIN);
 }
 
 bool halo__debug_is_wanted(const struct halo_debug *debug)
@@ -324,14 +335,15 @@ static int lose(struct halo_debug *debug)
     return obey(debug);
 }
 
-/* What has come is done, and answered, until gdb wishes that the guest goes on: false where gdb has
- * gone. */
+/* What has come is done, and answered, until gdb wishes that the guest goes on, or an answer has to
+ * wait: false where gdb has gone. */
 static bool take_rest(struct halo_debug *debug)
 {
     struct halo_gdb *gdb = &debug->gdb;
-    bool is_there = true;
+    bool is_there = send_out(debug);
 
-    while (is_there && debug->rest_at < debug->rest_len && gdb->wish == HALO_GDB_STAY) {
+    while (is_there && debug->rest_at < debug->rest_len && gdb->wish == HALO_GDB_STAY &&
+           gdb->out_len == 0) {
         debug->rest_at +=
             halo__gdb_take(gdb, debug->rest + debug->rest_at, debug->rest_len - debug->rest_at);
         is_there = send_out(debug);
@@ -389,7 +401,8 @@ int halo__debug_serve(struct halo_debug *debug)
         return 0;
     error = debug->state == HALO_DEBUG_HELD ? serve_held(debug) : serve_called(debug);
     /* An interrupt may stand right behind what has let it go on. */
-    while (!error && debug->state == HALO_DEBUG_RUNNING && debug->rest_at < debug->rest_len)
+    while (!error && debug->state == HALO_DEBUG_RUNNING && debug->rest_at < debug->rest_len &&
+           !halo__interrupt_is_wanted(&debug->machine->interrupt))
         error = serve_called(debug);
     return error;
 }

@@ -46,6 +46,7 @@ struct halo_debug {
 
     unsigned char rest[4096]; /* what has come, and was not taken */
     size_t rest_len, rest_at;
+    size_t out_at; /* what was sent of gdb.out */
 };
 
 /* gdb is at the other end of the socket, which becomes the debugger's. `start`: of a guest that has

@@ -5,7 +5,9 @@
 #include "ways.h"
 #include <halo/inside.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #define SECONDS 1000000000ll
 #define ASK "$?#3f"
@@ -96,6 +98,114 @@ static void an_interrupt_ends_what_serves_and_the_guest_stays_held(void **state)
     assert_string_equal(said, "+$OK#9a");
 }
 
+/* Of each answer to this there are 8 KiB, and a socket takes few of them. */
+#define READS 64
+
+static char all[READS * 8400u];
+
+static void ask_for_more_than_is_taken(void)
+{
+    const char packet[] = "m400000,fc0";
+    const int len = 4096;
+    unsigned char sum = 0;
+    char text[40];
+
+    for (size_t i = 0; packet[i]; i++)
+        sum = (unsigned char)(sum + (unsigned char)packet[i]);
+    assert_int_equal(setsockopt(sockets[0], SOL_SOCKET, SO_SNDBUF, &len, sizeof(len)), 0);
+    (void)snprintf(text, sizeof(text), "$%s#%02x", packet, sum);
+    for (int i = 0; i < READS; i++)
+        say(text);
+}
+
+/* How many packets there are in what is read until the other end is closed, or has no more. */
+static int count_packets(int flags)
+{
+    size_t len = 0;
+    ssize_t n;
+    int count = 0;
+
+    while ((n = recv(sockets[1], all + len, sizeof(all) - len, flags)) > 0) {
+        for (size_t i = 0; i < (size_t)n; i++)
+            count += all[len + i] == '$';
+        len += (size_t)n;
+    }
+    return count;
+}
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int signal)
+{
+    (void)signal;
+    signals++;
+}
+
+static int packets;
+
+/* gdb takes nothing until the host has had some signals. */
+static void *take_late(void *unused)
+{
+    while (signals < 5)
+        usleep(1000);
+    packets = count_packets(0);
+    return unused;
+}
+
+static void a_signal_of_the_hosts_loses_no_debugger(void **state)
+{
+    const struct sigaction count = {.sa_handler = count_signal};
+    const struct itimerval often = {{0, 5000}, {0, 5000}}, never = {{0, 0}, {0, 0}};
+    sigset_t alarms;
+    pthread_t thread;
+    int code = 0;
+
+    open_guest(state, TROUBLE, "exit-7");
+    assert_int_equal(halo_gdb(box, sockets[0]), 0);
+    ask_for_more_than_is_taken();
+    say(GO);
+    signals = packets = 0;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarms, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, take_late, NULL), 0);
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    assert_int_equal(sigaction(SIGALRM, &count, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    assert_int_equal(halo_run(box, 30 * SECONDS, &code), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    signals = 5;
+    shutdown(sockets[0], SHUT_RDWR);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(code, 7);
+    assert_int_equal(packets, READS + 1);
+}
+
+/* GDB-05 */
+static void an_interrupt_ends_what_a_debugger_does_not_take(void **state)
+{
+    pthread_t thread;
+    int code = 0, count;
+
+    open_guest(state, TROUBLE, "exit-7");
+    assert_int_equal(halo_gdb(box, sockets[0]), 0);
+    ask_for_more_than_is_taken();
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, interrupt, NULL), 0);
+        assert_int_equal(halo_run(box, 30 * SECONDS, &code), HALO_EINTERRUPTED);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    count = count_packets(MSG_DONTWAIT);
+    say(GO);
+    signals = 5;
+    assert_int_equal(pthread_create(&thread, NULL, take_late, NULL), 0);
+    assert_int_equal(halo_run(box, 30 * SECONDS, &code), 0);
+    shutdown(sockets[0], SHUT_RDWR);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(code, 7);
+    assert_int_equal(count + packets, READS + 1); /* nothing was lost between */
+}
+
 static void a_debugger_that_is_taken_away_holds_nothing(void **state)
 {
     int code = 0;
@@ -184,6 +294,8 @@ int main(void)
     static const struct way_test tests[] = {
         TEST(a_guest_is_held_until_it_is_let_go),
         TEST(an_interrupt_ends_what_serves_and_the_guest_stays_held),
+        TEST(a_signal_of_the_hosts_loses_no_debugger),
+        TEST(an_interrupt_ends_what_a_debugger_does_not_take),
         TEST(a_debugger_that_is_taken_away_holds_nothing),
         TEST(what_is_no_descriptor_is_an_error),
         TEST(one_who_has_gone_before_it_began_holds_nothing),
