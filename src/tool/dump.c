@@ -1,13 +1,11 @@
 /* The dump of a guest that went wrong: --dump-on-error. Its file is opened before the guest is run,
  * for nothing can be opened by a command that has confined itself. */
 #include "tool.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <unistd.h>
 
 static int dump = -1;
 static uint32_t dump_flags;
+static const char *dump_command;
 
 int tool_dump_option(struct tool_options *options, int option, const char *value)
 {
@@ -27,13 +25,9 @@ int tool_dump_begin(const char *command, const struct tool_options *options)
 {
     if (!options->dump)
         return 0;
+    dump_command = command;
     dump_flags = options->dump_memory ? HALO_DUMP_MEMORY : 0;
-    dump =
-        open(options->dump, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-    if (dump >= 0)
-        return 0;
-    fprintf(tool_err, "halo %s: %s: %s\n", command, options->dump, strerror(errno));
-    return TOOL_EXIT_USAGE;
+    return tool_open_written(command, options->dump, &dump);
 }
 
 void tool_dump_now(struct halo_sandbox *box)
@@ -42,6 +36,7 @@ void tool_dump_now(struct halo_sandbox *box)
         return;
     if (halo_dump(box, dump, dump_flags))
         fprintf(tool_err, "halo: %s\n", halo_errmsg(box));
+    (void)tool_send_written(dump_command, dump);
     (void)close(dump);
     dump = -1;
 }

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define KILL_MS 20              /* for a process that was killed to end */
 #define GUEST_MAX (64ull << 20) /* libhalo takes no longer file */
 
 /* Wait until somebody writes to a FIFO, or has: before that its end seems to be there. */
@@ -155,8 +156,10 @@ static struct opened perform_in_time(const struct task *task)
     } else if (ppoll(&pollfd, 1, &time, NULL) > 0) {
         opened = receive_opened(sockets[0]);
         (void)waitpid(child, NULL, 0);
-    } else {
+    } else { /* mostly it is gone at once, and then nobody else meets it in wait */
         kill(child, SIGKILL);
+        for (int i = 0; i < KILL_MS && waitpid(child, NULL, WNOHANG) == 0; i++)
+            (void)poll(NULL, 0, 1);
     }
     close(sockets[0]);
     return opened;

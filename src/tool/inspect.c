@@ -147,7 +147,7 @@ static void find_places(struct inspected *inspected)
     for (uint32_t i = 0; i < picture->frame_count; i++)
         addresses[i] = picture->frames[i].address - (picture->frames[i].kind != HALO_FRAME_AT);
     if (picture->frame_count == 0 ||
-        !tool_symbols_find(addresses, picture->frame_count, inspected->places))
+        !tool_symbols_find(addresses, picture->frame_count, inspected->places, tool_time_left()))
         return;
     for (uint32_t i = 0; i < picture->frame_count; i++)
         inspected->places[i].offset += picture->frames[i].kind != HALO_FRAME_AT;

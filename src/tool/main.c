@@ -1,5 +1,6 @@
 /* halo: the command. */
 #define _GNU_SOURCE
+#include "symbols.h"
 #include "tool.h"
 #include <fcntl.h>
 #include <locale.h>
@@ -80,14 +81,8 @@ static int tell(const char *command)
     return 0;
 }
 
-int main(int argc, char **argv)
+static int obey(int argc, char **argv)
 {
-    if (!keep_standard_numbers())
-        return TOOL_EXIT_USAGE;
-    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error in words */
-    (void)setlocale(LC_CTYPE, "");  /* which characters can be printed; numbers stay as they are */
-    if (!tool_output_begin())
-        return TOOL_EXIT_USAGE;
     if (argc >= 2 && strcmp(argv[1], "run") == 0)
         return tool_run(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "snapshot") == 0)
@@ -101,4 +96,19 @@ int main(int argc, char **argv)
     if (argc >= 2 && strcmp(argv[1], "bench") == 0)
         return tool_printed("", run_bench(argv + 1));
     return tool_printed("", tell(argc < 2 ? NULL : argv[1]));
+}
+
+int main(int argc, char **argv)
+{
+    int code;
+
+    if (!keep_standard_numbers())
+        return TOOL_EXIT_USAGE;
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error in words */
+    (void)setlocale(LC_CTYPE, "");  /* which characters can be printed; numbers stay as they are */
+    if (!tool_output_begin())
+        return TOOL_EXIT_USAGE;
+    code = obey(argc, argv);
+    tool_symbols_end();
+    return code;
 }

@@ -1,4 +1,5 @@
 /* What the commands that start a guest share: options, streams, exit codes. */
+#include "symbols.h"
 #include "tool.h"
 #include <errno.h>
 #include <getopt.h>
@@ -249,8 +250,10 @@ void tool_leave_with_reader(struct halo_sandbox *box)
 {
     struct halo_stream_stats stats;
 
-    if (halo_stream_stats(box, HALO_STDOUT, &stats) == 0 && stats.write_error == EPIPE)
-        (void)raise(SIGPIPE); /* where it is ignored, somebody wants to be told */
+    if (halo_stream_stats(box, HALO_STDOUT, &stats) != 0 || stats.write_error != EPIPE)
+        return;
+    tool_symbols_end();
+    (void)raise(SIGPIPE); /* where it is ignored, somebody wants to be told */
 }
 
 void tool_print_guest(FILE *to, const char *bytes, size_t len)

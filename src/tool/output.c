@@ -200,6 +200,13 @@ static int put_within(struct output *output, const char *bytes, size_t len)
     return error;
 }
 
+int tool_put(int fd, const char *bytes, size_t len)
+{
+    struct output output = {.fd = fd};
+
+    return deadline == HALO_FOREVER ? put_all(fd, bytes, len) : put_within(&output, bytes, len);
+}
+
 /* --- The streams ------------------------------------------------------------------------------ */
 
 static ssize_t put(void *cookie, const char *bytes, size_t len)

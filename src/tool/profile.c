@@ -141,7 +141,7 @@ static void name_all(struct profile *profile)
 
         for (; count < SYMBOLS_MAX && i + count < profile->name_count; count++)
             addresses[count] = profile->names[i + count].address;
-        is_known = tool_symbols_find(addresses, count, places);
+        is_known = tool_symbols_find(addresses, count, places, tool_time_left());
         for (uint32_t k = 0; k < count; k++, i++) {
             struct profile_name *name = &profile->names[i];
 
@@ -227,6 +227,7 @@ int tool_profile_end(const char *command, struct halo_sandbox *box, struct profi
 {
     FILE *file;
     bool is_good;
+    int sent = 0;
 
     if (!profile)
         return code;
@@ -238,6 +239,8 @@ int tool_profile_end(const char *command, struct halo_sandbox *box, struct profi
         is_good =
             profile->is_pprof ? tool_profile_pprof(profile, file) : write_lines(profile, file);
     }
+    if (is_good && fflush(file) == 0)
+        sent = tool_send_written(command, profile->fd);
     if (file ? fclose(file) != 0 || !is_good : true) {
         fprintf(tool_err, "halo %s: the profile cannot be written\n", command);
         code = code ? code : TOOL_EXIT_FAILED;
@@ -245,5 +248,5 @@ int tool_profile_end(const char *command, struct halo_sandbox *box, struct profi
     free(profile->names);
     free(profile->stacks);
     free(profile);
-    return code;
+    return code ? code : sent;
 }

@@ -210,6 +210,7 @@ static void write_core(struct halo_sandbox *box, int core)
 {
     if (halo_core(box, core))
         fprintf(tool_err, "halo run: %s\n", halo_errmsg(box));
+    (void)tool_send_written("run", core);
 }
 
 /* The guest with these streams: what has become of it. */

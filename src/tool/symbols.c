@@ -31,6 +31,8 @@
 #define MEMORY_MAX (1ull << 30)
 #define CPU_S 2
 #define TIME_NS 10000000000ll /* that it may take to answer, where the machine has much to do */
+#define LATE_NS 2000000000ll  /* where the command's time limit is over, or soon */
+#define END_MS 1000           /* to end, once it is killed */
 
 struct question {
     uint32_t count;
@@ -42,20 +44,37 @@ struct answer {
 };
 
 static int asked = -1; /* the socket to it */
+static int tie = -1;   /* it is killed when this is closed */
+static int process = -1;
 
 /* --- The process ------------------------------------------------------------------------------ */
 
+#define ASKER 0 /* its two descriptors */
+#define TIED 1
+
 /* Nothing of the command's is held open by it, so that whoever reads that sees its end. */
-static void keep_alone(int kept)
+static bool keep_alone(int asker, int tied)
 {
-    for (int fd = 0; fd < kept; fd++)
-        close(fd);
+    const int first = fcntl(asker, F_DUPFD_CLOEXEC, TIED + 1);
+    const int second = fcntl(tied, F_DUPFD_CLOEXEC, TIED + 1);
+
+    if (first < 0 || second < 0 || dup2(first, ASKER) < 0 || dup2(second, TIED) < 0)
+        return false;
 #ifdef SYS_close_range
-    if (syscall(SYS_close_range, kept + 1, ~0u, 0) == 0)
-        return;
+    if (syscall(SYS_close_range, TIED + 1, ~0u, 0) == 0)
+        return true;
 #endif
-    for (int fd = kept + 1; fd < 1024; fd++)
+    for (int fd = TIED + 1; fd < 1024; fd++)
         close(fd);
+    return true;
+}
+
+/* The kernel kills it when the command has closed its end, or has ended, whatever it does. */
+static bool tie_to_command(void)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && fcntl(TIED, F_SETOWN, getpid()) == 0 &&
+           fcntl(TIED, F_SETSIG, SIGKILL) == 0 && fcntl(TIED, F_SETFL, O_ASYNC) == 0 &&
+           poll(&(struct pollfd){.fd = TIED, .events = POLLIN}, 1, 0) == 0;
 }
 
 static bool read_file(const char *path, struct symbols_file *file)
@@ -112,44 +131,70 @@ static bool read_all(int fd, void *to, size_t len)
     return true;
 }
 
-__attribute__((noreturn)) static void serve(int fd, const char *path)
+__attribute__((noreturn)) static void serve(const char *path)
 {
     static struct question question;
     static struct answer answer;
     struct symbols_file file;
 
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    keep_alone(fd);
-    if (!read_file(path, &file) || !lock_in())
+    if (!tie_to_command() || !read_file(path, &file) || !lock_in())
         _exit(1);
-    while (read_all(fd, &question, sizeof(question))) {
+    while (read_all(ASKER, &question, sizeof(question))) {
         memset(&answer, 0, sizeof(answer));
         for (uint32_t i = 0; i < question.count && i < SYMBOLS_MAX; i++) {
             (void)symbols_function(&file, question.addresses[i], &answer.places[i]);
             symbols_line(&file, question.addresses[i], &answer.places[i]);
         }
-        (void)!write(fd, &answer, sizeof(answer));
+        (void)!write(ASKER, &answer, sizeof(answer));
     }
     _exit(0);
 }
 
+static void close_both(const int *fds)
+{
+    close(fds[0]);
+    close(fds[1]);
+}
+
 void tool_symbols_begin(const char *path)
 {
-    int ends[2];
+    int ends[2], ties[2];
     pid_t pid;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ties) < 0) {
+        close_both(ends);
+        return;
+    }
+    /* Nobody has to wait for it then: a confined command may not. */
+    (void)signal(SIGCHLD, SIG_IGN);
     pid = fork();
     if (pid == 0) {
-        close(ends[0]);
-        serve(ends[1], path);
+        if (keep_alone(ends[1], ties[1]))
+            serve(path);
+        _exit(1);
     }
     close(ends[1]);
-    if (pid < 0)
+    close(ties[1]);
+    if (pid < 0) {
         close(ends[0]);
-    else
-        asked = ends[0];
+        close(ties[0]);
+        return;
+    }
+    asked = ends[0];
+    tie = ties[0];
+    process = (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+void tool_symbols_end(void)
+{
+    if (tie < 0)
+        return;
+    close(tie);
+    tie = -1;
+    if (process >= 0)
+        (void)poll(&(struct pollfd){.fd = process, .events = POLLIN}, 1, END_MS);
 }
 
 /* --- Who asks --------------------------------------------------------------------------------- */
@@ -172,9 +217,10 @@ static bool ask(struct question *question)
 }
 
 /* All of an answer, in time. */
-static bool hear(struct answer *answer)
+static bool hear(struct answer *answer, int64_t left_ns)
 {
-    const int64_t until = now() + TIME_NS;
+    const int64_t most = left_ns > LATE_NS ? left_ns : LATE_NS;
+    const int64_t until = now() + (most < TIME_NS ? most : TIME_NS);
     unsigned char *at = (unsigned char *)answer;
     size_t len = sizeof(*answer);
 
@@ -207,7 +253,8 @@ static void make_fit(char *text, size_t max)
     }
 }
 
-bool tool_symbols_find(const uint64_t *addresses, uint32_t count, struct tool_place *places)
+bool tool_symbols_find(const uint64_t *addresses, uint32_t count, struct tool_place *places,
+                       int64_t left_ns)
 {
     static struct answer answer;
     struct question question = {.count = count};
@@ -216,7 +263,7 @@ bool tool_symbols_find(const uint64_t *addresses, uint32_t count, struct tool_pl
     if (asked < 0 || count > SYMBOLS_MAX)
         return false;
     memcpy(question.addresses, addresses, count * sizeof(*addresses));
-    is_known = ask(&question) && hear(&answer);
+    is_known = ask(&question) && hear(&answer, left_ns);
     if (!is_known) {
         close(asked);
         asked = -1;

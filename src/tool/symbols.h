@@ -25,9 +25,15 @@ struct tool_place {
 /* Whose guest it is going to be. Without effect where it cannot be had. */
 void tool_symbols_begin(const char *path);
 
+/* It has ended when this returns: whoever waits for all processes beneath this one meets none but
+ * the command. Nothing is known from then on. */
+void tool_symbols_end(void);
+
 /* Places of so many addresses, SYMBOLS_MAX at most: false where nothing is known of any, now or
- * later. */
-bool tool_symbols_find(const uint64_t *addresses, uint32_t count, struct tool_place *places);
+ * later. `left_ns` is what is left of a time limit, or INT64_MAX: it takes two seconds longer than
+ * that at most. */
+bool tool_symbols_find(const uint64_t *addresses, uint32_t count, struct tool_place *places,
+                       int64_t left_ns);
 
 /* --- In that process -------------------------------------------------------------------------- */
 

@@ -33,7 +33,8 @@ static void find_calls(struct halo_sandbox *box, struct calls *calls)
     calls->has_more = count > calls->shown;
     for (int i = 0; i < calls->shown; i++)
         addresses[i] = calls->frames[i].address - (calls->frames[i].kind != HALO_FRAME_AT);
-    if (calls->shown <= 0 || !tool_symbols_find(addresses, (uint32_t)calls->shown, calls->places))
+    if (calls->shown <= 0 ||
+        !tool_symbols_find(addresses, (uint32_t)calls->shown, calls->places, tool_time_left()))
         return;
     for (int i = 0; i < calls->shown; i++)
         calls->places[i].offset += calls->frames[i].kind != HALO_FRAME_AT;

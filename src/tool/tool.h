@@ -66,6 +66,9 @@ int64_t tool_time_left(void);
  */
 int tool_printed(const char *command, int code);
 
+/* Write all of it within the time limit, or a little later: 0, or an errno. */
+int tool_put(int fd, const char *bytes, size_t len);
+
 /* Without asking a file system that may not answer. */
 bool tool_is_terminal(int fd);
 
@@ -185,9 +188,13 @@ struct tool_options {
 /* Take one of them. 0; TOOL_EXIT_USAGE after a message; -1 where it is none of them. */
 int tool_option(const char *command, struct tool_options *options, int option, const char *value);
 
-/* A file that is written later, where nothing can be opened any more; -1 for none: 0, or an exit
- * code after a message. */
+/*
+ * A file that is written later, where nothing can be opened any more; -1 for none: 0, or an exit
+ * code after a message. What is written goes out by tool_send_written, which leaves the descriptor
+ * to its caller: 0, or an exit code after a message.
+ */
 int tool_open_written(const char *command, const char *path, int *fd);
+int tool_send_written(const char *command, int fd);
 
 /* A trace, where one is asked for: 0, or an exit code after a message; and at the end the code, or
  * another where it could not be written. */

@@ -69,7 +69,7 @@ static bool find_in(const char *bytes, size_t len, uint64_t address, struct tool
     }
     close(fd);
     tool_symbols_begin(name);
-    found = tool_symbols_find(&address, 1, place);
+    found = tool_symbols_find(&address, 1, place, INT64_MAX);
     unlink(name);
     while (waitpid(-1, NULL, WNOHANG) > 0)
         continue;
@@ -84,7 +84,7 @@ static void a_function_has_its_name_and_its_line(void **state)
 
     (void)state;
     tool_symbols_begin("/proc/self/exe");
-    assert_true(tool_symbols_find(addresses, 3, places));
+    assert_true(tool_symbols_find(addresses, 3, places, INT64_MAX));
     for (uint64_t i = 0; i < 2; i++) {
         assert_string_equal(places[i].function, "known_function");
         assert_int_equal(places[i].offset, i);
@@ -150,7 +150,7 @@ static void who_reads_the_file_can_do_nothing_else(void **state)
     assert_true(has_line(status, "NoNewPrivs:\t1\n"));
     (void)snprintf(path, sizeof(path), "/proc/%d/fd", child);
     assert_int_equal(count_in(path), 1); /* its socket */
-    assert_true(tool_symbols_find(&address, 1, &place));
+    assert_true(tool_symbols_find(&address, 1, &place, INT64_MAX));
     assert_string_equal(place.function, "known_function");
 }
 
@@ -163,7 +163,7 @@ static void it_answers_as_often_as_it_is_asked(void **state)
     (void)state;
     for (int i = 0; i < 3; i++) {
         memset(&place, 0, sizeof(place));
-        assert_true(tool_symbols_find(&address, 1, &place));
+        assert_true(tool_symbols_find(&address, 1, &place, INT64_MAX));
         assert_string_equal(place.function, "known_function");
     }
 }
@@ -177,7 +177,7 @@ static void what_is_no_file_has_no_names(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         tool_symbols_begin(paths[i]);
-        assert_false(tool_symbols_find(&address, 1, &place));
+        assert_false(tool_symbols_find(&address, 1, &place, INT64_MAX));
     }
 }
 
