@@ -104,11 +104,11 @@ int halo_dump(struct halo_sandbox *box, int fd, uint32_t flags);
 /*
  * Serve one inspection: where somebody has connected to `listener`, a listening socket of the
  * caller's, accept and answer with a dump, as `halo inspect SOCKET` asks for it. It never waits for
- * a connection, and two seconds for one that does not take its answer. It is for between two
- * functions that run the guest, and for that of halo_watch, which is called while the guest waits.
- * One that computes for long is not left: another thread that sees a connection wait may call
- * halo_interrupt, and then it is between two functions. Whoever can connect sees what a dump has:
- * let nobody else reach the socket's path.
+ * a connection, for which the listening socket is made non-blocking, and two seconds for one that
+ * does not take its answer. It is for between two functions that run the guest, and for that of
+ * halo_watch, which is called while the guest waits. One that computes for long is not left:
+ * another thread that sees a connection wait may call halo_interrupt, and then it is between two
+ * functions. Whoever can connect sees what a dump has: let nobody else reach the socket's path.
  *
  * Returns how many were answered, 0 or 1; HALO_EHOST where the connection cannot be accepted; or
  * HALO_EBUSY.

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <halo/confine.h>
+#include "descriptor.h"
 #include "machine/seccomp_rules.h"
 #include "stream/helper.h"
 #include <errno.h>
@@ -222,7 +223,7 @@ static bool forbid_files(void)
         return false;
     rules.files = (1ull << file_rights[version < 5 ? version : 5]) - 1;
     rules.ports = version >= 4 ? 3 : 0;
-    fd = (int)syscall(SYS_landlock_create_ruleset, &rules, version >= 4 ? 16 : 8, 0);
+    fd = halo__fd_high((int)syscall(SYS_landlock_create_ruleset, &rules, version >= 4 ? 16 : 8, 0));
     if (fd < 0)
         return false;
     result = (int)syscall(SYS_landlock_restrict_self, fd, 0);

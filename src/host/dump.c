@@ -11,9 +11,11 @@
  */
 #define _GNU_SOURCE
 #include "dump.h"
+#include "descriptor.h"
 #include "picture_of.h"
 #include "signals.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,11 +202,15 @@ static int serve(struct halo_sandbox *box, int listener, uint32_t flags)
 {
     struct dump dump = {.box = box, .deadline = halo__deadline(ANSWER_NS)};
     struct pollfd pollfd = {.fd = listener, .events = POLLIN};
+    const int flags_of = fcntl(listener, F_GETFL);
     const struct halo_words kept = box->words;
 
     if (poll(&pollfd, 1, 0) <= 0)
         return 0;
-    dump.fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    /* Somebody else may take the connection meanwhile. */
+    if (flags_of >= 0 && !(flags_of & O_NONBLOCK))
+        (void)fcntl(listener, F_SETFL, flags_of | O_NONBLOCK);
+    dump.fd = halo__fd_high(accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (dump.fd < 0 && (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR))
         return 0;
     if (dump.fd < 0)

@@ -3,11 +3,15 @@
 #include "hosts.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <halo/inside.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -78,6 +82,58 @@ static void host_without_standard_files(void *argument)
     halo_close(box);
 }
 
+/* While the host answers it: whether a standard descriptor has come to be. */
+static void *inspector(void *at)
+{
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int high = fcntl(fd, F_DUPFD_CLOEXEC, 20);
+    intptr_t found = 0;
+    char byte;
+
+    close(fd);
+    if (connect(high, at, sizeof(struct sockaddr_un)) < 0 || read(high, &byte, 1) != 1)
+        return (void *)1;
+    for (int i = 0; i < 3; i++)
+        found |= fcntl(i, F_GETFD) >= 0;
+    close(high);
+    return (void *)found;
+}
+
+/* The answer has the guest's memory, more than a socket takes at once: it is under way meanwhile.
+ */
+static void host_that_is_inspected(void *argument)
+{
+    const enum halo_backend_choice backend = *(enum halo_backend_choice *)argument;
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    struct halo_sandbox *box = opened(backend, "loop");
+    const int listener = fcntl(socket(AF_UNIX, SOCK_STREAM, 0), F_DUPFD_CLOEXEC, 20);
+    const int errors = fcntl(2, F_DUPFD_CLOEXEC, 20), few = 8192;
+    pthread_t thread;
+    void *found;
+
+    (void)snprintf(at.sun_path + 1, sizeof(at.sun_path) - 1, "halo-test-%d", (int)getpid());
+    must(bind(listener, (const struct sockaddr *)&at, sizeof(at)) == 0 && listen(listener, 1) == 0);
+    must(setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)) == 0);
+    must(halo_inspect(box, listener, 0) == 0); /* nobody: it does not wait */
+    for (int fd = 0; fd < 3; fd++)
+        close(fd);
+    must(pthread_create(&thread, NULL, inspector, &at) == 0);
+    while (halo_inspect(box, listener, HALO_DUMP_MEMORY) == 0)
+        usleep(1000);
+    must(pthread_join(thread, &found) == 0);
+    if (found)
+        dprintf(errors, "a standard descriptor was the inspector's\n");
+    if (found || !(fcntl(listener, F_GETFL) & O_NONBLOCK))
+        _exit(1);
+    halo_close(box);
+}
+
+static void host_03_no_descriptor_of_an_inspection_is_a_standard_one(void **state)
+{
+    (void)state;
+    on_every_backend(host_that_is_inspected);
+}
+
 /* What is left of the first thread's stack, as the kernel counts, is `bytes` here. */
 static void leave_stack(uint64_t bytes)
 {
@@ -120,6 +176,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(host_02_everything_of_the_host_is_as_it_was_before),
         cmocka_unit_test(host_18_a_stack_that_ends_soon_is_told_of),
         cmocka_unit_test(host_03_no_descriptor_of_a_machine_is_a_standard_one),
+        cmocka_unit_test(host_03_no_descriptor_of_an_inspection_is_a_standard_one),
     };
 
     return hosts_find_guests(argc, argv) ? cmocka_run_group_tests(tests, NULL, NULL) : 2;

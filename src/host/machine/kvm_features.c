@@ -1,6 +1,7 @@
 /* What the processor of a guest can do: see kvm_features.h. */
 #define _GNU_SOURCE
 #include "kvm_features.h"
+#include "../descriptor.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -34,7 +35,7 @@ static bool is_known;
 
 static void learn_features(void)
 {
-    const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    const int kvm = halo__fd_high(open("/dev/kvm", O_RDWR | O_CLOEXEC));
 
     if (kvm < 0)
         return;
