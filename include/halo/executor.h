@@ -53,7 +53,8 @@ int halo_executor_close(struct halo_executor *executor);
  * HALO_EBUSY, but for halo_interrupt, which ends the call that runs just now, if one does; for one
  * that may be waiting halo_cancel is the way. halo_lookup comes before. Returns 0; HALO_EBUSY where
  * a thread is inside of it, or it is attached; HALO_EINVAL where its guest has a thread of its own
- * (options.threaded); HALO_ENOMEM, HALO_EHOST. While it is attached halo_close does nothing.
+ * (options.threaded), or a debugger, who could hold it (halo_gdb); HALO_ENOMEM, HALO_EHOST. While
+ * it is attached halo_close does nothing.
  */
 int halo_executor_attach(struct halo_executor *executor, struct halo_sandbox *box);
 

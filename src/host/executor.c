@@ -76,6 +76,10 @@ static int attach(struct halo_executor *executor, struct halo_sandbox *box, stru
     if (box->loop.runner.is_there)
         return halo__fail(&box->words, HALO_EINVAL,
                           "a guest that has a thread of its own needs no worker's");
+    if (box->loop.debug && box->loop.debug->state != HALO_DEBUG_OVER)
+        return halo__fail(&box->words, HALO_EINVAL,
+                          "a guest that a debugger may hold would hold a worker, and all others of "
+                          "its: detach the debugger first");
     *seat =
         (struct halo_seat){.box = box,
                            .executor = executor,

@@ -3,6 +3,7 @@
  * serves it, and ends as it would by itself. gdb's own view of it is tests/gdb's.
  */
 #include "ways.h"
+#include <halo/executor.h>
 #include <halo/inside.h>
 #include <pthread.h>
 #include <signal.h>
@@ -289,6 +290,23 @@ static void a_guest_that_serves_is_held_at_its_wait(void **state)
     halo_future_free(&future);
 }
 
+/* An executor's worker runs many: none of them may be held. */
+static void an_executor_takes_no_guest_that_a_debugger_may_hold(void **state)
+{
+    struct halo_executor *executor;
+
+    open_guest(state, TRACE, NULL);
+    assert_int_equal(halo_executor_open(&executor, 1), 0);
+    assert_int_equal(halo_gdb(box, sockets[0]), 0);
+    assert_int_equal(halo_executor_attach(executor, box), HALO_EINVAL);
+    assert_non_null(strstr(halo_errmsg(box), "detach the debugger"));
+    assert_int_equal(halo_gdb(box, -1), 0);
+    assert_int_equal(halo_executor_attach(executor, box), 0);
+    assert_int_equal(halo_gdb(box, sockets[0]), HALO_EBUSY);
+    assert_int_equal(halo_executor_detach(box), 0);
+    assert_int_equal(halo_executor_close(executor), 0);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
@@ -301,6 +319,7 @@ int main(void)
         TEST(one_who_has_gone_before_it_began_holds_nothing),
         TEST(inside_of_a_function_it_is_too_early),
         TEST(a_guest_that_serves_is_held_at_its_wait),
+        IN_TURNS(an_executor_takes_no_guest_that_a_debugger_may_hold),
     };
 
     return run_every_way("gdb", tests, sizeof(tests) / sizeof(tests[0]), begin, end);
