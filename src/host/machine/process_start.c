@@ -33,6 +33,7 @@
 
 #define START_NS 10000000000 /* for a machine that is very busy */
 #define END_NS 5000000000
+#define LAST_NS 1000000000 /* for one that says no more to end */
 
 static int failed(struct halo_machine *machine, const char *what)
 {
@@ -229,12 +230,22 @@ static int await_start(struct process_state *state, int fd)
     }
 }
 
+/* Whether what the descriptor stands for has ended by then. */
+static bool has_ended_by(int pidfd, int64_t deadline)
+{
+    struct pollfd pollfd = {.fd = pidfd, .events = POLLIN};
+    int n;
+
+    do
+        n = poll(&pollfd, 1, halo__poll_timeout(deadline));
+    while (n < 0 && errno == EINTR);
+    return n > 0;
+}
+
 static int report_no_start(struct halo_machine *machine, struct process_state *state,
                            bool *by_filter)
 {
-    struct pollfd pollfd = {.fd = state->keeper_pidfd, .events = POLLIN};
-
-    if (poll(&pollfd, 1, 1000) > 0)
+    if (has_ended_by(state->keeper_pidfd, halo__now() + LAST_NS))
         return report_early_end(machine, state, by_filter);
     return halo__fail(machine->words, HALO_EHOST,
                       "process: the guest's process did not ring its doorbell in time");
@@ -377,19 +388,13 @@ int halo__process_start(struct halo_machine *machine, struct process_state *stat
 
 static void end_processes(struct process_state *state)
 {
-    struct pollfd pollfd = {.fd = state->keeper_pidfd, .events = POLLIN};
-    const int64_t deadline = halo__now() + END_NS;
-    int ready;
-
     if (state->pidfd >= 0)
         (void)syscall(SYS_pidfd_send_signal, state->pidfd, SIGKILL, NULL, 0);
     /* That, too, where a host has given up the right to send signals. */
     shutdown(state->socket, SHUT_RDWR);
-    do
-        ready = poll(&pollfd, 1, halo__poll_timeout(deadline));
-    while (ready < 0 && errno == EINTR);
     /* A keeper that does not end was stopped by somebody. What is left ends with the host. */
-    if (ready <= 0 && syscall(SYS_pidfd_send_signal, state->keeper_pidfd, SIGKILL, NULL, 0) < 0)
+    if (!has_ended_by(state->keeper_pidfd, halo__now() + END_NS) &&
+        syscall(SYS_pidfd_send_signal, state->keeper_pidfd, SIGKILL, NULL, 0) < 0)
         return;
     (void)halo__process_await(state);
 }
@@ -397,9 +402,7 @@ static void end_processes(struct process_state *state)
 /* Its own pidfd tells, whoever has waited for it and whatever has become of its keeper. */
 static bool is_gone(const struct process_state *state)
 {
-    struct pollfd pollfd = {.fd = state->pidfd, .events = POLLIN};
-
-    return state->pidfd < 0 || poll(&pollfd, 1, END_NS / 1000000) > 0;
+    return state->pidfd < 0 || has_ended_by(state->pidfd, halo__now() + END_NS);
 }
 
 bool halo__process_end(struct process_state *state)
