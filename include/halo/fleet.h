@@ -82,8 +82,9 @@ int halo_fleet_warm(struct halo_fleet *fleet, const struct halo_snapshot *snapsh
 /*
  * Take a sandbox that stands where the snapshot does: an idle one, else a new one, else an idle one
  * of another snapshot, which is restored, or closed where its memory has another size. Where all
- * are taken, wait for one to be given, for at most `timeout_ns` nanoseconds; 0 does not wait. Those
- * who wait are served in no order. `user` is what halo_fleet_user tells of it.
+ * are taken, wait for one to be given, for at most `timeout_ns` nanoseconds; 0 does not wait.
+ * Opening or restoring one is no part of that, and is done for as long as it takes. Those who wait
+ * are served in no order. `user` is what halo_fleet_user tells of it.
  *
  * The snapshot lives until all sandboxes that were taken of it are given back. The sandbox is used
  * as any other, by one thread at a time, but for halo_close: it is the fleet's. Its counters

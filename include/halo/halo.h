@@ -22,8 +22,8 @@
  * it was inside of when it forked, and halo_close closes what the child has of it.
  *
  * No function prints, exits or installs a signal handler. Those that open a sandbox, run its guest,
- * or take, save and load snapshots and core files, may block SIGURG, SIGPIPE, SIGXFSZ, SIGTTIN and
- * SIGTTOU for their own thread meanwhile, and put them back.
+ * take, save and load snapshots, or write core files, dumps and traces, may block SIGURG, SIGPIPE,
+ * SIGXFSZ, SIGTTIN and SIGTTOU for their own thread meanwhile, and put them back.
  */
 #ifndef HALO_HALO_H
 #define HALO_HALO_H

@@ -147,9 +147,10 @@ int halo_sample(struct halo_sandbox *box, int64_t interval_ns, halo_sampler *sam
  *
  * The functions that run the guest serve gdb, on their thread: the first of them holds the guest
  * before its first instruction, or where it is, until gdb lets it go on. While it is held no time
- * limit runs, and halo_interrupt ends what runs it, as ever: the next one holds it still. A guest
- * that ends by an error is held once more, to be looked at. When gdb detaches or has gone, the
- * breakpoints go, and the guest goes on; where it kills the guest, that has ended with HALO_EFAULT.
+ * limit runs, and halo_interrupt ends what runs it, as ever: the next one holds it still. A gdb
+ * that takes nothing of what it is sent for five seconds is taken for gone. A guest that ends by an
+ * error is held once more, to be looked at. When gdb detaches or has gone, the breakpoints go, and
+ * the guest goes on; where it kills the guest, that has ended with HALO_EFAULT.
  *
  * A breakpoint is a byte of the guest's memory, which snapshots and dumps have meanwhile, too.
  * While places are watched the guest is run step by step, some ten thousand of them in a second.

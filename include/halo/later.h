@@ -17,7 +17,8 @@
  *
  * What runs the guest returns HALO_EDEADLOCK where it waits for nothing but such answers: then
  * answer, and go on (halo_wait, halo_run). On an executor (executor.h) it is parked, and has none
- * of a worker's time.
+ * of a worker's time; but a wait inside of a function of the host's is HALO_EDEADLOCK there, too,
+ * where nothing else can come, and else it goes on when the answer is said.
  */
 #ifndef HALO_LATER_H
 #define HALO_LATER_H
