@@ -483,10 +483,11 @@ int halo_serve(void);
  * runtime is never in the middle of something, then. A request of its own, a wait or a system call
  * there is a panic.
  *
- * It takes about 1 ms until the host looks. While such a call is served no other is; calls are
- * served one after the other, as they came. Without halo_callable, and over stacks, a busy program
- * answers when it next looks. A program that has called this function once leaves once in a
- * millisecond on KVM from then on, where its host runs it on its own thread.
+ * It takes about 1 ms until the host looks. Calls that wait already are served in
+ * halo_callable(true), on that stack, too. While a call is served so no other is; they are served
+ * one after the other, as they came. Without halo_callable, and over stacks, a busy program answers
+ * when it next looks. A program that has called this function once leaves once in a millisecond on
+ * KVM from then on, where its host runs it on its own thread.
  */
 void halo_callable(bool may);
 

@@ -27,6 +27,7 @@ static const struct halo__service *server;          /* of the queue from the hos
 static struct halo__memory pool;                    /* what nobody has taken of it */
 static uint32_t waits;                              /* one inside the other */
 uint32_t halo__port_reserved, halo__port_unsent, halo__port_came, halo__port_kept;
+bool halo__port_unseen;
 static bool is_silent; /* no call of the host's is served now */
 
 static struct halo_patience patience; /* before leaving, in ticks; none before its host has some */
@@ -186,6 +187,7 @@ __attribute__((noinline)) static void wait_and_keep(enum halo_wait_for what, uin
 
 static inline void wait_at_host(enum halo_wait_for what, uint64_t ns)
 {
+    halo__port_unseen = false;
     if (around)
         wait_and_keep(what, ns);
     else
@@ -284,16 +286,21 @@ void halo__port_request(const void *bytes, size_t len, uint64_t answer_len, stru
     halo__trace(HALO_EVENT_SUBMIT, halo_token_id(token), 0);
 }
 
+bool halo__port_is_called(void)
+{
+    return halo__port_unseen ||
+           (server && !is_silent && (server->has_put_off(waits) || server->has_news()));
+}
+
 /* A host on the same thread listens for no notification: it is left for. */
 void halo__port_upcall(void (*before)(void))
 {
-    bool any = false;
-
     while (serve(waits))
-        any = true;
-    if (!any)
-        return;
+        continue;
     before();
+    if (!halo__port_unseen)
+        return;
+    halo__port_unseen = false;
     halo__port_flush();
     halo__doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_H2G, 0);
 }

@@ -69,8 +69,14 @@ void halo__port_around(void (*function)(bool leaves));
 void halo__port_silence(bool silence);
 
 /* While the program computes, stopped anywhere: serve the calls that there are, and do that before
- * their answers are seen. upcall.c. */
+ * answers are seen, also those from before it began to compute. upcall.c. */
 void halo__port_upcall(void (*before)(void));
+
+/* Whether there may be some, or answers that the host has not seen. Not with stacks. */
+bool halo__port_is_called(void);
+
+/* Calls of the host's were answered, or buffers posted for them, since the guest last left. */
+extern bool halo__port_unseen;
 
 /* Calls of the host's that are answered later. */
 extern uint32_t halo__port_kept;

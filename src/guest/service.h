@@ -39,6 +39,8 @@ struct halo__service {
     void (*flush)(void);
     /* While the guest looks before it leaves: whether something is there, in the queue alone. */
     bool (*has_news)(void);
+    /* Whether one was put off that is due inside of so many waits. */
+    bool (*has_put_off)(uint32_t waits);
     /* Before leaving the guest: true where something is there, or was put off and is due now. */
     bool (*arm)(uint32_t waits);
     /* Serve a message that was popped from the host's stack, free it, and push the answer. */

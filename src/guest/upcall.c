@@ -19,7 +19,9 @@ struct upcall_stack {
     unsigned char bytes[HALO_CALLABLE_STACK];
 };
 
-_Static_assert(sizeof(struct upcall_stack) == 73728 && HALO_UPCALL_MAY == 1, "of the code below");
+_Static_assert(sizeof(struct upcall_stack) == 73728 && HALO_UPCALL_MAY == 1 &&
+                   offsetof(struct halo_upcall, from) == 8,
+               "of the code below");
 
 /* The code's below. */
 __attribute__((aligned(64), visibility("hidden"))) struct upcall_stack halo__upcall_stack;
@@ -106,11 +108,34 @@ static void start(const struct halo_boot *boot)
     halo__doorbell(HALO_DOORBELL_KICK, HALO_QUEUE_H2G, 0);
 }
 
-/* In an upcall there is none, whatever is said. */
+/* As the host does it, which finds an upcall under way and leaves it alone. It may be called then.
+ */
+static void call_itself(void)
+{
+    halo__shm_store_stopped(&halo__upcall.may, HALO_UPCALL_IS);
+    __asm__ volatile("    lea 1f(%%rip), %%rax\n"
+                     "    mov %%rax, 8 + halo__upcall(%%rip)\n"
+                     "    jmp halo__upcall_entry\n"
+                     "1:\n"
+                     :
+                     :
+                     : "rax", "memory");
+}
+
+/*
+ * In an upcall there is none, whatever is said. What came while the program waited for something
+ * else, and was put off there, is in no ring, and the host does not call for it again; and nobody
+ * has seen what was answered since the guest last left. All of that is done before the program
+ * computes.
+ */
 void halo_callable(bool may)
 {
     if (halo__upcall.entry == 0)
         start(halo_boot_page());
-    if (halo__shm_load_stopped(&halo__upcall.may) != HALO_UPCALL_IS)
+    if (halo__shm_load_stopped(&halo__upcall.may) == HALO_UPCALL_IS)
+        return;
+    if (may && !halo__on_stacks() && halo__port_is_called())
+        call_itself();
+    else
         halo__shm_store_stopped(&halo__upcall.may, may ? HALO_UPCALL_MAY : HALO_UPCALL_NOT);
 }

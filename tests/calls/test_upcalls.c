@@ -1,6 +1,7 @@
 /* Calling a guest that computes, where it lets itself be called: tests/guests/callable.c. */
 #include "ways.h"
 
+#include <halo/later.h>
 #include <halo/metrics.h>
 #include <halo/snapshot.h>
 
@@ -10,7 +11,8 @@
 
 static struct halo_sandbox *box;
 static struct halo_future spinning, other;
-static bool asks_back;
+static bool asks_back, is_later;
+static struct halo_pending *pending;
 
 static int64_t call_i64(const char *name, int64_t value)
 {
@@ -30,6 +32,10 @@ static void set(int64_t value)
 static void ask(struct halo_call *call, const struct halo_value *args, void *context)
 {
     (void)context;
+    if (is_later) {
+        assert_int_equal(halo_keep(call, &pending, NULL, NULL), 0);
+        return;
+    }
     if (asks_back) {
         struct halo_future inner;
         struct halo_snapshot *snapshot;
@@ -50,7 +56,7 @@ static int open_callable(void **state)
     const struct halo_options options = way_options(state);
     const struct halo_signature type = HALO_FN(HALO_I64, HALO_I64);
 
-    asks_back = false;
+    asks_back = is_later = false;
     if (halo_open(&box, CALLABLE, &options) || halo_provide(box, "ask", &type, ask, NULL) < 0 ||
         halo_serve_begin(box, PATIENCE))
         fail_msg("%s", halo_errmsg(box));
@@ -85,8 +91,9 @@ static void a_guest_that_computes_is_called(void **state)
     (void)state;
     for (int64_t i = 1; i < 5; i++) {
         await_flag(i);
-        set(0);
+        set(0); /* is there when it begins to compute, or not yet */
         assert_false(spinning.done);
+        set(0);
         set(i);
         assert_int_equal(halo_wait(&spinning, PATIENCE), 0);
         assert_int_equal(spinning.result.i64, i);
@@ -105,6 +112,40 @@ static void calls_nest_inside_of_it(void **state)
     asks_back = true;
     assert_int_equal(call_i64("relay", 30), 30);
     assert_int_equal(call_i64("add", 970), 1000);
+    assert_int_equal(halo_wait(&spinning, PATIENCE), 0);
+}
+
+/*
+ * A call that came while it waited for its host, and had to wait for the end of that: it is found
+ * in no ring any more.
+ */
+static void one_that_was_put_off_is_served_where_it_computes(void **state)
+{
+    (void)state;
+    is_later = true;
+    start("ask_and_await", FN(HALO_I64, HALO_I64), (struct halo_value[]){halo_i64(0)}, 1);
+    assert_int_equal(halo_wait(&spinning, PATIENCE), HALO_EDEADLOCK);
+    assert_int_equal(halo_call_start(box, &other, halo_lookup(box, "set", &FN(HALO_VOID, HALO_I64)),
+                                     (struct halo_value[]){halo_i64(9)}, 1),
+                     0);
+    assert_int_equal(halo_wait(&other, PATIENCE), HALO_EDEADLOCK);
+    assert_int_equal(halo_return_later(pending, halo_i64(9)), 0);
+    assert_int_equal(halo_wait(&other, PATIENCE), 0);
+    assert_int_equal(halo_wait(&spinning, PATIENCE), 0);
+    assert_int_equal(spinning.result.i64, 9);
+}
+
+/* It was served before the program began to compute, and the guest has not left since. */
+static void an_answer_does_not_wait_for_what_computes_behind_it(void **state)
+{
+    (void)state;
+    assert_int_equal(halo_call_start(box, &other, halo_lookup(box, "set", &FN(HALO_VOID, HALO_I64)),
+                                     (struct halo_value[]){halo_i64(1)}, 1),
+                     0);
+    await_flag(2);
+    assert_int_equal(halo_wait(&other, PATIENCE), 0);
+    assert_false(spinning.done);
+    set(2);
     assert_int_equal(halo_wait(&spinning, PATIENCE), 0);
 }
 
@@ -236,6 +277,8 @@ int main(void)
     static const struct way_test tests[] = {
         RINGS(a_guest_that_computes_is_called),
         RINGS(calls_nest_inside_of_it),
+        RINGS(one_that_was_put_off_is_served_where_it_computes),
+        RINGS(an_answer_does_not_wait_for_what_computes_behind_it),
         RINGS(many_are_served_in_their_order),
         RINGS(all_registers_are_kept),
         RINGS(it_can_be_stopped_at_a_time_limit_and_called_then),

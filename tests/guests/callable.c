@@ -34,6 +34,23 @@ HALO_EXPORT(relay, "relay", HALO_I64, HALO_I64)
     halo_return(call, halo_i64(result));
 }
 
+/* As await, when its host has answered. */
+HALO_EXPORT(ask_and_await, "ask_and_await", HALO_I64, HALO_I64)
+{
+    struct halo_future future;
+    int64_t value = -1;
+
+    halo_call_start(&future, &ask, args, 1);
+    if (halo_wait(&future) == 0)
+        value = future.result.i64;
+    halo_future_free(&future);
+    halo_callable(true);
+    while (flag != value)
+        rounds++;
+    halo_callable(false);
+    halo_return(call, halo_i64(flag));
+}
+
 /* As await, inside of a function that was called so: nothing is called on top of it. */
 HALO_EXPORT(add, "add", HALO_I64, HALO_I64)
 {

@@ -88,6 +88,7 @@ static void add(uint32_t post, const struct halo_buf *bufs, uint32_t readable, u
 
     halo__check(id, "the ring for calls is full");
     serve.post_of[id] = (uint8_t)post;
+    halo__port_unseen = true;
 }
 
 /* Where its next call goes, and is. */
@@ -545,13 +546,18 @@ static bool has_news(void)
     return halo_driver_has_next(&serve.driver);
 }
 
-static bool arm(uint32_t waits)
+static bool has_put_off(uint32_t waits)
 {
     for (uint32_t i = 0; i < serve.put_off_count; i++) {
         if (is_due(&serve.put_off[i], waits))
             return true;
     }
-    return halo_driver_arm(&serve.driver);
+    return false;
+}
+
+static bool arm(uint32_t waits)
+{
+    return has_put_off(waits) || halo_driver_arm(&serve.driver);
 }
 
 static void serve_popped(struct halo__popped *popped)
@@ -574,6 +580,7 @@ const struct halo__service halo__export_service = {
     .serve = serve_due,
     .flush = flush,
     .has_news = has_news,
+    .has_put_off = has_put_off,
     .arm = arm,
     .serve_popped = serve_popped,
 };
