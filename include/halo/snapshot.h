@@ -31,6 +31,28 @@ extern "C" {
 /* It never changes: any number of threads may restore from it at the same time. */
 struct halo_snapshot;
 
+/* What a guest waits for: bits, any of which may come. */
+enum halo_awaited {
+    HALO_AWAITS_CALL = 1,   /* to be called */
+    HALO_AWAITS_STREAM = 2, /* bytes of a stream, whoever has its other end */
+    HALO_AWAITS_TIME = 4,   /* a time that is still to come */
+};
+
+/*
+ * Run the guest on the calling thread until it waits, and can be kept there (halo_snapshot), for at
+ * most `timeout_ns` nanoseconds: all that it has written is out by then. A program with threads
+ * waits when all of them do. Where it waits already, what it waits for has to come first, and it is
+ * the next wait that this returns from; where that can only come from the caller, a call or the
+ * other end of a stream, it returns at once.
+ *
+ * Returns bits of enum halo_awaited, which are above 0, or
+ *   HALO_ETIMEDOUT  not yet: run it again to let it go on; also HALO_EINTERRUPTED (halo_interrupt)
+ *   HALO_ESTATE     it has ended, now or before, or is in the middle of a call
+ *   HALO_EDEADLOCK  it waits for the answer to a call that its host keeps
+ * or what halo_run returns for a guest that was ended.
+ */
+int halo_run_to_wait(struct halo_sandbox *box, int64_t timeout_ns);
+
 /*
  * Keep a guest that was not begun, or that waits: for a call, for a time, or for what its streams
  * have not moved. One on a thread of its own that still runs is let come to its wait first, for 100
@@ -67,7 +89,9 @@ void halo_snapshot_free(struct halo_snapshot *snapshot);
  * exits begin anew.
  *
  * In the guest all is as it was but for what must not be so twice: the boot page's seed is new and
- * its epoch has grown, and the clock goes on.
+ * its epoch has grown. Its monotonic clock goes on from where it stood when the snapshot was taken,
+ * on any machine, and a time that it waits for is as far away as it was then; the time of day is
+ * the host's.
  *
  * Returns 0, or
  *   HALO_EINVAL      the sandbox has another amount of memory, or the snapshot is NULL

@@ -364,7 +364,9 @@ int halo_fleet_take(struct halo_fleet *fleet, const struct halo_snapshot *snapsh
     slot->snapshot = snapshot;
     slot->user = user;
     slot->is_taken = true;
-    if (snapshot->wake) /* what it waits for begins now, and not when it was given */
+    /* Its time goes on now, and what it waits for with it, and not since it was made. */
+    halo__machine_take_time(&slot->box->machine);
+    if (snapshot->wake)
         slot->box->loop.wake = halo__deadline(snapshot->wake);
     *box = slot->box;
     return 0;

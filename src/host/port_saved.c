@@ -21,6 +21,7 @@ static void judge(const struct halo_request *request, struct halo_under_way *und
         break;
     case HALO_KIND_STREAM_READ:
         under_way->reads += request->done > 0;
+        under_way->waiting += request->done == 0;
         break;
     default:
         under_way->others++;
@@ -38,21 +39,27 @@ static void save_queue(const struct halo_port *port, uint32_t queue, struct halo
     }
 }
 
+struct halo_under_way halo__port_under_way(const struct halo_port *port)
+{
+    struct halo_under_way under_way = {0};
+
+    for (uint32_t id = 0; id < port->queues[HALO_QUEUE_G2H].device.place.size; id++) {
+        if (is_in_flight(port, HALO_QUEUE_G2H, id))
+            judge(&port->requests[HALO_QUEUE_G2H][id], &under_way);
+    }
+    return under_way;
+}
+
 int halo__port_save(struct halo_port *port, struct halo_saved_port *saved,
                     struct halo_under_way *under_way)
 {
     uint32_t count = 0;
 
     halo__port_publish(port);
-    *under_way = (struct halo_under_way){0};
+    *under_way = halo__port_under_way(port);
     for (uint32_t queue = 0; queue < HALO_QUEUE_COUNT; queue++) {
-        for (uint32_t id = 0; id < port->queues[queue].device.place.size; id++) {
-            if (!is_in_flight(port, queue, id))
-                continue;
-            count++;
-            if (queue == HALO_QUEUE_G2H)
-                judge(&port->requests[queue][id], under_way);
-        }
+        for (uint32_t id = 0; id < port->queues[queue].device.place.size; id++)
+            count += is_in_flight(port, queue, id);
     }
     if (under_way->calls + under_way->writes + under_way->reads + under_way->others > 0)
         return HALO_ESTATE;

@@ -22,10 +22,15 @@ struct halo_saved_port {
     bool open, answered;
 };
 
-/* Requests that a snapshot cannot keep, by kind. */
+/* The guest's requests. A snapshot can keep those that wait, which are reads that have moved
+ * nothing; and of the others, none. */
 struct halo_under_way {
     uint32_t calls, writes, reads, others;
+    uint32_t waiting;
 };
+
+/* What is under way; the requests of the host's are not counted. */
+struct halo_under_way halo__port_under_way(const struct halo_port *port);
 
 /*
  * Save it, for a port that is not inside of anything: 0; HALO_ESTATE where requests are under way

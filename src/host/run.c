@@ -1,6 +1,7 @@
 /* Around what runs a guest: see run.h. */
 #include "run.h"
 #include "call/saved.h"
+#include "port_saved.h"
 #include "upcall.h"
 
 /* Whether it is a signal that ends a run of the guest's, on this thread. */
@@ -93,6 +94,25 @@ int halo__run_enter(struct halo_sandbox *box, struct halo_run *run, int64_t dead
     if (error)
         halo__run_leave(box, run);
     return error;
+}
+
+int halo__awaits(const struct halo_sandbox *box)
+{
+    const struct halo_loop *loop = &box->loop;
+    const struct halo_port *port = &box->port;
+    struct halo_under_way under_way;
+
+    if (loop->state != HALO_STATE_RUNNING || loop->runner.has_guest || loop->is_inside ||
+        port->guest == HALO_GUEST_RUNS || port->answered || port->has_more || port->serving > 0 ||
+        loop->poller.urgent_count > 0 || halo__upcall_goes_on(loop))
+        return 0;
+    if (loop->wake && loop->wake <= halo__now())
+        return 0;
+    under_way = halo__port_under_way(port);
+    if (under_way.calls + under_way.writes + under_way.reads + under_way.others > 0)
+        return 0;
+    return (port->guest == HALO_GUEST_SERVES ? HALO_AWAITS_CALL : 0) |
+           (under_way.waiting > 0 ? HALO_AWAITS_STREAM : 0) | (loop->wake ? HALO_AWAITS_TIME : 0);
 }
 
 int halo__stuck(struct halo_sandbox *box, const char *what)

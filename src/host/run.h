@@ -6,6 +6,7 @@
 #define HALO_SRC_RUN_H
 
 #include "sandbox.h"
+#include <halo/snapshot.h>
 
 /*
  * Running may happen inside itself: a host's function calls the guest. The deadline is the earlier
@@ -28,6 +29,10 @@ static inline bool halo__is_late(int error)
 {
     return error == HALO_ETIMEDOUT || error == HALO_EINTERRUPTED;
 }
+
+/* What a guest waits for that stands at a wait where it can be kept: bits of enum halo_awaited.
+ * 0: it does not, or its time has come. */
+int halo__awaits(const struct halo_sandbox *box);
 
 /*
  * The guest waits, and nothing can come of itself. Where it waits for what the program that runs it

@@ -70,6 +70,7 @@ static int save(struct halo_sandbox *box, struct halo_snapshot *snapshot)
         if (snapshot->wake < 1)
             snapshot->wake = 1;
     }
+    halo__machine_tell(&box->machine); /* its clock goes on from now */
     if (box->streams.unflushed)
         halo__direct_flush_all(&box->streams);
     error = halo__port_save(&box->port, &snapshot->port, &under_way);
@@ -216,6 +217,7 @@ static int bring_back(struct halo_sandbox *box, const struct halo_snapshot *snap
         error = halo__port_bring_back(&box->port, &snapshot->port);
     if (!error) {
         halo__streams_bring_back(&box->streams, &snapshot->streams);
+        halo__machine_take_time(&box->machine);
         begin(box, snapshot);
     }
     if (error)

@@ -453,6 +453,38 @@ int halo_serve_begin(struct halo_sandbox *box, int64_t timeout_ns)
     return error ? error : halo__box_leave(box, serve_begin(box, timeout_ns));
 }
 
+/* As halo_serve_begin's guest: not before it has left since this was called. */
+static int run_to_wait(struct halo_sandbox *box, int64_t timeout_ns)
+{
+    const uint64_t exits = box->port.exits;
+    struct halo_run run;
+    int error = start(box, &run, timeout_ns), awaits = 0;
+
+    if (error)
+        return error;
+    while (!error && box->loop.state == HALO_STATE_RUNNING && !awaits) {
+        error = halo__loop_step(&box->loop);
+        if (error == HALO_STUCK || box->port.exits != exits)
+            awaits = halo__awaits(box);
+        if (error == HALO_STUCK)
+            error = awaits ? 0 : halo__stuck(box, "the guest waits, but has asked for nothing");
+    }
+    halo__run_leave(box, &run);
+    if (halo__is_late(error))
+        return halo__late(box, error, "the guest", "has not come to wait");
+    if (!error && box->loop.state == HALO_STATE_ENDED)
+        return halo__fail(&box->words, HALO_ESTATE, "the guest ended with exit code %d",
+                          box->loop.exit_code);
+    return error ? error : awaits;
+}
+
+int halo_run_to_wait(struct halo_sandbox *box, int64_t timeout_ns)
+{
+    const int error = halo__box_enter(box);
+
+    return error ? error : halo__box_leave(box, run_to_wait(box, timeout_ns));
+}
+
 static void report_exit(struct halo_sandbox *box, int *exit_code)
 {
     box->exit_reported = true;

@@ -67,7 +67,7 @@ static bool parse_queue(const char *text, uint32_t *size)
     return true;
 }
 
-static bool parse_timeout(const char *text, int64_t *ns)
+bool tool_parse_seconds(const char *text, int64_t *ns)
 {
     char *end;
     double seconds = strtod(text, &end);
@@ -82,7 +82,7 @@ static bool parse_cpu(const char *text, uint64_t *ms)
 {
     int64_t ns;
 
-    if (!parse_timeout(text, &ns))
+    if (!tool_parse_seconds(text, &ns))
         return false;
     *ms = ns > 1000000 ? (uint64_t)ns / 1000000 : 1;
     return true;
@@ -181,7 +181,7 @@ int tool_option(const char *command, struct tool_options *options, int option, c
         options->stats = true;
         return 0;
     case 't':
-        if (!parse_timeout(value, &options->timeout_ns))
+        if (!tool_parse_seconds(value, &options->timeout_ns))
             return wrong(command, "a timeout is a number of seconds, above zero and up to 1e9, not",
                          value);
         tool_limit(options->timeout_ns); /* of what is said before the guest runs, too */

@@ -6,14 +6,17 @@
 #include <halo/snapshot.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char usage[] =
     "usage: halo snapshot [OPTIONS] -o FILE GUEST [ARGS]\n"
     "\n"
-    "Runs the program GUEST until it waits for a call, or for its standard input, and writes\n"
-    "what it has in memory to FILE, from which `halo run --from` and `halo call --from` go on.\n"
+    "Runs the program GUEST until it waits: for a call, for its standard input, or for a time.\n"
+    "Then it writes what that has in memory to FILE, from which `halo run --from` and\n"
+    "`halo call --from` go on.\n"
     "\n" TOOL_USAGE
+    "      --after SECONDS  not where it waits for a time, before so long: it goes on then\n"
     "  -e, --env NAME=VALUE of the environment of a Linux program; may stand several times\n"
     "  -o, --output FILE    the snapshot; one of before is replaced at once, when it is whole\n"
     "  -h, --help           this text\n"
@@ -25,8 +28,11 @@ struct snapshot_options {
     struct tool_options common;
     const char *guest, *output;
     const char **env;
+    int64_t after_ns; /* or 0 */
     bool help;
 };
+
+#define AFTER 512
 
 static int wrong(const char *what)
 {
@@ -38,6 +44,7 @@ static int parse(int argc, char **argv, struct snapshot_options *options)
 {
     static const struct option longs[] = {
         TOOL_LONGS,
+        {"after", required_argument, NULL, AFTER},
         {"env", required_argument, NULL, 'e'},
         {"output", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
@@ -61,6 +68,10 @@ static int parse(int argc, char **argv, struct snapshot_options *options)
             break;
         case 'o':
             options->output = optarg;
+            break;
+        case AFTER:
+            if (!tool_parse_seconds(optarg, &options->after_ns))
+                return wrong("--after takes a number of seconds, above zero and up to 1e9");
             break;
         case 'h':
             options->help = true;
@@ -98,21 +109,32 @@ static int keep(struct halo_sandbox *box, const char *path)
     return tool_exit_code(error, 0);
 }
 
-/* Until it waits for what only this command could give it. */
-static int run_until_it_waits(struct halo_sandbox *box)
+static int64_t now(void)
 {
-    int error = tool_attach(box, STDIN_FILENO);
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* Until it waits, for what this command does not give it, or long enough for a time. */
+static int run_until_it_waits(struct halo_sandbox *box, int64_t after_ns)
+{
+    const int64_t from = now();
+    int error = tool_attach(box, STDIN_FILENO), awaits;
 
     if (!error)
         error = halo_attach(box, HALO_STDIN, halo_end_host());
     if (!error)
         error = halo_log(box, HALO_LOG_WARN, 0, tool_print_log, NULL);
-    if (!error)
-        error = halo_serve_begin(box, tool_time_left());
-    if (error == HALO_EDEADLOCK)
-        return 0;
-    if (error)
-        tool_tell("snapshot", box, error);
+    while (!error) {
+        awaits = halo_run_to_wait(box, tool_time_left());
+        if (awaits < 0)
+            error = awaits;
+        else if (!(awaits & HALO_AWAITS_TIME) || now() - from >= after_ns)
+            return 0;
+    }
+    tool_tell("snapshot", box, error);
     return tool_exit_code(error, 0);
 }
 
@@ -130,7 +152,7 @@ static int make(const struct snapshot_options *options)
     if (!code)
         code = tool_dump_begin("snapshot", &options->common);
     if (!code)
-        code = run_until_it_waits(box);
+        code = run_until_it_waits(box, options->after_ns);
     if (!code)
         code = keep(box, options->output);
     halo_close(box);

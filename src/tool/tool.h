@@ -185,6 +185,9 @@ struct tool_options {
     "      --trace-events N of the host's events keep so many, the newest (65536)\n"               \
     "      --transport KIND ring (the default), or stack: one call for each exit, no streams\n"
 
+/* Seconds, above 0 and with fractions: nanoseconds. */
+bool tool_parse_seconds(const char *text, int64_t *ns);
+
 /* Take one of them. 0; TOOL_EXIT_USAGE after a message; -1 where it is none of them. */
 int tool_option(const char *command, struct tool_options *options, int option, const char *value);
 

@@ -144,11 +144,90 @@ static void what_is_read_only_stays_so(void **state)
     }
 }
 
+/* --- Programs that wait for a time -------------------------------------------------------------
+ */
+
+static char shown[4096], unseen[4096];
+
+/* What it shows from now on goes to `shown`; its input is the test's. */
+static void watch(struct halo_sandbox *of)
+{
+    memset(shown, 0, sizeof(shown));
+    assert_int_equal(halo_attach(of, HALO_STDOUT, halo_end_memory(NULL, 0, shown, sizeof(shown))),
+                     0);
+}
+
+/* To where it reads, and to its end. */
+static void run_out(struct halo_sandbox *of)
+{
+    const int error = halo_run(of, PATIENCE, NULL);
+    int code = -1;
+
+    if (error != HALO_EDEADLOCK)
+        fail_msg("%d: %s: %s", error, halo_errmsg(of), shown);
+    assert_int_equal(halo_stream_write(of, HALO_STDIN, "line\n", 5, PATIENCE), 5);
+    assert_int_equal(halo_stream_end(of, HALO_STDIN), 0);
+    if (halo_run(of, PATIENCE, &code))
+        fail_msg("%s", halo_errmsg(of));
+    if (code)
+        fail_msg("%d: %s", code, shown);
+    assert_non_null(strstr(shown, "read line\n0 wrong\n"));
+}
+
+/* A wait that is for input alone is no wait for a time: the program has come to its last line. */
+static void go_on_from_every_wait(void **state, const char *name)
+{
+    struct halo_options options = way_options(state);
+    int awaits, waits = 0, error;
+
+    options.backend = other_backend(state);
+    open_program(&box, state, name);
+    assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_host()), 0);
+    assert_int_equal(
+        halo_attach(box, HALO_STDOUT, halo_end_memory(NULL, 0, unseen, sizeof(unseen))), 0);
+    while ((awaits = halo_run_to_wait(box, PATIENCE)) & HALO_AWAITS_TIME) {
+        waits++;
+        take();
+        error = halo_open_snapshot(&other, snapshot, &options);
+        if (error == HALO_EHOST && options.backend == HALO_BACKEND_KVM) { /* it was told of more */
+            halo_close(other);
+            options.backend = HALO_BACKEND_PROCESS;
+            error = halo_open_snapshot(&other, snapshot, &options);
+        }
+        if (error)
+            fail_msg("%s", halo_errmsg(other));
+        watch(other);
+        run_out(other);
+        restore(other); /* and once more, where it was before */
+        watch(other);
+        run_out(other);
+        halo_close(other);
+        halo_snapshot_free(snapshot);
+        other = NULL;
+        snapshot = NULL;
+    }
+    if (awaits < 0)
+        fail_msg("%s", halo_errmsg(box));
+    assert_int_equal(awaits, HALO_AWAITS_STREAM);
+    assert_int_equal(halo_run_to_wait(box, PATIENCE), HALO_AWAITS_STREAM); /* at once */
+    assert_true(waits > 0); /* of a dozen, as many as are not over at once */
+    watch(box);
+    run_out(box);
+    (void)end(state);
+}
+
+static void a_program_goes_on_from_every_wait_for_a_time(void **state)
+{
+    go_on_from_every_wait(state, "sleeps-musl");
+    go_on_from_every_wait(state, "sleeps-glibc");
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
         RINGS(a_program_goes_on_in_its_system_call),
         RINGS(what_is_read_only_stays_so),
+        RINGS(a_program_goes_on_from_every_wait_for_a_time),
     };
 
     return run_every_way("programs", tests, sizeof(tests) / sizeof(tests[0]), NULL, end);

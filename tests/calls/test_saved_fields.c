@@ -6,6 +6,7 @@
  * DEEP=1: whatever is accepted is run, and not one of some.
  */
 #define _GNU_SOURCE
+#include "../../src/host/deadline.h"
 #include "../../src/host/sha256.h"
 #include "../../src/host/snapshot.h"
 #include "ways.h"
@@ -303,11 +304,40 @@ static void of_a_program_that_reads(void **state)
     change_all(state, true);
 }
 
+/* The boot page, by how it begins; the program's own code has those bytes as well, before it. */
+static unsigned char *boot_page(void)
+{
+    const uint64_t magic = HALO_BOOT_MAGIC;
+    unsigned char *at = bytes + HEAD_LEN + fields_len, *last = NULL;
+
+    while ((at = memmem(at, (size_t)(bytes + bytes_len - at), &magic, sizeof(magic))) != NULL)
+        last = at++;
+    assert_non_null(last);
+    return last;
+}
+
+/* SNP-13 */
+static void a_clock_of_any_time_holds_nobody_up(void **state)
+{
+    static const int64_t times[] = {INT64_MIN, -1, 1, INT64_MAX - 1, INT64_MAX};
+    unsigned char *time;
+
+    make(state, true);
+    time = boot_page() + HALO_STATUS_OFFSET + offsetof(struct halo_status, monotonic_ns);
+    assert_in_range(number_at(time, 8), 1, halo__now());
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        memcpy(time, &times[i], sizeof(times[i]));
+        try_file(state, true);
+    }
+    assert_int_equal(run, 5);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
         TEST(of_a_guest_that_serves),
         WAY_TEST(of_a_program_that_reads, WAY_STACKS | WAY_PLAIN | WAY_THREADED),
+        WAY_TEST(a_clock_of_any_time_holds_nobody_up, WAY_STACKS | WAY_PLAIN),
     };
 
     return run_every_way("saved fields", tests, sizeof(tests) / sizeof(tests[0]), NULL, end);

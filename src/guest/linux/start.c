@@ -50,6 +50,7 @@ static struct {
     bool is_vain;     /* the stream's end cannot say */
     bool was_polled;  /* since the last read */
     uint64_t counter; /* when its answer came, or 0 */
+    uint64_t epoch;   /* of the boot page, when it was last asked */
     uint32_t came; /* halo__port_came at that time: a host beside the guest answers without that */
 } question;
 
@@ -155,6 +156,12 @@ static int64_t give_ahead(void *to, size_t len)
 /* Ask whether there is something to read, and take nothing; or, where nobody can say, a byte. */
 static void ask(uint32_t handle)
 {
+    const uint64_t epoch = halo_boot_page()->epoch;
+
+    if (epoch != question.epoch) { /* it goes on elsewhere, where another end may be able to say */
+        question.epoch = epoch;
+        question.is_vain = false;
+    }
     if (!question.is_vain && halo__stream_can_ask()) {
         (void)halo__stream_read_few(&question.future, handle, question.room, 0);
         question.is_asked = true;

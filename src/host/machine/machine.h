@@ -203,6 +203,7 @@ struct halo_machine {
     uint32_t trace;            /* and what it says of the guest's own events */
     struct halo_features told; /* halo__machine_told */
     unsigned char *prots; /* of each page, enum halo_prot; NULL: those of the layout's ranges */
+    int64_t clock_ahead;  /* of the host's: halo__machine_take_time */
     int64_t first_ns;     /* the clock, and the host's counter at that time */
     uint64_t first_counter;
     struct halo_stop stop;
@@ -303,6 +304,8 @@ uint32_t halo__machine_ticks(const struct halo_machine *machine, uint32_t ns);
 uint64_t halo__machine_ns(const struct halo_machine *machine, uint64_t ticks);
 /* Before each run: what the guest is told of time. For guests that make system calls. */
 void halo__machine_tell(struct halo_machine *machine);
+/* Its clock goes on from where the status line has it, which is a snapshot's. */
+void halo__machine_take_time(struct halo_machine *machine);
 
 /*
  * The ranges that a descriptor may name as regions, the pool first because nearly all name it.

@@ -52,21 +52,39 @@ uint64_t halo__machine_ns(const struct halo_machine *machine, uint64_t ticks)
     return ticked > 0 ? (uint64_t)((double)ticks * passed / ticked) : 0;
 }
 
+static HALO_SHARED unsigned char *line_of(const struct halo_machine *machine)
+{
+    return machine->ram.host + (machine->layout.boot + HALO_STATUS_OFFSET - HALO_RAM_BASE);
+}
+
 void halo__machine_tell(struct halo_machine *machine)
 {
-    HALO_SHARED unsigned char *line;
     struct halo_status status;
     struct timespec real;
+    int64_t now;
 
     if (!machine->layout.syscall_entry)
         return;
-    line = machine->ram.host + (machine->layout.boot + HALO_STATUS_OFFSET - HALO_RAM_BASE);
     (void)clock_gettime(CLOCK_REALTIME, &real);
+    now = halo__now();
     status = (struct halo_status){
-        .monotonic_ns = halo__now(),
+        .monotonic_ns = (int64_t)((uint64_t)now + (uint64_t)machine->clock_ahead),
         .real_ns = (int64_t)real.tv_sec * 1000000000 + real.tv_nsec,
     };
-    status.counter_rate = rate(machine, status.monotonic_ns);
+    status.counter_rate = rate(machine, now);
     /* The guest stands in its doorbell: nobody reads meanwhile, and the sequence stays even. */
-    halo_shm_copy_out(line, &status, sizeof(status));
+    halo_shm_copy_out(line_of(machine), &status, sizeof(status));
+}
+
+/* SNP-13: what a file says there is any number, and moves nothing but the guest's own clock. */
+void halo__machine_take_time(struct halo_machine *machine)
+{
+    struct halo_status status;
+
+    machine->clock_ahead = 0;
+    if (!machine->layout.syscall_entry)
+        return;
+    halo_shm_copy_in(&status, line_of(machine), sizeof(status));
+    if (status.monotonic_ns)
+        machine->clock_ahead = (int64_t)((uint64_t)status.monotonic_ns - (uint64_t)halo__now());
 }
