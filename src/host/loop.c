@@ -18,9 +18,7 @@ static void sample(struct halo_loop *loop)
     loop->was_sampled = true;
 }
 
-/* When the guest, which is to run now, is to be stopped for the next sample: it gets on in any
- * case.
- */
+/* When the guest, which is to run now, is to be stopped for a sample: it gets on in any case. */
 static int64_t next_sample(struct halo_loop *loop)
 {
     const int64_t soon = loop->was_sampled ? halo__now() + loop->sample_interval / 2 : 0;
