@@ -135,7 +135,7 @@ struct halo_boot {
     uint32_t more_types; /* types of values besides numbers and text: enum halo_more_types, or 0 */
     uint64_t release; /* code: see HALO_RELEASE_OFFSET; 0: there is no memory at other addresses */
     uint32_t rows_share; /* 1: calls with rows may share columns, where the guest can; or 0 */
-    uint32_t zero;
+    uint32_t signals;    /* 1: its host may raise SIGTERM: struct halo_tick; or 0 */
 };
 
 enum halo_more_types {
@@ -182,6 +182,7 @@ HALO_STATIC_ASSERT(offsetof(struct halo_boot, own_input) == 336, "boot page layo
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, more_types) == 340, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, release) == 344, "boot page layout");
 HALO_STATIC_ASSERT(offsetof(struct halo_boot, rows_share) == 352, "boot page layout");
+HALO_STATIC_ASSERT(offsetof(struct halo_boot, signals) == 356, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot) == 360, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_queue) == 32, "boot page layout");
 HALO_STATIC_ASSERT(sizeof(struct halo_boot_stack) == 16, "boot page layout");

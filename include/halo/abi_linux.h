@@ -58,6 +58,15 @@ struct halo_tick {
     uint64_t entry; /* 0: it is not wanted */
     uint64_t low, high;
     uint64_t rip; /* the guest clears it when it has it */
+    /*
+     * A signal from outside: the guest says which it would have, the host raises one of these, a
+     * bit of SIGTERM's number less 1, and makes `rip` HALO_TICK_DUE where that is 0; a guest that
+     * waits goes on. As long as it is raised the guest is led as by `entry`, or else to
+     * `raise_entry`, where that is not 0. The guest clears `raised` when it has it.
+     */
+    uint64_t raised;
+    uint64_t takes;
+    uint64_t raise_entry;
 };
 
 #define HALO_TICK_DUE 1ull

@@ -190,6 +190,7 @@ struct halo_options {
     bool own_input;
     /* Handles of the host's objects that there are at a time: HALO_HANDLES_DEFAULT, 4096. */
     uint32_t handles_max;
+    uint32_t grace_ms; /* so long a program may take to end by SIGTERM: halo_terminate; or 0 */
 };
 
 #define HALO_POLL_DEFAULT 40000u
@@ -451,6 +452,12 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code);
  * must not be closed meanwhile.
  */
 int halo_interrupt(struct halo_sandbox *box);
+
+/*
+ * The same; but in halo_run a program of Linux's that handles, ignores or blocks SIGTERM gets that,
+ * and grace_ms (struct halo_options) to end, as at its time limit. Once more ends the grace.
+ */
+int halo_terminate(struct halo_sandbox *box);
 
 /* A fault of the guest, as the processor reported it. */
 struct halo_fault {

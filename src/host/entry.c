@@ -12,6 +12,12 @@ int halo_interrupt(struct halo_sandbox *box)
                                             : halo__interrupt_want(&box->machine.interrupt);
 }
 
+int halo_terminate(struct halo_sandbox *box)
+{
+    return halo__owner_is_fork(&box->owner) ? HALO_ESTATE
+                                            : halo__interrupt_terminate(&box->machine.interrupt);
+}
+
 /* --- Calls ------------------------------------------------------------------------------------ */
 
 int halo_provide(struct halo_sandbox *box, const char *name, const struct halo_signature *signature,

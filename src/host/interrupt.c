@@ -56,6 +56,24 @@ int halo__interrupt_want(struct halo_interrupt *interrupt)
     return 0;
 }
 
+int halo__interrupt_terminate(struct halo_interrupt *interrupt)
+{
+    int error;
+
+    /* Before the word: whoever sees that the run is wanted to end sees this (acquire and release
+     * there). One that comes too late for its run is taken back. */
+    __atomic_store_n(&interrupt->ends, 1, __ATOMIC_RELAXED);
+    error = halo__interrupt_want(interrupt);
+    if (error)
+        __atomic_store_n(&interrupt->ends, 0, __ATOMIC_RELAXED);
+    return error;
+}
+
+bool halo__interrupt_was_terminated(struct halo_interrupt *interrupt)
+{
+    return __atomic_exchange_n(&interrupt->ends, 0, __ATOMIC_RELAXED) != 0;
+}
+
 bool halo__interrupt_end(struct halo_interrupt *interrupt)
 {
     const uint32_t ours = HALO_INTERRUPT_RUNNING | HALO_INTERRUPT_WANTED;

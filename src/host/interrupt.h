@@ -18,6 +18,7 @@
 
 struct halo_interrupt {
     uint32_t word;  /* any thread's: enum halo_interrupt_bit */
+    uint32_t ends;  /* any thread's: the program is to end, and not only its run */
     bool by_signal; /* the thread that enters the guest is woken by one: as long as it is RUNNING */
     uintptr_t thread; /* a pthread_t, be that a number or a pointer */
     int fd;           /* an eventfd; -1: none */
@@ -41,6 +42,11 @@ bool halo__interrupt_end(struct halo_interrupt *interrupt);
 
 /* End the run that is under way: 0, or HALO_ESTATE where there is none. Any thread; a handler. */
 int halo__interrupt_want(struct halo_interrupt *interrupt);
+
+/* The same, and the program is to end. */
+int halo__interrupt_terminate(struct halo_interrupt *interrupt);
+/* Whether that was wanted, once. Its own thread asks, behind the run. */
+bool halo__interrupt_was_terminated(struct halo_interrupt *interrupt);
 
 /* The run is to end. Its own thread asks. */
 static inline bool halo__interrupt_is_wanted(const struct halo_interrupt *interrupt)

@@ -492,6 +492,64 @@ static void report_exit(struct halo_sandbox *box, int *exit_code)
         *exit_code = box->loop.exit_code;
 }
 
+/* Step to its end: 0 or why not. A guest that serves is told once that there will be no more. */
+static int run_on(struct halo_sandbox *box, bool *stopped)
+{
+    int error = 0;
+
+    while (!error && box->loop.state == HALO_STATE_RUNNING) {
+        if (box->port.guest == HALO_GUEST_SERVES && !*stopped && halo__invoke_stop(&box->calls)) {
+            *stopped = true;
+            halo__port_publish(&box->port);
+        }
+        error = step(box);
+    }
+    return error;
+}
+
+/* It is to be stopped: may it end by itself before? */
+static bool is_told(struct halo_sandbox *box, int error)
+{
+    const bool was_terminated = halo__interrupt_was_terminated(&box->machine.interrupt);
+
+    if (box->machine.grace_ms == 0 || box->loop.state != HALO_STATE_RUNNING || box->port.halted ||
+        !(error == HALO_ETIMEDOUT || (error == HALO_EINTERRUPTED && was_terminated)) ||
+        box->loop.runner.has_guest || !halo__raise(&box->machine))
+        return false;
+    if (!box->loop.is_inside)
+        box->loop.wake = 1; /* long ago: one that waits goes on */
+    return true;
+}
+
+/* Run on, until the grace is over: 0, or the error with which it was to be stopped, or another. */
+static int run_in_grace(struct halo_sandbox *box, struct halo_run *run, bool *stopped, int late)
+{
+    int error;
+
+    halo__run_leave(box, run);
+    error = start(box, run, box->machine.grace_ms * 1000000ll);
+    if (error)
+        return error; /* and `run` is left */
+    error = run_on(box, stopped);
+    (void)halo__interrupt_was_terminated(&box->machine.interrupt);
+    return halo__is_late(error) ? late : error;
+}
+
+static void say_late(struct halo_sandbox *box, int error)
+{
+    const struct halo_stream *asked = halo__streams_asked(&box->streams);
+
+    if (error == HALO_EINTERRUPTED)
+        halo__late(box, error, "the guest", "has not ended");
+    else if (!asked)
+        halo__late(box, error, "the guest was stopped: it", "did not end");
+    else
+        halo__fail(&box->words, error,
+                   "the guest was stopped: it did not end within its time limit, and the kernel "
+                   "has not answered for stream 0x%x",
+                   halo__stream_handle(&box->streams, asked));
+}
+
 static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code)
 {
     struct halo_loop *loop = &box->loop;
@@ -506,27 +564,16 @@ static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_co
     error = start(box, &run, timeout_ns);
     if (error)
         return error;
-    while (!error && loop->state == HALO_STATE_RUNNING) {
-        if (box->port.guest == HALO_GUEST_SERVES && !stopped && halo__invoke_stop(&box->calls)) {
-            stopped = true;
-            halo__port_publish(&box->port);
-        }
-        error = step(box);
+    error = run_on(box, &stopped);
+    if (halo__is_late(error) && is_told(box, error)) {
+        error = run_in_grace(box, &run, &stopped, error);
+        if (box->run_depth == 0)
+            return error;
     }
-    if (error == HALO_ETIMEDOUT) {
-        const struct halo_stream *asked = halo__streams_asked(&box->streams);
-
-        if (!asked)
-            halo__late(box, error, "the guest was stopped: it", "did not end");
-        else
-            halo__fail(
-                &box->words, error,
-                "the guest was stopped: it did not end within its time limit, and the kernel "
-                "has not answered for stream 0x%x",
-                halo__stream_handle(&box->streams, asked));
-        halo__loop_end(loop, error);
-    } else if (error == HALO_EINTERRUPTED && loop->state == HALO_STATE_RUNNING) {
-        halo__late(box, error, "the guest", "has not ended");
+    if (halo__is_late(error) && loop->state == HALO_STATE_RUNNING) {
+        say_late(box, error);
+        if (error == HALO_ETIMEDOUT)
+            halo__loop_end(loop, error);
     }
     halo__run_leave(box, &run);
     if (!error)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@ static const char usage[] =
     "      --core FILE      where the guest faults, panics, breaks a rule or is stopped: a core\n"
     "                       file for gdb, with all of its memory; else FILE stays empty\n"
     "  -e, --env NAME=VALUE of the environment of a Linux program; may stand several times\n"
+    "      --grace SECONDS  a Linux program that is to be stopped, by its time limit or because\n"
+    "                       this command gets SIGTERM, gets SIGTERM first, and has so long to end\n"
     "      --inspect SOCKET answer who runs halo inspect SOCKET, while the guest runs or waits\n"
     "      --from FILE      go on from what halo snapshot has kept\n"
     "      --gdb PORT|PATH  wait for gdb's 'target remote' at this port of 127.0.0.1, 0: at one\n"
@@ -54,6 +57,8 @@ struct run_options {
 #define LOG 515
 #define INSPECT 516
 #define GDB 517
+#define GRACE 518
+#define GRACE_MAX_NS 1000000000000000ll
 
 /* GUEST and what belongs to it, which a snapshot has. */
 static int parse_guest(int count, char **words, struct run_options *options)
@@ -92,6 +97,18 @@ static const char **place_of(struct run_options *options, int option)
     }
 }
 
+static bool parse_grace(const char *text, uint32_t *ms)
+{
+    int64_t ns;
+
+    if (!tool_parse_seconds(text, &ns) || ns > GRACE_MAX_NS) {
+        fputs("halo run: --grace takes a number of seconds, above zero and up to 1e6\n", tool_err);
+        return false;
+    }
+    *ms = (uint32_t)((ns + 999999) / 1000000);
+    return true;
+}
+
 static int parse(int argc, char **argv, struct run_options *options)
 {
     static const struct option longs[] = {
@@ -102,6 +119,7 @@ static int parse(int argc, char **argv, struct run_options *options)
         {"from", required_argument, NULL, TOOL_FROM},
         {"gdb", required_argument, NULL, GDB},
         {"input", required_argument, NULL, 'i'},
+        {"grace", required_argument, NULL, GRACE},
         {"inspect", required_argument, NULL, INSPECT},
         {"log", required_argument, NULL, LOG},
         {"no-confine", no_argument, NULL, NO_CONFINE},
@@ -142,6 +160,10 @@ static int parse(int argc, char **argv, struct run_options *options)
                         optarg);
                 return TOOL_EXIT_USAGE;
             }
+            break;
+        case GRACE:
+            if (!parse_grace(optarg, &options->common.sandbox.grace_ms))
+                return TOOL_EXIT_USAGE;
             break;
         case JSON:
             options->json = true;
@@ -213,6 +235,27 @@ static void write_core(struct halo_sandbox *box, int core)
     (void)tool_send_written("run", core);
 }
 
+/* --- An end with a grace ---------------------------------------------------------------------- */
+
+#define BY_SIGTERM (128 + SIGTERM)
+
+static struct halo_sandbox *terminated; /* by the signal that this command gets */
+
+static void terminate(int signal)
+{
+    (void)signal;
+    if (halo_terminate(terminated))
+        _exit(BY_SIGTERM); /* the guest does not run: it has ended, or was not begun */
+}
+
+static void terminate_by_signal(struct halo_sandbox *box)
+{
+    const struct sigaction action = {.sa_handler = terminate, .sa_flags = SA_RESTART};
+
+    terminated = box;
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
 /* The guest with these streams: what has become of it. */
 static int run_in(struct halo_sandbox *box, const struct run_options *run, int input, int core,
                   int *code)
@@ -229,6 +272,8 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
         tool_progress_begin(box, &progress, options->quiet || run->inspect ? -1 : input);
         if (tool_live_begin(box, run->inspect))
             return TOOL_EXIT_USAGE;
+        if (options->sandbox.grace_ms)
+            terminate_by_signal(box);
         if (!run->no_confine && !tool_confine(box, options->sandbox.strict))
             return TOOL_EXIT_USAGE;
         if (tool_gdb_await(box, options->timeout_ns))
@@ -249,7 +294,7 @@ static int run_in(struct halo_sandbox *box, const struct run_options *run, int i
         write_core(box, core);
     if (options->stats && (error == 0 || tool_was_ended(error)))
         print_stats(box);
-    return tool_exit_code(error, *code);
+    return error == HALO_EINTERRUPTED ? BY_SIGTERM : tool_exit_code(error, *code);
 }
 
 static int run(const struct run_options *options)

@@ -215,6 +215,12 @@ void linux_signals_drop(struct linux_table *table);
 bool linux_is_interrupted(const struct linux_table *table);
 /* Would it be noticed if it came now: is it neither ignored nor blocked by all threads? */
 bool linux_is_noticed(const struct linux_table *table, uint32_t signal);
+/* A signal may come from outside that would be noticed: a wait for ever may end. */
+bool linux_may_be_raised(const struct linux_table *table);
+/* It was raised, if so, and is sent to the program now. */
+void linux_outside_look(struct linux_table *table);
+/* Handlers or masks have changed: say outside what is taken. */
+void linux_outside_tell(struct linux_table *table);
 /* Take one that is pending and in this set, which has such a one. */
 struct linux_note linux_take_pending(struct linux_table *table, uint64_t set);
 /* A mask for the time of a call, of 0 or 8 bytes at an address; a handler finds the old one. */

@@ -192,6 +192,9 @@ void halo__linux_enter(struct frame *frame);
 void halo__linux_begun(struct frame *frame);
 void halo__linux_interrupted(struct frame *frame);
 void halo__linux_first(void);
+void halo__linux_tick(void);
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char etext[] __attribute__((visibility("hidden")));
 
 /* --- Start ------------------------------------------------------------------------------------ */
 
@@ -204,6 +207,11 @@ void halo__linux_keep(void)
     boot = halo_boot_page();
     save = (struct halo_save *)(uintptr_t)boot->save;
     epoch = boot->epoch;
+#ifdef HALO_RUNTIME
+    save->tick.low = (uintptr_t)__ehdr_start;
+    save->tick.high = (uintptr_t)etext;
+    save->tick.raise_entry = (uintptr_t)halo__linux_tick;
+#endif
     halo__linux_switch_begin(&halo__linux, halo__linux_first);
 }
 
@@ -244,6 +252,8 @@ __attribute__((visibility("hidden"), used)) void halo__linux_enter(struct frame 
         save->tick.rip = 0;
         if (!frame->is_whole)
             linux_interrupted(&halo__linux);
+        else
+            linux_timers_look(&halo__linux);
     }
     if (!linux_is_quiet(&halo__linux) || linux_is_cut((int64_t)frame->rax))
         halo__linux_deliver(&halo__linux, frame, number);
@@ -270,17 +280,11 @@ __attribute__((visibility("hidden"), used)) void halo__linux_interrupted(struct 
 }
 #endif
 
-void halo__linux_tick(void);
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));
-extern const char etext[] __attribute__((visibility("hidden")));
-
 /* Programs that are linked with this library are not interrupted: it could be in use. */
 void halo__linux_ticks(void *context, bool wanted)
 {
     (void)context;
 #ifdef HALO_RUNTIME
-    save->tick.low = (uintptr_t)__ehdr_start;
-    save->tick.high = (uintptr_t)etext;
     save->tick.entry = wanted ? (uintptr_t)halo__linux_tick : 0;
     if (!wanted)
         return;

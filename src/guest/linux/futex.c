@@ -156,7 +156,8 @@ static int64_t wait(struct linux_table *table, const uint64_t *args, uint32_t bi
 
         return ns > 0 && linux_sleep(table, ns) ? -L_EINTR : -L_ETIMEDOUT;
     }
-    if (!linux_has_threads(table) && linux_timers_next(table) < INT64_MAX)
+    if (!linux_has_threads(table) &&
+        (linux_timers_next(table) < INT64_MAX || linux_may_be_raised(table)))
         return linux_wait_for_signal(table, -L_ERESTARTSYS, -L_EDEADLK);
     table->current->bitset = bitset;
     end = linux_thread_wait(table, LINUX_WAITS_FUTEX, args[0], until);

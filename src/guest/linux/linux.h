@@ -247,8 +247,15 @@ struct linux_thread {
     char name[16];
 };
 
+/* Between the host and the table: a part of struct halo_tick, by bits of signals. */
+struct linux_outside {
+    uint64_t raised; /* from outside: the table takes them */
+    uint64_t takes;  /* which it would take */
+};
+
 struct linux_table {
     const struct linux_host *host;
+    struct linux_outside *outside; /* NULL: no signal comes from there */
     uint64_t calls;
     uint32_t *unknown; /* LINUX_CALLS counts of what was asked for in vain, or NULL */
 
@@ -350,7 +357,10 @@ int64_t linux_call(struct linux_table *table, uint64_t number, const uint64_t ar
 /* The program was interrupted while it computed: another thread's turn. */
 void linux_interrupted(struct linux_table *table);
 
-/* Raise what the timers have due. Cheap where none runs. */
+/* A signal was raised outside that ends waits. */
+bool linux_is_cut_short(const struct linux_table *table);
+
+/* Raise what the timers have due, and what comes from outside. Cheap where there is nothing. */
 void linux_timers_look(struct linux_table *table);
 /*
  * The next signal for a handler of the program's, which is blocked from now on; false: none. What

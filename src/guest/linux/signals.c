@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum {
+    SIGTERM_ = 15,
     SIGCHLD_ = 17,
     SIGCONT_ = 18,
     SIGURG_ = 23,
@@ -292,6 +293,38 @@ int64_t linux_rt_tgsigqueueinfo(struct linux_table *table, const uint64_t *args)
     return send_info(table, args[2], args[3], thread);
 }
 
+/* --- From outside ----------------------------------------------------------------------------- */
+
+bool linux_may_be_raised(const struct linux_table *table)
+{
+    return table->outside && table->outside->takes && linux_is_noticed(table, SIGTERM_);
+}
+
+bool linux_is_cut_short(const struct linux_table *table)
+{
+    return table->outside && table->outside->raised && linux_is_noticed(table, SIGTERM_);
+}
+
+/* Without a number of a process: there is none that has sent it. */
+void linux_outside_look(struct linux_table *table)
+{
+    const struct linux_note note = {.signal = SIGTERM_, .code = SI_USER_};
+
+    if (!table->outside || !table->outside->raised)
+        return;
+    table->outside->raised = 0;
+    (void)linux_send(table, NULL, SIGTERM_, &note);
+}
+
+void linux_outside_tell(struct linux_table *table)
+{
+    if (table->outside)
+        table->outside->takes =
+            table->actions[SIGTERM_].handler || (linux_blocked_by_all(table) & BIT(SIGTERM_))
+                ? BIT(SIGTERM_)
+                : 0;
+}
+
 /* --- Handlers and masks ----------------------------------------------------------------------- */
 
 int64_t linux_rt_sigaction(struct linux_table *table, const uint64_t *args)
@@ -312,6 +345,7 @@ int64_t linux_rt_sigaction(struct linux_table *table, const uint64_t *args)
         table->actions[signal] = new;
         if (is_ignored(table, signal))
             forget(table, signal); /* even where it is blocked */
+        linux_outside_tell(table);
     }
     return args[2] ? linux_give(table, args[2], &old, sizeof(old)) : 0;
 }
@@ -341,6 +375,7 @@ int64_t linux_rt_sigprocmask(struct linux_table *table, const uint64_t *args)
         default:
             return -L_EINVAL;
         }
+        linux_outside_tell(table);
         act(table);
     }
     return args[2] ? linux_give(table, args[2], &before, sizeof(before)) : 0;
@@ -460,6 +495,7 @@ bool linux_take_signal(struct linux_table *table, struct linux_delivery *deliver
             delivery->action.mask | (delivery->action.flags & nodefer ? 0 : BIT(signal));
         if (delivery->action.flags & resethand)
             table->actions[signal].handler = 0;
+        linux_outside_tell(table);
     } else if (table->has_kept_mask) {
         table->blocked = table->kept_mask;
     }

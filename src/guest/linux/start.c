@@ -112,9 +112,9 @@ static void sleep_(void *context, int64_t ns)
     look_at_clock(&from, &real);
     do {
         look_at_clock(&at, &real);
-        if (at - from < ns)
+        if (at - from < ns && !linux_is_cut_short(&halo__linux))
             halo__port_sleep(ns - (at - from));
-    } while (at - from < ns);
+    } while (at - from < ns && !linux_is_cut_short(&halo__linux));
 }
 
 /* --- Streams ---------------------------------------------------------------------------------- */
@@ -324,7 +324,7 @@ static bool readable(void *context, uint32_t handle, int64_t wait_ns)
             return true;
         look_at_clock(&at, &real);
         left = wait_ns - (at - from);
-        if (left <= 0 && was_asked)
+        if ((left <= 0 || linux_is_cut_short(&halo__linux)) && was_asked)
             return false;
         halo__port_sleep(left > 0 ? left : 1);
     }
@@ -442,6 +442,8 @@ void halo__linux_table(const struct halo_boot *boot)
     _Static_assert(LINUX_CALLS == HALO_CALLS_COUNT, "the same numbers");
     halo__linux.unknown = save()->unknown;
     halo__heap_more = (struct halo__heap_more){take_memory, give_memory};
+    if (boot->signals)
+        halo__linux.outside = (struct linux_outside *)&save()->tick.raised;
     halo__linux.stack_len = boot->stack_len;
     linux_add_range(&halo__linux, boot->heap_base, kept, true);
     linux_add_range(&halo__linux, boot->stack_low, boot->stack_len, true);

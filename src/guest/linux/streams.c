@@ -160,7 +160,7 @@ static struct linux_open *to_write(struct linux_table *table, uint64_t number)
     return open && (open->flags & O_ACCMODE_) != 0 ? open : NULL;
 }
 
-/* While a timer runs, what it raises may come before there is something to read. */
+/* While a timer runs, or a signal may come from outside, that may be before there is something. */
 static int64_t read_stream(struct linux_table *table, uint32_t handle, void *to, uint64_t len)
 {
     const int64_t next = linux_timers_next(table);
@@ -170,7 +170,8 @@ static int64_t read_stream(struct linux_table *table, uint32_t handle, void *to,
             return -L_ERESTARTSYS;
         return -L_AGAIN_FROM_START;
     }
-    if (next < INT64_MAX && !table->host->readable(table->host->context, handle, next)) {
+    if ((next < INT64_MAX || linux_may_be_raised(table)) &&
+        !table->host->readable(table->host->context, handle, next)) {
         linux_timers_look(table);
         if (linux_is_interrupted(table))
             return -L_ERESTARTSYS;

@@ -62,6 +62,7 @@ void linux_timers_look(struct linux_table *table)
 {
     int64_t time;
 
+    linux_outside_look(table);
     if (table->timer_count == 0)
         return;
     time = linux_monotonic(table);

@@ -175,7 +175,7 @@ static bool idle(struct linux_table *table)
             linux_threads_wake(table, LINUX_WAITS_INPUT);
         return true;
     }
-    if (wait == INT64_MAX)
+    if (wait == INT64_MAX && !linux_may_be_raised(table))
         return false;
     host->sleep(host->context, wait);
     return true;

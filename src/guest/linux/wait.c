@@ -18,9 +18,13 @@ int64_t linux_sleep(struct linux_table *table, int64_t ns)
         return ns > 0 ? ns : 1;
     }
     if (next > ns) {
+        until = linux_may_be_raised(table) ? linux_monotonic(table) + ns : 0;
         table->host->sleep(table->host->context, ns);
         linux_timers_look(table);
-        return 0;
+        if (!until || !linux_is_interrupted(table))
+            return 0;
+        ns = until - linux_monotonic(table);
+        return ns > 0 ? ns : 1;
     }
     table->host->sleep(table->host->context, next);
     linux_timers_look(table);
@@ -37,7 +41,7 @@ int64_t linux_wait_for_signal(struct linux_table *table, int64_t interrupted, in
                    : interrupted;
     if (!linux_is_interrupted(table)) {
         next = linux_timers_next(table);
-        if (next == INT64_MAX)
+        if (next == INT64_MAX && !linux_may_be_raised(table))
             return never;
         table->host->sleep(table->host->context, next);
         linux_timers_look(table);

@@ -368,6 +368,7 @@ static int write_boot_page(struct halo_machine *machine, const struct halo_optio
         .patches = layout->is_linux && !options->keep_code ? HALO_PATCHES : 0,
         .env_count = options->env_count,
         .poll_ticks = halo__machine_ticks(machine, machine->poll_ns),
+        .signals = machine->grace_ms > 0,
     };
     struct halo_thread thread = {.self = layout->boot + HALO_THREAD_OFFSET};
     uint64_t at = layout->args;
@@ -465,11 +466,13 @@ int halo__layout_renew(struct halo_machine *machine, uint64_t epoch)
 {
     const uint64_t boot = machine->layout.boot;
     const uint32_t poll_ticks = halo__machine_ticks(machine, machine->poll_ns);
+    const uint32_t signals = machine->grace_ms > 0;
     uint64_t seed[4];
     int error = draw(machine, seed, sizeof(seed));
 
     if (error)
         return error;
+    place(machine, boot + offsetof(struct halo_boot, signals), &signals, sizeof(signals));
     machine->epoch = epoch + 1;
     place(machine, boot + offsetof(struct halo_boot, seed), seed, sizeof(seed));
     place(machine, boot + offsetof(struct halo_boot, epoch), &machine->epoch,

@@ -121,6 +121,7 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
                                      .interrupt = machine->interrupt,
                                      .is_strict = options->strict,
                                      .keeps_code = options->keep_code,
+                                     .grace_ms = options->grace_ms,
                                      .stop = {.fd = -1},
                                      .poll_ns = poll_ns(options)};
     halo__machine_begin_time(machine);

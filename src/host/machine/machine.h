@@ -189,6 +189,7 @@ struct halo_machine {
     bool is_auto;                    /* the backend may still become the other one */
     bool is_strict;                  /* every namespace is asked for, or there is no sandbox */
     bool keeps_code;                 /* nothing of a program's code is rewritten */
+    uint32_t grace_ms;               /* of a program that is told of its end */
     bool has_patched;                /* something was, since `image` was the memory's */
     bool counts_cpu;                 /* what backend->cpu tells is asked for */
     bool upcalls;      /* it may be called while it computes: it is stopped for that */
@@ -269,6 +270,8 @@ int halo__machine_fill(struct halo_machine *machine, const struct halo_exit *exi
 int halo__machine_patch(struct halo_machine *machine, uint64_t site, bool behind);
 
 #define HALO_TICK_NS 10000000 /* how often */
+/* Raise SIGTERM in a guest that stands still: whether it takes that. tick.c */
+bool halo__raise(struct halo_machine *machine);
 /* Does the guest want ticks now (tick.c)? */
 bool halo__tick_is_wanted(const struct halo_machine *machine);
 /* It is at `rip`: where it is to go on instead, or 0. */
