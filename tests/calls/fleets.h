@@ -6,6 +6,7 @@
 
 #include "ways.h"
 #include <halo/fleet.h>
+#include <halo/snapshot.h>
 
 #define PATIENCE 120000000000ll
 
@@ -47,7 +48,10 @@ static inline void open_fleet(void **state, uint32_t max, uint64_t memory_max)
     assert_int_equal(halo_fleet_open(&fleet, &options), 0);
 }
 
-/* A snapshot of a tenant that waits for calls and has counted so far; 0: it was never called. */
+/*
+ * A snapshot of a tenant that waits for calls and has counted so far; 0: it was never called. One
+ * with a mode is not to go on before it is restored.
+ */
 static inline void make(void **state, struct halo_snapshot **result, const char *mode,
                         uint64_t ram_len, int64_t count)
 {
@@ -66,7 +70,7 @@ static inline void make(void **state, struct halo_snapshot **result, const char 
     if ((count &&
          (halo_call_start(from, &future, halo_lookup(from, "add", &twice_type), &value, 1) ||
           halo_wait(&future, PATIENCE))) ||
-        halo_snapshot(from, result))
+        (!mode && halo_run_to_wait(from, PATIENCE) < 0) || halo_snapshot(from, result))
         fail_msg("%s", halo_errmsg(from));
     halo_close(from);
 }

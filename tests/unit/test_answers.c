@@ -171,6 +171,8 @@ static void an_answer_that_does_not_fit_says_so(void **state)
     assert_int_equal(halo_answer_free(&q->sender, &q->answer), 0);
     assert_int_equal(q->sender.stats.truncated, 2);
     assert_int_equal(q->receiver.stats.truncated, 2);
+    assert_int_equal(q->sender.stats.answers, 2);
+    assert_int_equal(q->receiver.stats.answers, 2);
 
     /* With the extension off it is cut, and only the two ends know. */
     queue_start(q, 0);
