@@ -368,14 +368,15 @@ static bool process_is_there(struct halo_machine *machine)
 /*
  * Where the kernel says that it stands in the doorbell's page, the answer leads it to the start.
  * Before its first run it is there. One that was stopped elsewhere could be anywhere, and what it
- * was allowed to change of its mappings, or of where FS is, only a new one has as it was.
+ * was allowed to change of its mappings, or of where FS is, only a new one has as it was: whether
+ * the kernel has undone one is its guest's word.
  */
 static bool process_restart(struct halo_machine *machine, bool protects)
 {
     struct process_state *state = machine->state;
 
     if (!state->keeper->host || state->has_ended || !state->owes_answer || state->asked ||
-        state->stopped || protects || state->region_count > 0 || !halo__doorbell_has_bases())
+        state->stopped || protects || state->regions || !halo__doorbell_has_bases())
         return false;
     if (!process_is_there(machine))
         return false;
