@@ -188,8 +188,9 @@ static bool send_out(struct halo_debug *debug)
     while (debug->out_at < debug->gdb.out_len) {
         struct pollfd pollfds[2] = {{.fd = debug->fd, .events = POLLOUT},
                                     {.fd = interrupt->fd, .events = POLLIN}};
-        const ssize_t n = send(debug->fd, debug->gdb.out + debug->out_at,
-                               debug->gdb.out_len - debug->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        struct iovec iov = {debug->gdb.out + debug->out_at, debug->gdb.out_len - debug->out_at};
+        const struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+        const ssize_t n = sendmsg(debug->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (n > 0) {
             debug->out_at += (size_t)n;
@@ -206,16 +207,21 @@ static bool send_out(struct halo_debug *debug)
     return true;
 }
 
-/* What there is to read, where nothing is left: false where gdb has gone. That something was there
- * does not say that it is: the socket is also its other holders'. */
+/*
+ * What there is to read, where nothing is left: false where gdb has gone. That something was there
+ * does not say that it is: the socket is also its other holders'. (These two calls of the kernel's
+ * are those that a confined host may make: confine.c.)
+ */
 static bool receive(struct halo_debug *debug)
 {
+    struct iovec iov = {debug->rest, sizeof(debug->rest)};
+    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
     ssize_t n;
 
     if (debug->rest_at < debug->rest_len)
         return true;
     do
-        n = recv(debug->fd, debug->rest, sizeof(debug->rest), MSG_DONTWAIT);
+        n = recvmsg(debug->fd, &header, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     debug->rest_at = 0;
     debug->rest_len = n > 0 ? (size_t)n : 0;
