@@ -522,14 +522,16 @@ static bool is_told(struct halo_sandbox *box, int error)
 }
 
 /* Run on, until the grace is over: 0, or the error with which it was to be stopped, or another. */
-static int run_in_grace(struct halo_sandbox *box, struct halo_run *run, bool *stopped, int late)
+static int run_in_grace(struct halo_sandbox *box, struct halo_run *run, bool *stopped, int late,
+                        bool *is_left)
 {
     int error;
 
     halo__run_leave(box, run);
     error = start(box, run, box->machine.grace_ms * 1000000ll);
+    *is_left = error != 0;
     if (error)
-        return error; /* and `run` is left */
+        return error;
     error = run_on(box, stopped);
     (void)halo__interrupt_was_terminated(&box->machine.interrupt);
     return halo__is_late(error) ? late : error;
@@ -554,20 +556,21 @@ static int run_to_end(struct halo_sandbox *box, int64_t timeout_ns, int *exit_co
 {
     struct halo_loop *loop = &box->loop;
     struct halo_run run;
-    bool stopped = false;
+    bool stopped = false, is_left = false;
     int error;
 
     if (loop->state == HALO_STATE_ENDED && !loop->error && !box->exit_reported) {
         report_exit(box, exit_code); /* it ended while it was called */
         return 0;
     }
+    (void)halo__interrupt_was_terminated(&box->machine.interrupt); /* at the end of a run before */
     error = start(box, &run, timeout_ns);
     if (error)
         return error;
     error = run_on(box, &stopped);
     if (halo__is_late(error) && is_told(box, error)) {
-        error = run_in_grace(box, &run, &stopped, error);
-        if (box->run_depth == 0)
+        error = run_in_grace(box, &run, &stopped, error, &is_left);
+        if (is_left)
             return error;
     }
     if (halo__is_late(error) && loop->state == HALO_STATE_RUNNING) {
