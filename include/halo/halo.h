@@ -554,7 +554,8 @@ struct halo_stats {
     uint64_t elapsed_ns;   /* inside the functions that run the guest */
     uint64_t system_calls; /* that the guest's C library made and the guest answered; it says so */
     uint64_t restores;     /* halo_restore, */
-    uint64_t restored_pages; /* and pages of guest memory that differed */
+    uint64_t restored_pages; /* and pages of guest memory that differed, */
+    uint64_t compared_pages; /* of those that were looked at: of a large guest not all */
 };
 
 /*

@@ -8,11 +8,13 @@
 #include <halo/confine.h>
 #include "descriptor.h"
 #include "machine/seccomp_rules.h"
+#include "machine/track.h"
 #include "stream/helper.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <linux/landlock.h>
+#include <linux/userfaultfd.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
@@ -70,6 +72,12 @@ static const struct row rows[] = {
     {ALL, SYS_lseek, ANY, 0, 0},
     {ALL, SYS_newfstatat, IS, 3, AT_EMPTY_PATH},
     {ALL, SYS_fstat, ANY, 0, 0},
+
+    /* And which pages nobody has written since, of descriptors that halo_open has made. */
+    {ALL, SYS_ioctl, IS, 1, (uint32_t)HALO_TRACK_SCAN},
+    {ALL, SYS_ioctl, IS, 1, (uint32_t)UFFDIO_API},
+    {ALL, SYS_ioctl, IS, 1, (uint32_t)UFFDIO_REGISTER},
+    {ALL, SYS_ioctl, IS, 1, (uint32_t)UFFDIO_WRITEPROTECT},
 
     /* Time, signals, and the end. */
     {ALL, SYS_gettimeofday, ANY, 0, 0},

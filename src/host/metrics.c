@@ -61,6 +61,7 @@ void halo_stats(const struct halo_sandbox *box, struct halo_stats *stats)
         .elapsed_ns = halo__machine_ns(&box->machine, halo__counted(&box->elapsed)),
         .restores = halo__counted(&box->restores),
         .restored_pages = halo__counted(&box->restored_pages),
+        .compared_pages = halo__counted(&box->compared_pages),
     };
     if (take_saved(box, offsetof(struct halo_save, calls), &made, sizeof(made)))
         stats->system_calls = made;

@@ -49,7 +49,7 @@ struct halo_sandbox {
     bool exit_reported;          /* halo_run has returned how it ended */
     uint64_t elapsed;            /* inside the functions that run the guest, in ticks */
     bool is_restored;            /* and has not run since: functions can be provided */
-    uint64_t restores, restored_pages;
+    uint64_t restores, restored_pages, compared_pages;
     struct halo_seat *seat;             /* executor.c's, or NULL */
     uint32_t trace_number;              /* of the last trace that was begun */
     struct halo_fleet_slot *fleet_slot; /* of a fleet: its own, or NULL */

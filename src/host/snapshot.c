@@ -203,12 +203,13 @@ static void begin(struct halo_sandbox *box, const struct halo_snapshot *snapshot
 
 static int bring_back(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
 {
-    uint64_t pages = 0;
+    struct halo_brought_back pages = {0, 0};
     int error = halo__streams_let_go(&box->streams);
 
     if (!error)
         error = halo__image_bring_back(&box->machine, &snapshot->image, &pages);
-    halo__count(&box->restored_pages, pages);
+    halo__count(&box->restored_pages, pages.copied);
+    halo__count(&box->compared_pages, pages.compared);
     if (!error && box->port.trace && box->machine.backend->ahead)
         box->machine.backend->ahead(&box->machine, &box->port.trace->ahead);
     if (!error)

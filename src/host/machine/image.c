@@ -1,7 +1,8 @@
 /*
  * Guest memory, taken and brought back. What is brought back is compared with what is there, page
  * by page, where the memory file has anything at all: a guest that has touched a megabyte costs a
- * comparison of a megabyte, whatever its memory could hold. The machine stands still meanwhile.
+ * comparison of a megabyte, whatever its memory could hold. Of a large one the kernel says which
+ * pages nobody has written (track.h). The machine stands still meanwhile.
  */
 #define _GNU_SOURCE
 #include "image.h"
@@ -243,6 +244,7 @@ static void give_back(struct halo_machine *machine, const uint64_t *idle)
             to++;
         if (to > from)
             halo__ram_give_back(&machine->ram, from * HALO_PAGE, (to - from) * HALO_PAGE);
+        halo__track_gone(&machine->track, from, to);
     }
 }
 
@@ -265,27 +267,61 @@ static int bring_back_page(struct halo_machine *machine, const struct halo_image
     return 1;
 }
 
-static int bring_back_memory(struct halo_machine *machine, const struct halo_image *image,
-                             uint64_t *copied)
+/* Whether the memory was brought back to this image before, or taken for it; then the pages of
+ * which the kernel says that nobody has written them since. */
+static const uint64_t *look(struct halo_machine *machine, const struct halo_image *image)
+{
+    uint64_t count = 0;
+
+    for (uint64_t word = 0; word < word_count(machine); word++)
+        count += (uint64_t)__builtin_popcountll(machine->ram.there[word] | image->present[word]);
+    if (machine->image == image->serial)
+        return halo__track_look(machine, image->serial, count);
+    halo__track_forget(&machine->track);
+    return NULL;
+}
+
+/* Of these 64 pages those that are to be compared. */
+static uint64_t pages_left(const struct halo_machine *machine, const struct halo_image *image,
+                           const uint64_t *known, uint64_t word)
 {
     const bool same = machine->image == image->serial && !machine->has_patched;
     const uint64_t doorbell = page_at(image->layout.doorbell);
+    uint64_t left = machine->ram.there[word] | image->present[word];
+
+    if (same)
+        left &= ~image->fixed[word];
+    if (known)
+        left &= ~known[word];
+    if (word == doorbell / BITS)
+        left &= ~(1ull << doorbell % BITS);
+    return left;
+}
+
+static int bring_back_memory(struct halo_machine *machine, const struct halo_image *image,
+                             struct halo_brought_back *pages)
+{
     uint64_t *const idle = calloc(word_count(machine), sizeof(*idle));
     uint64_t idle_count = 0;
     int error = idle ? halo__ram_look(&machine->ram) : HALO_ENOMEM;
+    const uint64_t *known = error ? NULL : look(machine, image);
 
-    machine->image = 0;
+    for (uint64_t word = 0; word < word_count(machine) && known; word++)
+        halo__track_want(&machine->track, word, pages_left(machine, image, known, word));
+    if (known)
+        halo__track_protect(machine);
     for (uint64_t word = 0; word < word_count(machine) && !error; word++) {
-        uint64_t left = machine->ram.there[word] | image->present[word];
+        uint64_t left = pages_left(machine, image, known, word);
 
-        if (same)
-            left &= ~image->fixed[word];
         for (; left && !error; left &= left - 1) {
             const uint64_t page = word * BITS + (uint64_t)__builtin_ctzll(left);
-            const int written = page == doorbell ? 0 : bring_back_page(machine, image, page);
+            const int written = bring_back_page(machine, image, page);
 
             error = written < 0 ? written : 0;
-            *copied += written > 0;
+            pages->copied += written > 0;
+            pages->compared++;
+            if (known)
+                halo__track_page(&machine->track, page, written > 0);
             if (written == 0 && !has_bit(image->present, page)) {
                 set_bits(idle, page, page + 1);
                 idle_count++;
@@ -295,15 +331,13 @@ static int bring_back_memory(struct halo_machine *machine, const struct halo_ima
     if (!error && idle_count > KEPT)
         give_back(machine, idle);
     free(idle);
-    if (!error) {
-        machine->image = image->serial;
-        machine->has_patched = false;
-    }
+    machine->image = error ? 0 : image->serial;
+    machine->has_patched = machine->has_patched && error;
     return error;
 }
 
 int halo__image_bring_back(struct halo_machine *machine, const struct halo_image *image,
-                           uint64_t *copied)
+                           struct halo_brought_back *pages)
 {
     const bool same = halo__layout_is_same(&machine->layout, &image->layout);
     const bool has_doorbell = same && machine->image;
@@ -312,7 +346,7 @@ int halo__image_bring_back(struct halo_machine *machine, const struct halo_image
     machine->layout = image->layout;
     error = halo__machine_restart(machine, image->prots, !same);
     if (!error)
-        error = bring_back_memory(machine, image, copied);
+        error = bring_back_memory(machine, image, pages);
     if (!error)
         error = halo__layout_find(machine);
     if (!error && !has_doorbell)

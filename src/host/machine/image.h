@@ -36,12 +36,17 @@ int halo__image_finish(struct halo_image *image);
  */
 void halo__image_lend(struct halo_machine *machine, const struct halo_image *image);
 
+/* Pages that a restore has looked at, and those of them that it had to write. */
+struct halo_brought_back {
+    uint64_t compared, copied;
+};
+
 /*
  * Make the machine's memory, layout and protections the image's, and have it begin at its start.
- * `copied` counts the pages that were written. The memory has the same length. 0, or an error with
+ * `pages` is added to. The memory has the same length. 0, or an error with
  * words: then nothing may run before this has succeeded.
  */
 int halo__image_bring_back(struct halo_machine *machine, const struct halo_image *image,
-                           uint64_t *copied);
+                           struct halo_brought_back *pages);
 
 #endif

@@ -43,9 +43,20 @@ static int choose_backend(struct halo_machine *machine, enum halo_backend_choice
     return 0;
 }
 
+static int create(struct halo_machine *machine)
+{
+    int error;
+
+    halo__track_judge(machine);
+    error = machine->backend->create(machine);
+    if (!error)
+        halo__track_open(machine);
+    return error;
+}
+
 int halo__machine_create(struct halo_machine *machine)
 {
-    int error = machine->backend->create(machine);
+    int error = create(machine);
 
     if (!error || !machine->is_auto)
         return error;
@@ -54,7 +65,7 @@ int halo__machine_create(struct halo_machine *machine)
     (void)machine->backend->destroy(machine);
     machine->backend = &halo__process;
     halo__doorbell_write(machine);
-    error = machine->backend->create(machine);
+    error = create(machine);
     if (!error)
         machine->words->text[0] = '\0';
     return error;
@@ -124,6 +135,7 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
                                      .grace_ms = options->grace_ms,
                                      .stop = {.fd = -1},
                                      .poll_ns = poll_ns(options)};
+    halo__track_init(&machine->track);
     halo__machine_begin_time(machine);
     code = choose_backend(machine, options->backend);
     if (!code && program->image)
@@ -216,6 +228,7 @@ void halo__machine_close(struct halo_machine *machine)
 {
     if (machine->backend)
         (void)machine->backend->destroy(machine);
+    halo__track_close(&machine->track);
     free(machine->prots);
     halo__ram_free(&machine->ram);
 }

@@ -29,6 +29,7 @@
 #include "features.h"
 #include "ram.h"
 #include "stop.h"
+#include "track.h"
 #include <poll.h>
 
 enum halo_prot {
@@ -118,6 +119,7 @@ struct halo_machine;
 /* A backend. */
 struct halo_backend {
     const char *name;
+    bool has_view;       /* its guest has an address space of its own (track.h) */
     bool ends_by_signal; /* SIGURG ends a run of its caller's thread, which has it blocked */
     /* The code by which the guest leaves, filled up with what does nothing: the rest of the
      * doorbell is doorbell.c's. */
@@ -183,6 +185,7 @@ struct halo_machine {
     const struct halo_backend *backend;
     struct halo_layout layout;
     struct halo_ram ram;
+    struct halo_track track;
     struct halo_words *words;
     struct halo_interrupt interrupt; /* the sandbox's: a run ends where it is wanted */
     void *state;                     /* the backend's own */

@@ -44,7 +44,7 @@ static bool process_destroy(struct halo_machine *machine)
 
     if (!state)
         return true;
-    is_gone = halo__process_end(state);
+    is_gone = halo__process_end(machine, state);
     free(state->regions);
     free(state);
     machine->state = NULL;
@@ -418,6 +418,7 @@ static int64_t process_cpu(struct halo_machine *machine)
 
 const struct halo_backend halo__process = {
     .name = "process",
+    .has_view = true,
     .doorbell = {0xb8, CHILD_DOORBELL_SYSCALL & 0xff, CHILD_DOORBELL_SYSCALL >> 8, 0, 0, 0x0f, 0x05,
                  /* mov $n,%eax; syscall; test %eax,%eax; jnz to the start; nop */
                  0x85, 0xc0, 0x0f, 0x85, START_DISTANCE & 0xff, START_DISTANCE >> 8, 0, 0, 0x90},

@@ -47,7 +47,7 @@ struct process_end {
  */
 int halo__process_start(struct halo_machine *machine, struct process_state *state);
 /* False where the guest's process may still run. */
-bool halo__process_end(struct process_state *state);
+bool halo__process_end(struct halo_machine *machine, struct process_state *state);
 
 /* Wait for it, after its keeper's pidfd was ready or it was killed. */
 struct process_end halo__process_await(struct process_state *state);

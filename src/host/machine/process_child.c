@@ -284,10 +284,18 @@ static void send_rights(struct child_rights given)
     struct message_header header = {
         .iov = &iov, .iov_len = 1, .control = &rights, .control_len = sizeof(rights)};
 
+    if (given.faults < 0 || given.pages < 0) {
+        rights.len -= sizeof(given) - CHILD_RIGHTS_LEAST;
+        header.control_len = (rights.len + 7) & ~7ul;
+    }
     require(CHILD_DOORBELL, given.pidfd);
     require(CHILD_DOORBELL, call3(__NR_sendmsg, CHILD_SOCKET, (long)&header, BARE_NOSIGNAL));
     require(CHILD_DOORBELL, call3(__NR_close, given.listener, 0, 0));
     require(CHILD_DOORBELL, call3(__NR_close, given.pidfd, 0, 0));
+    if (given.faults >= 0)
+        require(CHILD_DOORBELL, call3(__NR_close, given.faults, 0, 0));
+    if (given.pages >= 0)
+        require(CHILD_DOORBELL, call3(__NR_close, given.pages, 0, 0));
 }
 
 /* Nothing but the guest and these pages stays mapped: no stack, no environment, no vdso. */
@@ -377,8 +385,8 @@ __attribute__((noreturn, used)) void child_main(uint64_t old_stack);
 
 void child_main(uint64_t old_stack)
 {
+    struct child_rights given = {.faults = -1, .pages = -1};
     struct child_filter *filter;
-    long listener;
 
     if (call6(__NR_recvfrom, CHILD_SOCKET, (long)&setup, sizeof(setup), 0, 0, 0) != sizeof(setup))
         give_up(CHILD_SETUP);
@@ -389,16 +397,20 @@ void child_main(uint64_t old_stack)
     require(CHILD_MAP,
             call3(__NR_arch_prctl, ARCH_SET_FS, (long)(setup.boot + HALO_THREAD_OFFSET), 0));
     catch_signals(&setup);
+    if (setup.tracks) { /* the host cannot open these: nobody can, of who has given up its rights */
+        given.faults = (int)call3(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK | 1, 0, 0);
+        given.pages = (int)call6(__NR_openat, AT_FDCWD, (long)"/proc/self/pagemap",
+                                 O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    }
     give_up_rights();
     tie_to_host(); /* as whom we have become: the kernel asks who was to be told */
     unmap_rest(old_stack);
     make_filter(filter, SECCOMP_RET_USER_NOTIF, SECCOMP_RET_ALLOW);
-    listener = call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
-                     (long)&filter->program);
-    require(CHILD_FILTER, listener);
-    send_rights((struct child_rights){
-        .listener = (int)listener,
-        .pidfd = (int)call3(__NR_pidfd_open, call3(__NR_getpid, 0, 0, 0), 0, 0)});
+    given.listener = (int)call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
+                                SECCOMP_FILTER_FLAG_NEW_LISTENER, (long)&filter->program);
+    require(CHILD_FILTER, given.listener);
+    given.pidfd = (int)call3(__NR_pidfd_open, call3(__NR_getpid, 0, 0, 0), 0, 0);
+    send_rights(given);
     limit_everything();
     make_filter(filter, SECCOMP_RET_ALLOW, SECCOMP_RET_TRAP);
 

@@ -110,13 +110,16 @@ struct child_setup {
     uint64_t relro, relro_len;
     uint64_t syscall_way; /* code that leads to the guest's own for system calls, or 0 */
     uint64_t word;
+    uint32_t tracks; /* hand over what tells which pages were written */
     uint32_t bare;   /* leave out every call that is not needed: one of them was deadly */
     uint32_t strict; /* every namespace that there is, or none of it */
 };
 
-/* What the child sends when its doorbell can ring. */
+/* What the child sends when its doorbell can ring: the last two where it has both (track.h). */
 struct child_rights {
     int listener, pidfd;
+    int faults, pages;
 };
+#define CHILD_RIGHTS_LEAST (2 * sizeof(int))
 
 #endif

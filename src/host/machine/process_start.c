@@ -117,6 +117,13 @@ static int report_early_end(struct halo_machine *machine, struct process_state *
 /* --- Its program and its setup -------------------------------------------------------------------
  */
 
+/* A filter around the host may kill for a call that can be done without. */
+enum start_how {
+    START_WHOLE,
+    START_UNTRACKED, /* without those that tell which pages were written */
+    START_BARE,      /* and without each that is only a second wall */
+};
+
 static int make_program(struct halo_machine *machine)
 {
     int fd = halo__fd_high(memfd_create("halo-guest", MFD_CLOEXEC | MFD_EXEC));
@@ -133,8 +140,8 @@ static int make_program(struct halo_machine *machine)
     return fd;
 }
 
-static int make_setup(struct halo_machine *machine, const struct process_state *state, bool bare,
-                      struct child_setup *setup)
+static int make_setup(struct halo_machine *machine, const struct process_state *state,
+                      enum start_how how, struct child_setup *setup)
 {
     const struct halo_layout *layout = &machine->layout;
     const bool is_unasked = !halo__process_goes_on();
@@ -157,7 +164,8 @@ static int make_setup(struct halo_machine *machine, const struct process_state *
         .relro_len = is_unasked ? layout->relro_len : 0,
         .syscall_way = halo__doorbell_syscall_way(layout),
         .word = state->word,
-        .bare = bare,
+        .tracks = how == START_WHOLE && machine->track.is_wanted,
+        .bare = how == START_BARE,
         .strict = machine->is_strict,
     };
 
@@ -259,7 +267,8 @@ static int receive_rights(struct halo_machine *machine, struct process_state *st
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(struct child_rights))];
     } control;
-    struct child_rights given = {-1, -1};
+    struct halo_view *view = &machine->track.views[HALO_VIEW_GUEST];
+    struct child_rights given = {-1, -1, -1, -1};
     char byte;
     struct iovec iov = {&byte, 1};
     struct msghdr header = {.msg_iov = &iov,
@@ -281,6 +290,9 @@ static int receive_rights(struct halo_machine *machine, struct process_state *st
         memcpy(&given, CMSG_DATA(rights), rights->cmsg_len - CMSG_LEN(0));
     state->listener = halo__fd_high(given.listener);
     state->pidfd = halo__fd_high(given.pidfd);
+    view->faults = halo__fd_high(given.faults);
+    view->pages = halo__fd_high(given.pages);
+    view->base = HALO_RAM_BASE;
     if (state->listener < 0 || state->pidfd < 0)
         return halo__fail(machine->words, HALO_EHOST,
                           "process: a descriptor could not be received (too many open files?)");
@@ -330,7 +342,7 @@ static int await_ready(struct halo_machine *machine, struct process_state *state
 /* --- All of it -----------------------------------------------------------------------------------
  */
 
-static int start(struct halo_machine *machine, struct process_state *state, bool bare,
+static int start(struct halo_machine *machine, struct process_state *state, enum start_how how,
                  bool *by_filter)
 {
     struct child_setup setup;
@@ -350,7 +362,7 @@ static int start(struct halo_machine *machine, struct process_state *state, bool
     }
     state->socket = halo__fd_high(sockets[0]);
     sockets[1] = halo__fd_high(sockets[1]);
-    error = make_setup(machine, state, bare, &setup);
+    error = make_setup(machine, state, how, &setup);
     if (error) {
         close(program);
         if (sockets[1] >= 0)
@@ -370,18 +382,16 @@ static int start(struct halo_machine *machine, struct process_state *state, bool
     return error ? error : await_ready(machine, state, by_filter);
 }
 
-/*
- * A filter around the host may kill for a call that is only a second wall. Then it is tried again
- * with no more calls than are needed.
- */
 int halo__process_start(struct halo_machine *machine, struct process_state *state)
 {
+    const enum start_how last = machine->is_strict ? START_UNTRACKED : START_BARE;
     bool by_filter = false;
-    int error = start(machine, state, false, &by_filter);
+    int error = start(machine, state, START_WHOLE, &by_filter);
+    const enum start_how next = machine->track.is_wanted ? START_UNTRACKED : START_BARE;
 
-    if (error && by_filter && !machine->is_strict) {
-        (void)halo__process_end(state); /* no guest has run in it */
-        error = start(machine, state, true, &by_filter);
+    for (enum start_how how = next; error && by_filter && how <= last; how++) {
+        (void)halo__process_end(machine, state); /* no guest has run in it */
+        error = start(machine, state, how, &by_filter);
     }
     return error;
 }
@@ -405,7 +415,7 @@ static bool is_gone(const struct process_state *state)
     return state->pidfd < 0 || has_ended_by(state->pidfd, halo__now() + END_NS);
 }
 
-bool halo__process_end(struct process_state *state)
+bool halo__process_end(struct halo_machine *machine, struct process_state *state)
 {
     const int fds[] = {state->listener, state->socket, state->pidfd, state->keeper_pidfd};
     bool gone;
@@ -417,6 +427,7 @@ bool halo__process_end(struct process_state *state)
         if (fds[i] >= 0)
             close(fds[i]);
     }
+    halo__track_drop(&machine->track, HALO_VIEW_GUEST);
     /* A keeper that could not be ended still stands on its stack. */
     if (state->keeper && (state->keeper_pidfd < 0 || state->has_ended || !state->keeper->host))
         munmap(state->keeper, sizeof(*state->keeper));
