@@ -1,5 +1,6 @@
 /*
- * Preloaded: the ioctl with the number in $FAILING_IOCTL fails, as on a device that is no KVM; and
+ * Preloaded: the ioctl with the number in $FAILING_IOCTL fails, as on a device that is no KVM, with
+ * $FAILING_AFTER but for so many of its first calls; and
  * with $OLD_KERNEL no answer to a seccomp notification has flags, as before Linux 5.5, which it
  * says that it is.
  */
@@ -16,14 +17,16 @@
 
 __attribute__((visibility("default"))) int ioctl(int fd, unsigned long request, ...)
 {
-    const char *failing = getenv("FAILING_IOCTL");
+    const char *failing = getenv("FAILING_IOCTL"), *after = getenv("FAILING_AFTER");
+    static long calls;
     va_list arguments;
     void *argument;
 
     va_start(arguments, request);
     argument = va_arg(arguments, void *);
     va_end(arguments);
-    if (failing && request == strtoul(failing, NULL, 0)) {
+    if (failing && request == strtoul(failing, NULL, 0) &&
+        __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED) >= (after ? atol(after) : 0)) {
         errno = ENOTTY;
         return -1;
     }

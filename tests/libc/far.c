@@ -52,6 +52,24 @@ HALO_EXPORT(guard, "guard", HALO_U64, HALO_U64)
     halo_return(call, halo_u64(failed));
 }
 
+/* In memory at its own address: all of it, and some of its pages, protected and not; and written.
+ */
+HALO_EXPORT(wall, "wall", HALO_U64, HALO_U64)
+{
+    static unsigned char pages[800][4096] __attribute__((aligned(4096)));
+    uint64_t failed = mprotect(pages, sizeof(pages), PROT_READ) != 0;
+
+    failed += mprotect(pages, sizeof(pages), PROT_READ | PROT_WRITE) != 0;
+    for (uint64_t i = args[0].u64 % 100; i < 800; i += 300) {
+        failed += mprotect(pages[i], 4096, PROT_NONE) != 0;
+        failed += mprotect(pages[i], 4096, PROT_READ | PROT_WRITE) != 0;
+        memset(pages[i], (int)(args[0].u64 + i), 4096);
+    }
+    for (uint64_t i = 0; i < 800; i++)
+        pages[i][7] = (unsigned char)(pages[i][7] + args[0].u64 / 7);
+    halo_return(call, halo_u64(failed));
+}
+
 static struct halo_save *save(void)
 {
     return (struct halo_save *)(uintptr_t)halo_boot_page()->save;
