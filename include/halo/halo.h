@@ -376,8 +376,7 @@ int halo_wait(struct halo_future *future, int64_t timeout_ns);
  * Run the guest until some answers have come, for at most `timeout_ns` nanoseconds: afterwards look
  * at `done` of the futures. Returns at once where some have come since this last returned, whoever
  * took them in: a wait for another call, or a function inside of one. Returns how many calls were
- * answered, but for those that halo_wait has told of; 0 where none is in flight; or an error as
- * halo_wait.
+ * answered, but for those that halo_wait told of; 0 where none is in flight; or halo_wait's error.
  */
 int halo_poll(struct halo_sandbox *box, int64_t timeout_ns);
 

@@ -19,8 +19,8 @@
  *
  * A restore compares all memory that may hold something with the snapshot, and writes what differs.
  * Of guests with more than 16 MiB it passes over the pages that nobody has written since the last
- * restore, where Linux (6.7) tells that: a sandbox then has two descriptors more on KVM, and four in
- * a process. No fork of the host may write to guest memory meanwhile. A host that is inside of a
+ * restore, where Linux (6.7) tells that: a sandbox then has two descriptors more on KVM, and four
+ * in a process. No fork of the host may write to guest memory meanwhile. A host that is inside of a
  * seccomp filter when it opens the sandbox has all of it compared.
  */
 #ifndef HALO_SNAPSHOT_H
