@@ -371,7 +371,7 @@ static void a_loop_at_the_end_of_its_input(void **state)
 
     open_guest(state, TROUBLE, "read-at-end");
     assert_int_equal(halo_attach(box, HALO_STDIN, halo_end_fd(none)), 0);
-    assert_int_equal(halo_run(box, SECONDS / 4, &code), HALO_ETIMEDOUT);
+    assert_int_equal(halo_run(box, SECONDS, &code), HALO_ETIMEDOUT);
     close(none);
     dump(0);
     expect_why("it asks its host again and again, ");
