@@ -190,7 +190,8 @@ static void more_than_the_ring_holds_take_a_few(void **state)
 
     assert_runs(&run, state, "batch", "1000");
     assert_int_equal(run.stats.calls, 1000);
-    assert_in_range(run.stats.exits, 3, 12);
+    assert_in_range(run.stats.exits, 3,
+                    way_options(state).threaded ? 1000 : 12); /* who looks in vain sleeps */
 }
 
 static void arguments_may_be_16_mib_long(void **state)
