@@ -94,7 +94,8 @@ int tool_send_written(const char *command, int memory)
     (void)sigtimedwait(&pipes, NULL, &(struct timespec){0, 0});
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     files[i].memory = -1;
-    close(files[i].fd);
+    if (error != ETIMEDOUT) /* else a helper may still be in the middle of it */
+        close(files[i].fd);
     if (!error)
         return 0;
     fprintf(tool_err, "halo %s: %s: %s\n", command, files[i].path,
