@@ -61,7 +61,7 @@ int halo__port_save(struct halo_port *port, struct halo_saved_port *saved,
         for (uint32_t id = 0; id < port->queues[queue].device.place.size; id++)
             count += is_in_flight(port, queue, id);
     }
-    if (under_way->calls + under_way->writes + under_way->reads + under_way->others > 0)
+    if (halo__under_way_lost(under_way) > 0)
         return HALO_ESTATE;
     saved->requests = calloc(count + 1, sizeof(*saved->requests));
     if (!saved->requests)

@@ -29,6 +29,12 @@ struct halo_under_way {
     uint32_t waiting;
 };
 
+/* How many those are that none can keep. */
+static inline uint32_t halo__under_way_lost(const struct halo_under_way *under_way)
+{
+    return under_way->calls + under_way->writes + under_way->reads + under_way->others;
+}
+
 /* What is under way; the requests of the host's are not counted. */
 struct halo_under_way halo__port_under_way(const struct halo_port *port);
 

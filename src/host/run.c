@@ -109,7 +109,7 @@ int halo__awaits(const struct halo_sandbox *box)
     if (loop->wake && loop->wake <= halo__now())
         return 0;
     under_way = halo__port_under_way(port);
-    if (under_way.calls + under_way.writes + under_way.reads + under_way.others > 0)
+    if (halo__under_way_lost(&under_way) > 0)
         return 0;
     return (port->guest == HALO_GUEST_SERVES ? HALO_AWAITS_CALL : 0) |
            (under_way.waiting > 0 ? HALO_AWAITS_STREAM : 0) | (loop->wake ? HALO_AWAITS_TIME : 0);

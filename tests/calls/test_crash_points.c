@@ -72,15 +72,11 @@ static void twice(struct halo_call *call, const struct halo_value *args, void *c
 
 static int function(struct halo_sandbox *of, const char *name)
 {
-    struct halo_signature signature;
-    const char *exported;
+    const int number = way_function(of, name);
 
-    for (uint32_t i = 0; halo_exported(of, i, &exported, &signature); i++) {
-        if (strcmp(exported, name) == 0)
-            return (int)i + 1;
-    }
-    fail_msg("%s is not exported", name);
-    return 0;
+    if (number == 0)
+        fail_msg("%s is not exported", name);
+    return number;
 }
 
 /* A call, and what it returned. */

@@ -31,24 +31,12 @@ static int prepare(struct halo_sandbox *box, void *context)
     return halo_provide(box, "host.twice", &twice_type, twice, NULL);
 }
 
-static int function(struct halo_sandbox *of, const char *name)
-{
-    struct halo_signature signature;
-    const char *exported;
-
-    for (uint32_t i = 0; halo_exported(of, i, &exported, &signature); i++) {
-        if (strcmp(exported, name) == 0)
-            return (int)i + 1;
-    }
-    return 0;
-}
-
 static int dirty(struct halo_sandbox *box, uint32_t pages)
 {
     const struct halo_value values[] = {halo_u32(pages), halo_u32(7)};
     struct halo_future future;
 
-    (void)halo_call_start(box, &future, function(box, "dirty"), values, 2);
+    (void)halo_call_start(box, &future, way_function(box, "dirty"), values, 2);
     return halo_wait(&future, PATIENCE);
 }
 
@@ -192,7 +180,7 @@ static void request(struct halo_sandbox *box, uint32_t kind, struct halo_future 
     else if (future->result.i64 != 1)
         count_one(&wrong);
     halo_future_free(future);
-    if (kind > 4 || halo_call_start(box, future, function(box, ends[kind]), NULL, 0))
+    if (kind > 4 || halo_call_start(box, future, way_function(box, ends[kind]), NULL, 0))
         return;
     if (kind < 4 && halo_wait(future, kind ? PATIENCE : 1000000) == 0)
         count_one(&wrong);

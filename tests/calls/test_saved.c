@@ -48,14 +48,9 @@ static void provide(void)
 
 static int function(const char *name)
 {
-    struct halo_signature signature;
-    const char *exported;
+    const int number = way_function(box, name);
 
-    for (uint32_t i = 0; halo_exported(box, i, &exported, &signature); i++) {
-        if (strcmp(exported, name) == 0)
-            return (int)i + 1;
-    }
-    return HALO_FUNCTIONS_MAX;
+    return number ? number : (int)HALO_FUNCTIONS_MAX;
 }
 
 static int64_t add(int64_t n)

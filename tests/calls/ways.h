@@ -38,6 +38,19 @@ static inline bool way_is_stacks(void **state)
     return (uintptr_t)*state & WAY_STACKS;
 }
 
+/* The number of what the guest exports by this name, or 0. */
+static inline int way_function(const struct halo_sandbox *box, const char *name)
+{
+    struct halo_signature signature;
+    const char *exported;
+
+    for (uint32_t i = 0; halo_exported(box, i, &exported, &signature); i++) {
+        if (strcmp(exported, name) == 0)
+            return (int)i + 1;
+    }
+    return 0;
+}
+
 /* Open a guest with so much memory, 0: as it is chosen, and run it until it serves calls: 0. */
 static inline int open_to_serve(struct halo_sandbox **box, void **state, const char *path,
                                 uint64_t ram_len)
