@@ -32,13 +32,14 @@ struct bench_row {
     struct bench_neighbour neighbours[BENCH_NEIGHBOURS];
     bool crosses_cores; /* one- and two-line floors are taken around each sample */
     bool is_brief;      /* a point of a curve: it gets a fifth of the time */
+    bool is_once;       /* one sample of each is enough, and takes as long as it takes */
 };
 
 /* The rows of each file; the last one has no name. */
 extern const struct bench_row bench_ring_rows[], bench_halves_rows[], bench_queue_rows[],
     bench_pool_rows[], bench_call_rows[], bench_rows_rows[], bench_stream_rows[],
     bench_scale_rows[], bench_life_rows[], bench_threaded_rows[], bench_trace_rows[],
-    bench_crowd_rows[];
+    bench_crowd_rows[], bench_clock_rows[];
 
 /* --- What samples are made of ----------------------------------------------------------------- */
 

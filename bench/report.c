@@ -174,6 +174,13 @@ static void take_round(struct report_result *result,
     result->taken++;
 }
 
+static bool wants_more(const struct report_result *result, double end)
+{
+    if (result->row->is_once)
+        return result->taken < 1;
+    return result->taken < REPORT_LEAST || (result->taken < REPORT_SAMPLES && bench_now_ns() < end);
+}
+
 static void measure(struct report_result *result, double seconds)
 {
     const struct bench_row *row = result->row;
@@ -189,11 +196,10 @@ static void measure(struct report_result *result, double seconds)
             contestants[1 + n] = other->sample;
     }
     for (int n = 0; n <= BENCH_NEIGHBOURS; n++) {
-        if (contestants[n])
+        if (contestants[n] && !row->is_once)
             (void)contestants[n](); /* warm */
     }
-    while (result->taken < REPORT_LEAST ||
-           (result->taken < REPORT_SAMPLES && bench_now_ns() < start + seconds * 1e9))
+    while (wants_more(result, start + seconds * 1e9))
         take_round(result, contestants);
     if (row->crosses_cores)
         keep_usual_floor(result);

@@ -4,27 +4,76 @@
  */
 #include "ways.h"
 
+#include <sys/syscall.h>
 #include <time.h>
 
-static const struct halo_signature type = HALO_FN(HALO_I64, HALO_I64);
+#define SECOND 1000000000
+
+static const struct halo_signature type = HALO_FN(HALO_I64, HALO_I64), nothing = HALO_FN(HALO_VOID);
 static struct halo_sandbox *box;
 
-static int64_t now(void)
+/* The host's monotonic clock, which is this program's: so many times as fast since then. */
+static int64_t scale = 1, since, since_kernel;
+
+static int64_t kernel_now(clockid_t clock)
 {
     struct timespec time;
 
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+    (void)syscall(SYS_clock_gettime, clock, &time);
+    return (int64_t)time.tv_sec * SECOND + time.tv_nsec;
+}
+
+static int64_t now(void)
+{
+    return since + (kernel_now(CLOCK_MONOTONIC) - since_kernel) * scale;
+}
+
+static void run_at(int64_t new_scale)
+{
+    const int64_t at = kernel_now(CLOCK_MONOTONIC);
+
+    since += (at - since_kernel) * scale;
+    since_kernel = at;
+    scale = new_scale;
+}
+
+/* In place of libc's, for libhalo too. */
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    const int64_t at = clock == CLOCK_MONOTONIC ? now() : kernel_now(clock);
+
+    *time = (struct timespec){at / SECOND, at % SECOND};
+    return 0;
+}
+
+/* So long by the kernel's clock, in ns; the guest is away for that. */
+static int64_t nap;
+
+static void away(struct halo_call *call, const struct halo_value *args, void *context)
+{
+    const struct timespec time = {0, nap};
+
+    (void)args;
+    (void)context;
+    if (nap)
+        nanosleep(&time, NULL);
+    (void)halo_return(call, halo_void());
 }
 
 static int open_guest(void **state)
 {
-    return open_to_serve(&box, state, SPAN, 0);
+    const struct halo_options options = way_options(state);
+
+    if (halo_open(&box, SPAN, &options) || halo_provide(box, "away", &nothing, away, NULL) ||
+        halo_serve_begin(box, HALO_FOREVER))
+        fail_msg("%s", halo_errmsg(box));
+    return 0;
 }
 
 static int close_guest(void **state)
 {
     (void)state;
+    run_at(1);
     halo_close(box);
     return 0;
 }
@@ -60,11 +109,71 @@ static void a_clock_goes_on_over_short_time_limits(void **state)
     work(50000000, 30000);
 }
 
+/* What the guest's function of that name returns: how often its clock went back. */
+static int64_t backs(const char *name, int64_t argument)
+{
+    struct halo_future future;
+
+    if (halo_call(box, &future, halo_lookup(box, name, &type), HALO_FOREVER, halo_i64(argument)))
+        fail_msg("%s", halo_errmsg(box));
+    return future.result.i64;
+}
+
+/* Its host has told it a few times of the time, seconds apart: it knows the rate by now. */
+static void settle(void)
+{
+    nap = 70000000;
+    assert_int_equal(backs("around", 4), 0);
+    nap = 0;
+}
+
+/*
+ * The host's clock is slowed while the guest is alone, as it is a little where it is set by
+ * others'. The guest is ahead when it next leaves. Its clock stands still then, and follows.
+ */
+static void a_clock_that_is_ahead_waits_for_its_hosts(void **state)
+{
+    int64_t start;
+
+    (void)state;
+    run_at(128);
+    settle();
+    run_at(64);
+    assert_int_equal(backs("span", 2ll * SECOND), 0);
+    assert_int_equal(backs("around", 200), 0);
+    settle();
+    start = now();
+    assert_int_equal(backs("span", 4ll * SECOND), 0);
+    assert_true(now() - start >= 4ll * SECOND);
+}
+
+/* Nor is it much behind: of many short spans one is as short for its host, who is held up at times.
+ */
+static void a_clock_keeps_up_with_its_hosts(void **state)
+{
+    const int64_t span = SECOND / 16;
+    int64_t start, took;
+    int tries = 0;
+
+    (void)state;
+    run_at(64);
+    settle();
+    do {
+        start = now();
+        assert_int_equal(backs("span", span), 0);
+        took = now() - start;
+        assert_true(took >= span);
+    } while (took > 2 * span && ++tries < 100);
+    assert_in_range(tries, 0, 99);
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
         RINGS(a_clock_goes_on_over_time_limits),
         RINGS(a_clock_goes_on_over_short_time_limits),
+        RINGS(a_clock_that_is_ahead_waits_for_its_hosts),
+        RINGS(a_clock_keeps_up_with_its_hosts),
     };
 
     return run_every_way("clock", tests, sizeof(tests) / sizeof(tests[0]), open_guest, close_guest);

@@ -181,6 +181,12 @@ struct halo_backend {
 extern const struct halo_backend halo__kvm;
 extern const struct halo_backend halo__process;
 
+/* The host's clock, and its time stamp counter at that time. */
+struct halo_moment {
+    int64_t ns;
+    uint64_t counter;
+};
+
 struct halo_machine {
     const struct halo_backend *backend;
     struct halo_layout layout;
@@ -208,8 +214,7 @@ struct halo_machine {
     struct halo_features told; /* halo__machine_told */
     unsigned char *prots; /* of each page, enum halo_prot; NULL: those of the layout's ranges */
     int64_t clock_ahead;  /* of the host's: halo__machine_take_time */
-    int64_t first_ns;     /* the clock, and the host's counter at that time */
-    uint64_t first_counter;
+    struct halo_moment since, next_since; /* the counter's rate is measured since; status.c */
     struct halo_stop stop;
     uint32_t poll_ns; /* how long host and guest look before they sleep; 0: they do not */
     char note[160];   /* why the automatic choice fell on the process backend, or "" */

@@ -9,28 +9,60 @@
 #include <time.h>
 
 #define RATE_MIN_NS 50000 /* a rate that was measured over less is too coarse to be told */
+/* It is measured over so long at least, and over twice that at most where it is often told. */
+#define SPAN_NS 4000000000
+#define NEAR_TICKS 500u /* clock and counter were read so close together that nobody intervened */
 
-/* The rate: what the backend knows, or what was seen since the guest began to be loaded. */
-static uint64_t rate(const struct halo_machine *machine, int64_t now)
+/* Clock and counter at one time: a thread may lose its processor between the two. */
+static struct halo_moment moment(unsigned tries)
 {
-    const int64_t passed = now - machine->first_ns;
+    struct halo_moment best = {0, 0};
+    uint64_t least = UINT64_MAX;
 
-    if (machine->counter_rate)
+    do {
+        const uint64_t before = halo__counter();
+        const int64_t ns = halo__now();
+        const uint64_t took = halo__counter() - before;
+
+        if (took < least) {
+            least = took;
+            best = (struct halo_moment){ns, before + took / 2};
+        }
+    } while (--tries > 0 && least > NEAR_TICKS);
+    return best;
+}
+
+/*
+ * The rate: what was seen lately, for the host's clock is slewed, and stands still in a sleep of
+ * the whole machine, when the counter may not. Until that is long enough, what the backend knows.
+ */
+static uint64_t rate(const struct halo_machine *machine, const struct halo_moment *at)
+{
+    const int64_t passed = at->ns - machine->since.ns;
+    const uint64_t ticked = at->counter - machine->since.counter;
+
+    if (machine->counter_rate && passed < SPAN_NS)
         return machine->counter_rate;
-    if (passed < RATE_MIN_NS)
-        return 0;
-    return (uint64_t)((double)(halo__counter() - machine->first_counter) * 1e9 / (double)passed);
+    if (passed < RATE_MIN_NS || (int64_t)ticked < 0)
+        return machine->counter_rate;
+    return (uint64_t)((double)ticked * 1e9 / (double)passed);
+}
+
+static uint64_t rate_now(const struct halo_machine *machine)
+{
+    const struct halo_moment now = moment(1);
+
+    return rate(machine, &now);
 }
 
 void halo__machine_begin_time(struct halo_machine *machine)
 {
-    machine->first_ns = halo__now();
-    machine->first_counter = halo__counter();
+    machine->since = machine->next_since = moment(8);
 }
 
 uint64_t halo__machine_age(const struct halo_machine *machine, uint64_t counter)
 {
-    const uint64_t passed = halo__counter() - counter, per_second = rate(machine, halo__now());
+    const uint64_t passed = halo__counter() - counter, per_second = rate_now(machine);
 
     if (counter == 0 || per_second == 0 || (int64_t)passed < 0)
         return UINT64_MAX;
@@ -39,17 +71,16 @@ uint64_t halo__machine_age(const struct halo_machine *machine, uint64_t counter)
 
 uint32_t halo__machine_ticks(const struct halo_machine *machine, uint32_t ns)
 {
-    const double ticks = (double)ns * (double)rate(machine, halo__now()) / 1e9;
+    const double ticks = (double)ns * (double)rate_now(machine) / 1e9;
 
     return ticks < UINT32_MAX ? (ticks > ns ? (uint32_t)ticks : ns) : UINT32_MAX;
 }
 
 uint64_t halo__machine_ns(const struct halo_machine *machine, uint64_t ticks)
 {
-    const double passed = (double)(halo__now() - machine->first_ns);
-    const double ticked = (double)(halo__counter() - machine->first_counter);
+    const double per_second = (double)rate_now(machine);
 
-    return ticked > 0 ? (uint64_t)((double)ticks * passed / ticked) : 0;
+    return per_second > 0 ? (uint64_t)((double)ticks * 1e9 / per_second) : 0;
 }
 
 static HALO_SHARED unsigned char *line_of(const struct halo_machine *machine)
@@ -61,17 +92,21 @@ void halo__machine_tell(struct halo_machine *machine)
 {
     struct halo_status status;
     struct timespec real;
-    int64_t now;
+    struct halo_moment now;
 
     if (!machine->layout.syscall_entry)
         return;
     (void)clock_gettime(CLOCK_REALTIME, &real);
-    now = halo__now();
+    now = moment(2);
     status = (struct halo_status){
-        .monotonic_ns = (int64_t)((uint64_t)now + (uint64_t)machine->clock_ahead),
+        .monotonic_ns = (int64_t)((uint64_t)now.ns + (uint64_t)machine->clock_ahead),
         .real_ns = (int64_t)real.tv_sec * 1000000000 + real.tv_nsec,
+        .counter_rate = rate(machine, &now),
     };
-    status.counter_rate = rate(machine, now);
+    if (now.ns - machine->next_since.ns >= SPAN_NS) {
+        machine->since = machine->next_since;
+        machine->next_since = now;
+    }
     /* The guest stands in its doorbell: nobody reads meanwhile, and the sequence stays even. */
     halo_shm_copy_out(line_of(machine), &status, sizeof(status));
 }
