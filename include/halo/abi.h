@@ -212,7 +212,7 @@ HALO_STATIC_ASSERT(HALO_PROGRAM_OFFSET + sizeof(struct halo_program_start) <= HA
 
 struct halo_status {
     uint32_t sequence;     /* odd while the rest changes */
-    uint32_t unused[3];    /* reserved for what the host takes, has and does */
+    uint32_t unused[3];
     int64_t monotonic_ns;  /* the clocks, when the guest was entered */
     int64_t real_ns;       /* since 1970 */
     uint64_t counter_rate; /* of the time stamp counter, in Hz */
