@@ -526,17 +526,17 @@ static int kvm_protect(struct halo_machine *machine, const struct halo_exit *exi
 }
 
 /* Nobody remembers that there was nothing. Its stub pops the error code, and goes back. */
-static bool kvm_fill(struct halo_machine *machine, const struct halo_fill *fill)
+static int kvm_fill(struct halo_machine *machine, const struct halo_fill *fill)
 {
     struct kvm_state *state = machine->state;
     struct kvm_regs *regs = &state->run->s.regs.regs;
 
     if (!halo__kvm_tables_fill(&machine->layout, state->system, state->taken, fill))
-        return false;
+        return 0;
     state->has_filled = true;
     regs->rip = KVM_STUBS + 14 * 16 + KVM_STUB_RETURN;
     state->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
-    return true;
+    return 1;
 }
 
 /*

@@ -149,9 +149,9 @@ struct halo_backend {
     void (*ahead)(struct halo_machine *machine, uint64_t *ahead);
     /* After a HALO_EXIT_PROTECT: do it, where `refusal` is 0, and tell the guest. */
     int (*protect)(struct halo_machine *machine, const struct halo_exit *exit, int refusal);
-    /* After a HALO_EXIT_FAULT that `fills`: have memory there, and the guest go on. False where
-     * there is no room to write it down. */
-    bool (*fill)(struct halo_machine *machine, const struct halo_fill *fill);
+    /* After a HALO_EXIT_FAULT that `fills`: have memory there, and the guest go on: 1. 0: a guest
+     * may have no more page tables. Or an error, with words. */
+    int (*fill)(struct halo_machine *machine, const struct halo_fill *fill);
     /* Whether it can; NULL: always. */
     bool (*has_paging)(void);
     /*

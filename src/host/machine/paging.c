@@ -153,7 +153,7 @@ int halo__machine_fill(struct halo_machine *machine, const struct halo_exit *exi
     struct halo_fill fill;
     uint32_t unit, word = 0;
     uint64_t from;
-    int error;
+    int error, filled;
 
     if (!halo__paging_is_there(address, 1) || !take_paging(machine, &paging) ||
         !find_area(machine, &paging, address, &area) || !(area.prot & HALO_PROT_READ) ||
@@ -176,10 +176,11 @@ int halo__machine_fill(struct halo_machine *machine, const struct halo_exit *exi
         fill.len = at + HALO_UNIT_LEN - fill.at;
     fill.from = from + (fill.at - at);
     fill.prot = (uint32_t)area.prot & PROT_DATA;
-    if (!machine->backend->fill(machine, &fill))
+    filled = machine->backend->fill(machine, &fill);
+    if (!filled)
         return full(machine, "too many places are in use, and there is no page table left",
                     address);
-    return 1;
+    return filled;
 }
 
 uint64_t halo__paging_find(struct halo_machine *machine, uint64_t page)

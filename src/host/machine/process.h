@@ -67,7 +67,7 @@ bool halo__process_goes_on(void);
 
 /* process_paging.c: the backend's fill; is the call in `notified` what was told by it; and pages
  * that are going to be unmapped. */
-bool halo__process_fill(struct halo_machine *machine, const struct halo_fill *fill);
+int halo__process_fill(struct halo_machine *machine, const struct halo_fill *fill);
 bool halo__process_is_told(const struct process_state *state);
 void halo__process_release(struct process_state *state, uint64_t base, uint64_t len);
 

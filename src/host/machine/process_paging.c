@@ -34,15 +34,20 @@ bool halo__process_goes_on(void)
  * it memory: so there are no more than these. */
 #define REGIONS (HALO_PAGING_LEN / CHILD_REGION_LEN)
 
-bool halo__process_fill(struct halo_machine *machine, const struct halo_fill *fill)
+int halo__process_fill(struct halo_machine *machine, const struct halo_fill *fill)
 {
     struct process_state *state = machine->state;
     const uint64_t region = (fill->at - HALO_PAGING_BASE) / CHILD_REGION_LEN;
 
     if (!state->regions)
         state->regions = calloc(REGIONS, 1);
-    if (!state->regions || (!state->regions[region] && state->region_count == CHILD_REGIONS_MAX))
-        return false;
+    if (!state->regions)
+        return halo__fail(machine->words, HALO_ENOMEM,
+                          "the guest was stopped: the host has no memory to keep track of what it "
+                          "uses at 0x%llx",
+                          (unsigned long long)fill->at);
+    if (!state->regions[region] && state->region_count == CHILD_REGIONS_MAX)
+        return 0;
     state->region_count += !state->regions[region];
     state->regions[region] = true;
     state->fill = *fill;
@@ -51,7 +56,7 @@ bool halo__process_fill(struct halo_machine *machine, const struct halo_fill *fi
                                  fill->len / HALO_PAGE);
     if (!(fill->prot & HALO_PROT_WRITE))
         state->told |= CHILD_MAP_READ_ONLY;
-    return true;
+    return 1;
 }
 
 /* Its registers, which nobody can change while the host judges them: exactly what was told. */
