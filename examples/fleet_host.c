@@ -156,7 +156,7 @@ int main(int argc, char **argv)
         error = halo_fleet_open(&fleet, &of_fleet);
     if (!error)
         bad = run_all((uint32_t)threads) || tell();
-    halo_fleet_close(fleet);
+    (void)halo_fleet_close(fleet);
     halo_snapshot_free(snapshot);
     free(jobs);
     return error || bad || finish_output("fleet_host") ? 1 : 0;

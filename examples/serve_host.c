@@ -147,7 +147,7 @@ int main(int argc, char **argv)
     }
     if (!error)
         serve((uint32_t)threads);
-    halo_fleet_close(fleet);
+    (void)halo_fleet_close(fleet);
     halo_snapshot_free(snapshot);
     return error || failures ? 1 : 0;
 }

@@ -54,7 +54,8 @@ int halo_executor_close(struct halo_executor *executor);
  * that may be waiting halo_cancel is the way. halo_lookup comes before. Returns 0; HALO_EBUSY where
  * a thread is inside of it, or it is attached; HALO_EINVAL where its guest has a thread of its own
  * (options.threaded), or a debugger, who could hold it (halo_gdb); HALO_ENOMEM, HALO_EHOST. While
- * it is attached halo_close does nothing.
+ * it is attached halo_close does nothing, and of a fleet's (halo/fleet.h) halo_fleet_give and
+ * halo_fleet_close return HALO_EBUSY.
  */
 int halo_executor_attach(struct halo_executor *executor, struct halo_sandbox *box);
 

@@ -68,9 +68,11 @@ int halo_fleet_open(struct halo_fleet **fleet, const struct halo_fleet_options *
 
 /*
  * Close all its sandboxes, taken ones too, and free it. No thread is inside of the fleet or of one
- * of its sandboxes, then or later. NULL is fine.
+ * of its sandboxes, then or later. Returns 0; HALO_EBUSY, and nothing happens, while an executor
+ * has one of them: halo_executor_detach comes first, and halo_fleet_errmsg tells how many they are.
+ * NULL is fine.
  */
-void halo_fleet_close(struct halo_fleet *fleet);
+int halo_fleet_close(struct halo_fleet *fleet);
 
 /*
  * Have at least `count` idle sandboxes of this snapshot: they are opened now, one after the other.
@@ -87,8 +89,8 @@ int halo_fleet_warm(struct halo_fleet *fleet, const struct halo_snapshot *snapsh
  * are served in no order. `user` is what halo_fleet_user tells of it.
  *
  * The snapshot lives until all sandboxes that were taken of it are given back. The sandbox is used
- * as any other, by one thread at a time, but for halo_close: it is the fleet's. Its counters
- * (halo_stats) go on from one to the next.
+ * as any other, by one thread at a time, also attached to an executor, but for halo_close: it is
+ * the fleet's. Its counters (halo_stats) go on from one to the next.
  *
  * Returns 0, or
  *   HALO_EINVAL  the snapshot is NULL, the time is negative, or the snapshot's guest has more
@@ -110,7 +112,7 @@ int halo_fleet_take(struct halo_fleet *fleet, const struct halo_snapshot *snapsh
  *
  * Returns 0, or HALO_EINVAL for NULL and what is not of this fleet; HALO_ESTATE where it was given
  * before, or from inside of a function of its host's; HALO_EBUSY while another thread is inside of
- * it: then it is taken as before.
+ * it, or an executor has it (halo_executor_detach): then it is taken as before.
  */
 int halo_fleet_give(struct halo_fleet *fleet, struct halo_sandbox *box);
 

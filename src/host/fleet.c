@@ -92,12 +92,30 @@ int halo_fleet_open(struct halo_fleet **result, const struct halo_fleet_options 
     return error;
 }
 
-void halo_fleet_close(struct halo_fleet *fleet)
+/* Of which a worker may be inside: closing them is not possible yet. */
+static uint32_t count_attached(struct halo_fleet *fleet)
 {
     struct halo_fleet_slot *slot;
+    uint32_t count = 0;
+
+    LIST_FOREACH(slot, &fleet->slots, of_fleet)
+    count += halo__box_is_attached(slot->box);
+    return count;
+}
+
+int halo_fleet_close(struct halo_fleet *fleet)
+{
+    struct halo_fleet_slot *slot;
+    uint32_t attached;
 
     if (!fleet)
-        return;
+        return 0;
+    attached = count_attached(fleet);
+    if (attached)
+        return halo__fail(&fleet->words, HALO_EBUSY,
+                          "an executor has %u of this fleet's sandboxes, which are to be detached "
+                          "before it is closed",
+                          attached);
     while ((slot = LIST_FIRST(&fleet->slots))) {
         LIST_REMOVE(slot, of_fleet);
         halo_close(slot->box);
@@ -107,6 +125,7 @@ void halo_fleet_close(struct halo_fleet *fleet)
     (void)pthread_cond_destroy(&fleet->came);
     (void)pthread_mutex_destroy(&fleet->lock);
     free(fleet);
+    return 0;
 }
 
 /* --- Slots ------------------------------------------------------------------------------------ */

@@ -172,8 +172,7 @@ int halo_open_fd(struct halo_sandbox **box, int fd, const struct halo_options *o
 
 void halo_close(struct halo_sandbox *box)
 {
-    /* An executor's worker may be inside of it. */
-    if (!box || (box->seat && !halo__owner_is_fork(&box->owner)))
+    if (!box || halo__box_is_attached(box))
         return;
     if (!halo__owner_is_fork(&box->owner)) /* before anything goes that who answers one needs */
         halo__kept_end(&box->calls);

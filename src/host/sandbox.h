@@ -69,6 +69,12 @@ int halo__box_make_port(struct halo_sandbox *box);
 #define HALO_SETTLE_NS 100000000
 int halo__settle(struct halo_sandbox *box);
 
+/* An executor has it, whose worker may be inside of it. In a fork there is no such. */
+static inline bool halo__box_is_attached(const struct halo_sandbox *box)
+{
+    return box->seat && !halo__owner_is_fork(&box->owner);
+}
+
 /* Around whatever is asked of a sandbox: halo__owner_take, and back, with the result. */
 static inline int halo__box_enter(struct halo_sandbox *box)
 {

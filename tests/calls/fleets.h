@@ -129,7 +129,7 @@ static inline void count_up(void)
 static inline int end(void **state)
 {
     (void)state;
-    halo_fleet_close(fleet);
+    assert_int_equal(halo_fleet_close(fleet), 0);
     halo_future_free(&future);
     halo_snapshot_free(snapshot);
     halo_snapshot_free(other);

@@ -1,5 +1,7 @@
 /* Fleets: limits of number and of memory, and what is refused. Group RES. */
 #include "fleets.h"
+#include <halo/executor.h>
+#include <poll.h>
 #include <pthread.h>
 
 /* --- Limits ----------------------------------------------------------------------------------- */
@@ -180,7 +182,53 @@ static void what_cannot_be_is_refused_in_words(void **state)
     mine = box;
     give(&box);
     assert_int_equal(halo_fleet_give(fleet, mine), HALO_ESTATE);
-    halo_fleet_close(NULL);
+    assert_int_equal(halo_fleet_close(NULL), 0);
+}
+
+static void note_done(struct halo_task *task, void *context)
+{
+    *(bool *)context = task->error == 0;
+}
+
+/* RES-18: until it is detached it is neither given back nor closed, and serves as before. */
+static void what_an_executor_has_is_kept(void **state)
+{
+    const struct halo_value one = halo_i64(1);
+    struct halo_executor *executor;
+    struct halo_task task = {.done = note_done};
+    struct pollfd ready = {.events = POLLIN};
+    bool is_done = false;
+    char words[1024];
+    int user = 7;
+
+    begin(state, 2);
+    take(&second, snapshot);
+    assert_int_equal(halo_fleet_take(fleet, snapshot, 0, &user, &box), 0);
+    assert_int_equal(halo_executor_open(&executor, 1), 0);
+    assert_int_equal(halo_executor_attach(executor, box), 0);
+    assert_int_equal(halo_fleet_close(fleet), HALO_EBUSY);
+    halo_fleet_errmsg(fleet, words, sizeof(words));
+    assert_string_equal(words, "an executor has 1 of this fleet's sandboxes, which are to be "
+                               "detached before it is closed");
+    assert_int_equal(halo_fleet_give(fleet, box), HALO_EBUSY);
+    assert_ptr_equal(halo_fleet_user(box), &user);
+    task.context = &is_done;
+    assert_int_equal(halo_submit(box, &task, function(box, "add"), &one, 1, PATIENCE), 0);
+    assert_int_equal(halo_fleet_close(fleet), HALO_EBUSY); /* a worker may be inside of it */
+    ready.fd = halo_fd(executor);
+    while (halo_turn(executor) == 0)
+        (void)poll(&ready, 1, -1);
+    assert_true(is_done);
+    assert_int_equal(task.future.result.i64, 6);
+    halo_future_free(&task.future);
+    assert_int_equal(number(second, "add", 1), 6); /* nothing was closed */
+    assert_int_equal(halo_executor_detach(box), 0);
+    give(&box);
+    take(&box, snapshot);
+    assert_int_equal(number(box, "add", 1), 6);
+    assert_int_equal(halo_executor_close(executor), 0);
+    assert_int_equal(halo_fleet_close(fleet), 0); /* with two that are taken */
+    fleet = NULL;
 }
 
 int main(void)
@@ -191,6 +239,7 @@ int main(void)
         TEST(one_of_another_snapshot_is_restored),
         TEST(who_waits_gets_what_is_given),
         TEST(what_cannot_be_is_refused_in_words),
+        WAY_TEST(what_an_executor_has_is_kept, WAY_THREADED),
     };
 
     return run_every_way("fleet_limits", tests, sizeof(tests) / sizeof(tests[0]), NULL, end);

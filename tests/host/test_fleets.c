@@ -90,7 +90,7 @@ static void begin(uint64_t ram_len, uint32_t max)
 
 static void end(void)
 {
-    halo_fleet_close(fleet);
+    must(halo_fleet_close(fleet) == 0);
     halo_snapshot_free(snapshot);
 }
 
