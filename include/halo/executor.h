@@ -22,7 +22,9 @@
  * Functions of this header are for the loop's thread alone, but for halo_fd. An executor is of the
  * process that opened it: a fork has none of its threads, and must not turn or close it. There
  * halo_submit and halo_executor_detach return HALO_ESTATE, and halo_close closes what the child has
- * of a sandbox, also of one that is attached.
+ * of a sandbox, also of one that is attached. A fork that such a function makes on its worker has
+ * that thread alone, and nobody to return to: it calls exec or _exit there. Where it returns from
+ * the function, it ends by _exit(127).
  */
 #ifndef HALO_EXECUTOR_H
 #define HALO_EXECUTOR_H

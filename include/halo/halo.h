@@ -574,8 +574,9 @@ uint32_t halo_unanswered(const struct halo_sandbox *box, uint32_t number);
 
 /*
  * Call `watch` about every `interval_ns` while the guest is being run and leaves, or waits; to show
- * progress, say. It must not use the sandbox but for its counters, halo_dump and halo_inspect
- * (halo/inside.h). NULL: no more. Any state.
+ * progress, say. It must not use the sandbox but for its counters, halo_interrupt, and from
+ * halo/inside.h halo_processor, halo_backtrace, halo_dump and halo_inspect. NULL: no more. Any
+ * state.
  */
 void halo_watch(struct halo_sandbox *box, int64_t interval_ns,
                 void (*watch)(struct halo_sandbox *box, void *context), void *context);

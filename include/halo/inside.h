@@ -31,8 +31,8 @@ extern "C" {
  * time where it is. A guest on a thread of its own that still runs is let come to its wait first,
  * and stopped where it does not within 100 ms, or at halo_interrupt.
  *
- * Returns 0; HALO_ESTATE for a sandbox that was not opened, or inside of a function of the host's
- * beside which the guest runs on; or HALO_EBUSY.
+ * Returns 0; HALO_ESTATE for a sandbox that was not opened, or inside of a function of the host's,
+ * or of halo_watch's, beside which the guest runs on; or HALO_EBUSY.
  */
 int halo_processor(struct halo_sandbox *box, struct halo_processor *processor);
 

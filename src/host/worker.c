@@ -110,6 +110,17 @@ static int begin(struct halo_sandbox *box, struct halo_task *task, int64_t quant
     return halo_call_start(box, &task->future, task->function, task->args, task->count);
 }
 
+/*
+ * A function of the host's has forked, and has returned in the fork too, where nobody is to return
+ * to (HOST-07). The worker's epoll and what rings are its parent's as well: it must touch neither,
+ * and run no more of the program's, as after an exec that has failed.
+ */
+static void end_fork(const struct halo_sandbox *box)
+{
+    if (halo__owner_is_fork(&box->owner))
+        _exit(127);
+}
+
 /* One turn of it: HALO_YIELDED, HALO_PARKED, or it is done, with its error. */
 static int run_task(struct halo_sandbox *box, struct halo_task *task, int64_t *until)
 {
@@ -122,6 +133,7 @@ static int run_task(struct halo_sandbox *box, struct halo_task *task, int64_t *u
         error = task->is_started ? 0 : begin(box, task, now + HALO_QUANTUM_NS, until);
         if (!error && !task->future.done)
             error = halo__turn(box, &task->future, task->deadline, now + HALO_QUANTUM_NS, until);
+        end_fork(box);
     }
     if (!task->is_started || task->future.done || error > 0)
         return error;

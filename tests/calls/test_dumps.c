@@ -22,15 +22,23 @@ static int listen_at(const char *name)
     return fd;
 }
 
-/* Who has asked is answered, once the guest waits, and then it is enough. */
+/* Who has asked is answered, once the guest waits, and then it is enough. Whoever watches may look
+ * where that is, but for a guest that runs beside it. */
 static void answer_one(struct halo_sandbox *of, void *context)
 {
+    struct halo_processor at;
+    struct halo_frame frame;
     struct halo_stats stats;
+    int error;
 
     (void)context;
     halo_stats(of, &stats);
     if (stats.waits == 0)
         return;
+    error = halo_processor(of, &at);
+    assert_true(error == 0 || error == HALO_ESTATE);
+    assert_true(error || at.known != HALO_PROCESSOR_NOTHING);
+    assert_int_equal(halo_backtrace(of, &frame, 1), error ? error : 1);
     answered += halo_inspect(of, listener, 0);
     if (answered > 0)
         (void)halo_interrupt(of);

@@ -7,6 +7,7 @@
 #include "functions.h"
 #include <halo/executor.h>
 #include <halo/later.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -22,7 +23,7 @@ static void keep(struct halo_call *call, const struct halo_value *args, void *co
     assert_int_equal(halo_keep(call, &pending, NULL, NULL), 0);
 }
 
-static int open_keeper(void **state)
+static void open_with(void **state, halo_function *down_by, halo_function *twice_by)
 {
     static const struct halo_signature i64_i64 = HALO_FN(HALO_I64, HALO_I64);
     static const struct halo_signature str_u32 = HALO_FN(HALO_STR, HALO_U32);
@@ -31,12 +32,17 @@ static int open_keeper(void **state)
 
     if (halo_open(&box, functions, &options))
         fail_msg("%s", halo_errmsg(box));
-    assert_int_equal(halo_provide(box, "host.twice", &i64_i64, keep, NULL), 0);
-    assert_int_equal(halo_provide(box, "host.down", &i64_i64, down, NULL), 0);
+    assert_int_equal(halo_provide(box, "host.twice", &i64_i64, twice_by, NULL), 0);
+    assert_int_equal(halo_provide(box, "host.down", &i64_i64, down_by, NULL), 0);
     assert_int_equal(halo_provide(box, "host.text", &str_u32, text, NULL), 0);
     assert_int_equal(halo_provide(box, "host.note", &void_i64, note, NULL), 0);
     if (halo_serve_begin(box, 60 * SECONDS))
         fail_msg("%s", halo_errmsg(box));
+}
+
+static int open_keeper(void **state)
+{
+    open_with(state, down, keep);
     return 0;
 }
 
@@ -62,18 +68,10 @@ static void fork_and_return(struct halo_call *call, const struct halo_value *arg
  */
 static void a_fork_inside_of_a_function_comes_out_of_it(void **state)
 {
-    static const struct halo_signature i64_i64 = HALO_FN(HALO_I64, HALO_I64);
-    const struct halo_options options = way_options(state);
     int error;
 
     halo_close(box);
-    if (halo_open(&box, functions, &options))
-        fail_msg("%s", halo_errmsg(box));
-    assert_int_equal(halo_provide(box, "host.twice", &i64_i64, twice, NULL), 0);
-    assert_int_equal(halo_provide(box, "host.down", &i64_i64, fork_and_return, NULL), 0);
-    assert_int_equal(halo_provide(box, "host.text", &FN(HALO_STR, HALO_U32), text, NULL), 0);
-    assert_int_equal(halo_provide(box, "host.note", &FN(HALO_VOID, HALO_I64), note, NULL), 0);
-    assert_int_equal(halo_serve_begin(box, 60 * SECONDS), 0);
+    open_with(state, fork_and_return, twice);
     for (int i = 0; i < 2; i++) {
         error = halo_call(box, &future, function("down", FN(HALO_I64, HALO_I64)), 30 * SECONDS,
                           halo_i64(20));
@@ -93,6 +91,45 @@ static void a_fork_inside_of_a_function_comes_out_of_it(void **state)
                                30 * SECONDS, halo_i64(20)),
                      0);
     assert_int_equal(future.result.i64, 41);
+}
+
+static void tell_nothing(struct halo_task *task, void *context)
+{
+    (void)task;
+    (void)context;
+}
+
+/* HOST-07: and on a worker, where there is nobody to return to, it ends; its parent's goes on. */
+static void a_fork_inside_of_a_function_on_a_worker_ends(void **state)
+{
+    struct halo_task tasks[2] = {{.done = tell_nothing}, {.done = tell_nothing}};
+    const struct halo_value twenty = halo_i64(20);
+    const struct halo_signature type = HALO_FN(HALO_I64, HALO_I64);
+    struct halo_executor *executor;
+    int down_of, told = 0;
+
+    halo_close(box);
+    open_with(state, fork_and_return, twice);
+    down_of = function("down", type);
+    assert_int_equal(halo_executor_open(&executor, 1), 0);
+    assert_int_equal(halo_executor_attach(executor, box), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(halo_submit(box, &tasks[i], down_of, &twenty, 1, 60 * SECONDS), 0);
+    while (told < 2) {
+        struct pollfd ready = {.fd = halo_fd(executor), .events = POLLIN};
+
+        assert_int_equal(poll(&ready, 1, 120000), 1); /* a hang, else */
+        told += halo_turn(executor);
+    }
+    assert_true(WIFEXITED(fork_status));
+    assert_int_equal(WEXITSTATUS(fork_status), 127);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tasks[i].error, 0);
+        assert_int_equal(tasks[i].future.result.i64, 20);
+        halo_future_free(&tasks[i].future);
+    }
+    assert_int_equal(halo_executor_detach(box), 0);
+    assert_int_equal(halo_executor_close(executor), 0);
 }
 
 static char *withheld; /* a page that is there when it is said to be */
@@ -209,6 +246,7 @@ int main(void)
 {
     static const struct way_test tests[] = {
         TEST(a_fork_inside_of_a_function_comes_out_of_it),
+        IN_TURNS(a_fork_inside_of_a_function_on_a_worker_ends),
         IN_TURNS(a_close_waits_for_a_thread_that_answers),
         IN_TURNS(a_fork_closes_it_while_a_thread_answers),
     };
