@@ -431,9 +431,9 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code);
 
 /*
  * End what runs the guest, from another thread, a signal's handler, or a function of the host's:
- * the outermost halo_run, halo_serve_begin, halo_wait, halo_poll, halo_call_rows or function of
- * halo/stream.h that is under way in this sandbox, whatever it or its guest is doing, returns
- * HALO_EINTERRUPTED. A guest that computes is stopped where it is; one that leaves without end, or
+ * the outermost halo_run, halo_run_to_wait, halo_serve_begin, halo_wait, halo_poll, halo_call_rows
+ * or function of halo/stream.h that is under way in this sandbox, whatever it or its guest is
+ * doing, returns HALO_EINTERRUPTED. A guest that computes is stopped where it is; one that leaves without end, or
  * waits, waits. A function of the host's is never stopped: when it has returned, with those that
  * the guest had called together with it, the guest is not entered any more, and where it waits
  * itself, that wait is HALO_EINTERRUPTED at once.
