@@ -201,9 +201,9 @@ int halo_stream_stats(struct halo_sandbox *box, uint32_t handle, struct halo_str
 
 /*
  * The next bytes that the guest has written, where they lie: no copy is made. They are valid until
- * the next call for this stream, or anything that runs the guest. They are the guest's memory: what
- * is looked at twice may differ. Returns their count; 0 at the end, which is where the guest has
- * ended its writes or has itself ended.
+ * the next such call for this stream, or anything that runs the guest: then its write is answered.
+ * They are the guest's memory: what is looked at twice may differ. Returns their count; 0 at the
+ * end, which is where the guest has ended its writes or has itself ended.
  */
 int64_t halo_stream_peek(struct halo_sandbox *box, uint32_t handle, const void **bytes,
                          int64_t timeout_ns);

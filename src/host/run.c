@@ -66,6 +66,8 @@ int halo__run_enter(struct halo_sandbox *box, struct halo_run *run, int64_t dead
                               "%s: the restored guest imports it, and nobody provides it", missing);
         box->is_restored = false;
     }
+    if (box->streams.lends)
+        halo__direct_take_back(&box->streams);
     run->start = __builtin_ia32_rdtsc();
     run->outer = box->loop.deadline;
     run->held = box->loop.held_ns;

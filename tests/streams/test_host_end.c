@@ -62,6 +62,27 @@ static void the_host_writes_and_reads_in_turns(void **state)
     assert_int_equal(halo_run(box, HALO_FOREVER, &code), HALO_ESTATE);
 }
 
+/* The guest waits until its line was taken: whatever runs it next has done so. */
+static void what_was_looked_at_is_taken_when_the_guest_runs(void **state)
+{
+    const void *bytes;
+    uint32_t in, out;
+    int code = -1;
+
+    open_guest(state, "lines", NULL);
+    in = offer("in", halo_end_host(), HALO_IN);
+    out = offer("out", halo_end_host(), HALO_OUT);
+    assert_int_equal(halo_stream_write(box, in, "one\n\n", 5, HALO_FOREVER), 5);
+    assert_int_equal(halo_stream_peek(box, out, &bytes, HALO_FOREVER), 5);
+    assert_memory_equal(bytes, "ONE\n\n", 5);
+    assert_int_equal(halo_stream_write(box, in, "two\n\n", 5, HALO_FOREVER), 5);
+    assert_int_equal(halo_stream_peek(box, out, &bytes, HALO_FOREVER), 5);
+    assert_memory_equal(bytes, "TWO\n\n", 5);
+    assert_int_equal(halo_stream_end(box, in), 0);
+    assert_int_equal(halo_run(box, HALO_FOREVER, &code), 0);
+    assert_int_equal(code, 0);
+}
+
 /* Much more than any buffer, without a copy on the host's side. */
 static void the_host_moves_megabytes(void **state)
 {
@@ -252,6 +273,7 @@ int main(void)
     static const struct way_test tests[] = {
         RINGS(the_host_may_be_the_other_end),
         RINGS(the_host_writes_and_reads_in_turns),
+        RINGS(what_was_looked_at_is_taken_when_the_guest_runs),
         RINGS(the_host_moves_megabytes),
         RINGS(misuse_is_an_error),
         RINGS(str_05_a_stream_that_is_closed_wakes_its_host),

@@ -82,7 +82,17 @@ int halo__direct_peek(struct halo_streams *streams, struct halo_stream *stream,
         *span = next_span(streams, request->parked.extents, request->parked.readable_count,
                           HALO_STREAM_HEAD + request->done);
     stream->lent = span->len;
+    streams->lends = true;
     return lend(streams, request, span);
+}
+
+void halo__direct_take_back(struct halo_streams *streams)
+{
+    for (uint32_t i = 0; i < streams->used; i++) {
+        if (streams->at[i].lent > 0)
+            halo__direct_consume(streams, &streams->at[i], streams->at[i].lent);
+    }
+    streams->lends = false;
 }
 
 /* --- What the guest reads --------------------------------------------------------------------- */

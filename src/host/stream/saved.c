@@ -73,7 +73,7 @@ void halo__streams_bring_back(struct halo_streams *streams, const struct halo_sa
     streams->used = saved->used;
     streams->next = saved->next;
     streams->requests = saved->requests;
-    streams->unflushed = streams->halted = false;
+    streams->unflushed = streams->lends = streams->halted = false;
     streams->shortage[0] = '\0';
     streams->poller->again = 0;
 }

@@ -54,6 +54,8 @@ static const char *send(void *self)
 
     if (streams->unflushed)
         halo__direct_flush_all(streams);
+    if (streams->lends) /* by a function of the host's that has returned */
+        halo__direct_take_back(streams);
     return NULL;
 }
 

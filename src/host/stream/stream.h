@@ -92,6 +92,7 @@ struct halo_streams {
     uint32_t next;      /* where to look for a free place: each rests before it is used again */
     uint32_t requests;  /* in all flows together */
     bool unflushed;     /* a host's write fills a buffer in part */
+    bool lends;         /* the host may be looking at what the guest has written */
     bool halted;        /* the guest runs no more */
     bool are_there;     /* there is memory for all that is being moved */
     char shortage[160]; /* what the host's system lacks, as far as it was last seen; or "" */
@@ -307,7 +308,8 @@ int halo__direct_find(struct halo_streams *streams, uint32_t handle, enum halo_w
                       struct halo_stream **stream);
 
 /*
- * The next bytes that the guest has written, lent to the host until the next call for this stream:
+ * The next bytes that the guest has written, lent to the host until the next call for this stream,
+ * or until the guest runs:
  * 1; 0 where there are none now; HALO_DIRECT_END where there will be none; HALO_ENOMEM where there
  * is no memory behind them.
  */
@@ -317,6 +319,9 @@ int halo__direct_peek(struct halo_streams *streams, struct halo_stream *stream,
 
 /* The host has looked at the first `len` bytes of what was lent. */
 void halo__direct_consume(struct halo_streams *streams, struct halo_stream *stream, uint64_t len);
+
+/* It has looked at all that was lent of any stream: the guest is to run, and may wait for that. */
+void halo__direct_take_back(struct halo_streams *streams);
 
 /* Room for the guest to read: 1, 0 where there is none now, HALO_DIRECT_END where it reads no more;
  * HALO_ENOMEM as above. */
