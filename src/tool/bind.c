@@ -32,7 +32,7 @@ static char *read_header(const char *path, size_t *len)
         if (!ferror(file))
             errno = EFBIG;
     }
-    fprintf(tool_err, "halo bind: %s: %s\n", path, strerror(errno));
+    tool_say("halo bind: %s: %s\n", path, strerror(errno));
     if (file)
         (void)fclose(file);
     free(text);
@@ -61,8 +61,8 @@ static int bind_header(struct bind_header *header, const char *path)
     int error;
 
     if (!bind_name_is_free(header->stem)) {
-        fprintf(tool_err, "halo bind: '%s' cannot begin names in C and C++: --name says another\n",
-                header->stem);
+        tool_say("halo bind: '%s' cannot begin names in C and C++: --name says another\n",
+                 header->stem);
         return TOOL_EXIT_USAGE;
     }
     text = read_header(path, &len);
@@ -71,7 +71,7 @@ static int bind_header(struct bind_header *header, const char *path)
     error = bind_read(header, text, len);
     free(text);
     if (error) {
-        fprintf(tool_err, "%s:%u: %s\n", path, header->line, header->words);
+        tool_say("%s:%u: %s\n", path, header->line, header->words);
         return TOOL_EXIT_USAGE;
     }
     bind_write(header, tool_out);

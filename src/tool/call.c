@@ -31,14 +31,6 @@ static const char usage[] =
     "use or an unusable file; 3 the guest faulted, panicked or broke the protocol; 4 a limit of\n"
     "time or exits.\n";
 
-/* The guest's words; a terminal gets nothing that it would obey (RES-07). */
-static void print_error(const struct halo_future *future)
-{
-    fprintf(tool_err, "halo call: the function failed with code %" PRId32 ": ", future->code);
-    tool_print_guest(tool_err, future->text, strlen(future->text));
-    fputc('\n', tool_err);
-}
-
 static int list(const struct halo_sandbox *box)
 {
     char text[HALO_SIGNATURE_TEXT_MAX];
@@ -63,9 +55,8 @@ static int find(const struct halo_sandbox *box, const char *wanted,
         if (strcmp(name, wanted) == 0)
             return (int)i + 1;
     }
-    fprintf(tool_err,
-            "halo call: the guest exports no '%s'; 'halo call GUEST' alone lists what it does\n",
-            wanted);
+    tool_say("halo call: the guest exports no '%s'; 'halo call GUEST' alone lists what it does\n",
+             wanted);
     return 0;
 }
 
@@ -84,8 +75,8 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
         return TOOL_EXIT_USAGE;
     tool_limit(options->timeout_ns);
     if (count - 1 != signature.arg_count) {
-        fprintf(tool_err, "halo call: %s is %s: values needed: %u, given: %u\n", words[0],
-                halo_signature_text(&signature, text), signature.arg_count, count - 1);
+        tool_say("halo call: %s is %s: values needed: %u, given: %u\n", words[0],
+                 halo_signature_text(&signature, text), signature.arg_count, count - 1);
         return TOOL_EXIT_USAGE;
     }
     for (uint32_t i = 0; i < signature.arg_count && !code; i++)
@@ -94,7 +85,8 @@ static int call(struct halo_sandbox *box, const struct tool_options *options, ch
         (void)halo_call_start(box, &future, function, values, signature.arg_count);
         error = halo_wait(&future, tool_time_left());
         if (error == HALO_ECALL) {
-            print_error(&future);
+            tool_say("halo call: the function failed with code %" PRId32 ": %s\n", future.code,
+                     future.text);
             code = TOOL_EXIT_FAILED;
         } else if (error) {
             tool_tell("call", box, error);

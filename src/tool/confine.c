@@ -37,8 +37,7 @@ bool tool_confine_reader(void)
 #endif
     if (!error || errno == ENOSYS)
         return true;
-    fprintf(tool_err, "halo: this command cannot confine itself (%s), and reads nothing\n",
-            strerror(errno));
+    tool_say("halo: this command cannot confine itself (%s), and reads nothing\n", strerror(errno));
     return false;
 }
 
@@ -59,7 +58,7 @@ bool tool_confine(const struct halo_sandbox *box, bool strict)
     if (!error)
         return true;
     if (strict || errno != ENOSYS)
-        fprintf(tool_err, "halo run: this command cannot confine itself (%s)%s\n", strerror(errno),
-                strict ? ", and --strict does without no wall" : "; it goes on without");
+        tool_say("halo run: this command cannot confine itself (%s)%s\n", strerror(errno),
+                 strict ? ", and --strict does without no wall" : "; it goes on without");
     return !strict;
 }

@@ -35,7 +35,7 @@ void tool_dump_now(struct halo_sandbox *box)
     if (dump < 0)
         return;
     if (halo_dump(box, dump, dump_flags))
-        fprintf(tool_err, "halo: %s\n", halo_errmsg(box));
+        tool_say("halo: %s\n", halo_errmsg(box));
     (void)tool_send_written(dump_command, dump);
     (void)close(dump);
     dump = -1;

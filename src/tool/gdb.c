@@ -56,11 +56,11 @@ static int begin_at_path(const char *path)
 {
     listener = tool_listen_at(path, false); /* to try whether one is left would be to be its gdb */
     if (listener < 0) {
-        fprintf(tool_err, "halo run: --gdb %s: %s\n", path, strerror(errno));
+        tool_say("halo run: --gdb %s: %s\n", path, strerror(errno));
         return TOOL_EXIT_USAGE;
     }
     has_path = true;
-    fprintf(tool_err, "halo run: waiting for gdb: target remote %s\n", path);
+    tool_say("halo run: waiting for gdb: target remote %s\n", path);
     fflush(tool_err);
     return 0;
 }
@@ -74,16 +74,16 @@ int tool_gdb_begin(const char *text)
     if (strchr(text, '/'))
         return begin_at_path(text);
     if (!parse_port(text, &port)) {
-        fprintf(tool_err,
-                "halo run: --gdb takes a port, 0 to 65535, or a path with a '/', not '%s'\n", text);
+        tool_say("halo run: --gdb takes a port, 0 to 65535, or a path with a '/', not '%s'\n",
+                 text);
         return TOOL_EXIT_USAGE;
     }
     listener = listen_at(&port);
     if (listener < 0) {
-        fprintf(tool_err, "halo run: port %s of 127.0.0.1: %s\n", text, strerror(errno));
+        tool_say("halo run: port %s of 127.0.0.1: %s\n", text, strerror(errno));
         return TOOL_EXIT_USAGE;
     }
-    fprintf(tool_err, "halo run: waiting for gdb: target remote 127.0.0.1:%u\n", port);
+    tool_say("halo run: waiting for gdb: target remote 127.0.0.1:%u\n", port);
     fflush(tool_err);
     return 0;
 }
@@ -104,7 +104,7 @@ int tool_gdb_await(struct halo_sandbox *box, int64_t timeout_ns)
     close(listener);
     listener = -1;
     if (connection < 0) {
-        fprintf(tool_err, "halo run: gdb cannot connect: %s\n", strerror(error));
+        tool_say("halo run: gdb cannot connect: %s\n", strerror(error));
         return TOOL_EXIT_USAGE;
     }
     if (!has_path)
@@ -114,6 +114,6 @@ int tool_gdb_await(struct halo_sandbox *box, int64_t timeout_ns)
     tool_limit(timeout_ns);
     if (!error)
         return 0;
-    fprintf(tool_err, "halo run: %s\n", halo_errmsg(box));
+    tool_say("halo run: %s\n", halo_errmsg(box));
     return TOOL_EXIT_USAGE;
 }

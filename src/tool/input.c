@@ -168,8 +168,7 @@ static struct opened perform_in_time(const struct task *task)
 /* What kept a file from being opened, or read: the exit code. */
 static int tell(const char *command, const char *path, const struct opened *file, const char *late)
 {
-    fprintf(tool_err, "halo %s: %s: %s\n", command, path,
-            file->late ? late : strerror(file->error));
+    tool_say("halo %s: %s: %s\n", command, path, file->late ? late : strerror(file->error));
     return file->late ? TOOL_EXIT_TIMEOUT : TOOL_EXIT_USAGE;
 }
 
@@ -219,11 +218,11 @@ int tool_open_input(const char *path, int *input)
     if (opened.error)
         return 0;
     if (S_ISDIR(opened.st.st_mode)) {
-        fprintf(tool_err, "halo run: %s: %s\n", path, strerror(EISDIR));
+        tool_say("halo run: %s: %s\n", path, strerror(EISDIR));
         return TOOL_EXIT_USAGE;
     }
     if (S_ISFIFO(opened.st.st_mode) && !wait_for_writer(opened.fd)) {
-        fprintf(tool_err, "halo run: %s: nobody has written to it within the time limit\n", path);
+        tool_say("halo run: %s: nobody has written to it within the time limit\n", path);
         return TOOL_EXIT_TIMEOUT;
     }
     return 0;
@@ -245,8 +244,8 @@ static int open_copy(const char *command, struct halo_sandbox **box, const char 
         return tell(command, path, &file, "could not be read within the time limit");
     if (!S_ISREG(file.st.st_mode)) {
         munmap(bytes, GUEST_MAX + 2);
-        fprintf(tool_err, "halo %s: %s: is %s\n", command, path,
-                S_ISDIR(file.st.st_mode) ? "a directory" : "not a regular file");
+        tool_say("halo %s: %s: is %s\n", command, path,
+                 S_ISDIR(file.st.st_mode) ? "a directory" : "not a regular file");
         return TOOL_EXIT_USAGE;
     }
     left = tool_time_left();
@@ -255,9 +254,9 @@ static int open_copy(const char *command, struct halo_sandbox **box, const char 
     munmap(bytes, GUEST_MAX + 2);
     words = halo_errmsg(*box);
     if (error && strncmp(words, name, strlen(name)) == 0)
-        fprintf(tool_err, "halo %s: %s%s\n", command, path, words + strlen(name));
+        tool_say("halo %s: %s%s\n", command, path, words + strlen(name));
     else if (error)
-        fprintf(tool_err, "halo %s: %s\n", command, words);
+        tool_say("halo %s: %s\n", command, words);
     return tool_exit_code(error, 0);
 }
 
@@ -273,9 +272,9 @@ int tool_open(const char *command, struct halo_sandbox **box, const char *path,
         error = halo_open(box, path, options);
         code = tool_exit_code(error, 0);
         if (error)
-            fprintf(tool_err, "halo %s: %s\n", command, halo_errmsg(*box));
+            tool_say("halo %s: %s\n", command, halo_errmsg(*box));
     }
     if (!code && halo_backend_note(*box))
-        fprintf(tool_err, "halo %s: %s\n", command, halo_backend_note(*box));
+        tool_say("halo %s: %s\n", command, halo_backend_note(*box));
     return code;
 }

@@ -45,7 +45,7 @@ struct inspect_options {
 
 static int wrong(const char *what)
 {
-    fprintf(tool_err, "halo inspect: %s; see 'halo inspect --help'\n", what);
+    tool_say("halo inspect: %s; see 'halo inspect --help'\n", what);
     return TOOL_EXIT_USAGE;
 }
 
@@ -163,8 +163,8 @@ static int show_memory(const struct inspected *inspected, const struct inspect_o
         const uint64_t base = at & ~(HALO_PAGE - 1);
 
         if (base != have && !inspect_page(inspected, fd, base, page)) {
-            fprintf(tool_err, "halo inspect: %s: it has no memory at 0x%llx\n", options->path,
-                    (unsigned long long)at);
+            tool_say("halo inspect: %s: it has no memory at 0x%llx\n", options->path,
+                     (unsigned long long)at);
             return TOOL_EXIT_USAGE;
         }
         have = base;
@@ -210,14 +210,14 @@ static int inspect(const struct inspect_options *options)
     inspected->all = options->all;
     fd = open_it(options->path, &is_socket);
     if (fd < 0) {
-        fprintf(tool_err, "halo inspect: %s: %s\n", options->path,
-                is_socket && errno == EAGAIN ? INSPECT_NO_ANSWER : strerror(errno));
+        tool_say("halo inspect: %s: %s\n", options->path,
+                 is_socket && errno == EAGAIN ? INSPECT_NO_ANSWER : strerror(errno));
         code = TOOL_EXIT_USAGE;
     }
     if (!code && !tool_confine_reader())
         code = TOOL_EXIT_USAGE;
     if (!code && !inspect_read(inspected, fd, is_socket)) {
-        fprintf(tool_err, "halo inspect: %s: %s\n", options->path, inspected->wrong);
+        tool_say("halo inspect: %s: %s\n", options->path, inspected->wrong);
         code = TOOL_EXIT_USAGE;
     }
     if (!code)

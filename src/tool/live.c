@@ -121,8 +121,8 @@ int tool_live_begin(struct halo_sandbox *box, const char *path)
         return 0;
     live.listener = tool_listen_at(path, true);
     if (live.listener < 0) {
-        fprintf(tool_err, "halo run: %s: %s\n", path,
-                errno == EADDRINUSE ? "is there already" : strerror(errno));
+        tool_say("halo run: %s: %s\n", path,
+                 errno == EADDRINUSE ? "is there already" : strerror(errno));
         return TOOL_EXIT_USAGE;
     }
     live.box = box;
@@ -132,7 +132,7 @@ int tool_live_begin(struct halo_sandbox *box, const char *path)
     if (!error)
         error = start_thread();
     if (error) {
-        fprintf(tool_err, "halo run: cannot watch %s: %s\n", path, strerror(error));
+        tool_say("halo run: cannot watch %s: %s\n", path, strerror(error));
         close(live.listener);
         live.listener = -1;
         return TOOL_EXIT_USAGE;

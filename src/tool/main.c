@@ -75,7 +75,8 @@ static int tell(const char *command)
     } else if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) {
         fputs("halo " HALO_VERSION "\n", tool_out);
     } else {
-        fprintf(tool_err, "halo: unknown command '%s'\n%s", command, usage);
+        tool_say("halo: unknown command '%s'\n", command);
+        fputs(usage, tool_err);
         return TOOL_EXIT_USAGE;
     }
     return 0;

@@ -10,12 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <wchar.h>
-#include <wctype.h>
 
 static int wrong(const char *command, const char *what, const char *value)
 {
-    fprintf(tool_err, "halo %s: %s '%s'; see 'halo %s --help'\n", command, what, value, command);
+    tool_say("halo %s: %s '%s'; see 'halo %s --help'\n", command, what, value, command);
     return TOOL_EXIT_USAGE;
 }
 
@@ -207,16 +205,16 @@ int tool_option(const char *command, struct tool_options *options, int option, c
 
 int tool_wrong_option(const char *command, int argc, char **argv, int option)
 {
-    fprintf(tool_err, "halo %s: ", command);
+    tool_say("halo %s: ", command);
     if (option == ':')
-        fprintf(tool_err, "option '%s' needs a value", argv[argc - 1]);
+        tool_say("option '%s' needs a value", argv[argc - 1]);
     else if (optopt == 0)
-        fprintf(tool_err, "unrecognized option '%s'", argv[optind - 1]);
+        tool_say("unrecognized option '%s'", argv[optind - 1]);
     else if (optopt >= TOOL_TRANSPORT || strchr(TOOL_SHORTS "eioh", optopt))
-        fprintf(tool_err, "option '%s' takes no value", argv[optind - 1]);
+        tool_say("option '%s' takes no value", argv[optind - 1]);
     else
-        fprintf(tool_err, "unrecognized option '-%c'", optopt);
-    fprintf(tool_err, "; see 'halo %s --help'\n", command);
+        tool_say("unrecognized option '-%c'", optopt);
+    tool_say("; see 'halo %s --help'\n", command);
     return TOOL_EXIT_USAGE;
 }
 
@@ -254,34 +252,6 @@ void tool_leave_with_reader(struct halo_sandbox *box)
         return;
     tool_symbols_end();
     (void)raise(SIGPIPE); /* where it is ignored, somebody wants to be told */
-}
-
-void tool_print_guest(FILE *to, const char *bytes, size_t len)
-{
-    mbstate_t state = {0};
-
-    if (!tool_is_terminal(to == tool_out ? STDOUT_FILENO : STDERR_FILENO)) {
-        fwrite(bytes, 1, len, to);
-        return;
-    }
-    while (len > 0) {
-        wchar_t character;
-        size_t used = mbrtowc(&character, bytes, len, &state);
-
-        if (used == 0 || used > len) { /* a zero byte, or no character of this locale */
-            used = 1;
-            character = L'\0';
-            state = (mbstate_t){0};
-        }
-        if (iswprint((wint_t)character) || character == L'\n' || character == L'\t') {
-            fwrite(bytes, 1, used, to);
-        } else {
-            for (size_t i = 0; i < used; i++)
-                fprintf(to, "\\x%02x", (unsigned char)bytes[i]);
-        }
-        bytes += used;
-        len -= used;
-    }
 }
 
 static int attach(struct halo_sandbox *box, uint32_t handle, int fd)

@@ -20,6 +20,7 @@
 #define LOOK_EVERY (5 * MS)
 #define LOOKS 4
 #define LOOKS_BLIND 80
+#define PART 8192             /* of what is said, to be written at once */
 #define STACK_LEN (64u << 10) /* whatever the limit of stacks is */
 
 FILE *tool_out, *tool_err;
@@ -209,23 +210,48 @@ int tool_put(int fd, const char *bytes, size_t len)
 
 /* --- The streams ------------------------------------------------------------------------------ */
 
+static void put_part(struct output *output, const char *bytes, size_t len)
+{
+    if (!output->error && len > 0)
+        output->error = deadline == HALO_FOREVER ? put_all(output->fd, bytes, len)
+                                                 : put_within(output, bytes, len);
+}
+
 static ssize_t put(void *cookie, const char *bytes, size_t len)
 {
     struct output *output = cookie;
 
-    if (!output->error)
-        output->error = deadline == HALO_FOREVER ? put_all(output->fd, bytes, len)
-                                                 : put_within(output, bytes, len);
+    put_part(output, bytes, len);
+    errno = output->error;
+    return output->error ? 0 : (ssize_t)len;
+}
+
+/* Names in a message are anybody's choice. */
+static ssize_t put_message(void *cookie, const char *bytes, size_t len)
+{
+    struct output *output = cookie;
+    char part[PART];
+    size_t at = 0, part_len = 0, shown_len;
+
+    while (at < len) {
+        if (part_len > sizeof(part) - TOOL_ESCAPED_MAX) {
+            put_part(output, part, part_len);
+            part_len = 0;
+        }
+        at += tool_escape(bytes + at, len - at, part + part_len, &shown_len);
+        part_len += shown_len;
+    }
+    put_part(output, part, part_len);
     errno = output->error;
     return output->error ? 0 : (ssize_t)len;
 }
 
 bool tool_output_begin(void)
 {
-    const cookie_io_functions_t functions = {.write = put};
+    const cookie_io_functions_t results = {.write = put}, messages = {.write = put_message};
 
-    tool_out = fopencookie(&outputs[0], "w", functions);
-    tool_err = fopencookie(&outputs[1], "w", functions);
+    tool_out = fopencookie(&outputs[0], "w", results);
+    tool_err = fopencookie(&outputs[1], "w", messages);
     return tool_out && tool_err && setvbuf(tool_err, NULL, _IOLBF, BUFSIZ) == 0;
 }
 
@@ -244,9 +270,9 @@ int tool_printed(const char *command, int code)
     (void)fflush(tool_out);
     if (outputs[0].error) {
         if (!outputs[0].told)
-            fprintf(tool_err, "halo%s: standard output: %s\n", command,
-                    outputs[0].late ? "nobody has taken all of it within the time limit"
-                                    : strerror(outputs[0].error));
+            tool_say("halo%s: standard output: %s\n", command,
+                     outputs[0].late ? "nobody has taken all of it within the time limit"
+                                     : strerror(outputs[0].error));
         outputs[0].told = true;
         if (code == 0)
             code = outputs[0].late ? TOOL_EXIT_TIMEOUT : TOOL_EXIT_FAILED;

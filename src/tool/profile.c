@@ -88,17 +88,23 @@ int tool_profile_begin(const char *command, struct halo_sandbox *box,
         profile->stacks = calloc(PROFILE_STACKS, sizeof(*profile->stacks));
     if (!profile || !profile->stacks) {
         free(profile);
-        fprintf(tool_err, "halo %s: no memory\n", command);
+        tool_say("halo %s: no memory\n", command);
         return TOOL_EXIT_USAGE;
     }
     profile->is_pprof = tool_is_pprof(options->profile);
     code = tool_open_written(command, options->profile, &profile->fd);
     if (!code && halo_sample(box, PROFILE_NS, take, profile)) {
-        fprintf(tool_err, "halo %s: %s\n", command, halo_errmsg(box));
+        tool_say("halo %s: %s\n", command, halo_errmsg(box));
+        close(profile->fd);
         code = TOOL_EXIT_USAGE;
     }
+    if (code) {
+        free(profile->stacks);
+        free(profile);
+        return code;
+    }
     *made = profile;
-    return code;
+    return 0;
 }
 
 /* --- Names ------------------------------------------------------------------------------------ */
@@ -242,7 +248,7 @@ int tool_profile_end(const char *command, struct halo_sandbox *box, struct profi
     if (is_good && fflush(file) == 0)
         sent = tool_send_written(command, profile->fd);
     if (file ? fclose(file) != 0 || !is_good : true) {
-        fprintf(tool_err, "halo %s: the profile cannot be written\n", command);
+        tool_say("halo %s: the profile cannot be written\n", command);
         code = code ? code : TOOL_EXIT_FAILED;
     }
     free(profile->names);

@@ -12,6 +12,7 @@
 #include "tool.h"
 
 #define EVERY_NS 200000000
+#define CLEAR "\033[K"  /* the terminal obeys that: it is no message */
 #define BEGIN_AFTER_S 1 /* nobody wants to see what is over at once */
 
 static double now(void)
@@ -71,7 +72,7 @@ static void show(struct halo_sandbox *box, void *context)
     struct tool_progress *progress = context;
     const double seconds = now() - progress->start;
     struct halo_stats stats;
-    char line[80];
+    char line[80], shown[96];
     uint64_t bytes;
 
     halo_stats(box, &stats);
@@ -81,8 +82,9 @@ static void show(struct halo_sandbox *box, void *context)
     describe(line, sizeof(line), bytes, progress->total, seconds);
     if (poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, 0) <= 0)
         return; /* it was stopped, and the transfer goes on */
-    fprintf(tool_err, "\r%.*s\033[K", (int)columns(), line);
     (void)fflush(tool_err);
+    (void)snprintf(shown, sizeof(shown), "\r%.*s" CLEAR, (int)columns(), line);
+    (void)tool_put(STDERR_FILENO, shown, strlen(shown));
     progress->shown = true;
 }
 
@@ -107,7 +109,7 @@ void tool_progress_begin(struct halo_sandbox *box, struct tool_progress *progres
 
 void tool_progress_end(const struct tool_progress *progress)
 {
-    if (progress->shown && in_foreground())
-        fputs("\r\033[K", tool_err);
     (void)fflush(tool_err);
+    if (progress->shown && in_foreground())
+        (void)tool_put(STDERR_FILENO, "\r" CLEAR, strlen("\r" CLEAR));
 }

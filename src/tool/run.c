@@ -141,7 +141,7 @@ static int parse(int argc, char **argv, struct run_options *options)
         switch (option) {
         case 'e':
             if (!strchr(optarg, '=') || *optarg == '=') {
-                fprintf(tool_err, "halo run: --env takes NAME=VALUE, not '%s'\n", optarg);
+                tool_say("halo run: --env takes NAME=VALUE, not '%s'\n", optarg);
                 return TOOL_EXIT_USAGE;
             }
             options->env[options->common.sandbox.env_count++] = optarg;
@@ -155,9 +155,8 @@ static int parse(int argc, char **argv, struct run_options *options)
             break;
         case LOG:
             if (!tool_log_level(optarg, &options->log)) {
-                fprintf(tool_err,
-                        "halo run: --log takes none, error, warn, info or debug, not '%s'\n",
-                        optarg);
+                tool_say("halo run: --log takes none, error, warn, info or debug, not '%s'\n",
+                         optarg);
                 return TOOL_EXIT_USAGE;
             }
             break;
@@ -231,7 +230,7 @@ static void print_stats(const struct halo_sandbox *box)
 static void write_core(struct halo_sandbox *box, int core)
 {
     if (halo_core(box, core))
-        fprintf(tool_err, "halo run: %s\n", halo_errmsg(box));
+        tool_say("halo run: %s\n", halo_errmsg(box));
     (void)tool_send_written("run", core);
 }
 

@@ -36,7 +36,7 @@ struct snapshot_options {
 
 static int wrong(const char *what)
 {
-    fprintf(tool_err, "halo snapshot: %s; see 'halo snapshot --help'\n", what);
+    tool_say("halo snapshot: %s; see 'halo snapshot --help'\n", what);
     return TOOL_EXIT_USAGE;
 }
 
@@ -103,8 +103,8 @@ static int keep(struct halo_sandbox *box, const char *path)
     }
     error = halo_snapshot_save(snapshot, path);
     if (error)
-        fprintf(tool_err, "halo snapshot: %s: %s\n", path,
-                error == HALO_EFILE ? strerror(errno) : halo_strerror(error));
+        tool_say("halo snapshot: %s: %s\n", path,
+                 error == HALO_EFILE ? strerror(errno) : halo_strerror(error));
     halo_snapshot_free(snapshot);
     return tool_exit_code(error, 0);
 }
@@ -191,22 +191,22 @@ int tool_open_from(const char *command, struct halo_sandbox **box, const char *p
     int error;
 
     if (option) {
-        fprintf(tool_err,
-                "halo %s: %s cannot be changed: what --from goes on from has its memory, stack and "
-                "queues\n",
-                command, option);
+        tool_say(
+            "halo %s: %s cannot be changed: what --from goes on from has its memory, stack and "
+            "queues\n",
+            command, option);
         return TOOL_EXIT_USAGE;
     }
     error = halo_snapshot_load(&snapshot, path, why, sizeof(why));
     if (error) {
-        fprintf(tool_err, "halo %s: %s: %s\n", command, path, why);
+        tool_say("halo %s: %s: %s\n", command, path, why);
         return tool_exit_code(error, 0);
     }
     error = halo_open_snapshot(box, snapshot, options);
     halo_snapshot_free(snapshot);
     if (error)
-        fprintf(tool_err, "halo %s: %s: %s\n", command, path, halo_errmsg(*box));
+        tool_say("halo %s: %s: %s\n", command, path, halo_errmsg(*box));
     else if (halo_backend_note(*box))
-        fprintf(tool_err, "halo %s: %s\n", command, halo_backend_note(*box));
+        tool_say("halo %s: %s\n", command, halo_backend_note(*box));
     return tool_exit_code(error, 0);
 }

@@ -68,7 +68,7 @@ static void tell_poison(const char *command, const struct halo_poison *poison)
 {
     const struct halo_processor *at = &poison->processor;
 
-    fprintf(tool_err, "halo %s: rule: %s;", command, poison->rule);
+    tool_say("halo %s: rule: %s;", command, poison->rule);
     if (poison->queue == HALO_POISON_NO_QUEUE)
         fputs(" no queue;", tool_err);
     else
@@ -103,13 +103,12 @@ static void tell_calls(const char *command, struct halo_sandbox *box)
 
     find_calls(box, &calls);
     for (int i = 0; i < calls.shown; i++) {
-        fprintf(tool_err, "halo %s: #%d 0x%llx", command, i,
-                (unsigned long long)calls.frames[i].address);
+        tool_say("halo %s: #%d 0x%llx", command, i, (unsigned long long)calls.frames[i].address);
         tell_place(&calls.places[i]);
         fputs(calls.frames[i].kind == HALO_FRAME_GUESS ? " (a guess)\n" : "\n", tool_err);
     }
     if (calls.has_more)
-        fprintf(tool_err, "halo %s: ... and more\n", command);
+        tool_say("halo %s: ... and more\n", command);
 }
 
 static void tell_registers(const char *command, struct halo_sandbox *box)
@@ -118,7 +117,7 @@ static void tell_registers(const char *command, struct halo_sandbox *box)
 
     for (size_t i = 0; i < REGISTER_COUNT && (i > 0 || find_registers(box, all)); i++) {
         if (i % 6 == 0)
-            fprintf(tool_err, "halo %s:", command);
+            tool_say("halo %s:", command);
         fprintf(tool_err, " %s 0x%llx%s", all[i].name, (unsigned long long)all[i].value,
                 i % 6 == 5 ? "\n" : "");
     }
@@ -126,7 +125,7 @@ static void tell_registers(const char *command, struct halo_sandbox *box)
 
 void tool_tell(const char *command, struct halo_sandbox *box, int error)
 {
-    fprintf(tool_err, "halo %s: %s\n", command, words_for(box, error));
+    tool_say("halo %s: %s\n", command, words_for(box, error));
     if (halo_poison(box))
         tell_poison(command, halo_poison(box));
     if (error == HALO_EFAULT)

@@ -8,6 +8,7 @@
  *     bind.c       halo bind, of prototypes in plain C (bind_read.c, bind_write.c)
  *     input.c      the files that are guests, their standard input, or values
  *     output.c     what is printed; the time limit of that and of all else
+ *     escape.c     what of that a terminal is sent
  *     options.c    what both can be told; streams, words and exit codes
  *     confine.c    what it may no longer do once its guest is loaded
  *     snapshot.c   halo snapshot, and what goes on from one
@@ -55,6 +56,13 @@ int tool_inspect(int argc, char **argv);
 extern FILE *tool_out, *tool_err;
 
 bool tool_output_begin(void);
+
+/*
+ * A message, or a piece of one. Its names are anybody's choice, so that tool_err shows what cannot
+ * be printed as \xHH, wherever it goes; and so it does a line end that is not this piece's last
+ * byte: no name looks like another message.
+ */
+void tool_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* From now on there is so much time, or HALO_FOREVER, for all that this command waits for. */
 void tool_limit(int64_t timeout_ns);
@@ -247,10 +255,16 @@ void tool_tell_json(struct halo_sandbox *box, int error);
 void tool_leave_with_reader(struct halo_sandbox *box);
 
 /*
- * Print what a guest chose. A terminal obeys what it is sent, so that it gets only what can be
- * printed, line ends and tabs; the rest is shown as \xHH. Anything else gets the bytes themselves.
+ * Print a result that a guest chose. A terminal obeys what it is sent, so that it gets only what
+ * can be printed, line ends and tabs; the rest is shown as \xHH. A file or pipe gets the bytes
+ * themselves.
  */
-void tool_print_guest(FILE *to, const char *bytes, size_t len);
+void tool_print_guest(const char *bytes, size_t len);
+
+#define TOOL_ESCAPED_MAX 64 /* of a character: four for each byte of it */
+
+/* The first character of these bytes, as a terminal is sent it. Returns how many of them it is. */
+size_t tool_escape(const char *bytes, size_t len, char *shown, size_t *shown_len);
 
 /* The command's standard streams become the guest's; one that is closed is EBADF to it. One that a
  * guest had closed when it was kept stays so. */

@@ -13,7 +13,7 @@ int tool_trace_begin(const char *command, struct halo_sandbox *box,
         return code;
     if (!halo_trace_begin(box, options->trace_events))
         return 0;
-    fprintf(tool_err, "halo %s: %s\n", command, halo_errmsg(box));
+    tool_say("halo %s: %s\n", command, halo_errmsg(box));
     return TOOL_EXIT_USAGE;
 }
 
@@ -24,7 +24,7 @@ int tool_trace_end(const char *command, struct halo_sandbox *box, int fd, int co
     if (fd < 0)
         return code;
     if (halo_trace_write(box, fd)) {
-        fprintf(tool_err, "halo %s: %s\n", command, halo_errmsg(box));
+        tool_say("halo %s: %s\n", command, halo_errmsg(box));
         code = code ? code : TOOL_EXIT_FAILED;
     }
     sent = tool_send_written(command, fd);

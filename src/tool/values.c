@@ -10,8 +10,7 @@
 
 static int wrong_value(uint32_t which, enum halo_type type, const char *text)
 {
-    fprintf(tool_err, "halo call: value %u is no %s: '%s'\n", which + 1, halo_type_name(type),
-            text);
+    tool_say("halo call: value %u is no %s: '%s'\n", which + 1, halo_type_name(type), text);
     return TOOL_EXIT_USAGE;
 }
 
@@ -256,7 +255,7 @@ static void print_list(const struct halo_value *list)
 void tool_print_value(const struct halo_value *value, uint8_t type)
 {
     if (value->type == HALO_BYTES) {
-        tool_print_guest(tool_out, value->bytes, value->len);
+        tool_print_guest(value->bytes, value->len);
         return;
     }
     if (value->type == HALO_VOID && !halo_is_maybe(type))
@@ -264,7 +263,7 @@ void tool_print_value(const struct halo_value *value, uint8_t type)
     if (value->type == HALO_VOID)
         fputs("null", tool_out);
     else if (value->type == HALO_STR)
-        tool_print_guest(tool_out, value->str, value->len);
+        tool_print_guest(value->str, value->len);
     else if (halo_is_list(value->type))
         print_list(value);
     else

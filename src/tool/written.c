@@ -49,7 +49,7 @@ int tool_open_written(const char *command, const char *path, int *fd)
         *fd = keep_apart(path, *fd);
     if (!path || *fd >= 0)
         return 0;
-    fprintf(tool_err, "halo %s: %s: %s\n", command, path, strerror(errno));
+    tool_say("halo %s: %s: %s\n", command, path, strerror(errno));
     return TOOL_EXIT_USAGE;
 }
 
@@ -98,8 +98,8 @@ int tool_send_written(const char *command, int memory)
         close(files[i].fd);
     if (!error)
         return 0;
-    fprintf(tool_err, "halo %s: %s: %s\n", command, files[i].path,
-            error == ETIMEDOUT ? "nobody has taken all of it within the time limit"
-                               : strerror(error));
+    tool_say("halo %s: %s: %s\n", command, files[i].path,
+             error == ETIMEDOUT ? "nobody has taken all of it within the time limit"
+                                : strerror(error));
     return error == ETIMEDOUT ? TOOL_EXIT_TIMEOUT : TOOL_EXIT_FAILED;
 }
