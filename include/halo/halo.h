@@ -103,7 +103,7 @@ struct halo_sizes {
 struct halo_options {
     enum halo_backend_choice backend;
     uint64_t ram_len;        /* bytes of guest memory, all included: 0, or MIN to MAX by pages */
-    const char *const *args; /* the guest's argv, the program's name first */
+    const char *const *args; /* its argv, the name first; a program of Linux's without any: "" */
     uint32_t arg_count;
     bool plain_ring; /* without extensions: the bytes on the ring are plain virtio */
     /*
@@ -433,10 +433,10 @@ int halo_run(struct halo_sandbox *box, int64_t timeout_ns, int *exit_code);
  * End what runs the guest, from another thread, a signal's handler, or a function of the host's:
  * the outermost halo_run, halo_run_to_wait, halo_serve_begin, halo_wait, halo_poll, halo_call_rows
  * or function of halo/stream.h that is under way in this sandbox, whatever it or its guest is
- * doing, returns HALO_EINTERRUPTED. A guest that computes is stopped where it is; one that leaves without end, or
- * waits, waits. A function of the host's is never stopped: when it has returned, with those that
- * the guest had called together with it, the guest is not entered any more, and where it waits
- * itself, that wait is HALO_EINTERRUPTED at once.
+ * doing, returns HALO_EINTERRUPTED. A guest that computes is stopped where it is; one that leaves
+ * without end, or waits, waits. A function of the host's is never stopped: when it has returned,
+ * with those that the guest had called together with it, the guest is not entered any more, and
+ * where it waits itself, that wait is HALO_EINTERRUPTED at once.
  *
  * Nothing is lost by it: calls stay in flight, the guest goes on with the next function that runs
  * it, also after halo_run. Only where the guest has ended, and what it had written is still going
@@ -574,9 +574,8 @@ uint32_t halo_unanswered(const struct halo_sandbox *box, uint32_t number);
 
 /*
  * Call `watch` about every `interval_ns` while the guest is being run and leaves, or waits; to show
- * progress, say. It must not use the sandbox but for its counters, halo_interrupt, and from
- * halo/inside.h halo_processor, halo_backtrace, halo_dump and halo_inspect. NULL: no more. Any
- * state.
+ * progress, say. It must not use the sandbox but for its counters, halo_interrupt, halo_processor,
+ * halo_backtrace, halo_dump and halo_inspect (halo/inside.h). NULL: no more. Any state.
  */
 void halo_watch(struct halo_sandbox *box, int64_t interval_ns,
                 void (*watch)(struct halo_sandbox *box, void *context), void *context);

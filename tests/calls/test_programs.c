@@ -1,6 +1,7 @@
 /*
  * Snapshots of programs with a C library, which wait for their input: what their system calls keep,
  * and what they made read-only, is so wherever they go on. tests/libc/kept.c. Groups SNP and VM.
+ * And what a program of Linux's finds that is told nothing.
  */
 #include <halo/snapshot.h>
 #include "ways.h"
@@ -222,12 +223,30 @@ static void a_program_goes_on_from_every_wait_for_a_time(void **state)
     go_on_from_every_wait(state, "sleeps-glibc");
 }
 
+/* As on Linux: few look at argc before they look at their name. tests/libc/ends.c. */
+static void a_program_that_is_told_no_arguments_has_an_empty_name(void **state)
+{
+    const struct halo_options options = way_options(state);
+    static const char *const names[] = {"ends-musl", "ends-glibc"};
+    char path[512];
+    int code;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", PROGRAMS, names[i]);
+        if (halo_open(&box, path, &options) || halo_run(box, PATIENCE, &code))
+            fail_msg("%s: %s", names[i], halo_errmsg(box));
+        assert_int_equal(code, 2);
+        (void)end(state);
+    }
+}
+
 int main(void)
 {
     static const struct way_test tests[] = {
         RINGS(a_program_goes_on_in_its_system_call),
         RINGS(what_is_read_only_stays_so),
         RINGS(a_program_goes_on_from_every_wait_for_a_time),
+        RINGS(a_program_that_is_told_no_arguments_has_an_empty_name),
     };
 
     return run_every_way("programs", tests, sizeof(tests) / sizeof(tests[0]), NULL, end);

@@ -205,5 +205,5 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], modes[i].name) == 0)
             modes[i].mode();
     }
-    return 1;
+    return argc == 1 && argv[0][0] == '\0' ? 2 : 1; /* nobody has named it */
 }

@@ -124,7 +124,9 @@ static uint32_t poll_ns(const struct halo_options *options)
 int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
                        const struct halo_program *program, const struct halo_options *options)
 {
+    static const char *const no_name[] = {""};
     struct halo_guest_file file = {.memory = NULL};
+    struct halo_options given = *options;
     int code;
 
     *machine = (struct halo_machine){.ram = {.fd = -1},
@@ -142,15 +144,19 @@ int halo__machine_load(struct halo_machine *machine, struct halo_words *words,
         return make_for_image(machine, program->image, options);
     if (!code)
         code = halo__load_begin(machine, program, &file);
+    if (machine->layout.is_linux && given.arg_count == 0) { /* as Linux has it, since 5.18 */
+        given.args = no_name;
+        given.arg_count = 1;
+    }
     if (!code)
-        code = halo__layout_begin(machine, options);
+        code = halo__layout_begin(machine, &given);
     if (!code)
         code = halo__load(machine, &file);
     if (!code && machine->layout.is_linux)
         code = halo__runtime_load(machine);
     free(file.memory);
     if (!code)
-        code = halo__layout_finish(machine, options);
+        code = halo__layout_finish(machine, &given);
     return code;
 }
 
