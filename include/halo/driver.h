@@ -629,7 +629,8 @@ void halo_driver_disarm(struct halo_driver *driver);
 /*
  * Before a reset: latch the queue from this side (HALO_BROKEN_STOPPED; nothing changes where it is
  * latched already). Nothing is written to the ring. The device may go on using what is in flight
- * until it has confirmed the reset (RST-04): the buffers stay lent, and halo_driver_init waits.
+ * until it has confirmed the reset (RST-04): so long the buffers stay lent, and halo_driver_init
+ * must not be called.
  */
 void halo_driver_stop(struct halo_driver *driver);
 

@@ -37,7 +37,8 @@ struct halo_queue_stats {
 /*
  * How to wake the other side: called by flush, once for a batch, where the ring says that it must
  * be. A call into the same end from inside returns HALO_EBUSY and changes nothing (RES-10). With
- * `notify` NULL nobody is called; look at the result of flush.
+ * `notify` NULL nobody is called; look at the result of flush. The functions that wait flush, too,
+ * and have no such result: they need it.
  */
 struct halo_notifier {
     void (*notify)(void *context, const struct halo_queue_stats *stats);
@@ -69,12 +70,14 @@ struct halo_waiter {
     /*
      * Take what has come in on the other queues of this side, and answer it where that does not
      * need to wait. Returns whether there was anything. May be NULL where there is no other queue.
+     * The functions of this queue that wait are HALO_EBUSY inside of it.
      */
     bool (*receive)(void *context);
     /*
      * Sleep until this side is notified or the deadline passes. It is called with this queue armed;
      * arm the other queues, and look at them once more, before sleeping. Returns 0 when it may be
-     * worth looking again, or HALO_ETIMEDOUT.
+     * worth looking again, or an error, which the function that waits returns: HALO_ETIMEDOUT. NULL
+     * never sleeps: those functions return that where there is nothing to take in.
      */
     int (*wait)(void *context, uint64_t deadline);
     void *context;

@@ -220,7 +220,7 @@ int halo_send_submit(struct halo_send *send, uint64_t context, struct halo_token
 
 /*
  * The same, waiting until there is room: flushes, and goes on receiving meanwhile (config->waiter).
- * HALO_ETIMEDOUT where the deadline passed; HALO_EBUSY also inside a function that waits.
+ * HALO_ETIMEDOUT where the deadline passed; HALO_EBUSY also inside of the waiter's `receive`.
  */
 int halo_send_submit_wait(struct halo_send *send, uint64_t context, uint64_t deadline,
                           struct halo_token *token);
@@ -291,8 +291,8 @@ int halo_sender_take(struct halo_sender *sender, struct halo_token token,
 
 /*
  * The same, waiting for it: flushes, and goes on receiving. Answers to other requests stay for
- * later polls. HALO_ETIMEDOUT where the deadline passed; HALO_EBUSY also inside a function that
- * waits.
+ * later polls. HALO_ETIMEDOUT where the deadline passed; HALO_EBUSY also inside of the waiter's
+ * `receive`.
  */
 int halo_sender_take_wait(struct halo_sender *sender, struct halo_token token, uint64_t deadline,
                           struct halo_answer *answer);
@@ -307,7 +307,8 @@ int halo_sender_reclaim(struct halo_sender *sender);
 /*
  * Wait until there is an answer to poll, or buffers came back: what to do about HALO_ENOMEM.
  * Returns how many answers are waiting to be polled, at once where there are some, or 0 where
- * nothing is in flight; HALO_ETIMEDOUT, HALO_EBROKEN, HALO_EBUSY.
+ * nothing is in flight; HALO_ETIMEDOUT, HALO_EBROKEN, HALO_EBUSY. Errors are those of the functions
+ * above that wait.
  */
 int halo_sender_wait(struct halo_sender *sender, uint64_t deadline);
 
