@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -263,6 +264,45 @@ bool tool_is_terminal(int fd)
     return (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0 ||
             S_ISCHR(st.stx_mode)) &&
            isatty(fd);
+}
+
+void tool_print_guest(const char *bytes, size_t len)
+{
+    char shown[TOOL_ESCAPED_MAX];
+    size_t shown_len;
+
+    if (!tool_is_terminal(STDOUT_FILENO)) {
+        fwrite(bytes, 1, len, tool_out);
+        return;
+    }
+    while (len > 0) {
+        const size_t used = tool_escape(bytes, len, shown, &shown_len);
+
+        fwrite(shown, 1, shown_len, tool_out);
+        bytes += used;
+        len -= used;
+    }
+}
+
+/* The stream does the rest: a line end in a name is all that it cannot tell from one of ours. */
+void tool_say(const char *format, ...)
+{
+    va_list arguments;
+    char *text;
+    int len;
+
+    va_start(arguments, format);
+    len = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    if (len < 0)
+        return;
+    for (int i = 0; i < len; i++) {
+        if (text[i] == '\n' && i < len - 1)
+            fputs("\\x0a", tool_err);
+        else
+            fputc(text[i], tool_err);
+    }
+    free(text);
 }
 
 int tool_printed(const char *command, int code)
