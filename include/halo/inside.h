@@ -152,7 +152,11 @@ int halo_sample(struct halo_sandbox *box, int64_t interval_ns, halo_sampler *sam
  * error is held once more, to be looked at. When gdb detaches or has gone, the breakpoints go, and
  * the guest goes on; where it kills the guest, that has ended with HALO_EFAULT.
  *
- * A breakpoint is a byte of the guest's memory, which snapshots and dumps have meanwhile, too.
+ * A breakpoint is a byte of the guest's memory, which dumps have meanwhile, too, and snapshots not.
+ * When the sandbox is restored (halo_restore) to where the same program waits, breakpoints and
+ * watched places go on to count, and a guest that was held is held there: gdb, which asks for
+ * registers when it stops, is to stop it anew to see where that is. Restored to another program,
+ * the guest has ended for gdb, by SIGKILL, and the connection is closed.
  * While places are watched the guest is run step by step, some ten thousand of them in a second.
  * What a process has in segments and their bases cannot be changed, and the bases of a program of
  * Linux's in one are not known. Addresses that are not canonical and reserved bits of mxcsr are

@@ -12,164 +12,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TRAP 0xcc /* int3 */
 /* Error code of #GP, where a gate is not the guest's to use: of vector 3. */
 #define TRAP_GATE 0x1au
 #define SEND_NS 5000000000 /* for a gdb that does not take what it is sent */
 #define SYSCALL_LEN 2
 #define FETCH 16u /* in a page fault's error code */
 
-/* --- Guest memory ----------------------------------------------------------------------------- */
-
-static size_t read_memory(void *of, uint64_t address, void *to, size_t len)
-{
-    struct halo_debug *debug = of;
-    const size_t found = halo__debug_take(debug->machine, address, to, len);
-    unsigned char *bytes = to;
-
-    for (uint32_t i = 0; i < debug->point_count; i++) {
-        const struct halo_debug_point *point = &debug->points[i];
-
-        if (point->address - address < found)
-            bytes[point->address - address] = point->byte;
-    }
-    return found;
-}
-
-static bool write_memory(void *of, uint64_t address, const void *from, size_t len)
-{
-    struct halo_debug *debug = of;
-    const unsigned char *bytes = from;
-
-    if (!halo__debug_put(debug->machine, address, bytes, len))
-        return false;
-    for (uint32_t i = 0; i < debug->point_count; i++) {
-        struct halo_debug_point *point = &debug->points[i];
-
-        if (point->address - address < len) {
-            point->byte = bytes[point->address - address];
-            (void)halo__debug_put(debug->machine, point->address, &(unsigned char){TRAP}, 1);
-        }
-    }
-    return true;
-}
-
-/* --- Breakpoints ------------------------------------------------------------------------------ */
-
-static bool plant(struct halo_debug *debug, struct halo_debug_point *point, uint64_t address)
-{
-    const unsigned char trap = TRAP;
-
-    *point = (struct halo_debug_point){.address = address};
-    return halo__debug_take(debug->machine, address, &point->byte, 1) == 1 &&
-           halo__debug_put(debug->machine, address, &trap, 1);
-}
-
-/* Where memory is another one meanwhile, it stays. */
-static void pull_out(struct halo_debug *debug, const struct halo_debug_point *point)
-{
-    unsigned char byte;
-
-    if (halo__debug_take(debug->machine, point->address, &byte, 1) == 1 && byte == TRAP)
-        (void)halo__debug_put(debug->machine, point->address, &point->byte, 1);
-}
-
-static struct halo_debug_point *find_point(struct halo_debug *debug, uint64_t address)
-{
-    for (uint32_t i = 0; i < debug->point_count; i++) {
-        if (debug->points[i].address == address)
-            return &debug->points[i];
-    }
-    return NULL;
-}
-
-static int set_break(struct halo_debug *debug, uint32_t kind, uint64_t address, bool insert)
-{
-    struct halo_debug_point *point = find_point(debug, address);
-
-    if (!insert && point) {
-        pull_out(debug, point);
-        *point = debug->points[--debug->point_count];
-    }
-    if (!insert || point)
-        return 0;
-    if (debug->point_count == HALO_DEBUG_POINTS ||
-        !plant(debug, &debug->points[debug->point_count], address))
-        return -1;
-    debug->points[debug->point_count++].kind = kind;
-    return 0;
-}
-
-static int set_watch(struct halo_debug *debug, uint64_t address, uint64_t len, bool insert)
-{
-    struct halo_debug_watch *watch;
-
-    for (uint32_t i = 0; i < debug->watch_count && !insert; i++) {
-        watch = &debug->watches[i];
-        if (watch->address == address && watch->len == len) {
-            *watch = debug->watches[--debug->watch_count];
-            return 0;
-        }
-    }
-    if (!insert)
-        return 0;
-    if (debug->watch_count == HALO_DEBUG_WATCHES || len == 0 || len > HALO_DEBUG_WATCH_LEN)
-        return -1;
-    watch = &debug->watches[debug->watch_count];
-    *watch = (struct halo_debug_watch){.address = address, .len = len};
-    if (read_memory(debug, address, watch->bytes, (size_t)len) < len)
-        return -1;
-    debug->watch_count++;
-    return 0;
-}
-
-/* Reads are not seen by looking at memory. */
-static int set_point(void *of, uint32_t kind, uint64_t address, uint64_t len, bool insert)
-{
-    if (kind <= HALO_GDB_BREAK_HARD)
-        return set_break(of, kind, address, insert);
-    return kind == HALO_GDB_WATCH_WRITE ? set_watch(of, address, len, insert) : 1;
-}
-
-/* What has changed of what is watched, or NULL. */
-static const struct halo_debug_watch *look_at_watches(struct halo_debug *debug)
-{
-    const struct halo_debug_watch *changed = NULL;
-
-    for (uint32_t i = 0; i < debug->watch_count; i++) {
-        struct halo_debug_watch *watch = &debug->watches[i];
-        unsigned char now[HALO_DEBUG_WATCH_LEN];
-
-        if (read_memory(debug, watch->address, now, (size_t)watch->len) < watch->len ||
-            memcmp(now, watch->bytes, (size_t)watch->len) == 0)
-            continue;
-        memcpy(watch->bytes, now, (size_t)watch->len);
-        changed = watch;
-    }
-    return changed;
-}
-
-static void pull_own(struct halo_debug *debug)
-{
-    if (debug->has_own)
-        pull_out(debug, &debug->own);
-    debug->has_own = false;
-}
-
-static void pull_all(struct halo_debug *debug)
-{
-    pull_own(debug);
-    while (debug->point_count > 0)
-        pull_out(debug, &debug->points[--debug->point_count]);
-    debug->watch_count = 0;
-}
-
 /* --- Its socket ------------------------------------------------------------------------------- */
 
 /* gdb has gone, or is not wanted any more: the guest goes on as if there had been none. */
 static void leave(struct halo_debug *debug)
 {
-    pull_all(debug);
+    halo__debug_pull_all(debug);
     debug->machine->listens = debug->machine->is_debugged = false;
     debug->state = HALO_DEBUG_OVER;
     (void)close(debug->fd);
@@ -248,7 +102,7 @@ static void take_kept(struct halo_debug *debug)
 
     (void)halo__debug_take(debug->machine, save + offsetof(struct halo_save, registers), &kept,
                            sizeof(kept));
-    (void)read_memory(debug, kept.rsp, &back, sizeof(back));
+    (void)halo__debug_read(debug, kept.rsp, &back, sizeof(back));
     *context = (struct halo_context){
         .is_known = true,
         .is_partly = true,
@@ -276,7 +130,7 @@ static bool hold(struct halo_debug *debug)
     } else {
         return false;
     }
-    pull_own(debug);
+    halo__debug_pull_own(debug);
     context->flags &= ~HALO_FLAG_TRAP;
     debug->gdb.has_changed = true; /* it goes on without that flag */
     debug->gdb.wish = HALO_GDB_STAY;
@@ -292,8 +146,8 @@ static bool is_system_call(struct halo_debug *debug, uint64_t rip)
     unsigned char bytes[SYSCALL_LEN];
 
     return layout->syscall_entry && rip - layout->doorbell >= HALO_PAGE &&
-           read_memory(debug, rip, bytes, sizeof(bytes)) == sizeof(bytes) && bytes[0] == 0x0f &&
-           bytes[1] == 0x05;
+           halo__debug_read(debug, rip, bytes, sizeof(bytes)) == sizeof(bytes) &&
+           bytes[0] == 0x0f && bytes[1] == 0x05;
 }
 
 /* With these registers, and for one step where it is to make one. */
@@ -303,12 +157,15 @@ static void go_on(struct halo_debug *debug, struct halo_context *context, bool m
     const bool steps = debug->doing != HALO_GDB_GO || debug->watch_count > 0;
 
     debug->state = HALO_DEBUG_RUNNING;
+    if (debug->is_kept && steps &&
+        !halo__debug_find(debug, context->rip)) /* when its wait is over */
+        halo__debug_plant_own(debug, context->rip);
     if (context->is_final || !context->is_known || !(steps || must_set))
         return;
     context->flags &= ~HALO_FLAG_TRAP;
     if (steps && is_system_call(debug, context->rip) &&
-        !find_point(debug, context->rip + SYSCALL_LEN))
-        debug->has_own = plant(debug, &debug->own, context->rip + SYSCALL_LEN);
+        !halo__debug_find(debug, context->rip + SYSCALL_LEN))
+        halo__debug_plant_own(debug, context->rip + SYSCALL_LEN);
     else if (steps)
         context->flags |= HALO_FLAG_TRAP;
     (void)machine->backend->set(machine, context);
@@ -320,7 +177,7 @@ static int obey(struct halo_debug *debug)
     const enum halo_gdb_wish wish = debug->gdb.wish;
 
     debug->gdb.wish = HALO_GDB_STAY;
-    (void)look_at_watches(debug); /* what gdb has changed itself does not count */
+    (void)halo__debug_changed(debug); /* what gdb has changed itself does not count */
     if (wish == HALO_GDB_KILL) {
         leave(debug);
         return HALO_DEBUG_KILL;
@@ -438,7 +295,7 @@ static bool take_start(struct halo_debug *debug, uint64_t address)
 static void take_step(struct halo_debug *debug)
 {
     struct halo_machine *machine = debug->machine;
-    const struct halo_debug_watch *changed = look_at_watches(debug);
+    const struct halo_debug_watch *changed = halo__debug_changed(debug);
     struct halo_context context;
     char why[40];
 
@@ -457,6 +314,7 @@ static void take_step(struct halo_debug *debug)
         return;
     }
     context.has_vectors = false; /* they stay */
+    debug->is_kept = false;      /* it runs, with that flag from before it was restored */
     go_on(debug, &context, true);
 }
 
@@ -478,7 +336,7 @@ static bool is_return(struct halo_debug *debug, const struct halo_exit *exit)
     const struct halo_fault *fault = &exit->fault;
 
     return fault->vector == 14 && (fault->error & FETCH) && fault->address == fault->rip &&
-           !(exit->fills && exit->is_claimed) && find_point(debug, fault->rip);
+           !(exit->fills && exit->is_claimed) && halo__debug_find(debug, fault->rip);
 }
 
 bool halo__debug_takes(struct halo_debug *debug, const struct halo_exit *exit)
@@ -500,9 +358,9 @@ bool halo__debug_takes(struct halo_debug *debug, const struct halo_exit *exit)
         return false;
     if (debug->state == HALO_DEBUG_STARTING)
         return take_start(debug, address);
-    point = find_point(debug, address);
+    point = halo__debug_find(debug, address);
     if (!point && debug->has_own && debug->own.address == address) { /* a `syscall` was a step */
-        pull_own(debug);
+        halo__debug_pull_own(debug);
         if (hold(debug)) {
             debug->gdb.context.rip = address;
             debug->state = HALO_DEBUG_RUNNING;
@@ -538,6 +396,42 @@ void halo__debug_end(struct halo_debug *debug, uint32_t signal, int exit_code)
     leave(debug);
 }
 
+/* --- Memory that is replaced -------------------------------------------------------------------
+ */
+
+/* gdb's guest is over. Where gdb held it nothing can be said, for it has asked for nothing. */
+static void end_replaced(struct halo_debug *debug)
+{
+    debug->point_count = 0;
+    debug->has_own = false;
+    if (debug->state == HALO_DEBUG_RUNNING) {
+        halo__gdb_say_end(&debug->gdb, true, SIGKILL);
+        (void)send_out(debug);
+    }
+    leave(debug);
+}
+
+void halo__debug_restored(struct halo_debug *debug, bool is_same)
+{
+    if (!debug || debug->state == HALO_DEBUG_OVER)
+        return;
+    debug->has_own = false;
+    if (!is_same || !halo__debug_keep_points(debug)) {
+        end_replaced(debug);
+        return;
+    }
+    halo__debug_lower(debug);
+    (void)halo__debug_changed(debug); /* what its host has changed does not count */
+    debug->is_kept = true;
+    if (debug->state != HALO_DEBUG_RUNNING) {
+        debug->machine->listens = true;
+        (void)hold(debug);
+        return;
+    }
+    take_kept(debug);
+    go_on(debug, &debug->gdb.context, false);
+}
+
 /* --- Its life --------------------------------------------------------------------------------- */
 
 static size_t values(void *of, unsigned char *to)
@@ -561,11 +455,12 @@ struct halo_debug *halo__debug_new(struct halo_machine *machine, int fd, uint64_
     debug->is_kept = is_kept;
     debug->doing = HALO_GDB_GO;
     halo__gdb_init(&debug->gdb,
-                   &(struct halo_gdb_target){debug, read_memory, write_memory, set_point, values});
+                   &(struct halo_gdb_target){debug, halo__debug_read, halo__debug_write,
+                                             halo__debug_point, values});
     machine->debugger = fd;
     machine->is_debugged = true;
     if (start)
-        debug->has_own = plant(debug, &debug->own, start);
+        halo__debug_plant_own(debug, start);
     if (!debug->has_own) {
         machine->listens = true;
         if (!hold(debug))

@@ -57,6 +57,16 @@ struct halo_debug *halo__debug_new(struct halo_machine *machine, int fd, uint64_
 /* What stands in guest memory goes, where the guest stands still. NULL is fine. */
 void halo__debug_free(struct halo_debug *debug);
 
+/*
+ * Around what takes or replaces guest memory while nobody runs. Lifted, no trap of the debugger's
+ * stands in it; lowered, all do again. Restored, to where a guest waits for its host: of the same
+ * program, and gdb's breakpoints and places go on to count; of another one, and the guest that gdb
+ * knows has ended. NULL is fine.
+ */
+void halo__debug_lift(struct halo_debug *debug);
+void halo__debug_lower(struct halo_debug *debug);
+void halo__debug_restored(struct halo_debug *debug, bool is_same);
+
 /* gdb has something to say, or holds the guest. */
 bool halo__debug_is_wanted(const struct halo_debug *debug);
 
@@ -86,5 +96,20 @@ void halo__debug_values(const struct halo_layout *layout, unsigned char *bytes);
 size_t halo__debug_take(struct halo_machine *machine, uint64_t address, void *to, size_t len);
 /* All of them, or none. The host's mapping is writable: the guest's pages stay what they are. */
 bool halo__debug_put(struct halo_machine *machine, uint64_t address, const void *from, size_t len);
+
+/* The same as gdb sees it, without its breakpoints; what struct halo_gdb_target asks for. */
+size_t halo__debug_read(void *of, uint64_t address, void *to, size_t len);
+bool halo__debug_write(void *of, uint64_t address, const void *from, size_t len);
+int halo__debug_point(void *of, uint32_t kind, uint64_t address, uint64_t len, bool insert);
+
+struct halo_debug_point *halo__debug_find(struct halo_debug *debug, uint64_t address);
+void halo__debug_plant_own(struct halo_debug *debug, uint64_t address);
+void halo__debug_pull_own(struct halo_debug *debug);
+void halo__debug_pull_all(struct halo_debug *debug);
+/* Of memory that was replaced, with all lifted: whether the code is the same where breakpoints are.
+ * Those elsewhere, on the stack say, were for a function that gdb had called, and go. */
+bool halo__debug_keep_points(struct halo_debug *debug);
+/* What has changed since the last look of what is watched, or NULL. */
+const struct halo_debug_watch *halo__debug_changed(struct halo_debug *debug);
 
 #endif

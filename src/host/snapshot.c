@@ -86,7 +86,10 @@ static int save(struct halo_sandbox *box, struct halo_snapshot *snapshot)
         error = halo__streams_save(&box->streams, &snapshot->streams);
     if (error)
         return halo__fail(&box->words, error, "no memory for a snapshot");
-    return halo__image_take(&box->machine, &snapshot->image);
+    halo__debug_lift(box->loop.debug); /* its traps are not the guest's */
+    error = halo__image_take(&box->machine, &snapshot->image);
+    halo__debug_lower(box->loop.debug);
+    return error;
 }
 
 static int take(struct halo_sandbox *box, struct halo_snapshot **result)
@@ -203,9 +206,11 @@ static void begin(struct halo_sandbox *box, const struct halo_snapshot *snapshot
 
 static int bring_back(struct halo_sandbox *box, const struct halo_snapshot *snapshot)
 {
+    const bool is_same = halo__layout_is_same(&box->machine.layout, &snapshot->image.layout);
     struct halo_brought_back pages = {0, 0};
     int error = halo__streams_let_go(&box->streams);
 
+    halo__debug_lift(box->loop.debug);
     if (!error)
         error = halo__image_bring_back(&box->machine, &snapshot->image, &pages);
     halo__count(&box->restored_pages, pages.copied);
@@ -221,6 +226,7 @@ static int bring_back(struct halo_sandbox *box, const struct halo_snapshot *snap
         halo__machine_take_time(&box->machine);
         begin(box, snapshot);
     }
+    halo__debug_restored(box->loop.debug, !error && is_same);
     if (error)
         box->loop.last = box->words;
     return error;

@@ -5,6 +5,7 @@
 #include "ways.h"
 #include <halo/executor.h>
 #include <halo/inside.h>
+#include <halo/snapshot.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -290,6 +291,182 @@ static void a_guest_that_serves_is_held_at_its_wait(void **state)
     halo_future_free(&future);
 }
 
+/* --- A restore beneath it --------------------------------------------------------------------- */
+
+static const struct halo_signature where_type = HALO_FN(HALO_U64, HALO_U64);
+static const struct halo_signature end_type = HALO_FN(HALO_VOID, HALO_STR);
+
+static uint64_t middle; /* the address of a function that each call of `end` calls */
+
+static uint64_t ask_where(void)
+{
+    struct halo_future future;
+
+    assert_int_equal(
+        halo_call(box, &future, halo_lookup(box, "where", &where_type), 60 * SECONDS, halo_u64(1)),
+        0);
+    return future.result.u64;
+}
+
+static void open_tracee(void **state)
+{
+    static const struct halo_signature look = HALO_FN(HALO_VOID);
+
+    open_guest(state, TRACE, NULL);
+    assert_int_equal(halo_provide(box, "look", &look, attach_inside, NULL), 0);
+    assert_int_equal(halo_serve_begin(box, 30 * SECONDS), 0);
+    middle = ask_where();
+}
+
+static int call_through(void)
+{
+    struct halo_future future;
+    const int error = halo_call(box, &future, halo_lookup(box, "end", &end_type), 60 * SECONDS,
+                                halo_str("-")); /* a way that ends nothing */
+
+    halo_future_free(&future);
+    return error;
+}
+
+/* What gdb says, each when what is to come of the one before has come. */
+struct line {
+    const char *packet, *answer; /* with %x in a packet the address of `middle` */
+};
+
+static const char *unanswered;
+
+/* Until this stands in what was heard: false where it does not come, or gdb is let go. */
+static bool hear_of(const char *answer)
+{
+    const struct timeval patience = {.tv_sec = 30};
+    size_t len = 0;
+
+    (void)setsockopt(sockets[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    said[0] = '\0';
+    while (len < sizeof(said) - 1 && !strstr(said, answer)) {
+        const ssize_t n = recv(sockets[1], said + len, sizeof(said) - 1 - len, 0);
+
+        if (n <= 0)
+            return false;
+        len += (size_t)n;
+        said[len] = '\0';
+    }
+    return true;
+}
+
+static void *talk(void *lines)
+{
+    for (const struct line *line = lines; line->packet; line++) {
+        char packet[80], text[100];
+        unsigned char sum = 0;
+
+        (void)snprintf(packet, sizeof(packet), line->packet, (unsigned)middle);
+        for (size_t i = 0; packet[i]; i++)
+            sum = (unsigned char)(sum + (unsigned char)packet[i]);
+        (void)snprintf(text, sizeof(text), "$%s#%02x", packet, sum);
+        if (packet[0] == '!')
+            (void)interrupt(NULL);
+        else
+            (void)!write(sockets[1], text, strlen(text));
+        if (line->answer && !hear_of(line->answer)) {
+            unanswered = line->packet;
+            shutdown(sockets[1], SHUT_RDWR);
+            break;
+        }
+    }
+    return NULL;
+}
+
+static pthread_t talker;
+
+static void begin_talk(const struct line *lines)
+{
+    unanswered = NULL;
+    assert_int_equal(pthread_create(&talker, NULL, talk, (void *)(uintptr_t)lines), 0);
+}
+
+static void end_talk(void)
+{
+    assert_int_equal(pthread_join(talker, NULL), 0);
+    if (unanswered)
+        fail_msg("%s: %s", unanswered, said);
+}
+
+/* GDB-06: whoever debugs a plug-in that is restored for each request stops in each. */
+static void breakpoints_outlive_a_restore_of_their_program(void **state)
+{
+    static const struct line lines[] = {
+        {"Z0,%x,1", "OK"}, {"vCont;c", "T05swbreak"}, {"z0,%x,1", "OK"}, {"vCont;s", "T05"},
+        {"Z0,%x,1", "OK"}, {"vCont;c", "T05swbreak"}, {"z0,%x,1", "OK"}, {"vCont;s", "T05"},
+        {"Z0,%x,1", "OK"}, {"vCont;c", "T05swbreak"}, {"D", "OK"},       {NULL, NULL}};
+    struct halo_snapshot *first, *later;
+
+    open_tracee(state);
+    assert_int_equal(halo_snapshot(box, &first), 0);
+    assert_int_equal(halo_gdb(box, sockets[0]), 0);
+    begin_talk(lines);
+    assert_int_equal(call_through(), 0);
+    assert_int_equal(halo_snapshot(box, &later), 0); /* without the breakpoint */
+    assert_int_equal(halo_restore(box, first), 0);
+    assert_int_equal(call_through(), 0);
+    assert_int_equal(halo_restore(box, later), 0);
+    assert_int_equal(call_through(), 0);
+    end_talk();
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(halo_restore(box, i ? first : later), 0);
+        assert_int_equal(call_through(), 0); /* nobody stops it, nor does it stop by itself */
+    }
+    halo_snapshot_free(first);
+    halo_snapshot_free(later);
+}
+
+/* GDB-06: nothing of a guest that gdb held is put into the one that comes. */
+static void one_that_is_held_is_restored_and_held(void **state)
+{
+    static const struct line before[] = {
+        {"Z0,%x,1", "OK"}, {"vCont;c", "T05swbreak"}, {"!", NULL}, {NULL, NULL}};
+    static const struct line after[] = {
+        {"P10=1111111111111111", "E01"}, {"vCont;c", "T05swbreak"}, {"D", "OK"}, {NULL, NULL}};
+    struct halo_snapshot *first;
+
+    open_tracee(state);
+    assert_int_equal(halo_snapshot(box, &first), 0);
+    assert_int_equal(halo_gdb(box, sockets[0]), 0);
+    begin_talk(before);
+    assert_int_equal(call_through(), HALO_EINTERRUPTED);
+    end_talk();
+    assert_int_equal(halo_restore(box, first), 0);
+    begin_talk(after);
+    assert_int_equal(call_through(), 0);
+    end_talk();
+    assert_int_equal(call_through(), 0);
+    halo_snapshot_free(first);
+}
+
+/* GDB-06: another program's memory has no trap of the last one's debugger, who is told. */
+static void another_program_is_the_end_of_what_was_debugged(void **state)
+{
+    static const struct line lines[] = {{"Z0,%x,1", "OK"}, {"vCont;c", "X09"}, {NULL, NULL}};
+    struct halo_snapshot *other;
+    int code = 0;
+
+    open_guest(state, TROUBLE, "exit-7");
+    assert_int_equal(halo_snapshot(box, &other), 0);
+    halo_close(box);
+    open_tracee(state);
+    assert_int_equal(halo_gdb(box, sockets[0]), 0);
+    begin_talk(lines);
+    assert_int_equal(ask_where(), middle); /* when it is let go on */
+    close(sockets[0]);
+    sockets[0] = dup(sockets[1]);
+    assert_int_equal(halo_restore(box, other), 0);
+    end_talk();
+    assert_int_equal(recv(sockets[1], said, 1, 0), 0);
+    assert_int_equal(halo_run(box, 30 * SECONDS, &code), 0);
+    assert_int_equal(code, 7);
+    halo_snapshot_free(other);
+}
+
 /* An executor's worker runs many: none of them may be held. */
 static void an_executor_takes_no_guest_that_a_debugger_may_hold(void **state)
 {
@@ -319,6 +496,9 @@ int main(void)
         TEST(one_who_has_gone_before_it_began_holds_nothing),
         TEST(inside_of_a_function_it_is_too_early),
         TEST(a_guest_that_serves_is_held_at_its_wait),
+        WAY_TEST(breakpoints_outlive_a_restore_of_their_program, WAY_THREADED),
+        WAY_TEST(one_that_is_held_is_restored_and_held, WAY_THREADED),
+        WAY_TEST(another_program_is_the_end_of_what_was_debugged, WAY_THREADED),
         IN_TURNS(an_executor_takes_no_guest_that_a_debugger_may_hold),
     };
 
