@@ -252,7 +252,7 @@ void linux_thread_wake(struct linux_thread *thread);
 void linux_threads_wake(struct linux_table *table, unsigned waits);
 /* A pipe has changed: who waits for one looks again. */
 void linux_threads_stir(struct linux_table *table);
-/* Who has waited for the longest time for this word, or NULL. */
+/* Who has waited for the longest time for this word, its address as futex.c has it, or NULL. */
 struct linux_thread *linux_futex_waiter(struct linux_table *table, uint64_t address,
                                         uint32_t bitset);
 /* Wake so many of them. */

@@ -62,8 +62,10 @@ int64_t linux_clone(struct linux_table *table, const uint64_t *args)
 
     if ((flags & IS_THREAD) != IS_THREAD)
         return linux_no_process(table);
-    if ((flags & ~0xffull & ~known) || ((flags & SETTLS) && args[4] >= 0x7ffffffff000))
+    if (flags & ~0xffull & ~known)
         return -L_EINVAL;
+    if ((flags & SETTLS) && args[4] >= 0x7ffffffff000)
+        return -L_EPERM;
     new = find_free(table);
     if (!new || !table->host->spawn)
         return -L_EAGAIN;
@@ -132,45 +134,64 @@ int64_t linux_get_robust_list(struct linux_table *table, const uint64_t *args)
 
 /* --- Ending ----------------------------------------------------------------------------------- */
 
-/* A lock that is still held: its next owner is told. */
-static void let_go_of(struct linux_table *table, uint64_t word_at)
+/*
+ * A lock that is still held: its next owner is told. Those with priorities have no waiters here.
+ * False: there is no such lock, and whatever else is said of locks is not looked at.
+ */
+static bool let_go_of(struct linux_table *table, uint64_t word_at, bool has_priority,
+                      bool is_pending)
 {
     const uint32_t waiters = 0x80000000, died = 0x40000000, owner = 0x3fffffff;
+    bool wakes;
     uint32_t word;
 
-    if (word_at % 4 || linux_take(table, word_at, &word, sizeof(word)) ||
-        (word & owner) != table->current->id)
-        return;
-    word = (word & waiters) | died;
-    if (linux_give(table, word_at, &word, sizeof(word)) == 0 && (word & waiters))
-        (void)linux_futex_wake(table, word_at, 1, UINT32_MAX);
+    if (word_at % 4 || linux_take(table, word_at, &word, sizeof(word)))
+        return false;
+    if (is_pending && !has_priority && !(word & owner)) {
+        wakes = true; /* it was let go of, and its waiter not yet woken */
+    } else {
+        if ((word & owner) != table->current->id)
+            return true;
+        wakes = (word & waiters) && !has_priority;
+        word = (word & waiters) | died;
+        if (linux_give(table, word_at, &word, sizeof(word)))
+            return false;
+    }
+    if (wakes)
+        (void)linux_futex_wake(table, word_at | LINUX_FUTEX_SHARED, 1, UINT32_MAX);
+    return true;
 }
 
 /* The thread's list of those (struct robust_list_head), which is the program's to make. */
 static void let_go_of_all(struct linux_table *table)
 {
-    const uint64_t head_at = table->current->robust, is_pi = 1;
+    enum { MOST = 2048 };
+    const uint64_t head_at = table->current->robust, priority = 1;
     struct {
         uint64_t next;
         int64_t offset;
         uint64_t pending;
     } head;
-    uint64_t at;
+    uint64_t at, next;
+    bool has_next = true;
 
     table->current->robust = 0;
     if (!head_at || linux_take(table, head_at, &head, sizeof(head)))
         return;
     at = head.next;
-    for (uint32_t i = 0; i < 2048 && (at & ~is_pi) != head_at; i++) {
-        const uint64_t entry = at & ~is_pi;
+    for (uint32_t i = 0; i < MOST && (at & ~priority) != head_at; i++, at = next) {
+        const uint64_t entry = at & ~priority;
 
-        if (linux_take(table, entry, &at, sizeof(at)))
+        has_next = linux_take(table, entry, &next, sizeof(next)) == 0;
+        if (entry != (head.pending & ~priority) &&
+            !let_go_of(table, entry + (uint64_t)head.offset, at & priority, false))
             return;
-        if (entry != (head.pending & ~is_pi))
-            let_go_of(table, entry + (uint64_t)head.offset);
+        if (!has_next)
+            return;
     }
-    if (head.pending & ~is_pi)
-        let_go_of(table, (head.pending & ~is_pi) + (uint64_t)head.offset);
+    if (head.pending & ~priority)
+        (void)let_go_of(table, (head.pending & ~priority) + (uint64_t)head.offset,
+                        head.pending & priority, true);
 }
 
 /* This thread ends; with the last one the program does. */
@@ -188,8 +209,9 @@ int64_t linux_exit(struct linux_table *table, const uint64_t *args)
         return 0;
     }
     let_go_of_all(table);
-    if (self->clear_id && linux_give(table, self->clear_id, &none, sizeof(none)) == 0)
-        (void)linux_futex_wake(table, self->clear_id, 1, UINT32_MAX);
+    if (self->clear_id && linux_give(table, self->clear_id, &none, sizeof(none)) == 0 &&
+        self->clear_id % 4 == 0)
+        (void)linux_futex_wake(table, self->clear_id | LINUX_FUTEX_SHARED, 1, UINT32_MAX);
     linux_signals_drop(table);
     table->thread_count--;
     linux_threads_tick(table);

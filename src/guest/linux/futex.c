@@ -12,13 +12,50 @@ enum {
     WAKE_OP = 5,
     WAIT_BITSET = 9,
     WAKE_BITSET = 10,
-    COMMAND = 0x7f,
+    PRIVATE = 0x80,
     BY_REALTIME = 0x100,
 };
 
 #define SECOND 1000000000
 
+/*
+ * What threads wait by: a word's address, and whether it is said to be one of several processes.
+ * Linux has two such places for a word, and looks at its memory for the latter alone.
+ */
+static int64_t take_key(const struct linux_table *table, uint64_t address, uint64_t op,
+                        uint64_t *key)
+{
+    const uint64_t end = 0x7ffffffff000;
+
+    if (address % 4)
+        return -L_EINVAL;
+    if (address >= end || (!(op & PRIVATE) && !linux_may_read(table, address, 4)))
+        return -L_EFAULT;
+    *key = op & PRIVATE ? address : address | LINUX_FUTEX_SHARED;
+    return 0;
+}
+
 /* --- Waking and moving ----------------------------------------------------------------------- */
+
+static int64_t wake(struct linux_table *table, const uint64_t *args, uint32_t bitset)
+{
+    uint64_t key;
+    int64_t error;
+
+    if (bitset == 0)
+        return -L_EINVAL;
+    error = take_key(table, args[0], args[1], &key);
+    return error ? error : linux_futex_wake(table, key, (int32_t)args[2], bitset);
+}
+
+static int64_t count_waiters(const struct linux_table *table, uint64_t key)
+{
+    int64_t count = 0;
+
+    for (uint32_t i = 0; i < table->thread_top; i++)
+        count += (table->threads[i].waits & LINUX_WAITS_FUTEX) && table->threads[i].address == key;
+    return count;
+}
 
 /* Wake some, and let others wait for another word: futex(word, op, some, others, other word, was)
  */
@@ -26,27 +63,35 @@ static int64_t requeue(struct linux_table *table, const uint64_t *args, bool com
 {
     const int32_t wakes = (int32_t)args[2], moves = (int32_t)args[3];
     struct linux_thread *thread;
-    int64_t done = 0;
+    int64_t done = 0, moved = 0, error;
+    uint64_t key, other;
     uint32_t word;
 
-    if (wakes < 0 || moves < 0 || args[4] % 4)
+    if (wakes < 0 || moves < 0)
         return -L_EINVAL;
-    if (linux_take(table, args[0], &word, sizeof(word)) || !linux_may_read(table, args[4], 4))
+    error = take_key(table, args[0], args[1], &key);
+    if (!error)
+        error = take_key(table, args[4], args[1], &other);
+    if (error)
+        return error;
+    if (compares && linux_take(table, args[0], &word, sizeof(word)))
         return -L_EFAULT;
     if (compares && word != (uint32_t)args[5])
         return -L_EAGAIN;
-    while (done < (int64_t)wakes + moves &&
-           (thread = linux_futex_waiter(table, args[0], UINT32_MAX))) {
-        if (done++ < wakes) {
-            linux_thread_wake(thread);
-        } else {
-            thread->address = args[4];
-            thread->turn = ++table->turns;
-            if (args[4] == args[0])
-                break; /* they are behind all others already */
-        }
+    while (done < wakes && (thread = linux_futex_waiter(table, key, UINT32_MAX))) {
+        linux_thread_wake(thread);
+        done++;
     }
-    return done;
+    if (other == key) { /* they stay in their order, and count */
+        moved = count_waiters(table, key);
+        return done + (moved < moves ? moved : moves);
+    }
+    while (moved < moves && (thread = linux_futex_waiter(table, key, UINT32_MAX))) {
+        thread->address = other;
+        thread->turn = ++table->turns;
+        moved++;
+    }
+    return done + moved;
 }
 
 /* Change a word as `how` says, and say whether what it was fulfils that, too. */
@@ -81,7 +126,9 @@ static int64_t change(struct linux_table *table, uint64_t address, uint32_t how,
     default:
         return -L_ENOSYS;
     }
-    if (compare > 5)
+    if (linux_give(table, address, &new, sizeof(new)))
+        return -L_EFAULT;
+    if (compare > 5) /* which is seen only now */
         return -L_ENOSYS;
     *holds = compare == 0   ? old == with
              : compare == 1 ? old != with
@@ -89,25 +136,25 @@ static int64_t change(struct linux_table *table, uint64_t address, uint32_t how,
              : compare == 3 ? old <= with
              : compare == 4 ? old > with
                             : old >= with;
-    return linux_give(table, address, &new, sizeof(new));
+    return 0;
 }
 
 /* futex(word, op, some, some of the other's, other word, how) */
 static int64_t wake_two(struct linux_table *table, const uint64_t *args)
 {
     bool holds = false;
-    int64_t error, woken;
+    uint64_t key, other;
+    int64_t error = take_key(table, args[0], args[1], &key), woken;
 
-    if (args[4] % 4)
-        return -L_EINVAL;
-    if (!linux_may_read(table, args[0], 4))
-        return -L_EFAULT;
-    error = change(table, args[4], (uint32_t)args[5], &holds);
+    if (!error)
+        error = take_key(table, args[4], args[1], &other);
+    if (!error)
+        error = change(table, args[4], (uint32_t)args[5], &holds);
     if (error)
         return error;
-    woken = linux_futex_wake(table, args[0], (int32_t)args[2], UINT32_MAX);
+    woken = linux_futex_wake(table, key, (int32_t)args[2], UINT32_MAX);
     if (holds)
-        woken += linux_futex_wake(table, args[4], (int32_t)args[3], UINT32_MAX);
+        woken += linux_futex_wake(table, other, (int32_t)args[3], UINT32_MAX);
     return woken;
 }
 
@@ -140,11 +187,15 @@ static int64_t wait(struct linux_table *table, const uint64_t *args, uint32_t bi
 {
     enum linux_end end;
     int64_t until, error;
+    uint64_t key;
     uint32_t word;
 
+    error = take_until(table, args, is_absolute, &until);
+    if (error)
+        return error;
     if (bitset == 0)
         return -L_EINVAL;
-    error = take_until(table, args, is_absolute, &until);
+    error = take_key(table, args[0], args[1], &key);
     if (error)
         return error;
     if (linux_take(table, args[0], &word, sizeof(word)))
@@ -160,7 +211,7 @@ static int64_t wait(struct linux_table *table, const uint64_t *args, uint32_t bi
         (linux_timers_next(table) < INT64_MAX || linux_may_be_raised(table)))
         return linux_wait_for_signal(table, -L_ERESTARTSYS, -L_EDEADLK);
     table->current->bitset = bitset;
-    end = linux_thread_wait(table, LINUX_WAITS_FUTEX, args[0], until);
+    end = linux_thread_wait(table, LINUX_WAITS_FUTEX, key, until);
     switch (end) {
     case LINUX_WOKEN:
         return 0;
@@ -175,23 +226,19 @@ static int64_t wait(struct linux_table *table, const uint64_t *args, uint32_t bi
 
 int64_t linux_futex(struct linux_table *table, const uint64_t *args)
 {
-    const uint32_t what = (uint32_t)args[1] & COMMAND;
+    const uint32_t op = (uint32_t)args[1], what = op & ~(uint32_t)(PRIVATE | BY_REALTIME);
 
-    if (args[0] % 4)
-        return -L_EINVAL;
+    if ((op & BY_REALTIME) && what != WAIT && what != WAIT_BITSET)
+        return -L_ENOSYS;
     switch (what) {
     case WAIT:
         return wait(table, args, UINT32_MAX, false);
     case WAIT_BITSET:
         return wait(table, args, (uint32_t)args[5], true);
     case WAKE:
+        return wake(table, args, UINT32_MAX);
     case WAKE_BITSET:
-        if (what == WAKE_BITSET && (uint32_t)args[5] == 0)
-            return -L_EINVAL;
-        if (!linux_may_read(table, args[0], 4))
-            return -L_EFAULT;
-        return linux_futex_wake(table, args[0], (int32_t)args[2],
-                                what == WAKE ? UINT32_MAX : (uint32_t)args[5]);
+        return wake(table, args, (uint32_t)args[5]);
     case REQUEUE:
     case CMP_REQUEUE:
         return requeue(table, args, what == CMP_REQUEUE);

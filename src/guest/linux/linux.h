@@ -72,7 +72,8 @@
 #define LINUX_QUEUE 32u  /* signals that are pending, with what is told of them */
 #define LINUX_TIMERS 16u /* and the alarm */
 #define LINUX_THREADS 128u
-#define LINUX_WORDS_MAX 400u /* of what is told of the program's end */
+#define LINUX_FUTEX_SHARED 1ull /* of the address that a thread waits for: futex.c */
+#define LINUX_WORDS_MAX 400u    /* of what is told of the program's end */
 
 struct linux_thread;
 

@@ -147,7 +147,8 @@ static void give_up(struct linux_table *table)
             continue;
         at = say_number(words, say(words, at, between), thread->id, 10);
         if (thread->waits & LINUX_WAITS_FUTEX)
-            at = say_number(words, say(words, at, " for the futex at 0x"), thread->address, 16);
+            at = say_number(words, say(words, at, " for the futex at 0x"),
+                            thread->address & ~LINUX_FUTEX_SHARED, 16);
         else
             at = say(words, at, thread->waits & LINUX_WAITS_PIPE ? " for a pipe" : " for a signal");
         between = ", ";
