@@ -66,6 +66,7 @@ void *linux_pages_take(struct linux_table *table, uint64_t len);
 void linux_pages_give(struct linux_table *table, void *base, uint64_t len);
 /* Copy to and from the program: 0 or -EFAULT. */
 int64_t linux_give(const struct linux_table *table, uint64_t address, const void *from, size_t len);
+int64_t linux_give_pair(struct linux_table *table, uint64_t address, const int64_t pair[2]);
 int64_t linux_take(const struct linux_table *table, uint64_t address, void *to, size_t len);
 void linux_memory_init(struct linux_table *table, void *base, uint64_t len);
 

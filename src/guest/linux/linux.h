@@ -263,6 +263,7 @@ struct linux_table {
     /* memory.c */
     struct linux_range ranges[LINUX_RANGES_MAX];
     uint32_t range_count;
+    uint32_t pair_range;       /* of pointers.c: where a time was last given */
     uint64_t base, page_count; /* memory that can be had */
     unsigned char *pages;      /* the state of each of them */
     uint64_t brk;

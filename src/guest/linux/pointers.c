@@ -71,6 +71,26 @@ int64_t linux_give(const struct linux_table *table, uint64_t address, const void
     return 0;
 }
 
+/* As linux_give, in fewer steps, where it goes to the same range as the last time. */
+int64_t linux_give_pair(struct linux_table *table, uint64_t address, const int64_t pair[2])
+{
+    const uint64_t len = 2 * sizeof(pair[0]);
+    const struct linux_range *range = &table->ranges[table->pair_range];
+    uint64_t at = address - range->base;
+
+    if (at >= range->len || range->len - at < len || !(range->prot & PAGE_WRITE)) {
+        if (!linux_may_write(table, address, len))
+            return -L_EFAULT;
+        for (uint32_t i = 0; i < table->range_count; i++) {
+            at = address - table->ranges[i].base;
+            if (at < table->ranges[i].len)
+                table->pair_range = i;
+        }
+    }
+    __builtin_memcpy((void *)(uintptr_t)address, pair, len);
+    return 0;
+}
+
 int64_t linux_take(const struct linux_table *table, uint64_t address, void *to, size_t len)
 {
     if (!linux_may_read(table, address, len))

@@ -56,25 +56,19 @@ static struct {
 
 /* --- Time ------------------------------------------------------------------------------------- */
 
-static const struct halo_status *status(void)
-{
-    return (const struct halo_status *)(uintptr_t)halo_boot_page()->status;
-}
-
-static struct halo_save *save(void)
-{
-    return (struct halo_save *)(uintptr_t)halo_boot_page()->save;
-}
+/* From the boot page, where they are for as long as the guest lives. */
+static const struct halo_status *status;
+static struct halo_save *save_page;
 
 __extension__ typedef unsigned __int128 wide;
 
 /* Nanoseconds since the host last let the guest run: by a product, for a division takes longer than
  * the rest of a call. The rate is known to parts in a million. */
-static int64_t since(void)
+static inline int64_t since(void)
 {
     static uint64_t rate, factor; /* nanoseconds a tick, of 2^32 */
-    const uint64_t ticks = __builtin_ia32_rdtsc() - save()->counter;
-    const uint64_t now = status()->counter_rate;
+    const uint64_t ticks = __builtin_ia32_rdtsc() - save_page->counter;
+    const uint64_t now = status->counter_rate;
 
     if (now != rate) {
         rate = now;
@@ -84,16 +78,15 @@ static int64_t since(void)
 }
 
 /* No clock goes back: the rate is only known to some parts in a million. */
-static void look_at_clock(int64_t *monotonic_ns, int64_t *real_ns)
+static inline void look_at_clock(int64_t *monotonic_ns, int64_t *real_ns)
 {
     static int64_t last;
-    const struct halo_status at = *status(); /* it changes while the guest stands still alone */
+    const int64_t ns = since(); /* the rest changes only while the guest stands still */
+    const int64_t at = status->monotonic_ns + ns;
 
-    *monotonic_ns = at.monotonic_ns + since();
-    *real_ns = at.real_ns + (*monotonic_ns - at.monotonic_ns);
-    if (*monotonic_ns < last)
-        *monotonic_ns = last;
-    last = *monotonic_ns;
+    *real_ns = status->real_ns + ns;
+    last = at < last ? last : at;
+    *monotonic_ns = last;
 }
 
 static void now(void *context, int64_t *monotonic_ns, int64_t *real_ns)
@@ -189,7 +182,7 @@ static void keep_answer(bool is_behind)
     if (!question.is_asked || !question.future.done)
         return;
     question.is_asked = is_behind;
-    question.counter = save()->counter;
+    question.counter = save_page->counter;
     question.came = halo__port_came;
 }
 
@@ -313,7 +306,7 @@ static bool readable(void *context, uint32_t handle, int64_t wait_ns)
         return true;
     if (question.is_asked && halo_ready(&question.future)) {
         question.is_asked = false;
-        if (question.counter == save()->counter && question.came == halo__port_came)
+        if (question.counter == save_page->counter && question.came == halo__port_came)
             return true;
     }
     if (!question.is_asked && !ahead.is_asked)
@@ -409,8 +402,10 @@ void halo__linux_begin(const struct halo_boot *boot)
 
     if (!boot->save || !boot->status)
         halo_panic("this host answers no system calls");
-    if (save()->counter == 0) /* nothing has come back by the doorbell yet */
-        save()->counter = __builtin_ia32_rdtsc();
+    status = (const struct halo_status *)(uintptr_t)boot->status;
+    save_page = (struct halo_save *)(uintptr_t)boot->save;
+    if (save_page->counter == 0) /* nothing has come back by the doorbell yet */
+        save_page->counter = __builtin_ia32_rdtsc();
     halo__heap_limit((eighth < LIBRARY_HEAP_MAX ? eighth : LIBRARY_HEAP_MAX) / HALO_PAGE *
                      HALO_PAGE);
 }
@@ -440,10 +435,10 @@ void halo__linux_table(const struct halo_boot *boot)
     linux_init(&halo__linux, &host, (void *)(uintptr_t)(boot->heap_base + kept),
                boot->heap_len - kept, seed);
     _Static_assert(LINUX_CALLS == HALO_CALLS_COUNT, "the same numbers");
-    halo__linux.unknown = save()->unknown;
+    halo__linux.unknown = save_page->unknown;
     halo__heap_more = (struct halo__heap_more){take_memory, give_memory};
     if (boot->signals)
-        halo__linux.outside = (struct linux_outside *)&save()->tick.raised;
+        halo__linux.outside = (struct linux_outside *)&save_page->tick.raised;
     halo__linux.stack_len = boot->stack_len;
     linux_add_range(&halo__linux, boot->heap_base, kept, true);
     linux_add_range(&halo__linux, boot->stack_low, boot->stack_len, true);
@@ -455,7 +450,7 @@ void halo__linux_table(const struct halo_boot *boot)
                        LINUX_UNIT_KEPT == HALO_UNIT_KEPT && LINUX_UNIT_USED == HALO_UNIT_USED,
                    "what the host reads");
     if (boot->release)
-        linux_add_far(&halo__linux, (struct linux_paging *)&save()->paging, HALO_PAGING_BASE,
+        linux_add_far(&halo__linux, (struct linux_paging *)&save_page->paging, HALO_PAGING_BASE,
                       HALO_PAGING_LEN);
     halo__linux_keep();
 }

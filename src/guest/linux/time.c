@@ -3,18 +3,6 @@
 
 #define SECOND 1000000000
 
-int64_t linux_clock_gettime(struct linux_table *table, const uint64_t *args)
-{
-    int64_t ns, time[2];
-    const int64_t error = linux_clock(table, (uint32_t)args[0], &ns);
-
-    if (error)
-        return error;
-    time[0] = ns / SECOND;
-    time[1] = ns % SECOND;
-    return linux_give(table, args[1], time, sizeof(time));
-}
-
 int64_t linux_clock_getres(struct linux_table *table, const uint64_t *args)
 {
     const int64_t time[2] = {0, 1};
