@@ -73,6 +73,10 @@ static void directories(void)
     show("unlinkat", unlinkat(fd, "file", 0));
     show("unlinkat", unlinkat(fd, "two", AT_REMOVEDIR));
     show("no directory", chdir("here"));
+    show("fchdir", fchdir(fd));
+    show("back", chdir(".."));
+    show("no descriptor", fchdir(99));
+    show("fchdir of no directory", fchdir(0));
     show("nor this", openat(0, "here", O_RDONLY));
     show("chdir", chdir("one"));
     show("rmdir", rmdir("../one"));

@@ -74,6 +74,18 @@ int64_t linux_chdir(struct linux_table *table, const uint64_t *args)
     return 0;
 }
 
+int64_t linux_fchdir(struct linux_table *table, const uint64_t *args)
+{
+    const struct linux_open *open = linux_open_of(table, args[0]);
+    const int64_t error = linux_tree_check_directory(open);
+    const char *path = error ? NULL : linux_tree_path(table, open->file);
+
+    if (error)
+        return error;
+    memcpy(table->folder, path, strlen(path) + 1);
+    return 0;
+}
+
 int64_t linux_umask(struct linux_table *table, const uint64_t *args)
 {
     const uint32_t before = table->umask;

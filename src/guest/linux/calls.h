@@ -190,11 +190,11 @@ linux_function linux_read, linux_write, linux_readv, linux_writev, linux_pread, 
     linux_close, linux_make_pipe, linux_make_pipe2, linux_dup, linux_dup2, linux_dup3, linux_fstat;
 linux_function linux_open_path, linux_openat, linux_stat, linux_lstat, linux_newfstatat,
     linux_access, linux_faccessat, linux_faccessat2, linux_unlink, linux_unlinkat, linux_mkdir,
-    linux_chdir, linux_getdents, linux_rmdir, linux_rename, linux_ftruncate, linux_truncate,
-    linux_fsync, linux_getcwd, linux_readlink, linux_readlinkat, linux_symlink, linux_symlinkat,
-    linux_link, linux_linkat, linux_umask, linux_chmod, linux_fchmod, linux_fchmodat, linux_mkdirat,
-    linux_renameat, linux_renameat2, linux_chown, linux_lchown, linux_fchown, linux_fchownat,
-    linux_utimensat, linux_statfs, linux_fstatfs;
+    linux_chdir, linux_fchdir, linux_getdents, linux_rmdir, linux_rename, linux_ftruncate,
+    linux_truncate, linux_fsync, linux_getcwd, linux_readlink, linux_readlinkat, linux_symlink,
+    linux_symlinkat, linux_link, linux_linkat, linux_umask, linux_chmod, linux_fchmod,
+    linux_fchmodat, linux_mkdirat, linux_renameat, linux_renameat2, linux_chown, linux_lchown,
+    linux_fchown, linux_fchownat, linux_utimensat, linux_statfs, linux_fstatfs;
 linux_function linux_clock_gettime, linux_clock_getres, linux_gettimeofday, linux_time,
     linux_nanosleep, linux_clock_nanosleep;
 linux_function linux_exit, linux_exit_group, linux_clone, linux_sched_yield, linux_gettid,

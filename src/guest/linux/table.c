@@ -50,6 +50,7 @@ static linux_function *const functions[] = {
     [77] = linux_ftruncate,
     [79] = linux_getcwd,
     [80] = linux_chdir,
+    [81] = linux_fchdir,
     [82] = linux_rename,
     [83] = linux_mkdir,
     [84] = linux_rmdir,
