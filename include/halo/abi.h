@@ -211,7 +211,7 @@ HALO_STATIC_ASSERT(HALO_PROGRAM_OFFSET + sizeof(struct halo_program_start) <= HA
 #define HALO_STATUS_OFFSET 3072u
 
 struct halo_status {
-    uint32_t sequence;     /* odd while the rest changes */
+    uint32_t sequence; /* odd while the rest changes */
     uint32_t unused[3];
     int64_t monotonic_ns;  /* the clocks, when the guest was entered */
     int64_t real_ns;       /* since 1970 */
