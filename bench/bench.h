@@ -38,8 +38,8 @@ struct bench_row {
 /* The rows of each file; the last one has no name. */
 extern const struct bench_row bench_ring_rows[], bench_halves_rows[], bench_queue_rows[],
     bench_pool_rows[], bench_call_rows[], bench_rows_rows[], bench_stream_rows[],
-    bench_scale_rows[], bench_life_rows[], bench_threaded_rows[], bench_trace_rows[],
-    bench_crowd_rows[], bench_clock_rows[];
+    bench_scale_rows[], bench_life_rows[], bench_large_rows[], bench_threaded_rows[],
+    bench_trace_rows[], bench_crowd_rows[], bench_clock_rows[];
 
 /* --- What samples are made of ----------------------------------------------------------------- */
 

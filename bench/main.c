@@ -26,9 +26,9 @@ static const char usage[] =
     "for all of them, or what 11 samples take.\n";
 
 static const struct bench_row *const files[] = {
-    bench_ring_rows,  bench_halves_rows, bench_pool_rows,  bench_queue_rows, bench_call_rows,
-    bench_rows_rows,  bench_stream_rows, bench_scale_rows, bench_life_rows,  bench_threaded_rows,
-    bench_crowd_rows, bench_clock_rows,  bench_trace_rows};
+    bench_ring_rows,     bench_halves_rows, bench_pool_rows,  bench_queue_rows, bench_call_rows,
+    bench_rows_rows,     bench_stream_rows, bench_scale_rows, bench_life_rows,  bench_large_rows,
+    bench_threaded_rows, bench_crowd_rows,  bench_clock_rows, bench_trace_rows};
 #define FILES (sizeof(files) / sizeof(files[0]))
 
 /* What is wrong with the command line. */
