@@ -51,6 +51,38 @@ static bool process_destroy(struct halo_machine *machine)
     return is_gone;
 }
 
+/*
+ * Nobody stands in that call any more: the guest was stopped and continued, or frozen and thawed
+ * with its whole machine, and makes it once more.
+ */
+static void keep_answer(struct process_state *state)
+{
+    state->unheard.is_there = true;
+    state->unheard.call = state->notified.data;
+    state->unheard.continues = state->continues;
+    state->unheard.refusal = state->refusal;
+    state->unheard.told = state->told;
+}
+
+/* It is that call, and is answered as it was. Another one is the guest's next, unless it says where
+ * it is: it was asked in between. */
+static bool is_made_again(struct process_state *state)
+{
+    const struct seccomp_data *call = &state->notified.data;
+
+    if (!state->unheard.is_there)
+        return false;
+    state->unheard.is_there =
+        call->nr == CHILD_DOORBELL_SYSCALL && call->args[0] == CHILD_DOORBELL_WHERE && state->asked;
+    if (memcmp(call, &state->unheard.call, sizeof(*call)) != 0)
+        return false;
+    state->unheard.is_there = false;
+    state->continues = state->unheard.continues;
+    state->refusal = state->unheard.refusal;
+    state->told = state->unheard.told;
+    return true;
+}
+
 static void answer(struct process_state *state)
 {
     struct seccomp_notif_resp response = {
@@ -65,6 +97,8 @@ static void answer(struct process_state *state)
     state->owes_answer = false;
     if (ioctl(state->listener, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0) {
         state->restarts = false;
+    } else if (errno == ENOENT && !state->restarts) {
+        keep_answer(state);
     } else if (errno == EINVAL) {
         /* Before Linux 5.5 the kernel goes on with no call. */
         response = (struct seccomp_notif_resp){.id = state->notified.id, .error = -ENOSYS};
@@ -333,7 +367,7 @@ static int process_run(struct halo_machine *machine, int64_t deadline, struct ha
         }
         /* Again, for somebody stopped and continued it meanwhile; too late; or what it was told to
          * do by the last exit. */
-        if (heard && is_awaited(machine)) {
+        if (heard && (is_made_again(state) || is_awaited(machine))) {
             answer(state);
             continue;
         }

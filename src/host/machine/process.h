@@ -29,6 +29,15 @@ struct process_state {
     int64_t tick_at;        /* when it is to be led elsewhere, where it wants that */
     bool restarts;          /* it is to go on at the start: the doorbell's result is 1 */
     struct seccomp_notif notified;
+    /* An answer to a call that somebody's signal had taken the guest out of, and which it makes
+     * again therefore. */
+    struct {
+        bool is_there;
+        struct seccomp_data call;
+        bool continues;
+        int refusal;
+        uint64_t told;
+    } unheard;
 };
 
 /* How a guest's process ended. */
