@@ -127,8 +127,9 @@ struct halo_positions halo_device_positions(const struct halo_device *device);
 /*
  * Take up a queue where another device, or this one, left it: after halo_device_init and
  * halo_device_extend, before the first poll. `in_flight` is a copy of that device's `chains`, whose
- * tokens are valid again; NULL where nothing was in flight. Returns 0, or HALO_EINVAL where the
- * chains in flight do not fill the slots from `at.used` on to `at.avail`; then nothing was changed.
+ * tokens are valid again, or this one's, where the copy was written; NULL where nothing was in
+ * flight. Returns 0, or HALO_EINVAL where the chains in flight do not fill the slots from `at.used`
+ * on to `at.avail`; then nothing was changed.
  * What was published before may not have been announced: notify the driver once afterwards.
  */
 int halo_device_resume(struct halo_device *device, struct halo_positions at,

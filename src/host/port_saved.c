@@ -1,5 +1,6 @@
 /* A port as snapshots keep it. */
 #include "port_saved.h"
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,18 +84,26 @@ void halo__port_unsave(struct halo_saved_port *saved)
     saved->requests = NULL;
 }
 
+/* Without the extents that it does not have, which are most of it. */
+static void copy_request(struct halo_request *to, const struct halo_request *from)
+{
+    const size_t extents = (size_t)from->parked.readable_count + from->parked.writable_count;
+    const size_t rest = offsetof(struct halo_request, message);
+
+    memcpy(to, from,
+           offsetof(struct halo_request, parked.extents) + extents * sizeof(struct halo_extent));
+    memcpy((unsigned char *)to + rest, (const unsigned char *)from + rest, sizeof(*to) - rest);
+}
+
 /*
  * The ring's own memory has the requests at their places. Their tokens are new ones: each is above
  * all that were ever given out for its id in this sandbox (ID-05, RST-03).
  */
 static int bring_back_queue(struct halo_port *port, uint32_t queue, struct halo_positions at,
-                            const struct halo_saved_request *from, uint32_t count,
-                            struct halo_device_chain *in_flight)
+                            const struct halo_saved_request *from, uint32_t count)
 {
-    struct halo_receiver *receiver = &port->queues[queue];
-    const uint32_t size = receiver->device.place.size;
+    struct halo_device_chain *const in_flight = port->chains[queue];
 
-    memcpy(in_flight, port->chains[queue], size * sizeof(*in_flight));
     for (; count > 0; count--, from++) {
         const uint16_t id = halo_token_id(from->request.parked.token);
         struct halo_device_chain *chain = &in_flight[id];
@@ -103,27 +112,22 @@ static int bring_back_queue(struct halo_port *port, uint32_t queue, struct halo_
 
         *chain = from->chain;
         chain->token = token;
-        *request = from->request;
+        copy_request(request, &from->request);
         request->parked.token.word = token;
         request->is_there = false; /* perhaps: it is looked for again */
     }
-    return halo_receiver_resume(receiver, at, in_flight);
+    return halo_receiver_resume(&port->queues[queue], at, in_flight);
 }
 
 int halo__port_bring_back(struct halo_port *port, const struct halo_saved_port *saved)
 {
-    struct halo_device_chain *in_flight = malloc(HALO_PORT_SIZE_MAX * sizeof(*in_flight));
     const struct halo_saved_request *from = saved->requests;
     int error = 0;
 
-    if (!in_flight)
-        return halo__fail(port->words, HALO_ENOMEM, "no memory");
     for (uint32_t queue = 0; queue < HALO_QUEUE_COUNT && !error; queue++) {
-        error =
-            bring_back_queue(port, queue, saved->at[queue], from, saved->counts[queue], in_flight);
+        error = bring_back_queue(port, queue, saved->at[queue], from, saved->counts[queue]);
         from += saved->counts[queue];
     }
-    free(in_flight);
     port->posted = saved->posted;
     port->guest = saved->guest;
     port->keeps = false; /* no snapshot has a call that is not answered */
