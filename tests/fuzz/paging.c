@@ -33,12 +33,12 @@ static uint64_t pick(unsigned len)
     return value;
 }
 
-static bool fill(struct halo_machine *of, const struct halo_fill *what)
+static int fill(struct halo_machine *of, const struct halo_fill *what)
 {
     EXPECT(of == &machine);
     filled = *what;
     fills++;
-    return true;
+    return 1;
 }
 
 static struct halo_backend backend = {.fill = fill};
