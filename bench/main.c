@@ -22,8 +22,8 @@ static const char usage[] =
     "\n"
     "Times are ns for one operation, rates GB/s. `ratio` is how many times better than the\n"
     "neighbour Halo is: above 1 it is ahead. `floor` is what handing two cache lines to the other\n"
-    "core and back cost around the samples. A row takes five seconds, or its part of five minutes\n"
-    "for all of them, or what 11 samples take.\n";
+    "core and back cost around the samples. A row takes five seconds, or its part of four minutes\n"
+    "for all of them, or what 11 samples take, or 5 where all are taken.\n";
 
 static const struct bench_row *const files[] = {
     bench_ring_rows,     bench_halves_rows, bench_pool_rows,  bench_queue_rows, bench_call_rows,
@@ -127,6 +127,7 @@ static double whole_rows(const struct options *options)
 static int run(const struct options *options)
 {
     const double hurry = options->is_quick ? 0.2 : 1;
+    const int least = options->pattern_count > 0 ? REPORT_LEAST : REPORT_LEAST_OF_ALL;
     double rows = whole_rows(options);
     struct report report;
     double end;
@@ -153,7 +154,8 @@ static int run(const struct options *options)
                 /* What an earlier row took too long, those that follow share. */
                 const double part = (end - bench_now_ns()) / 1e9 / rows;
 
-                report_row(&report, row, hurry * (part < REPORT_SECONDS ? part : REPORT_SECONDS));
+                report_row(&report, row, hurry * (part < REPORT_SECONDS ? part : REPORT_SECONDS),
+                           least);
                 rows -= report_share(row);
             }
         }

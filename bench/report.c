@@ -174,14 +174,14 @@ static void take_round(struct report_result *result,
     result->taken++;
 }
 
-static bool wants_more(const struct report_result *result, double end)
+static bool wants_more(const struct report_result *result, double end, int least)
 {
     if (result->row->is_once)
         return result->taken < 1;
-    return result->taken < REPORT_LEAST || (result->taken < REPORT_SAMPLES && bench_now_ns() < end);
+    return result->taken < least || (result->taken < REPORT_SAMPLES && bench_now_ns() < end);
 }
 
-static void measure(struct report_result *result, double seconds)
+static void measure(struct report_result *result, double seconds, int least)
 {
     const struct bench_row *row = result->row;
     double (*contestants[1 + BENCH_NEIGHBOURS])(void) = {row->sample};
@@ -199,7 +199,7 @@ static void measure(struct report_result *result, double seconds)
         if (contestants[n] && !row->is_once)
             (void)contestants[n](); /* warm */
     }
-    while (wants_more(result, start + seconds * 1e9))
+    while (wants_more(result, start + seconds * 1e9, least))
         take_round(result, contestants);
     if (row->crosses_cores)
         keep_usual_floor(result);
@@ -319,7 +319,7 @@ double report_share(const struct bench_row *row)
     return row->is_brief ? 0.2 : 1;
 }
 
-void report_row(struct report *report, const struct bench_row *row, double seconds)
+void report_row(struct report *report, const struct bench_row *row, double seconds, int least)
 {
     static struct report_result result;
 
@@ -333,7 +333,7 @@ void report_row(struct report *report, const struct bench_row *row, double secon
     report->heading_printed = true;
     memset(&result, 0, sizeof(result));
     result.row = row;
-    measure(&result, seconds * report_share(row));
+    measure(&result, seconds * report_share(row), least);
     print_result(&result);
     remember_absent(report, &result);
     if (report->json)

@@ -11,8 +11,9 @@
  */
 #define REPORT_SAMPLES 101
 #define REPORT_LEAST 11
+#define REPORT_LEAST_OF_ALL 5 /* where all rows are taken, which is more than a hundred */
 #define REPORT_SECONDS 5.0
-#define REPORT_ALL_SECONDS 300.0
+#define REPORT_ALL_SECONDS 240.0
 
 /* A histogram of times: 1/1024 ns is the unit, and a bucket is 1/64 of its value wide at most. */
 #define REPORT_FINE 64u
@@ -64,8 +65,8 @@ struct report_figures {
  * False where the file cannot be written, which was printed.
  */
 bool report_open(struct report *report, const char *path, const char *commit);
-/* `seconds` are those of a whole row; this one takes its share of them. */
-void report_row(struct report *report, const struct bench_row *row, double seconds);
+/* `seconds` are those of a whole row; this one takes its share of them, and `least` samples. */
+void report_row(struct report *report, const struct bench_row *row, double seconds, int least);
 double report_share(const struct bench_row *row);
 bool report_close(struct report *report);
 
