@@ -212,8 +212,9 @@ struct halo_machine {
     uint64_t epoch;            /* of the boot page */
     uint32_t trace;            /* and what it says of the guest's own events */
     struct halo_features told; /* halo__machine_told */
-    unsigned char *prots; /* of each page, enum halo_prot; NULL: those of the layout's ranges */
-    int64_t clock_ahead;  /* of the host's: halo__machine_take_time */
+    unsigned char *prots;     /* of each page, enum halo_prot; NULL: those of the layout's ranges */
+    int64_t clock_ahead;      /* of the host's: halo__machine_take_time */
+    struct halo_moment first; /* when it was opened; any thread may read it */
     struct halo_moment since, next_since; /* the counter's rate is measured since; status.c */
     struct halo_stop stop;
     uint32_t poll_ns; /* how long host and guest look before they sleep; 0: they do not */
@@ -311,7 +312,7 @@ bool halo__machine_is_there(struct halo_machine *machine);
 void halo__machine_begin_time(struct halo_machine *machine);
 /* So long in ticks of the guest's time stamp counter; less where its rate is not known yet. */
 uint32_t halo__machine_ticks(const struct halo_machine *machine, uint32_t ns);
-/* So many ticks of the host's in ns. */
+/* So many ticks of the host's in ns, on any thread. */
 uint64_t halo__machine_ns(const struct halo_machine *machine, uint64_t ticks);
 /* Before each run: what the guest is told of time. For guests that make system calls. */
 void halo__machine_tell(struct halo_machine *machine);

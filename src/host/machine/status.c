@@ -57,7 +57,7 @@ static uint64_t rate_now(const struct halo_machine *machine)
 
 void halo__machine_begin_time(struct halo_machine *machine)
 {
-    machine->since = machine->next_since = moment(8);
+    machine->first = machine->since = machine->next_since = moment(8);
 }
 
 uint64_t halo__machine_age(const struct halo_machine *machine, uint64_t counter)
@@ -78,9 +78,11 @@ uint32_t halo__machine_ticks(const struct halo_machine *machine, uint32_t ns)
 
 uint64_t halo__machine_ns(const struct halo_machine *machine, uint64_t ticks)
 {
-    const double per_second = (double)rate_now(machine);
+    const struct halo_moment now = moment(1);
+    const double passed = (double)(now.ns - machine->first.ns);
+    const double ticked = (double)(now.counter - machine->first.counter);
 
-    return per_second > 0 ? (uint64_t)((double)ticks * 1e9 / per_second) : 0;
+    return ticked > 0 ? (uint64_t)((double)ticks * passed / ticked) : 0;
 }
 
 static HALO_SHARED unsigned char *line_of(const struct halo_machine *machine)
