@@ -18,6 +18,7 @@
 
 #include "halves_subject.h"
 #include "orders.h"
+#include "search.h"
 
 namespace
 {
@@ -198,56 +199,8 @@ struct scenario : rl::test_suite<scenario<SIZE, CHAINS, BATCH, HOW>, 3>, words {
     }
 };
 
-struct silence : std::streambuf {
-    int overflow(int c)
-    {
-        return c;
-    }
-};
-
-/* As in ring.cpp: every schedule with up to `bound` changes of threads; or `count` at random. */
-template <class test, class scheduler>
-bool simulate(const char *name, unsigned bound, unsigned long count)
-{
-    silence nothing;
-    std::ostream out(&nothing);
-    rl::test_params params;
-    const bool deep = std::getenv("DEEP");
-
-    params.iteration_count = deep ? 30 * count : count;
-    params.output_stream = &out;
-    params.progress_stream = &out;
-    params.context_bound = deep ? bound + 1 : bound;
-    params.execution_depth_limit = 5000;
-    params.search_type =
-        count ? rl::random_scheduler_type : rl::fair_context_bound_scheduler_type;
-    rl::ostringstream state;
-    const bool good = rl::run_test<test, scheduler>(params, state, false) == rl::test_result_success;
-
-    if (good)
-        std::cout << name << ": " << params.stop_iteration << " executions" << std::endl;
-    else
-        std::cout << name << ": " << rl::test_result_str(params.test_result) << " in execution "
-                  << params.stop_iteration << std::endl;
-    return good;
-}
-
-template <class test> bool bounded(const char *name, unsigned long bound)
-{
-    return simulate<test, rl::context_bound_scheduler<3>>(name, (unsigned)bound, 0);
-}
-
-template <class test> bool sampled(const char *name, unsigned long count)
-{
-    return simulate<test, rl::random_scheduler<3>>(name, 0, count);
-}
-
 /* SIZE, CHAINS, BATCH, HOW. */
-const struct {
-    const char *name;
-    bool (*search)(const char *name, unsigned long limit);
-    unsigned long limit;
-} entries[] = {
+const entry entries[] = {
     {"halves: a ring of one, twice round", bounded<scenario<1, 2, 1, 0>>, 2},
     {"halves: two at once", bounded<scenario<2, 2, 2, 0>>, 3},
     {"halves: the reaping half sleeps", bounded<scenario<1, 1, 1, REAPER_SLEEPS>>, 3},
@@ -335,13 +288,5 @@ void shared_store_returned(uint32_t value)
 
 int main(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : "";
-
-    for (const auto &each : entries) {
-        if (!std::strcmp(name, "--list"))
-            std::cout << each.name << "\n";
-        else if (!std::strcmp(name, each.name))
-            return each.search(name, each.limit) ? 0 : 1;
-    }
-    return std::strcmp(name, "--list") ? 2 : 0;
+    return perform(entries, argc > 1 ? argv[1] : "");
 }

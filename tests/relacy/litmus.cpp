@@ -11,6 +11,8 @@
 
 #include <relacy/relacy.hpp>
 
+#include "search.h"
+
 namespace
 {
 
@@ -135,13 +137,6 @@ template <int BACK> struct behind : rl::test_suite<behind<BACK>, 2> {
         } else if (flag($).load(rl::mo_relaxed)) {
             RL_ASSERT(word($).load(rl::mo_relaxed) != 2 - BACK);
         }
-    }
-};
-
-struct silence : std::streambuf {
-    int overflow(int c)
-    {
-        return c;
     }
 };
 

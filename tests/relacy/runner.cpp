@@ -19,6 +19,7 @@
 
 #include "orders.h"
 #include "runner_subject.h"
+#include "search.h"
 
 namespace
 {
@@ -190,57 +191,8 @@ struct scenario : rl::test_suite<scenario<GOES, HOW>, 2>, common {
     }
 };
 
-struct silence : std::streambuf {
-    int overflow(int c)
-    {
-        return c;
-    }
-};
-
-/* As in ring.cpp: every schedule; with up to `bound` changes of threads; or `count` at random. */
-template <class test, class scheduler>
-bool simulate(const char *name, unsigned bound, unsigned long count, rl::scheduler_type_e search)
-{
-    silence nothing;
-    std::ostream out(&nothing);
-    rl::test_params params;
-    const bool deep = std::getenv("DEEP");
-
-    params.iteration_count = deep ? 30 * count : count;
-    params.output_stream = std::getenv("STORY") ? &std::cout : &out;
-    params.progress_stream = &out;
-    params.context_bound = deep ? bound + 1 : bound;
-    params.execution_depth_limit = 5000;
-    params.search_type = search;
-    rl::ostringstream state;
-    const bool good =
-        rl::run_test<test, scheduler>(params, state, false) == rl::test_result_success;
-
-    if (good)
-        std::cout << name << ": " << params.stop_iteration << " executions" << std::endl;
-    else
-        std::cout << name << ": " << rl::test_result_str(params.test_result) << " in execution "
-                  << params.stop_iteration << std::endl;
-    return good;
-}
-
-template <class test> bool bounded(const char *name, unsigned long bound)
-{
-    return simulate<test, rl::context_bound_scheduler<2>>(name, (unsigned)bound, 0,
-                                                          rl::fair_context_bound_scheduler_type);
-}
-
-template <class test> bool sampled(const char *name, unsigned long count)
-{
-    return simulate<test, rl::random_scheduler<2>>(name, 0, count, rl::random_scheduler_type);
-}
-
 /* GOES, HOW. */
-const struct {
-    const char *name;
-    bool (*search)(const char *name, unsigned long limit);
-    unsigned long limit;
-} entries[] = {
+const entry entries[] = {
     {"runner: the host looks", bounded<scenario<2, 0>>, 2},
     {"runner: the host sleeps", bounded<scenario<1, HOST_SLEEPS_TOO>>, 3},
     {"runner: the host sleeps, twice", bounded<scenario<2, HOST_SLEEPS_TOO>>, 2},
@@ -322,13 +274,5 @@ enum left shared_run(void)
 
 int main(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : "";
-
-    for (const auto &each : entries) {
-        if (!std::strcmp(name, "--list"))
-            std::cout << each.name << "\n";
-        else if (!std::strcmp(name, each.name))
-            return each.search(name, each.limit) ? 0 : 1;
-    }
-    return std::strcmp(name, "--list") ? 2 : 0;
+    return perform(entries, argc > 1 ? argv[1] : "");
 }
