@@ -23,26 +23,16 @@ static void keep(struct halo_call *call, const struct halo_value *args, void *co
     assert_int_equal(halo_keep(call, &pending, NULL, NULL), 0);
 }
 
-static void open_with(void **state, halo_function *down_by, halo_function *twice_by)
+static void open_with(void **state, halo_function *twice_by, halo_function *down_by)
 {
-    static const struct halo_signature i64_i64 = HALO_FN(HALO_I64, HALO_I64);
-    static const struct halo_signature str_u32 = HALO_FN(HALO_STR, HALO_U32);
-    static const struct halo_signature void_i64 = HALO_FN(HALO_VOID, HALO_I64);
-    const struct halo_options options = way_options(state);
-
-    if (halo_open(&box, functions, &options))
-        fail_msg("%s", halo_errmsg(box));
-    assert_int_equal(halo_provide(box, "host.twice", &i64_i64, twice_by, NULL), 0);
-    assert_int_equal(halo_provide(box, "host.down", &i64_i64, down_by, NULL), 0);
-    assert_int_equal(halo_provide(box, "host.text", &str_u32, text, NULL), 0);
-    assert_int_equal(halo_provide(box, "host.note", &void_i64, note, NULL), 0);
+    open_providing(functions, way_options(state), twice_by, down_by);
     if (halo_serve_begin(box, 60 * SECONDS))
         fail_msg("%s", halo_errmsg(box));
 }
 
 static int open_keeper(void **state)
 {
-    open_with(state, down, keep);
+    open_with(state, keep, down);
     return 0;
 }
 
@@ -71,7 +61,7 @@ static void a_fork_inside_of_a_function_comes_out_of_it(void **state)
     int error;
 
     halo_close(box);
-    open_with(state, fork_and_return, twice);
+    open_with(state, twice, fork_and_return);
     for (int i = 0; i < 2; i++) {
         error = halo_call(box, &future, function("down", FN(HALO_I64, HALO_I64)), 30 * SECONDS,
                           halo_i64(20));
@@ -109,7 +99,7 @@ static void a_fork_inside_of_a_function_on_a_worker_ends(void **state)
     int down_of, told = 0;
 
     halo_close(box);
-    open_with(state, fork_and_return, twice);
+    open_with(state, twice, fork_and_return);
     down_of = function("down", type);
     assert_int_equal(halo_executor_open(&executor, 1), 0);
     assert_int_equal(halo_executor_attach(executor, box), 0);

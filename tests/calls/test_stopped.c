@@ -43,18 +43,9 @@ static void twice_of_one_that_was_stopped(struct halo_call *call, const struct h
 
 static int open_stopped(void **state)
 {
-    static const struct halo_signature i64_i64 = HALO_FN(HALO_I64, HALO_I64);
-    static const struct halo_signature str_u32 = HALO_FN(HALO_STR, HALO_U32);
-    static const struct halo_signature void_i64 = HALO_FN(HALO_VOID, HALO_I64);
     const struct halo_options options = way_options(state);
 
-    if (halo_open(&box, functions, &options))
-        fail_msg("%s", halo_errmsg(box));
-    assert_int_equal(halo_provide(box, "host.twice", &i64_i64, twice_of_one_that_was_stopped, NULL),
-                     0);
-    assert_int_equal(halo_provide(box, "host.down", &i64_i64, down, NULL), 0);
-    assert_int_equal(halo_provide(box, "host.text", &str_u32, text, NULL), 0);
-    assert_int_equal(halo_provide(box, "host.note", &void_i64, note, NULL), 0);
+    open_providing(functions, options, twice_of_one_that_was_stopped, down);
     if (halo_serve_begin(box, 60 * SECONDS))
         fail_msg("%s", halo_errmsg(box));
     guest = options.backend == HALO_BACKEND_PROCESS ? process_guest_of(getpid()) : 0;
