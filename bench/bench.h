@@ -30,9 +30,10 @@ struct bench_row {
     /* That many operations and nothing else, for callgrind; or NULL. A guest runs on machine.h. */
     void (*count)(uint64_t operations);
     struct bench_neighbour neighbours[BENCH_NEIGHBOURS];
-    bool crosses_cores; /* one- and two-line floors are taken around each sample */
-    bool is_brief;      /* a point of a curve: it gets a fifth of the time */
-    bool is_once;       /* one sample of each is enough, and takes as long as it takes */
+    bool crosses_cores;  /* one- and two-line floors are taken around each sample */
+    bool is_brief;       /* a point of a curve: it gets a fifth of the time */
+    bool is_once;        /* one sample of each is enough, and takes as long as it takes */
+    void (*leave)(void); /* give back what is of no use to later rows, and slows them; or NULL */
 };
 
 /* The rows of each file; the last one has no name. */

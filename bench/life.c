@@ -303,6 +303,15 @@ static void in_turn(struct herd *herd, uint64_t operations)
     bench_remark(words);
 }
 
+static void end_herds(void)
+{
+    for (uint32_t i = 0; i < HERD; i++) {
+        halo_close(machines.boxes[i]);
+        halo_close(processes.boxes[i]);
+        machines.boxes[i] = processes.boxes[i] = NULL;
+    }
+}
+
 /* --- Rows ------------------------------------------------------------------------------------- */
 
 BENCH_SAMPLE(fresh16, 64, fresh(&machine, 16, n))
@@ -392,7 +401,11 @@ const struct bench_row bench_life_rows[] = {
     /* Last, for a fork copies the map of their memory. */
     BENCH_POINT("life.kvm.clones", "a request of one of 200 clones in turn", in_turn_machine,
                 {"of one", used16, NULL}),
-    BENCH_POINT("life.process.clones", "a request of one of 200 clones in turn", in_turn_process,
-                {"of one", used16_process, NULL}),
+    {.name = "life.process.clones",
+     .what = "a request of one of 200 clones in turn",
+     .sample = in_turn_process,
+     .is_brief = true,
+     .leave = end_herds,
+     .neighbours = {{"of one", used16_process, NULL}}},
     {.name = NULL},
 };

@@ -334,6 +334,8 @@ void report_row(struct report *report, const struct bench_row *row, double secon
     memset(&result, 0, sizeof(result));
     result.row = row;
     measure(&result, seconds * report_share(row), least);
+    if (row->leave)
+        row->leave();
     print_result(&result);
     remember_absent(report, &result);
     if (report->json)

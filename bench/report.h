@@ -13,7 +13,7 @@
 #define REPORT_LEAST 11
 #define REPORT_LEAST_OF_ALL 5 /* where all rows are taken, which is more than a hundred */
 #define REPORT_SECONDS 5.0
-#define REPORT_ALL_SECONDS 240.0
+#define REPORT_ALL_SECONDS 180.0
 
 /* A histogram of times: 1/1024 ns is the unit, and a bucket is 1/64 of its value wide at most. */
 #define REPORT_FINE 64u

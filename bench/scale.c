@@ -136,14 +136,20 @@ static void call(struct halo_sandbox *box, int function)
         bench_fail(halo_errmsg(box));
 }
 
+static void close_fleet(struct fleet *fleet)
+{
+    while (fleet->count > 0)
+        halo_close(fleet->boxes[--fleet->count]);
+}
+
 static void open_fleet(struct fleet *fleet, uint32_t count)
 {
-    const double before = available();
+    double before;
 
-    for (uint32_t i = 0; i < fleet->count; i++)
-        halo_close(fleet->boxes[i]);
+    close_fleet(fleet);
     allow_descriptors();
-    for (fleet->count = 0; fleet->count < count; fleet->count++) {
+    before = available();
+    for (; fleet->count < count; fleet->count++) {
         struct halo_sandbox *const box = open_guest("serve", 0, fleet->is_process);
 
         if (halo_serve_begin(box, HALO_FOREVER))
@@ -174,6 +180,12 @@ static void call_all(struct fleet *fleet, uint32_t count, uint64_t operations)
 }
 
 static struct fleet machines, processes = {.is_process = true};
+
+static void close_fleets(void)
+{
+    close_fleet(&machines);
+    close_fleet(&processes);
+}
 
 /* --- Opening ---------------------------------------------------------------------------------- */
 
@@ -336,8 +348,12 @@ const struct bench_row bench_scale_rows[] = {
                 {"in a process", boxes10_process, NULL}),
     BENCH_POINT("scale.sandboxes.100", "of 100", boxes100,
                 {"in a process", boxes100_process, NULL}),
-    BENCH_POINT("scale.sandboxes.1000", "of 1000", boxes1000,
-                {"in a process", boxes1000_process, NULL}),
+    {.name = "scale.sandboxes.1000",
+     .what = "of 1000",
+     .sample = boxes1000,
+     .is_brief = true,
+     .leave = close_fleets,
+     .neighbours = {{"in a process", boxes1000_process, NULL}}},
     BENCH_POINT("scale.streams.1", "a call, while the guest waits for one silent pipe", streams1,
                 {NULL, NULL, NULL}),
     BENCH_POINT("scale.streams.16", "for 16", streams16, {NULL, NULL, NULL}),
