@@ -22,7 +22,8 @@ static const char usage[] =
     "\n"
     "Times are ns for one operation, rates GB/s. `ratio` is how many times better than the\n"
     "neighbour Halo is: above 1 it is ahead. `floor` is what handing two cache lines to the other\n"
-    "core and back cost around the samples. A row takes five seconds, or its part of three minutes\n"
+    "core and back cost around the samples. A row takes five seconds, or its part of three "
+    "minutes\n"
     "for all of them, or what 11 samples take, or 5 where all are taken.\n";
 
 static const struct bench_row *const files[] = {
